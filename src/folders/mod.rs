@@ -1,0 +1,63 @@
+//! The app folders: made from a template, kept, moved to trash; never emptied by accident.
+//!
+//! # Guarantees
+//! - Nothing follows a symbolic link out of the app's folder, whatever an app puts into `data/`.
+//! - What appears, appears whole: a crash half-way leaves nothing half-made under its final name.
+//! - `data/` is moved only against a [`PurgeToken`], and then into `trash/`, never deleted.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
+
+/// A folder operation that failed. The message names the path, the problem and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FolderError {
+    /// Fails again until a person changes something: not a folder, a hostile link, no permission.
+    #[error("{0}")]
+    Terminal(String),
+    /// May pass: disk full, I/O error.
+    #[error("{0}")]
+    Retryable(String),
+}
+
+/// What is there of an app's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FolderState {
+    /// `app/` exists (it then is complete).
+    pub code: bool,
+    /// `data/` exists and belongs to the app's user.
+    pub data: bool,
+    /// Digest of `docker-compose.yml`; `None` when there is none.
+    pub compose: Option<Digest>,
+}
+
+/// Free space below the apps folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    pub free: Bytes,
+    pub total: Bytes,
+}
+
+/// The seam to `apps/` and `trash/`. Every method is idempotent.
+pub trait Folders: Send + Sync + 'static {
+    /// Where the parts of an app's folder are (absolute, as Docker needs them).
+    fn code_dir(&self, key: &AppKey) -> PathBuf;
+    fn data_dir(&self, key: &AppKey) -> PathBuf;
+
+    fn look(&self, key: &AppKey) -> impl Future<Output = Result<FolderState, FolderError>> + Send;
+    /// Makes what [`FolderState`] says is missing: `app/` copied from the template in one atomic step and never
+    /// overwritten afterwards, `data/` and `logs/` owned by the app's user.
+    fn ensure(&self, key: &AppKey, template: &TemplateId) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Writes `docker-compose.yml` atomically.
+    fn write_compose(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Appends to `logs/deploy.log`, which is cut at 1 MiB.
+    fn append_deploy_log(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Moves everything but `data/` to trash. Nothing there = done.
+    fn trash_code(&self, key: &AppKey) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Moves the data to trash.
+    fn trash_data(&self, token: &PurgeToken) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Bytes below `data/`, links not followed.
+    fn data_usage(&self, key: &AppKey) -> impl Future<Output = Result<Bytes, FolderError>> + Send;
+    fn space(&self) -> impl Future<Output = Result<Space, FolderError>> + Send;
+}

@@ -1,0 +1,8 @@
+//! minipaas: a desired-state mini-PaaS for one home server. See `ARCHITECTURE.md`.
+#![forbid(unsafe_code)]
+
+pub mod desired;
+pub mod engine;
+pub mod folders;
+pub mod model;
+pub mod store;

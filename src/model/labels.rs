@@ -1,0 +1,109 @@
+//! Labels on what the PaaS creates, and the question they answer: is this ours?
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{AppKey, AppName, UserId};
+use super::spec::Identity;
+
+pub const TYPE: &str = "paas.type";
+pub const TYPE_APP: &str = "user-app";
+pub const TYPE_NETWORK: &str = "app-network";
+pub const TYPE_RUNTIME: &str = "runtime-image";
+pub const INSTANCE: &str = "paas.instance";
+pub const USER: &str = "paas.userid";
+pub const APP: &str = "paas.appname";
+pub const DOMAIN: &str = "paas.domain";
+pub const IDENTITY: &str = "paas.identity";
+/// Digest of the runtime folder and the base image that an image was built from.
+pub const RUNTIME_DIGEST: &str = "paas.runtime";
+
+/// This installation's id: 16 lower-case hex digits, kept in the `.minipaas` marker of the manifests folder. Two
+/// installations on one engine tell their containers apart by it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InstanceId(String);
+
+impl InstanceId {
+    /// `None` unless the text is 16 lower-case hex digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let valid = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a container's labels say about whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ownership {
+    /// Ours, and made for this app.
+    Owned(AppKey),
+    /// Anything else, however similar its name: never touched.
+    Foreign,
+}
+
+impl Ownership {
+    /// Owned means `paas.type=user-app` **and** our `paas.instance` **and** a readable app key. Names play no part.
+    #[must_use]
+    pub fn of(labels: &BTreeMap<String, String>, instance: &InstanceId) -> Self {
+        let get = |name: &str| labels.get(name).map(String::as_str);
+        if get(TYPE) != Some(TYPE_APP) || get(INSTANCE) != Some(instance.as_str()) {
+            return Self::Foreign;
+        }
+        let user = get(USER).and_then(|text| UserId::parse(text).ok());
+        let app = get(APP).and_then(|text| AppName::parse(text).ok());
+        match (user, app) {
+            (Some(user), Some(app)) => Self::Owned(AppKey::new(user, app)),
+            _ => Self::Foreign,
+        }
+    }
+}
+
+/// All labels of an app's container.
+#[must_use]
+pub fn for_app(key: &AppKey, host: &str, instance: &InstanceId, identity: &Identity) -> BTreeMap<String, String> {
+    [
+        (TYPE, TYPE_APP),
+        (INSTANCE, instance.as_str()),
+        (USER, key.user.as_str()),
+        (APP, key.app.as_str()),
+        (DOMAIN, host),
+        (IDENTITY, identity.as_str()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ownership_needs_type_and_instance_and_ignores_names() {
+        let ours = InstanceId::parse("0123456789abcdef").unwrap();
+        let theirs = InstanceId::parse("fedcba9876543210").unwrap();
+        let key = AppKey::parse("alice-diary").unwrap();
+        let labels = for_app(&key, "alice-diary.localhost", &ours, &Identity::from_label("v1:x"));
+        assert_eq!(Ownership::of(&labels, &ours), Ownership::Owned(key));
+        assert_eq!(Ownership::of(&labels, &theirs), Ownership::Foreign);
+        for missing in [TYPE, INSTANCE, USER, APP] {
+            let mut partial = labels.clone();
+            partial.remove(missing);
+            assert_eq!(Ownership::of(&partial, &ours), Ownership::Foreign, "without {missing}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The manifest: what a person writes about one app (SPEC §4).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::names::{AppKey, TemplateId};
+use super::units::{Bytes, MilliCpus, RestartPolicy};
+
+/// One app, as declared in `apps.d/{userid}-{appname}.yaml`. `None` means "the default from `.env`".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Manifest {
+    /// Folder name of the template under `templates/` that the app is made from.
+    pub template: TemplateId,
+    /// Whether the app's HTTP API is on. Off: static pages only.
+    #[serde(default)]
+    pub enable_api: bool,
+    /// What the app should be doing.
+    #[serde(default)]
+    pub state: RunState,
+    /// Memory limit, swap included; below 6m Docker refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// CPU limit in cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<MilliCpus>,
+    /// Most processes and threads at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub pids: Option<u32>,
+    /// What Docker does when the app's process ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartPolicy>,
+    /// Extra environment variables. Names the platform sets itself are refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Any change of this token recreates the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeploy: Option<String>,
+    /// Only with `state: deleted`. `false` also gives up the app's data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_data: Option<bool>,
+    /// When the app's data is backed up, and how many copies are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupPolicy>,
+    /// Soft quota on the app's data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Bytes>,
+    /// How a new container takes over from the old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+}
+
+/// What the app should be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    #[default]
+    Running,
+    Stopped,
+    Deleted,
+}
+
+/// How a new container takes over from the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// The new container must be healthy beside the old one before it takes over (gateway mode).
+    #[default]
+    Rolling,
+    /// The old container is stopped first: for apps that cannot run twice at once.
+    Recreate,
+}
+
+/// When data is backed up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupPolicy {
+    /// Five-field cron expression, local time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// How many backups are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub keep: Option<u32>,
+}
+
+/// Variables that the platform sets; a manifest may not.
+pub const RESERVED_ENV: [&str; 5] = ["NODE_ENV", "ENABLE_API", "SQLITE_PATH", "PORT", "NODE_PATH"];
+
+/// Below this Docker refuses a memory limit.
+pub const MIN_MEMORY: Bytes = Bytes::mib(6);
+
+/// Proof that the owner asked, in writing, to give up an app's data.
+///
+/// It can only be made from a manifest that says `state: deleted` together with `keepData: false`, and everything that
+/// moves a data folder away demands one by value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurgeToken {
+    key: AppKey,
+}
+
+impl PurgeToken {
+    /// `Some` only for an explicit `state: deleted` with an explicit `keepData: false`.
+    #[must_use]
+    pub fn from_manifest(key: &AppKey, manifest: &Manifest) -> Option<Self> {
+        (manifest.state == RunState::Deleted && manifest.keep_data == Some(false)).then(|| Self { key: key.clone() })
+    }
+
+    /// The app whose data may go.
+    #[must_use]
+    pub fn key(&self) -> &AppKey {
+        &self.key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(state: RunState, keep_data: Option<bool>) -> Manifest {
+        Manifest {
+            template: TemplateId::parse("diary-v1").unwrap(),
+            enable_api: false,
+            state,
+            memory: None,
+            cpus: None,
+            pids: None,
+            restart: None,
+            env: BTreeMap::new(),
+            redeploy: None,
+            keep_data,
+            backup: None,
+            disk: None,
+            strategy: None,
+        }
+    }
+
+    #[test]
+    fn only_an_explicit_refusal_to_keep_data_makes_a_purge_token() {
+        let key = AppKey::parse("alice-diary").unwrap();
+        for state in [RunState::Running, RunState::Stopped, RunState::Deleted] {
+            for keep in [None, Some(true), Some(false)] {
+                let token = PurgeToken::from_manifest(&key, &manifest(state, keep));
+                assert_eq!(token.is_some(), state == RunState::Deleted && keep == Some(false), "{state:?} {keep:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The vocabulary of the product as plain values.
+//!
+//! **Architecture invariant:** nothing in here performs I/O, reads a clock or knows an async runtime. Text is parsed
+//! into these types once at the edge and never validated again.
+
+pub mod event;
+pub mod labels;
+pub mod manifest;
+pub mod names;
+pub mod observed;
+pub mod settings;
+pub mod spec;
+pub mod status;
+pub mod template;
+pub mod units;
+
+pub use event::{Cause, Event, EventKind};
+pub use labels::{InstanceId, Ownership};
+pub use manifest::{Manifest, PurgeToken, RunState, Strategy};
+pub use names::{AppKey, AppName, NameError, TemplateId, UserId};
+pub use observed::{ContainerId, ContainerState, ObservedContainer, ObservedImage, ObservedNetwork};
+pub use settings::{Routing, Settings};
+pub use spec::{AppSpec, ContainerSpec, Identity, Limits};
+pub use status::{AppStatus, Condition, ConditionKind, DaemonStatus, Health, SyncState};
+pub use template::Template;
+pub use units::{Bytes, Digest, MilliCpus, RestartPolicy, Timestamp};

@@ -1,0 +1,202 @@
+//! Names of users, apps and templates: parsed once, valid ever after.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why a name was refused. The message says which name, what is wrong and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error(
+        "user id `{0}` is not valid: use 3 to 20 lower-case letters and digits, starting with a letter, for example `alice`"
+    )]
+    User(String),
+    #[error(
+        "app name `{0}` is not valid: use 3 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen, for example `my-diary`"
+    )]
+    App(String),
+    #[error("`{0}` is not an app: write `userid-appname`, for example `alice-my-diary`")]
+    Key(String),
+    #[error(
+        "template id `{0}` is not valid: use 2 to 40 lower-case letters, digits and hyphens, starting with a letter, for example `diary-v1`"
+    )]
+    Template(String),
+}
+
+/// `^[a-z][a-z0-9]*$` (plus hyphens inside where allowed) within the given length.
+fn is_name(text: &str, min: usize, max: usize, hyphens: bool) -> bool {
+    (min..=max).contains(&text.len())
+        && text.as_bytes()[0].is_ascii_lowercase()
+        && !text.ends_with('-')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || (hyphens && b == b'-'))
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $error:ident, $min:literal..=$max:literal, hyphens: $hyphens:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// # Errors
+            /// [`NameError`] when the text is not such a name.
+            pub fn parse(text: &str) -> Result<Self, NameError> {
+                if is_name(text, $min, $max, $hyphens) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(NameError::$error(text.to_owned()))
+                }
+            }
+
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::parse(text)
+            }
+        }
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::parse(&text)
+            }
+        }
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// Owner of an app: `^[a-z][a-z0-9]{2,19}$`. It has no hyphen, so `alice-my-diary` splits in only one way.
+    UserId, User, 3..=20, hyphens: false
+);
+name_type!(
+    /// Name of an app: `^[a-z][a-z0-9-]{2,29}$` without a trailing hyphen (it would be an illegal DNS label).
+    AppName, App, 3..=30, hyphens: true
+);
+name_type!(
+    /// Folder name of a template under `templates/`.
+    TemplateId, Template, 2..=40, hyphens: true
+);
+
+impl JsonSchema for TemplateId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TemplateId".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "pattern": "^[a-z][a-z0-9-]{0,38}[a-z0-9]$"})
+    }
+}
+
+/// Identity of an app: `{userid}-{appname}`, which is also the stem of its manifest's file name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AppKey {
+    pub user: UserId,
+    pub app: AppName,
+}
+
+impl AppKey {
+    #[must_use]
+    pub fn new(user: UserId, app: AppName) -> Self {
+        Self { user, app }
+    }
+
+    /// Splits `alice-my-diary` at its first hyphen.
+    ///
+    /// # Errors
+    /// [`NameError`] naming the part that is wrong.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let (user, app) = text.split_once('-').ok_or_else(|| NameError::Key(text.to_owned()))?;
+        Ok(Self::new(UserId::parse(user)?, AppName::parse(app)?))
+    }
+
+    /// Docker name of the app's container.
+    #[must_use]
+    pub fn container_name(&self) -> String {
+        format!("paas-app-{self}")
+    }
+
+    /// Docker name of the successor while it is proving itself beside the running container. The dot cannot occur in an
+    /// app name, so this never is another app's container.
+    #[must_use]
+    pub fn next_container_name(&self) -> String {
+        format!("paas-app-{self}.next")
+    }
+
+    /// Host name the app answers at.
+    #[must_use]
+    pub fn host(&self, domain: &str) -> String {
+        format!("{self}.{domain}")
+    }
+
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        format!("{self}.yaml")
+    }
+}
+
+impl fmt::Display for AppKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.user, self.app)
+    }
+}
+impl FromStr for AppKey {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::parse(text)
+    }
+}
+impl TryFrom<String> for AppKey {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::parse(&text)
+    }
+}
+impl From<AppKey> for String {
+    fn from(key: AppKey) -> String {
+        key.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_splits_at_its_first_hyphen_only() {
+        let key = AppKey::parse("alice-my-diary").unwrap();
+        assert_eq!((key.user.as_str(), key.app.as_str()), ("alice", "my-diary"));
+        assert_eq!(key.container_name(), "paas-app-alice-my-diary");
+        assert_eq!(key.host("example.org"), "alice-my-diary.example.org");
+    }
+
+    #[test]
+    fn names_outside_the_rules_are_refused() {
+        for bad in ["al", "1alice", "Alice", "al-ice", "a23456789012345678901", "", "ali_ce", "앨리스"] {
+            assert!(UserId::parse(bad).is_err(), "user {bad:?}");
+        }
+        for bad in ["my", "diary-", "-diary", "My-diary", "d".repeat(31).as_str(), "", "a.b.c"] {
+            assert!(AppName::parse(bad).is_err(), "app {bad:?}");
+        }
+        for bad in ["alice", "alice-", "-diary", "al-diary", "alice-di"] {
+            assert!(AppKey::parse(bad).is_err(), "key {bad:?}");
+        }
+    }
+}

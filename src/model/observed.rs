@@ -1,0 +1,152 @@
+//! What Docker says is there. Values only; nothing in here was decided.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::units::{RestartPolicy, Timestamp};
+
+/// Docker's id of a container: 64 hex digits. Unlike a name it is never reused.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContainerId(pub String);
+
+impl ContainerId {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.0[..self.0.len().min(12)]
+    }
+}
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Docker's container states. A word this version does not know is kept, never guessed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Removing,
+    Exited,
+    Dead,
+    Unknown(String),
+}
+
+impl ContainerState {
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "created" => Self::Created,
+            "running" => Self::Running,
+            "paused" => Self::Paused,
+            "restarting" => Self::Restarting,
+            "removing" => Self::Removing,
+            "exited" => Self::Exited,
+            "dead" => Self::Dead,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Removing => "removing",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+            Self::Unknown(text) => text,
+        }
+    }
+}
+
+/// One line of a container listing: enough to know what exists and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerSummary {
+    pub id: ContainerId,
+    /// Without the leading slash. Empty while Docker is removing it.
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub state: ContainerState,
+}
+
+/// One inspected container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedContainer {
+    pub id: ContainerId,
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub state: ContainerState,
+    /// Of the last run; 0 while it never ran.
+    pub exit_code: i64,
+    pub oom_killed: bool,
+    /// Docker's own words about a start that failed; empty otherwise.
+    pub error: String,
+    /// Restarts by Docker's restart policy since the container was last started by request.
+    pub restart_count: u32,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    /// Id (`sha256:…`) of the image it was created from.
+    pub image_id: String,
+    pub limits: ObservedLimits,
+    pub restart: Option<RestartPolicy>,
+    /// Networks it is attached to, with its address there while it runs.
+    pub networks: BTreeMap<String, Option<IpAddr>>,
+}
+
+/// Limits in force, in Docker's units; 0 or negative means unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObservedLimits {
+    pub memory: i64,
+    /// Memory plus swap.
+    pub memory_swap: i64,
+    pub nano_cpus: i64,
+    pub pids: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedImage {
+    pub id: String,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedNetwork {
+    pub id: String,
+    pub name: String,
+    pub driver: String,
+    pub labels: BTreeMap<String, String>,
+    /// Driver options, for example `com.docker.network.bridge.enable_icc`.
+    pub options: BTreeMap<String, String>,
+    pub subnets: Vec<String>,
+}
+
+/// What the engine is and can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineInfo {
+    pub version: String,
+    /// Negotiated, for example `1.41`.
+    pub api_version: String,
+    /// Bytes of memory of the host.
+    pub memory: u64,
+    pub cpus: u32,
+    /// `1` or `2`.
+    pub cgroup_version: String,
+    /// Whether the kernel can limit swap; without it only memory is compared.
+    pub swap_limit: bool,
+    pub pids_limit: bool,
+    pub cpu_limit: bool,
+}

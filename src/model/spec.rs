@@ -1,0 +1,176 @@
+//! What an app becomes: the resolved specification, and the container Docker is asked for (SPEC §5).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::labels::{self, InstanceId};
+use super::manifest::Strategy;
+use super::names::{AppKey, TemplateId};
+use super::template::Template;
+use super::units::{Bytes, Digest, MilliCpus, RestartPolicy};
+
+/// The unprivileged user that apps run as and that owns `data/`. Above the range of ordinary accounts, so it never is a
+/// person's.
+pub const APP_UID: u32 = 10_001;
+pub const APP_GID: u32 = 10_001;
+
+/// Seconds an app gets between SIGTERM and SIGKILL.
+pub const STOP_GRACE_SECONDS: u32 = 10;
+
+/// What can be changed on a running container without a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Memory and swap together: the limit is real.
+    pub memory: Bytes,
+    pub cpus: MilliCpus,
+    pub pids: u32,
+}
+
+/// One app with every default filled in: nothing is looked up after this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppSpec {
+    pub key: AppKey,
+    /// Host name it answers at.
+    pub host: String,
+    pub template: Template,
+    /// Reference of the image, not its id.
+    pub image: String,
+    pub env: BTreeMap<String, String>,
+    pub limits: Limits,
+    pub restart: RestartPolicy,
+    pub network: String,
+    /// Mounted on `/app`, read-only.
+    pub app_dir: PathBuf,
+    /// Mounted on `/data`, writable.
+    pub data_dir: PathBuf,
+    pub redeploy: Option<String>,
+    pub strategy: Strategy,
+    /// Soft quota on `data_dir`.
+    pub disk: Bytes,
+    /// Digest of the manifest this was resolved from.
+    pub digest: Digest,
+}
+
+/// Versioned hash over everything whose change needs a new container.
+///
+/// Only chosen fields go in, so an upgrade of the daemon restarts nothing. Limits and the restart policy are left out:
+/// they are compared on the inspected container and changed in place. The image's id is compared there as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Identity(String);
+
+impl Identity {
+    #[must_use]
+    pub fn from_label(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AppSpec {
+    #[must_use]
+    pub fn template_id(&self) -> &TemplateId {
+        &self.template.id
+    }
+
+    /// See [`Identity`]. Fields are written length-prefixed, so no two specifications share an encoding.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let mut text = String::new();
+        let mut field = |name: &str, value: &str| {
+            use fmt::Write as _;
+            let _ = writeln!(text, "{name}:{}:{value}", value.len());
+        };
+        field("host", &self.host);
+        field("image", &self.image);
+        field("network", &self.network);
+        field("app", &self.app_dir.to_string_lossy());
+        field("data", &self.data_dir.to_string_lossy());
+        field("port", &self.template.internal_port.to_string());
+        field("redeploy", self.redeploy.as_deref().unwrap_or(""));
+        for (name, value) in &self.env {
+            field("env", name);
+            field("value", value);
+        }
+        Identity(format!("v1:{}", Digest::of(text.as_bytes()).short()))
+    }
+
+    /// The container to ask Docker for, under the given name.
+    #[must_use]
+    pub fn container(&self, name: String, instance: &InstanceId) -> ContainerSpec {
+        ContainerSpec {
+            name,
+            image: self.image.clone(),
+            hostname: self.key.to_string(),
+            labels: labels::for_app(&self.key, &self.host, instance, &self.identity()),
+            env: self.env.clone(),
+            command: vec!["node".to_owned(), "server.js".to_owned()],
+            working_dir: "/app".to_owned(),
+            user: format!("{APP_UID}:{APP_GID}"),
+            mounts: vec![
+                Mount { source: self.app_dir.clone(), target: "/app".to_owned(), access: Access::ReadOnly },
+                Mount { source: self.data_dir.clone(), target: "/data".to_owned(), access: Access::ReadWrite },
+            ],
+            tmpfs: vec![("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=16m,mode=1777".to_owned())],
+            limits: self.limits,
+            restart: self.restart,
+            network: self.network.clone(),
+            port: self.template.internal_port,
+            stop_grace_seconds: STOP_GRACE_SECONDS,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    pub source: PathBuf,
+    pub target: String,
+    pub access: Access,
+}
+
+/// A container, complete. Both the Docker engine and the generated `docker-compose.yml` are written from this value.
+///
+/// Always in force besides these fields: read-only root, all capabilities dropped, `no-new-privileges`, `init`, json-file
+/// logs of 3 × 10 MB, no published port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerSpec {
+    pub name: String,
+    pub image: String,
+    pub hostname: String,
+    pub labels: BTreeMap<String, String>,
+    pub env: BTreeMap<String, String>,
+    pub command: Vec<String>,
+    pub working_dir: String,
+    pub user: String,
+    pub mounts: Vec<Mount>,
+    /// Path and mount options.
+    pub tmpfs: Vec<(String, String)>,
+    pub limits: Limits,
+    pub restart: RestartPolicy,
+    pub network: String,
+    pub port: u16,
+    pub stop_grace_seconds: u32,
+}
+
+/// json-file log rotation of every app.
+pub const LOG_MAX_SIZE: &str = "10m";
+pub const LOG_MAX_FILE: &str = "3";

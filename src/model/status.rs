@@ -1,0 +1,263 @@
+//! The daemon's honest answer to "how is it?" (DESIGN rule 11).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::manifest::RunState;
+use super::names::{AppKey, TemplateId};
+use super::observed::{ContainerId, EngineInfo};
+use super::spec::Limits;
+use super::units::{Digest, Timestamp};
+
+/// Whether the world equals the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub enum SyncState {
+    Synced,
+    OutOfSync,
+    /// Deliberately not acted upon: a vanished file within its grace, a held mass deletion, a quota, a conflict.
+    Held,
+    /// The file cannot be used; the last good version stays in force.
+    Invalid,
+}
+
+/// How the app itself is doing, apart from whether it is what the file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub enum Health {
+    /// Not looked at yet, or Docker cannot be asked.
+    Unknown,
+    /// Runs and answers.
+    Running,
+    /// Runs but has not answered yet, or is about to be created.
+    Starting,
+    /// Not running, as wanted.
+    Stopped,
+    /// Keeps ending by itself.
+    CrashLoop,
+    /// Runs but does not answer, or ended and stays down although it should run.
+    Degraded,
+    /// Removed as asked.
+    Deleted,
+}
+
+/// Stable kinds of conditions; their names are part of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ConditionKind {
+    Ready,
+    Invalid,
+    TemplateMissing,
+    ImageMissing,
+    NetworkMissing,
+    Conflict,
+    QuotaExceeded,
+    Tombstone,
+    RemovalHeld,
+    CrashLoop,
+    NotAnswering,
+    DeployFailed,
+    LimitsNotEnforced,
+    DiskPressure,
+    EngineUnreachable,
+    ManifestsUnavailable,
+    StepFailed,
+}
+
+/// One thing worth knowing. `message` is written so that a beginner can act on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub kind: ConditionKind,
+    /// `true`, except for `Ready`, which also is reported when it does not hold.
+    pub status: bool,
+    /// One word in PascalCase for programs.
+    pub reason: String,
+    pub message: String,
+    /// Digest of the manifest this was observed under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// When `status` or `reason` last changed.
+    pub since: Timestamp,
+}
+
+/// Where a running app can be reached from the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub container: ContainerId,
+    pub ip: IpAddr,
+    pub port: u16,
+}
+
+/// How the last run of the app's process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastExit {
+    pub code: i64,
+    pub oom_killed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The last lines the app wrote, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+/// One app, as the daemon last saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppStatus {
+    pub app: AppKey,
+    pub sync: SyncState,
+    pub health: Health,
+    pub desired: RunState,
+    /// `None` until a usable manifest was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateId>,
+    /// Host name it answers at.
+    pub host: String,
+    /// Digest of the file on disk; `None` when there is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_digest: Option<Digest>,
+    /// Digest of the manifest that the world was last made equal to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_digest: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerId>,
+    /// Set exactly while requests can be sent there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    pub restarts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<LastExit>,
+    pub conditions: Vec<Condition>,
+}
+
+impl AppStatus {
+    #[must_use]
+    pub fn condition(&self, kind: ConditionKind) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// The file on disk is what runs, and it runs.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.condition(ConditionKind::Ready).is_some_and(|condition| condition.status)
+    }
+}
+
+/// State of the connection to Docker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum EngineStatus {
+    /// Not asked yet.
+    Connecting,
+    Connected {
+        info: EngineInfo,
+    },
+    Unreachable {
+        reason: String,
+        since: Timestamp,
+    },
+    /// Too old or too new for this version of the PaaS.
+    Unsupported {
+        reason: String,
+    },
+}
+
+/// State of the shared runtime image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum ImageStatus {
+    Unknown,
+    Building {
+        step: String,
+        since: Timestamp,
+    },
+    /// `built` tells an image made by the daemon from one the operator brought.
+    Ready {
+        id: String,
+        built: bool,
+    },
+    Failed {
+        reason: String,
+        log: Vec<String>,
+        since: Timestamp,
+    },
+}
+
+/// State of the manifests folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum ManifestsStatus {
+    Unknown,
+    Complete,
+    /// Repairs go on, removals are forbidden.
+    Unavailable {
+        reason: String,
+        since: Timestamp,
+    },
+}
+
+/// A mass deletion that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldRemoval {
+    /// What `paas confirm` must repeat: it names exactly this set of apps.
+    pub token: String,
+    pub apps: Vec<AppKey>,
+    pub message: String,
+    pub since: Timestamp,
+}
+
+/// A file in `apps.d` that is no app: a bad name, say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileProblem {
+    pub file: String,
+    pub message: String,
+}
+
+/// Everything the daemon knows, published as one value after every change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DaemonStatus {
+    pub version: String,
+    pub engine: EngineStatus,
+    pub manifests: ManifestsStatus,
+    pub image: ImageStatus,
+    pub network: NetworkStatus,
+    pub apps: BTreeMap<AppKey, Arc<AppStatus>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldRemoval>,
+    /// Files that are no manifests of an app.
+    pub file_problems: Vec<FileProblem>,
+    /// Refused lines of `.env`; the last good values stay in force.
+    pub settings_problems: Vec<String>,
+    /// Changed settings that only a restart of the daemon takes up.
+    pub restart_required: Vec<String>,
+    /// When the last full pass over everything ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_resync: Option<Timestamp>,
+}
+
+/// State of the network that the apps sit on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum NetworkStatus {
+    Unknown,
+    Ready {
+        id: String,
+    },
+    /// Exists but is not what the settings ask for; running apps keep it.
+    Drifted {
+        message: String,
+    },
+    Failed {
+        message: String,
+    },
+}

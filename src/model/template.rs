@@ -1,0 +1,30 @@
+//! What a template says about itself (`template.json`, SPEC §6).
+
+use serde::{Deserialize, Serialize};
+
+use super::names::TemplateId;
+
+/// A template that was found usable: its `template.json` is well-formed and `app/server.js` exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Template {
+    /// Equal to the folder's name.
+    pub id: TemplateId,
+    /// For people, in their language.
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    pub version: String,
+    /// Whether `enableApi: true` means anything to this template.
+    #[serde(default)]
+    pub supports_api: bool,
+    #[serde(default = "default_port")]
+    pub internal_port: u16,
+    /// Path that answers 200 once the app can serve; without one an open port counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_path: Option<String>,
+}
+
+fn default_port() -> u16 {
+    3000
+}

@@ -1,0 +1,344 @@
+//! Quantities with their units, and the small values that travel everywhere.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest as _, Sha256};
+
+/// A quantity that could not be read. The message names the text and the accepted form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    #[error("`{0}` is not a size: write bytes with an optional k, m or g, for example `256m`")]
+    Bytes(String),
+    #[error(
+        "`{0}` is not a number of CPU cores: write a number above 0 with at most three decimals, for example `0.5`"
+    )]
+    Cpus(String),
+    #[error("`{0}` is not a restart policy: use `no`, `always`, `unless-stopped`, `on-failure` or `on-failure:3`")]
+    Restart(String),
+}
+
+/// A size in bytes. Written with binary k, m, g as Docker does (`256m` = 268,435,456).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bytes(pub u64);
+
+impl Bytes {
+    pub const KIB: u64 = 1 << 10;
+    pub const MIB: u64 = 1 << 20;
+    pub const GIB: u64 = 1 << 30;
+
+    #[must_use]
+    pub const fn mib(n: u64) -> Self {
+        Self(n * Self::MIB)
+    }
+
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let fail = || UnitError::Bytes(text.to_owned());
+        let lower = text.trim().to_ascii_lowercase();
+        let digits_end = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
+        let (digits, unit) = lower.split_at(digits_end);
+        let factor = match unit {
+            "" | "b" => 1,
+            "k" | "kb" | "ki" | "kib" => Self::KIB,
+            "m" | "mb" | "mi" | "mib" => Self::MIB,
+            "g" | "gb" | "gi" | "gib" => Self::GIB,
+            _ => return Err(fail()),
+        };
+        let number: u64 = digits.parse().map_err(|_| fail())?;
+        // Docker counts in signed 64 bit.
+        number.checked_mul(factor).filter(|bytes| i64::try_from(*bytes).is_ok()).map(Self).ok_or_else(fail)
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = self.0;
+        match n {
+            0 => write!(f, "0"),
+            _ if n.is_multiple_of(Self::GIB) => write!(f, "{}g", n / Self::GIB),
+            _ if n.is_multiple_of(Self::MIB) => write!(f, "{}m", n / Self::MIB),
+            _ if n.is_multiple_of(Self::KIB) => write!(f, "{}k", n / Self::KIB),
+            _ => write!(f, "{n}"),
+        }
+    }
+}
+
+/// CPU time in thousandths of one core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MilliCpus(pub u32);
+
+impl MilliCpus {
+    /// Docker's `NanoCpus`.
+    #[must_use]
+    pub const fn nano(self) -> i64 {
+        self.0 as i64 * 1_000_000
+    }
+}
+
+impl FromStr for MilliCpus {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let fail = || UnitError::Cpus(text.to_owned());
+        let trimmed = text.trim();
+        let (whole, fraction) = trimmed.split_once('.').unwrap_or((trimmed, ""));
+        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
+            return Err(fail());
+        }
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > 3 {
+            return Err(fail());
+        }
+        let whole: u32 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| fail())? };
+        let milli: u32 = format!("{fraction:0<3}").parse().map_err(|_| fail())?;
+        whole.checked_mul(1000).and_then(|w| w.checked_add(milli)).filter(|total| *total > 0).map(Self).ok_or_else(fail)
+    }
+}
+
+impl fmt::Display for MilliCpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:03}", self.0 / 1000, self.0 % 1000);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// Docker's restart policies; Docker itself carries them out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RestartPolicy {
+    No,
+    Always,
+    UnlessStopped,
+    /// Restart on a non-zero exit, at most so many times (`None` = for ever).
+    OnFailure(Option<u32>),
+}
+
+impl FromStr for RestartPolicy {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        Ok(match text {
+            "no" => Self::No,
+            "always" => Self::Always,
+            "unless-stopped" => Self::UnlessStopped,
+            "on-failure" => Self::OnFailure(None),
+            _ => {
+                let count = text
+                    .strip_prefix("on-failure:")
+                    .and_then(|n| n.parse::<u32>().ok())
+                    .filter(|n| (1..=1_000_000).contains(n));
+                match count {
+                    Some(n) => Self::OnFailure(Some(n)),
+                    None => return Err(UnitError::Restart(text.to_owned())),
+                }
+            }
+        })
+    }
+}
+
+impl fmt::Display for RestartPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::No => f.write_str("no"),
+            Self::Always => f.write_str("always"),
+            Self::UnlessStopped => f.write_str("unless-stopped"),
+            Self::OnFailure(None) => f.write_str("on-failure"),
+            Self::OnFailure(Some(n)) => write!(f, "on-failure:{n}"),
+        }
+    }
+}
+
+/// Accepts a string, an integer or a float and hands its text to `FromStr`.
+struct ScalarVisitor<T>(&'static str, std::marker::PhantomData<T>);
+
+impl<T> de::Visitor<'_> for ScalarVisitor<T>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<T, E> {
+        n.to_string().parse().map_err(E::custom)
+    }
+    fn visit_i64<E: de::Error>(self, n: i64) -> Result<T, E> {
+        n.to_string().parse().map_err(E::custom)
+    }
+    fn visit_f64<E: de::Error>(self, n: f64) -> Result<T, E> {
+        n.to_string().parse().map_err(E::custom)
+    }
+}
+
+macro_rules! scalar_serde {
+    ($type:ty, $expecting:literal, $schema:tt) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(ScalarVisitor($expecting, std::marker::PhantomData))
+            }
+        }
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        }
+    };
+}
+
+scalar_serde!(Bytes, "a size such as `256m`", {
+    "oneOf": [{"type": "string", "pattern": "^[0-9]+[kKmMgG]?$"}, {"type": "integer", "minimum": 0}],
+    "examples": ["256m", "1g"]
+});
+scalar_serde!(MilliCpus, "a number of cores such as `0.5`", {
+    "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^[0-9]*(\\.[0-9]{1,3})?$"}],
+    "examples": [0.5, 2]
+});
+scalar_serde!(RestartPolicy, "a restart policy such as `unless-stopped`", {
+    "type": "string", "pattern": "^(no|always|unless-stopped|on-failure(:[1-9][0-9]*)?)$"
+});
+
+/// SHA-256 of some content, in lower-case hex.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(content)))
+    }
+
+    /// Takes a digest computed earlier, for example one read back from the store.
+    #[must_use]
+    pub fn from_hex(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// First twelve characters, for people.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.0[..self.0.len().min(12)]
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Wall-clock time in whole milliseconds since 1970-01-01 UTC; written as RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(pub i64);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        text.parse::<jiff::Timestamp>().map(|time| Self(time.as_millisecond()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_and_write_the_way_docker_does() {
+        for (text, bytes) in
+            [("0", 0), ("512", 512), ("6m", 6 << 20), ("256M", 256 << 20), ("1g", 1 << 30), ("1k", 1024)]
+        {
+            assert_eq!(text.parse::<Bytes>().unwrap(), Bytes(bytes), "{text}");
+        }
+        assert_eq!(Bytes(256 << 20).to_string(), "256m");
+        assert_eq!(Bytes(1 << 30).to_string(), "1g");
+        assert_eq!(Bytes(1000).to_string(), "1000");
+        for bad in ["", "m", "-1", "1.5g", "256 m", "99999999999g", "256x", "1e3"] {
+            assert!(bad.parse::<Bytes>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn cpus_are_exact_to_a_thousandth() {
+        for (text, milli) in [("0.5", 500), ("1", 1000), ("2.25", 2250), (".1", 100), ("0.001", 1), ("1.5000", 1500)] {
+            assert_eq!(text.parse::<MilliCpus>().unwrap(), MilliCpus(milli), "{text}");
+        }
+        assert_eq!(MilliCpus(500).to_string(), "0.5");
+        assert_eq!(MilliCpus(2000).to_string(), "2");
+        assert_eq!(MilliCpus(500).nano(), 500_000_000);
+        for bad in ["", "0", "-1", "0.0001", "one", ".", "1,5", "99999999999"] {
+            assert!(bad.parse::<MilliCpus>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn restart_policies_round_trip() {
+        for text in ["no", "always", "unless-stopped", "on-failure", "on-failure:3"] {
+            assert_eq!(text.parse::<RestartPolicy>().unwrap().to_string(), text);
+        }
+        for bad in ["never", "on-failure:", "on-failure:0", "on-failure:x", "Always", ""] {
+            assert!(bad.parse::<RestartPolicy>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn timestamps_are_rfc_3339() {
+        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+        let time: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+    }
+}
