@@ -1,6 +1,7 @@
 //! minipaas: a desired-state mini-PaaS for one home server. See `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod controller;
 pub mod desired;
 pub mod engine;
 pub mod folders;
