@@ -1,9 +1,12 @@
 //! minipaas: a desired-state mini-PaaS for one home server. See `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod clock;
+pub mod compose;
 pub mod controller;
 pub mod desired;
 pub mod engine;
 pub mod folders;
 pub mod model;
+pub mod plan;
 pub mod store;

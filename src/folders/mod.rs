@@ -8,7 +8,8 @@
 use std::future::Future;
 use std::path::PathBuf;
 
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
+pub use crate::model::inventory::FolderState;
+use crate::model::{AppKey, Bytes, PurgeToken, TemplateId};
 
 /// A folder operation that failed. The message names the path, the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,17 +20,6 @@ pub enum FolderError {
     /// May pass: disk full, I/O error.
     #[error("{0}")]
     Retryable(String),
-}
-
-/// What is there of an app's folder.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FolderState {
-    /// `app/` exists (it then is complete).
-    pub code: bool,
-    /// `data/` exists and belongs to the app's user.
-    pub data: bool,
-    /// Digest of `docker-compose.yml`; `None` when there is none.
-    pub compose: Option<Digest>,
 }
 
 /// Free space below the apps folder.

@@ -4,6 +4,7 @@
 //! into these types once at the edge and never validated again.
 
 pub mod event;
+pub mod inventory;
 pub mod labels;
 pub mod manifest;
 pub mod names;
@@ -15,6 +16,7 @@ pub mod template;
 pub mod units;
 
 pub use event::{Cause, Event, EventKind};
+pub use inventory::{FailedDeploy, FolderState, InventoryRow};
 pub use labels::{InstanceId, Ownership};
 pub use manifest::{Manifest, PurgeToken, RunState, Strategy};
 pub use names::{AppKey, AppName, NameError, TemplateId, UserId};
