@@ -1,6 +1,7 @@
 //! minipaas: a desired-state mini-PaaS for one home server. See `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod act;
 pub mod clock;
 pub mod compose;
 pub mod controller;

@@ -23,7 +23,12 @@ impl<K: Ord> Backoffs<K> {
     /// The wait after one more failure of this key.
     pub fn next(&mut self, key: K) -> Duration {
         let fresh = || {
-            ExponentialBuilder::default().with_min_delay(MIN).with_max_delay(MAX).with_factor(2.0).without_max_times().build()
+            ExponentialBuilder::default()
+                .with_min_delay(MIN)
+                .with_max_delay(MAX)
+                .with_factor(2.0)
+                .without_max_times()
+                .build()
         };
         let wait = self.running.entry(key).or_insert_with(fresh).next().unwrap_or(MAX);
         self.jitter.spread(wait)

@@ -122,7 +122,7 @@ fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &
             == Some(spec.identity().as_str());
         if is_successor && !roles.old.is_empty() && view.failed_before(spec).is_none() {
             let reason = "Docker could not start the new container".to_owned();
-            record_failure(view, spec, useless.get(), reason, plan);
+            record_failure(view, spec, useless, reason, plan);
         }
         discard(useless, &Cause::new("it can never run again"), plan);
     }
@@ -139,7 +139,7 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
         return;
     };
     let just_failed = view.failed_before(spec).is_some()
-        || plan.steps.iter().any(|step| matches!(step.action, Action::RecordFailure(_)));
+        || plan.steps.iter().any(|step| matches!(step.action, Action::RecordFailure { .. }));
     let rolling = view.routing == Routing::Gateway && spec.strategy == Strategy::Rolling && best.runs();
     let name = if rolling && best.name() == main { view.key.next_container_name() } else { main.clone() };
     if just_failed || !may_create(view, roles, &name) {
@@ -197,7 +197,7 @@ fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'
         }
         Trial::Running => keep(view, spec, best, plan),
         Trial::Failed(reason) => {
-            record_failure(view, spec, best.get(), reason, plan);
+            record_failure(view, spec, best, reason, plan);
             let cause = Cause::new("it did not become healthy; the previous container stays");
             discard(best, &cause, plan);
             let old = roles.old[0];
@@ -239,14 +239,15 @@ fn oom(container: &ObservedContainer) -> &'static str {
     if container.oom_killed { ", out of memory" } else { "" }
 }
 
-fn record_failure(view: &AppView, spec: &AppSpec, failed: &ObservedContainer, reason: String, plan: &mut Plan) {
+fn record_failure(view: &AppView, spec: &AppSpec, failed: &OwnedContainer, reason: String, plan: &mut Plan) {
     let failure = FailedDeploy {
         identity: spec.identity(),
-        image_id: failed.image_id.clone(),
+        image_id: failed.get().image_id.clone(),
         reason: reason.clone(),
         at: view.now,
     };
-    plan.push(Action::RecordFailure(Box::new(failure)), &Cause::new(reason));
+    let action = Action::RecordFailure { failure: Box::new(failure), target: Target::known(failed) };
+    plan.push(action, &Cause::new(reason));
 }
 
 /// Repairs in place whatever differs on a container that stays.

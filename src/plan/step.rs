@@ -64,7 +64,10 @@ pub enum Action {
     },
     Remove(Target),
     /// Remember that this successor was given up, so that it is not tried for ever.
-    RecordFailure(Box<FailedDeploy>),
+    RecordFailure {
+        failure: Box<FailedDeploy>,
+        target: Target,
+    },
     TrashCode,
     TrashData(PurgeToken),
     /// Drop the inventory row: after everything else is gone.
@@ -95,7 +98,7 @@ impl fmt::Display for Step {
             Action::Stop(target) => write!(f, "stop container {target}"),
             Action::Rename { target, name } => write!(f, "rename container {target} to {name}"),
             Action::Remove(target) => write!(f, "remove container {target}"),
-            Action::RecordFailure(_) => f.write_str("give up on the new container"),
+            Action::RecordFailure { .. } => f.write_str("give up on the new container"),
             Action::TrashCode => f.write_str("move the app's code to trash"),
             Action::TrashData(_) => f.write_str("move the app's data to trash"),
             Action::Forget => f.write_str("drop from the inventory"),
