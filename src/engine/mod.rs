@@ -10,6 +10,8 @@
 //!   [`Effect::Already`].
 //! - A failed call may still have happened (the answer was lost); callers look again before they act again.
 
+pub mod docker;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
