@@ -10,4 +10,5 @@ pub mod engine;
 pub mod folders;
 pub mod model;
 pub mod plan;
+pub mod runtime;
 pub mod store;
