@@ -5,8 +5,29 @@
 //! - What appears, appears whole: a crash half-way leaves nothing half-made under its final name.
 //! - `data/` is moved only against a [`PurgeToken`], and then into `trash/`, never deleted.
 
+mod atomic;
+mod code;
+mod data;
+mod deploy_log;
+mod disk;
+pub mod lock;
+mod nofollow;
+mod place;
+mod stop;
+mod trash;
+mod walk;
+
 use std::future::Future;
 use std::path::PathBuf;
+
+pub use atomic::write_atomic;
+pub use code::{MAX_TEMPLATE_BYTES, MAX_TEMPLATE_ENTRIES};
+pub use data::Owner;
+pub use deploy_log::MAX_LOG_BYTES;
+pub use disk::DiskFolders;
+pub use lock::{LockError, RootLock};
+pub use stop::{Checkpoints, Crash};
+pub use trash::{Part, TrashNote};
 
 pub use crate::model::inventory::FolderState;
 use crate::model::{AppKey, Bytes, PurgeToken, TemplateId};
@@ -37,7 +58,7 @@ pub trait Folders: Send + Sync + 'static {
 
     fn look(&self, key: &AppKey) -> impl Future<Output = Result<FolderState, FolderError>> + Send;
     /// Makes what [`FolderState`] says is missing: `app/` copied from the template in one atomic step and never
-    /// overwritten afterwards, `data/` and `logs/` owned by the app's user.
+    /// overwritten afterwards, `data/` owned by the app's user, `logs/` by the daemon's.
     fn ensure(&self, key: &AppKey, template: &TemplateId) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Writes `docker-compose.yml` atomically.
     fn write_compose(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;

@@ -1,6 +1,12 @@
 //! What the daemon must remember across its own death: the inventory of apps it has made, and the event log.
 
+mod explain;
+mod schema;
+mod sqlite;
+
 use std::future::Future;
+
+pub use sqlite::{MAX_EVENTS, SqliteStore};
 
 pub use crate::model::inventory::{FailedDeploy, InventoryRow};
 use crate::model::{AppKey, Event, InstanceId};
@@ -15,6 +21,8 @@ pub trait Store: Send + Sync + 'static {
     fn instance(&self) -> impl Future<Output = Result<Option<InstanceId>, StoreError>> + Send;
     fn set_instance(&self, instance: &InstanceId) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Every row, or an error that names the unreadable ones: an app that is only missing from the answer would look
+    /// like one the daemon never made, and nobody would clean up after it or keep its last good manifest.
     fn inventory(&self) -> impl Future<Output = Result<Vec<InventoryRow>, StoreError>> + Send;
     fn put(&self, row: &InventoryRow) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn forget(&self, key: &AppKey) -> impl Future<Output = Result<(), StoreError>> + Send;
