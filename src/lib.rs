@@ -1,9 +1,11 @@
 //! minipaas: a desired-state mini-PaaS for one home server. See `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod controller;
 pub mod desired;
 pub mod engine;
 pub mod folders;
 pub mod model;
+pub mod portal;
 pub mod store;
