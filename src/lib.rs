@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod act;
+pub mod cli;
 pub mod clock;
 pub mod compose;
 pub mod controller;
@@ -10,5 +11,6 @@ pub mod engine;
 pub mod folders;
 pub mod model;
 pub mod plan;
+pub mod portal;
 pub mod runtime;
 pub mod store;

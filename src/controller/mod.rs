@@ -25,3 +25,5 @@ pub mod seams;
 pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream};
 pub use run::{Config, Controller, Input, SettingsNews};
 pub use seams::{Prober, RuntimeContext, RuntimeSource, Seams};
+// Those who read logs through the handle may not know the engine.
+pub use crate::engine::{Follow, LogLine, LogSource};
