@@ -14,6 +14,8 @@ pub mod diff;
 pub mod guard;
 pub mod roles;
 pub mod step;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 pub use assess::{Assessment, assess};
