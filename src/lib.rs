@@ -5,5 +5,7 @@ pub mod controller;
 pub mod desired;
 pub mod engine;
 pub mod folders;
+mod fswatch;
 pub mod model;
+pub mod settings;
 pub mod store;
