@@ -38,8 +38,28 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are pure: no I/O, no clock, no runtime, no log.
-const PURE: &[&str] = &["model/", "plan/", "compose.rs", "controller/goal.rs", "controller/admission.rs", "controller/report.rs", "desired/parse", "desired/resolve.rs"];
-const IMPURE: &[&str] = &["tokio", "std::fs", "std::net::Tcp", "std::process", "std::thread", "SystemTime", "Instant::now", "tracing", "rustix", "cap_std"];
+const PURE: &[&str] = &[
+    "model/",
+    "plan/",
+    "compose.rs",
+    "controller/goal.rs",
+    "controller/admission.rs",
+    "controller/report.rs",
+    "desired/parse",
+    "desired/resolve.rs",
+];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "std::fs",
+    "std::net::Tcp",
+    "std::process",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "tracing",
+    "rustix",
+    "cap_std",
+];
 
 fn sources() -> BTreeMap<String, String> {
     fn collect(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
@@ -96,8 +116,7 @@ fn names_crate(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(start, _)| {
         let before = code[..start].chars().next_back();
         let after = code[start + name.len()..].chars().next();
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '"' || c == ':')
-            && after == Some(':')
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '"' || c == ':') && after == Some(':')
     })
 }
 
@@ -158,7 +177,8 @@ fn no_shell_is_run_and_nothing_unsafe_is_done() {
         if is_test_file(&file) {
             continue;
         }
-        for banned in ["process::Command", "\"sh\"", "\"/bin/sh\"", "\"bash\"", "unsafe {", "todo!(", "unimplemented!("] {
+        for banned in ["process::Command", "\"sh\"", "\"/bin/sh\"", "\"bash\"", "unsafe {", "todo!(", "unimplemented!("]
+        {
             assert!(!code.contains(banned), "{file} contains {banned}");
         }
     }
@@ -172,6 +192,9 @@ fn main_stays_thin() {
 
 #[test]
 fn the_scanner_sees_what_it_looks_for() {
-    assert_eq!(named_modules("use crate::plan::diff;\ncrate::engine::Engine"), BTreeSet::from(["plan".into(), "engine".into()]));
+    assert_eq!(
+        named_modules("use crate::plan::diff;\ncrate::engine::Engine"),
+        BTreeSet::from(["plan".into(), "engine".into()])
+    );
     assert!(names_crate("use bollard::Docker;", "bollard") && !names_crate("// my_bollard::x", "bollard"));
 }

@@ -1,8 +1,6 @@
 //! From file, inventory and circumstances to what one app is to become: a pure function (DESIGN rules 5 and 7).
 
-use std::path::PathBuf;
-
-use crate::desired::{Desired, FileEntry, Resolved, Snapshot, resolve};
+use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, resolve};
 use crate::model::{
     AppKey, AppSpec, Bytes, ConditionKind, Digest, InventoryRow, Manifest, RunState, Settings, SyncState, Template,
     Timestamp,
@@ -38,8 +36,7 @@ pub struct Circumstances<'a> {
     pub snapshot: &'a Snapshot,
     pub row: Option<&'a InventoryRow>,
     pub settings: &'a Settings,
-    /// Code and data folder.
-    pub dirs: (PathBuf, PathBuf),
+    pub dirs: Dirs,
     pub host_memory: Option<Bytes>,
     pub absence: Absence,
     pub admission: Admission,
@@ -134,8 +131,7 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
 fn template_of(at: &Circumstances<'_>, manifest: &Manifest) -> Result<Template, String> {
     let remembered = at.row.map(|row| &row.template).filter(|template| template.id == manifest.template);
     match (at.snapshot.templates.get(&manifest.template), remembered) {
-        (Some(Ok(template)), _) => Ok(template.clone()),
-        (_, Some(template)) => Ok(template.clone()),
+        (Some(Ok(template)), _) | (_, Some(template)) => Ok(template.clone()),
         (Some(Err(reason)), None) => Err(reason.clone()),
         (None, None) => {
             Err(format!("template `{}` does not exist: there {}", manifest.template, known_templates(at.snapshot)))

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock as _;
-use crate::desired::{Completeness, Manifests as _, Snapshot};
+use crate::desired::{Completeness, Dirs, Manifests as _, Snapshot};
 use crate::engine::events::Signal;
 use crate::engine::{Engine as _, EngineEvent, ErrorKind, ListFilter};
 use crate::folders::Folders as _;
@@ -747,7 +747,7 @@ impl<W: Seams> Controller<W> {
             snapshot: &self.snapshot,
             row: self.rows.get(key),
             settings: &self.news.settings,
-            dirs: (folders.code_dir(key), folders.data_dir(key)),
+            dirs: Dirs { code: folders.code_dir(key), data: folders.data_dir(key) },
             host_memory: self.engine.as_ref().map(|engine| Bytes(engine.memory)).filter(|memory| memory.get() > 0),
             absence: self.absence(key),
             admission: self.admissions.get(key).cloned().unwrap_or(Admission::Admitted),

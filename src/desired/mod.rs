@@ -3,8 +3,19 @@
 //! `parse` and `resolve` are pure; `load` reads the folder, `watch` says when to read it again, `edit` changes one key of
 //! one file.
 
+pub mod load;
+pub mod marker;
+pub mod parse;
 pub mod resolve;
+pub mod schema;
 pub mod snapshot;
+pub mod templates;
+pub mod watch;
+mod yaml;
 
-pub use resolve::{Desired, Resolved, resolve};
+pub use load::ManifestFolder;
+pub use parse::parse;
+pub use resolve::{Desired, Dirs, Resolved, resolve};
+pub use schema::manifest_schema;
 pub use snapshot::{CompleteSnapshot, Completeness, Diagnostic, FileEntry, Manifests, Snapshot};
+pub use watch::{Changed, WatchPaths, watch};

@@ -3,6 +3,7 @@
 //! **Architecture invariant:** nothing in here performs I/O, reads a clock or knows an async runtime. Text is parsed
 //! into these types once at the edge and never validated again.
 
+pub mod cron;
 pub mod event;
 pub mod inventory;
 pub mod labels;
