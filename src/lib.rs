@@ -14,5 +14,7 @@ pub mod model;
 pub mod plan;
 pub mod portal;
 pub mod runtime;
+pub mod serve;
 pub mod settings;
+pub mod setup;
 pub mod store;
