@@ -161,7 +161,7 @@ impl DockerEngine {
         let transport = &self.transport;
         let version: wire::Version = transport.json(transport::get("/version", &[])?, Path::Plain).await?;
         let oldest = if version.oldest_api.is_empty() { None } else { Some(version.oldest_api.parse()?) };
-        let api = version::choose(&version.version, version.api.parse()?, oldest)?;
+        let api = version::choose(&version.engine, version.api.parse()?, oldest)?;
         let path = format!("/v{api}/info");
         let info: wire::Info = transport.json(transport::get(&path, &[])?, Path::Plain).await?;
         let info = version.info(api.to_string(), info);

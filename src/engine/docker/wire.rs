@@ -37,12 +37,11 @@ macro_rules! lenient {
 
 lenient! {
     struct Version {
-        version: String = "Version",
+        engine: String = "Version",
         api: String = "ApiVersion",
         oldest_api: String = "MinAPIVersion",
     }
 
-    #[expect(clippy::struct_excessive_bools, reason = "Docker's own answer")]
     struct Info {
         memory: u64 = "MemTotal",
         cpus: u32 = "NCPU",
@@ -174,7 +173,7 @@ fn identified(id: String, what: &str) -> Result<String, Failure> {
 impl Version {
     pub(super) fn info(self, api: String, info: Info) -> EngineInfo {
         EngineInfo {
-            version: self.version,
+            version: self.engine,
             api_version: api,
             memory: info.memory,
             cpus: info.cpus,
