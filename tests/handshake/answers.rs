@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use minipaas::engine::docker::{DockerEngine, DockerHost};
 use minipaas::engine::{Effect, Engine as _, EngineError, ErrorKind, ListFilter};
 use minipaas::model::{ContainerId, ContainerState};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::time::Instant;
 
 use super::fake::{FakeDocker, Reply, STREAM_HEAD, chunks, nothing, ok, refuse};
@@ -86,6 +88,33 @@ async fn an_engine_hung_from_the_start_is_unreachable_too() {
     let error = fake.client().info().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     insta::assert_snapshot!(error, @"cannot connect to Docker: Docker gave no complete answer within 15 s: it hangs or is overloaded (see `systemctl status docker`; `systemctl restart docker` if it stays so)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_takes_no_connections_is_unreachable_and_a_rush_is_waited_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut waiting = Vec::new();
+    let full = loop {
+        match UnixStream::connect(&socket).await {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full.kind(), std::io::ErrorKind::WouldBlock, "{full}");
+    let engine = DockerEngine::new(DockerHost::unix(&socket)).unwrap();
+    let began = Instant::now();
+    let error = engine.info().await.unwrap_err();
+    assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::Unreachable, 5), "{error}");
+    assert!(error.to_string().contains("does not accept connections"), "{error}");
+    // Someone in the queue gives up its place.
+    let (error, ()) = tokio::join!(engine.info(), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(listener.accept().await.unwrap());
+    });
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("gave no complete answer"), "connected, then waited for the answer: {error}");
 }
 
 #[tokio::test]
