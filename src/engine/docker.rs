@@ -7,6 +7,7 @@
 //! **Architecture invariant:** only this module knows bollard.
 
 mod failure;
+mod host;
 mod name;
 mod request;
 mod stream;
@@ -14,8 +15,6 @@ mod transport;
 mod version;
 mod wire;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,92 +29,16 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Incoming;
 
+pub use self::host::{DEFAULT_SOCKET, Deadlines, DockerHost};
+
 use self::failure::{Call, Failure};
 use self::request::CpuStyle;
 use self::transport::{Path, Session, Transport};
 use super::{
-    BuildEvent, BuildSpec, Effect, Engine, EngineError, EngineEvent, ErrorKind, Follow, ListFilter, LogLine,
-    NetworkSpec, Result,
+    BuildEvent, BuildSpec, Effect, Engine, EngineEvent, ErrorKind, Follow, ListFilter, LogLine, NetworkSpec, Result,
 };
 use crate::model::observed::{ContainerSummary, EngineInfo, ObservedContainer, ObservedImage, ObservedNetwork};
 use crate::model::{ContainerId, ContainerSpec, Limits, RestartPolicy};
-
-/// Where Docker listens when nothing else is said.
-pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
-
-/// Where Docker is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DockerHost {
-    socket: PathBuf,
-}
-
-impl Default for DockerHost {
-    fn default() -> Self {
-        Self { socket: PathBuf::from(DEFAULT_SOCKET) }
-    }
-}
-
-impl DockerHost {
-    #[must_use]
-    pub fn unix(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
-    }
-
-    /// Reads a value of `DOCKER_HOST`; empty means the default socket.
-    ///
-    /// # Errors
-    /// `Terminal` for anything but `unix:///absolute/path`: the apps' folders are mounted into their containers, so the
-    /// engine must be on this machine.
-    pub fn parse(text: &str) -> Result<Self> {
-        if text.is_empty() {
-            return Ok(Self::default());
-        }
-        match text.strip_prefix("unix://") {
-            Some(path) if path.starts_with('/') => Ok(Self::unix(path)),
-            _ => Err(EngineError::new(
-                ErrorKind::Terminal,
-                format!(
-                    "DOCKER_HOST `{text}` is not supported: apps' folders are mounted into containers, so Docker must run \
-                     on this machine; write `unix:///path/to/docker.sock`, or unset it for unix://{DEFAULT_SOCKET}"
-                ),
-            )),
-        }
-    }
-}
-
-impl fmt::Display for DockerHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unix://{}", self.socket.display())
-    }
-}
-
-/// How long a whole answer may take, by kind of call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlines {
-    pub connect: Duration,
-    /// Reading, renaming, updating; and the head of an endless answer.
-    pub ordinary: Duration,
-    /// Creating and starting: a cold disk on the reference machine needs over 10 s.
-    pub create: Duration,
-    pub remove: Duration,
-    /// On top of the grace that a stop gives.
-    pub stop_extra: Duration,
-    /// Silence of a build: compiling better-sqlite3 says nothing for minutes.
-    pub build_silence: Duration,
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            ordinary: Duration::from_secs(15),
-            create: Duration::from_secs(60),
-            remove: Duration::from_secs(30),
-            stop_extra: Duration::from_secs(15),
-            build_silence: Duration::from_secs(600),
-        }
-    }
-}
 
 /// [`Engine`] on a real Docker, API 1.41 (Docker 20.10) to 1.52 (Docker 29). Cheap to clone.
 ///
@@ -161,7 +84,7 @@ impl DockerEngine {
         let transport = &self.transport;
         let version: wire::Version = transport.json(transport::get("/version", &[])?, Path::Plain).await?;
         let oldest = if version.oldest_api.is_empty() { None } else { Some(version.oldest_api.parse()?) };
-        let api = version::choose(&version.version, version.api.parse()?, oldest)?;
+        let api = version::choose(&version.engine, version.api.parse()?, oldest)?;
         let path = format!("/v{api}/info");
         let info: wire::Info = transport.json(transport::get(&path, &[])?, Path::Plain).await?;
         let info = version.info(api.to_string(), info);

@@ -191,3 +191,34 @@ impl From<Failure> for bollard::errors::Error {
         Self::IOError { err: io::Error::other(failure) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_connection_is_unreachable_whatever_the_reason_and_says_what_to_do() {
+        for (kind, words) in [
+            (io::ErrorKind::NotFound, "does not exist"),
+            (io::ErrorKind::ConnectionRefused, "systemctl start docker"),
+            (io::ErrorKind::PermissionDenied, "usermod -aG docker"),
+            (io::ErrorKind::TimedOut, "hangs or is overloaded"),
+            (io::ErrorKind::Other, "is Docker running?"),
+        ] {
+            let failure = Failure::Connect { socket: "/run/x.sock".to_owned(), source: kind.into() };
+            let error = failure.into_error(&Call::new("list containers", ""));
+            assert_eq!(error.kind(), ErrorKind::Unreachable);
+            let text = error.to_string();
+            assert!(text.starts_with("cannot list containers: ") && text.contains("/run/x.sock"), "{text}");
+            assert!(text.contains(words), "{text}");
+            assert!(std::error::Error::source(&error).is_some(), "the cause is kept");
+        }
+    }
+
+    #[test]
+    fn a_failure_survives_the_way_through_bollard() {
+        let there: bollard::errors::Error = Failure::Status { code: 418, message: "teapot".to_owned() }.into();
+        let back = Failure::from(there);
+        assert!(matches!(&back, Failure::Status { code: 418, message } if message == "teapot"), "{back:?}");
+    }
+}

@@ -1,9 +1,12 @@
 //! Answers that come piece by piece: events, build output, logs.
 
+mod build;
+mod logs;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use http_body_util::BodyExt as _;
@@ -11,12 +14,15 @@ use hyper::body::Incoming;
 
 use super::failure::{Call, Failure};
 use super::wire;
-use crate::engine::{BuildEvent, EngineEvent, LogLine, LogSource, Result};
+use crate::engine::{EngineEvent, Result};
+
+pub(super) use self::build::Build;
+pub(super) use self::logs::Logs;
 
 /// Docker's JSON messages are below 64 KiB; a line without an end is not one of them.
 const JSON_LINE_LIMIT: usize = 1 << 20;
-/// A longer log line is delivered in pieces of this size.
-const LOG_LINE_LIMIT: usize = 64 << 10;
+/// A longer line of text is delivered in pieces of this size.
+const TEXT_LINE_LIMIT: usize = 64 << 10;
 
 /// Turns bytes into items. Items come out in the order of the bytes however these were cut.
 pub(super) trait Decoder: Send + 'static {
@@ -146,192 +152,45 @@ impl Decoder for Events {
     }
 }
 
-/// Output of the classic builder.
-#[derive(Debug, Default)]
-pub(super) struct Build {
-    json: JsonLines,
-    /// A line of output that has not ended yet.
-    open: String,
-    image: Option<String>,
-}
-
-impl Build {
-    fn take(&mut self, message: wire::BuildLine, items: &mut VecDeque<BuildEvent>) -> Result<(), Failure> {
-        if !message.stream.is_empty() {
-            self.open.push_str(&message.stream);
-            // A progress bar redraws its line with carriage returns.
-            while let Some(end) = self.open.find(['\n', '\r']) {
-                let line: String = self.open.drain(..=end).collect();
-                push_output(line.trim_end(), items);
-            }
-            if self.open.len() > LOG_LINE_LIMIT {
-                push_output(&std::mem::take(&mut self.open), items);
-            }
-        }
-        // Progress of a download comes many times a second; its beginning and end come without a bar.
-        if !message.status.is_empty() && message.progress.is_empty() {
-            let line =
-                if message.id.is_empty() { message.status } else { format!("{}: {}", message.id, message.status) };
-            push_output(line.trim_end(), items);
-        }
-        if !message.aux.id.is_empty() {
-            self.image = Some(message.aux.id);
-        }
-        let error = if message.error.is_empty() { message.detail.message } else { message.error };
-        if error.is_empty() {
-            return Ok(());
-        }
-        push_output(&std::mem::take(&mut self.open), items);
-        Err(Failure::Refused(super::transport::one_line(&error)))
-    }
-}
-
-fn push_output(line: &str, items: &mut VecDeque<BuildEvent>) {
-    if !line.is_empty() {
-        items.push_back(BuildEvent::Output(line.to_owned()));
-    }
-}
-
-impl Decoder for Build {
-    type Item = BuildEvent;
-
-    fn feed(&mut self, bytes: &[u8], items: &mut VecDeque<BuildEvent>) -> Result<(), Failure> {
-        let mut json = std::mem::take(&mut self.json);
-        let fed = json.feed(bytes, |message| self.take(message, items));
-        self.json = json;
-        fed
-    }
-
-    fn finish(&mut self, items: &mut VecDeque<BuildEvent>) -> Result<(), Failure> {
-        if let Some(message) = self.json.finish()? {
-            self.take(message, items)?;
-        }
-        push_output(&std::mem::take(&mut self.open), items);
-        let image = self.image.take().ok_or(Failure::Broken(None))?;
-        items.push_back(BuildEvent::Built(image));
-        Ok(())
-    }
-}
-
-/// Logs: frames of stdout and stderr, put together to lines.
-#[derive(Debug, Default)]
-pub(super) struct Logs {
-    state: LogState,
-    /// Bytes of an incomplete header.
-    header: BytesMut,
-    stdout: BytesMut,
-    stderr: BytesMut,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum LogState {
-    #[default]
-    Header,
-    /// So many bytes of this source are still to come.
-    Payload(LogSource, u32),
-    /// A container with a terminal: no frames, all is stdout.
-    Raw,
-}
-
-/// Length of a frame's header: source, three zeros, big-endian length.
-const HEADER: usize = 8;
-
-impl Decoder for Logs {
-    type Item = LogLine;
-
-    fn feed(&mut self, mut bytes: &[u8], items: &mut VecDeque<LogLine>) -> Result<(), Failure> {
-        while !bytes.is_empty() {
-            match self.state {
-                LogState::Header => {
-                    let wanted = (HEADER - self.header.len()).min(bytes.len());
-                    self.header.extend_from_slice(&bytes[..wanted]);
-                    bytes = &bytes[wanted..];
-                    self.read_header(items);
-                }
-                LogState::Payload(source, left) => {
-                    let here = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                    self.text(source, &bytes[..here], items);
-                    bytes = &bytes[here..];
-                    let left = left - u32::try_from(here).unwrap_or(left);
-                    self.state = if left == 0 { LogState::Header } else { LogState::Payload(source, left) };
-                }
-                LogState::Raw => {
-                    self.text(LogSource::Stdout, bytes, items);
-                    bytes = &[];
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, items: &mut VecDeque<LogLine>) -> Result<(), Failure> {
-        for source in [LogSource::Stdout, LogSource::Stderr] {
-            let rest = std::mem::take(self.buffer(source));
-            if !rest.is_empty() {
-                items.push_back(line(source, &rest));
-            }
-        }
-        match self.state {
-            LogState::Header if self.header.is_empty() => Ok(()),
-            LogState::Raw => Ok(()),
-            LogState::Header | LogState::Payload(..) => Err(Failure::Broken(None)),
+/// Feeds the bytes cut at every multiple of `step`.
+#[cfg(test)]
+fn run<D: Decoder + Default>(bytes: &[u8], step: usize) -> (Vec<D::Item>, Result<(), Failure>) {
+    let mut decoder = D::default();
+    let mut items = VecDeque::new();
+    for piece in bytes.chunks(step) {
+        if let Err(failure) = decoder.feed(piece, &mut items) {
+            return (items.into(), Err(failure));
         }
     }
-}
-
-impl Logs {
-    fn read_header(&mut self, items: &mut VecDeque<LogLine>) {
-        let framed = self.header[0] <= 3 && self.header.iter().take(4).skip(1).all(|byte| *byte == 0);
-        if !framed {
-            self.state = LogState::Raw;
-            let text = std::mem::take(&mut self.header);
-            self.text(LogSource::Stdout, &text, items);
-        } else if self.header.len() == HEADER {
-            // 3 is Docker's own error about the log; it belongs where errors go.
-            let source = if self.header[0] <= 1 { LogSource::Stdout } else { LogSource::Stderr };
-            let mut length = &self.header[4..];
-            let length = length.get_u32();
-            self.header.clear();
-            self.state = if length == 0 { LogState::Header } else { LogState::Payload(source, length) };
-        }
-    }
-
-    fn buffer(&mut self, source: LogSource) -> &mut BytesMut {
-        match source {
-            LogSource::Stdout => &mut self.stdout,
-            LogSource::Stderr => &mut self.stderr,
-        }
-    }
-
-    fn text(&mut self, source: LogSource, bytes: &[u8], items: &mut VecDeque<LogLine>) {
-        let buffer = self.buffer(source);
-        let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            buffer.extend_from_slice(&rest[..end]);
-            rest = &rest[end + 1..];
-            emit_full_pieces(source, buffer, items);
-            items.push_back(line(source, &buffer.split()));
-        }
-        buffer.extend_from_slice(rest);
-        emit_full_pieces(source, buffer, items);
-    }
-}
-
-/// Keeps the open line below the limit by delivering its beginning, cut between characters.
-fn emit_full_pieces(source: LogSource, buffer: &mut BytesMut, items: &mut VecDeque<LogLine>) {
-    while buffer.len() > LOG_LINE_LIMIT {
-        let is_start = |byte: u8| byte & 0b1100_0000 != 0b1000_0000;
-        let cut =
-            (LOG_LINE_LIMIT - 3..=LOG_LINE_LIMIT).rev().find(|at| is_start(buffer[*at])).unwrap_or(LOG_LINE_LIMIT);
-        items.push_back(line(source, &buffer.split_to(cut)));
-    }
-}
-
-fn line(source: LogSource, bytes: &[u8]) -> LogLine {
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    LogLine { source, text: String::from_utf8_lossy(bytes).into_owned() }
+    let end = decoder.finish(&mut items);
+    (items.into(), end)
 }
 
 #[cfg(test)]
-#[path = "stream_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_unknown_kinds_are_passed_on() {
+        let bytes = br#"{"Type":"moon","Action":"rise","Actor":{"ID":"m"},"timeNano":5}
+{"Type":"container","Action":"start","Actor":{"ID":"c","Attributes":{"name":"x"}},"timeNano":7}
+"#;
+        for step in [1, 7, 1000] {
+            let (events, end) = run::<Events>(bytes, step);
+            assert!(end.is_ok());
+            let seen: Vec<_> = events.iter().map(|e| (e.object.as_str(), e.action.as_str(), e.at_nanos)).collect();
+            assert_eq!(seen, [("moon", "rise", 5), ("container", "start", 7)]);
+        }
+    }
+
+    #[test]
+    fn an_event_cut_in_the_middle_is_a_broken_connection_and_nonsense_is_not() {
+        let (events, end) = run::<Events>(b"{\"Type\":\"container\"}\n{\"Type\":\"cont", 4);
+        assert_eq!(events.len(), 1);
+        assert!(matches!(end, Err(Failure::Broken(None))), "{end:?}");
+        let (_, end) = run::<Events>(b"<html>\n", 4);
+        assert!(matches!(end, Err(Failure::Garbled(_))), "{end:?}");
+        let (_, end) = run::<Events>(&vec![b'['; JSON_LINE_LIMIT + 100], 8192);
+        assert!(matches!(end, Err(Failure::Garbled(_))), "{end:?}");
+    }
+}

@@ -4,6 +4,7 @@
 //! One connection per request is what makes a restarted engine a non-event: there is no stale connection to trip over,
 //! and connecting to a Unix socket costs some 50 µs.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use super::version::ApiVersion;
 /// Far above any true answer (a listing of 1,000 containers is 2 MB), far below what would hurt.
 const ANSWER_LIMIT: usize = 32 << 20;
 const ERROR_LIMIT: usize = 64 << 10;
+const BACKLOG_PAUSE: Duration = Duration::from_millis(20);
 /// Longest piece of Docker's words that goes into a message.
 const MESSAGE_LIMIT: usize = 1000;
 
@@ -112,8 +114,17 @@ impl Transport {
     }
 
     async fn connect(&self) -> Result<UnixStream, Failure> {
-        let connecting = tokio::time::timeout(self.connect_deadline, UnixStream::connect(&self.socket));
-        let outcome = connecting.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        let connecting = async {
+            loop {
+                match UnixStream::connect(&self.socket).await {
+                    // More connections wait than the socket takes: either a short rush, or an engine that hangs.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(BACKLOG_PAUSE).await,
+                    outcome => return outcome,
+                }
+            }
+        };
+        let outcome = tokio::time::timeout(self.connect_deadline, connecting).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         outcome.map_err(|source| Failure::Connect { socket: self.socket.display().to_string(), source })
     }
 

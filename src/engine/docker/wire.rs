@@ -37,20 +37,19 @@ macro_rules! lenient {
 
 lenient! {
     struct Version {
-        version: String = "Version",
+        engine: String = "Version",
         api: String = "ApiVersion",
         oldest_api: String = "MinAPIVersion",
     }
 
-    #[expect(clippy::struct_excessive_bools, reason = "Docker's own answer")]
     struct Info {
         memory: u64 = "MemTotal",
         cpus: u32 = "NCPU",
         cgroup_version: String = "CgroupVersion",
-        swap_limit: bool = "SwapLimit",
-        memory_limit: bool = "MemoryLimit",
-        pids_limit: bool = "PidsLimit",
-        cpu_quota: bool = "CpuCfsQuota",
+        swap_limit: Option<bool> = "SwapLimit",
+        memory_limit: Option<bool> = "MemoryLimit",
+        pids_limit: Option<bool> = "PidsLimit",
+        cpu_quota: Option<bool> = "CpuCfsQuota",
     }
 
     struct Created {
@@ -173,16 +172,19 @@ fn identified(id: String, what: &str) -> Result<String, Failure> {
 
 impl Version {
     pub(super) fn info(self, api: String, info: Info) -> EngineInfo {
+        // An engine that does not say is asked for limits all the same: it refuses or warns by itself, and a limit never
+        // asked for would be missing silently.
+        let able = |said: Option<bool>| said.unwrap_or(true);
         EngineInfo {
-            version: self.version,
+            version: self.engine,
             api_version: api,
             memory: info.memory,
             cpus: info.cpus,
             // Docker before 20.10 did not say; those are refused.
             cgroup_version: if info.cgroup_version.is_empty() { "1".to_owned() } else { info.cgroup_version },
-            swap_limit: info.swap_limit && info.memory_limit,
-            pids_limit: info.pids_limit,
-            cpu_limit: info.cpu_quota,
+            swap_limit: able(info.swap_limit) && able(info.memory_limit),
+            pids_limit: able(info.pids_limit),
+            cpu_limit: able(info.cpu_quota),
         }
     }
 }
@@ -369,6 +371,16 @@ mod tests {
             assert_eq!(networks["n"], expected.map(|text| text.parse().unwrap()), "{status}");
             assert_eq!((networks["m"], networks["o"]), (None, None));
         }
+    }
+
+    #[test]
+    fn an_ability_not_mentioned_is_assumed() {
+        let info = |json: &str| Version::default().info("1.41".to_owned(), serde_json::from_str(json).unwrap());
+        let bare = info("{}");
+        assert!(bare.swap_limit && bare.pids_limit && bare.cpu_limit);
+        let none = info(r#"{"MemoryLimit":true,"SwapLimit":false,"PidsLimit":false,"CpuCfsQuota":false}"#);
+        assert!(!none.swap_limit && !none.pids_limit && !none.cpu_limit);
+        assert!(!info(r#"{"MemoryLimit":false,"SwapLimit":true}"#).swap_limit);
     }
 
     #[test]
