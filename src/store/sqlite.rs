@@ -176,7 +176,17 @@ impl Store for SqliteStore {
                 statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
             })
             .await?;
-        rows.into_iter().map(|(app, json)| self.read_row(&app, &json)).collect()
+        let (rows, problems): (Vec<_>, Vec<_>) =
+            rows.iter().map(|(app, json)| read_row(app, json)).partition(Result::is_ok);
+        if problems.is_empty() {
+            return Ok(rows.into_iter().flatten().collect());
+        }
+        let problems: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
+        Err(StoreError(format!(
+            "the database {} holds inventory rows that cannot be read ({}): start the version of minipaas that wrote them, or move the file away; the inventory is then rebuilt from the manifests",
+            self.path.display(),
+            problems.join("; ")
+        )))
     }
 
     async fn put(&self, row: &InventoryRow) -> Result<(), StoreError> {
@@ -219,17 +229,9 @@ impl Store for SqliteStore {
     }
 }
 
-impl SqliteStore {
-    fn read_row(&self, app: &str, json: &str) -> Result<InventoryRow, StoreError> {
-        let unreadable = |problem: &dyn fmt::Display| {
-            StoreError(format!(
-                "the inventory row of app {app} in {} cannot be read: {problem}; start the version of minipaas that wrote it, or move the file away",
-                self.path.display()
-            ))
-        };
-        let row: InventoryRow = serde_json::from_str(json).map_err(|error| unreadable(&error))?;
-        if row.key.to_string() == app { Ok(row) } else { Err(unreadable(&format!("it is about {}", row.key))) }
-    }
+fn read_row(app: &str, json: &str) -> Result<InventoryRow, String> {
+    let row: InventoryRow = serde_json::from_str(json).map_err(|error| format!("{app}: {error}"))?;
+    if row.key.to_string() == app { Ok(row) } else { Err(format!("{app}: it is about {}", row.key)) }
 }
 
 fn append(connection: &mut Connection, events: &[Event]) -> rusqlite::Result<()> {
