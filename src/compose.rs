@@ -74,18 +74,23 @@ impl Text {
         self.line(depth, &format!("{name}: {}", quote(&literal(value))));
     }
 
+    /// Nothing at all for an empty list: a name without a value means null.
     fn list(&mut self, depth: usize, name: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
-        self.line(depth, &format!("{name}:"));
-        for value in values {
+        for (number, value) in values.into_iter().enumerate() {
+            if number == 0 {
+                self.line(depth, &format!("{name}:"));
+            }
             self.line(depth + 1, &format!("- {}", quote(&literal(value.as_ref()))));
         }
     }
 
     /// Compose substitutes variables in values only, never in names.
     fn map<'a>(&mut self, depth: usize, name: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
-        self.line(depth, &format!("{name}:"));
-        for (name, value) in pairs {
-            self.line(depth + 1, &format!("{}: {}", quote(name), quote(&literal(value))));
+        for (number, (key, value)) in pairs.into_iter().enumerate() {
+            if number == 0 {
+                self.line(depth, &format!("{name}:"));
+            }
+            self.line(depth + 1, &format!("{}: {}", quote(key), quote(&literal(value))));
         }
     }
 }

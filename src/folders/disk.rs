@@ -16,16 +16,14 @@ use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
 use super::trash::{self, Part};
 use super::{FolderError, FolderState, Folders, Space, atomic, code, deploy_log};
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId, Timestamp};
+use crate::clock::Clock;
+use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
 
 const COMPOSE: &str = "docker-compose.yml";
 /// It holds the app's environment, so it is not for everyone.
 const COMPOSE_MODE: u32 = 0o600;
 /// A larger one was not written by us and is replaced.
 const MAX_COMPOSE_BYTES: u64 = 1 << 20;
-
-/// Tells the time for the names of trash entries.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// [`Folders`] below `apps/`, `trash/` and `templates/`.
 ///
@@ -41,7 +39,7 @@ struct Inner {
     trash: PathBuf,
     templates: PathBuf,
     owner: Owner,
-    now: Now,
+    clock: Arc<dyn Clock>,
     checkpoints: Checkpoints,
 }
 
@@ -56,7 +54,7 @@ impl DiskFolders {
     ///
     /// # Errors
     /// When they cannot be made.
-    pub fn open(apps: &Path, trash: &Path, templates: &Path, now: Now) -> Result<Self, FolderError> {
+    pub fn open(apps: &Path, trash: &Path, templates: &Path, clock: Arc<dyn Clock>) -> Result<Self, FolderError> {
         for (path, mode) in [(apps, 0o755), (trash, 0o700)] {
             std::fs::DirBuilder::new().recursive(true).mode(mode).create(path).at("make", path)?;
         }
@@ -65,7 +63,7 @@ impl DiskFolders {
             trash: trash.to_owned(),
             templates: templates.to_owned(),
             owner: Owner::APP,
-            now,
+            clock,
             checkpoints: Checkpoints::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -90,7 +88,7 @@ impl DiskFolders {
             trash: old.trash.clone(),
             templates: old.templates.clone(),
             owner: old.owner,
-            now: Arc::clone(&old.now),
+            clock: Arc::clone(&old.clock),
             checkpoints: old.checkpoints.clone(),
         };
         change(&mut inner);
@@ -168,14 +166,18 @@ impl Folders for DiskFolders {
 
     async fn trash_code(&self, key: &AppKey) -> Result<(), FolderError> {
         let place = self.place(key);
-        self.blocking(move |inner| trash::discard(&place, &inner.trash, Part::Code, (inner.now)(), &inner.checkpoints))
-            .await
+        self.blocking(move |inner| {
+            trash::discard(&place, &inner.trash, Part::Code, inner.clock.now(), &inner.checkpoints)
+        })
+        .await
     }
 
     async fn trash_data(&self, token: &PurgeToken) -> Result<(), FolderError> {
         let place = self.place(token.key());
-        self.blocking(move |inner| trash::discard(&place, &inner.trash, Part::Data, (inner.now)(), &inner.checkpoints))
-            .await
+        self.blocking(move |inner| {
+            trash::discard(&place, &inner.trash, Part::Data, inner.clock.now(), &inner.checkpoints)
+        })
+        .await
     }
 
     async fn data_usage(&self, key: &AppKey) -> Result<Bytes, FolderError> {

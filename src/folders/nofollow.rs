@@ -75,8 +75,10 @@ pub(super) fn make_dir(parent: &Dir, name: impl AsRef<OsStr>, mode: u32) -> io::
 }
 
 /// Makes entries of the folder (additions, renames, removals) survive a power loss.
+///
+/// Opened again for that: `cap_std` may hold a folder as a mere path (`O_PATH`), which cannot be flushed.
 pub(super) fn sync(dir: &Dir) -> io::Result<()> {
-    Ok(rustix::fs::fsync(dir)?)
+    open_dir(dir, ".")?.into_std_file().sync_all()
 }
 
 /// A directory entry's name as the standard library writes it.

@@ -62,7 +62,8 @@ pub struct TrashNote {
 /// Moves a part of the app to trash and removes its folders as far as they are empty. Nothing there = done.
 pub(super) fn discard(place: &Place, trash: &Path, part: Part, now: Timestamp, checkpoints: &Checkpoints) -> Outcome {
     let Some(app) = place.find()? else {
-        return Ok(());
+        // A crash may have come between the removal of the app's empty folder and that of its user's.
+        return place.remove_if_empty(checkpoints);
     };
     let app_path = place.path();
     if part == Part::Code {

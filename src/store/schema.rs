@@ -20,6 +20,8 @@ pub(super) enum SchemaError {
     },
     /// Somebody else's.
     Foreign,
+    /// Its file mode cannot be changed.
+    Mode(std::io::Error),
     Sqlite(rusqlite::Error),
 }
 
@@ -29,22 +31,23 @@ impl From<rusqlite::Error> for SchemaError {
     }
 }
 
-/// Brings the database to [`VERSION`].
-///
-/// # Crash
-/// Each step is one transaction that also writes the version it leads to, so it happened entirely or not at all.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
+/// The database's version, 0 for an empty one. Changes nothing.
+pub(super) fn version(connection: &Connection) -> Result<usize, SchemaError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let empty = tables == 0 && found == 0;
-    if application != APPLICATION_ID && !(empty && application == 0) {
+    let empty = tables == 0 && found == 0 && application == 0;
+    if application != APPLICATION_ID && !empty {
         return Err(SchemaError::Foreign);
     }
-    let version = usize::try_from(found).ok().filter(|version| *version <= VERSION);
-    let Some(version) = version else {
-        return Err(SchemaError::Newer { found });
-    };
+    usize::try_from(found).ok().filter(|version| *version <= VERSION).ok_or(SchemaError::Newer { found })
+}
+
+/// Brings the database from `version` to [`VERSION`].
+///
+/// # Crash
+/// Each step is one transaction that also writes the version it leads to, so it happened entirely or not at all.
+pub(super) fn migrate(connection: &mut Connection, version: usize) -> Result<(), rusqlite::Error> {
     for (script, to) in MIGRATIONS.iter().zip(1_i64..).skip(version) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(script)?;

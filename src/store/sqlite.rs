@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -60,7 +61,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         make_file(path).map_err(|error| {
             StoreError(format!(
-                "cannot open the database {}: {error}; let the daemon's user write there",
+                "cannot open the database {}: {error}; its folder must be one that the daemon's user can make or write",
                 path.display()
             ))
         })?;
@@ -99,16 +100,16 @@ impl SqliteStore {
     }
 }
 
-/// SQLite gives the files beside it the mode of the database, so that is set before it first sees it.
-fn make_file(path: &Path) -> std::io::Result<()> {
+/// Makes the file, readable by its owner only, and its folder, when they are missing.
+fn make_file(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         // Only a folder made here gets its mode: the operator may have chosen an existing one.
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
 }
 
+/// Nothing is changed before it is certain that the database is sound, ours, and of a known version.
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let prepare = || -> Result<Connection, SchemaError> {
@@ -119,12 +120,15 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             let damaged = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
             return Err(rusqlite::Error::SqliteFailure(damaged, Some(report)).into());
         }
+        let version = schema::version(&connection)?;
+        // SQLite gives the files beside it the mode of the database.
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(SchemaError::Mode)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         // KiB: the tables are small and the daemon is to stay small with them.
         connection.pragma_update(None, "cache_size", -512)?;
-        schema::migrate(&mut connection)?;
+        schema::migrate(&mut connection, version)?;
         Ok(connection)
     };
     prepare().map_err(|error| match error {
@@ -133,6 +137,10 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             "the database {} has schema {found}, this version of minipaas knows up to {}: start the newer version again, or put back the database from before the upgrade",
             path.display(),
             schema::VERSION
+        )),
+        SchemaError::Mode(error) => StoreError(format!(
+            "cannot keep others from reading the database {}: {error}; make the daemon's user its owner",
+            path.display()
         )),
         SchemaError::Foreign => StoreError(format!(
             "{} is a database of another program; set PORTAL_DB_PATH to a file of minipaas' own",
@@ -176,7 +184,17 @@ impl Store for SqliteStore {
                 statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
             })
             .await?;
-        rows.into_iter().map(|(app, json)| self.read_row(&app, &json)).collect()
+        let (rows, problems): (Vec<_>, Vec<_>) =
+            rows.iter().map(|(app, json)| read_row(app, json)).partition(Result::is_ok);
+        if problems.is_empty() {
+            return Ok(rows.into_iter().flatten().collect());
+        }
+        let problems: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
+        Err(StoreError(format!(
+            "the database {} holds inventory rows that cannot be read ({}): start the version of minipaas that wrote them, or move the file away; the inventory is then rebuilt from the manifests",
+            self.path.display(),
+            problems.join("; ")
+        )))
     }
 
     async fn put(&self, row: &InventoryRow) -> Result<(), StoreError> {
@@ -219,17 +237,9 @@ impl Store for SqliteStore {
     }
 }
 
-impl SqliteStore {
-    fn read_row(&self, app: &str, json: &str) -> Result<InventoryRow, StoreError> {
-        let unreadable = |problem: &dyn fmt::Display| {
-            StoreError(format!(
-                "the inventory row of app {app} in {} cannot be read: {problem}; start the version of minipaas that wrote it, or move the file away",
-                self.path.display()
-            ))
-        };
-        let row: InventoryRow = serde_json::from_str(json).map_err(|error| unreadable(&error))?;
-        if row.key.to_string() == app { Ok(row) } else { Err(unreadable(&format!("it is about {}", row.key))) }
-    }
+fn read_row(app: &str, json: &str) -> Result<InventoryRow, String> {
+    let row: InventoryRow = serde_json::from_str(json).map_err(|error| format!("{app}: {error}"))?;
+    if row.key.to_string() == app { Ok(row) } else { Err(format!("{app}: it is about {}", row.key)) }
 }
 
 fn append(connection: &mut Connection, events: &[Event]) -> rusqlite::Result<()> {
