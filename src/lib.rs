@@ -5,5 +5,6 @@ pub mod controller;
 pub mod desired;
 pub mod engine;
 pub mod folders;
+pub mod gateway;
 pub mod model;
 pub mod store;
