@@ -102,12 +102,19 @@ impl AppBody {
             body.end();
             return GatewayBody::empty();
         }
-        match body.take_buffered() {
-            Ok(Some(frame)) if body.coding == Coding::Ended => match frame.into_data() {
-                Ok(data) => GatewayBody::Full(data),
-                Err(_trailers) => GatewayBody::empty(),
-            },
-            _ => GatewayBody::App(Box::new(body)),
+        if body.is_all_buffered()
+            && let Ok(Some(frame)) = body.take_buffered()
+            && let Ok(data) = frame.into_data()
+        {
+            return GatewayBody::Full(data);
+        }
+        GatewayBody::App(Box::new(body))
+    }
+
+    fn is_all_buffered(&mut self) -> bool {
+        match (&self.coding, &mut self.upstream) {
+            (Coding::Length(length), Some(upstream)) => upstream.buffered().len() as u64 >= *length,
+            _ => false,
         }
     }
 

@@ -38,7 +38,7 @@ mod tunnel;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -63,6 +63,7 @@ struct Inner {
     traffic: Arc<TrafficStats>,
     tuning: Tuning,
     permits: Arc<Semaphore>,
+    generation: AtomicU64,
     connections: AtomicUsize,
     tunnels: AtomicUsize,
 }
@@ -96,6 +97,7 @@ impl Gateway {
                 traffic,
                 permits: Arc::new(Semaphore::new(tuning.max_connections)),
                 tuning,
+                generation: AtomicU64::new(0),
                 connections: AtomicUsize::new(0),
                 tunnels: AtomicUsize::new(0),
             }),
@@ -108,16 +110,22 @@ impl Gateway {
         Arc::clone(&self.inner.traffic)
     }
 
+    /// How often the route table was replaced: it rises after every change of status or settings that was taken up.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.generation.load(Relaxed)
+    }
+
     /// Client connections that are open now, tunnels not counted.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.inner.connections.load(std::sync::atomic::Ordering::Relaxed)
+        self.inner.connections.load(Relaxed)
     }
 
     /// Upgraded connections (WebSocket) that are open now.
     #[must_use]
     pub fn tunnels(&self) -> usize {
-        self.inner.tunnels.load(std::sync::atomic::Ordering::Relaxed)
+        self.inner.tunnels.load(Relaxed)
     }
 
     /// Resolves when no request is, or can still be, sent to this container: the status no longer names it as an

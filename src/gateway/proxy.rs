@@ -61,12 +61,19 @@ async fn answer(client: &Client, request: Request<Incoming>) -> Response<Gateway
             let counted = client.inner.traffic.nobody().begin();
             let mut response = page.response(&head.headers, None);
             counted.answered(response.status().as_u16(), std::time::Duration::ZERO);
-            // Whoever sends such a request may mean the rest of the connection to be read differently.
-            if page == Page::BadRequest || page == Page::BadHost {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
+            end_if_unclear(page, &mut response);
             response
         }
+    }
+}
+
+/// Whoever sent this may mean the rest of the connection to be read differently, or goes on sending an unwanted body.
+fn end_if_unclear(page: Page, response: &mut Response<GatewayBody>) {
+    if matches!(
+        page,
+        Page::BadRequest | Page::BadHost | Page::NoTunnels | Page::TooLarge | Page::ClientTooSlow | Page::Expectation
+    ) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
@@ -114,7 +121,11 @@ impl App<'_> {
         let counted = self.route.traffic.begin();
         let response = match self.forward(&mut head, body).await {
             Ok(response) => response,
-            Err(page) => page.response(&head.headers, Some(&self.route.app)),
+            Err(page) => {
+                let mut response = page.response(&head.headers, Some(&self.route.app));
+                end_if_unclear(page, &mut response);
+                response
+            }
         };
         counted.answered(response.status().as_u16(), begun.elapsed());
         response

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::config::GatewayConfig;
 use super::endpoint::{Endpoint, Registry};
@@ -94,6 +95,7 @@ pub(super) async fn follow(inner: &Inner) {
             Routes::derive(&status, config, &inner.endpoints, &inner.traffic)
         };
         inner.routes_tx.send_replace(Arc::new(routes));
+        inner.generation.fetch_add(1, Relaxed);
         // Both arms only wait, so the one that loses has lost nothing.
         let changed = tokio::select! {
             changed = status_rx.changed() => changed,
