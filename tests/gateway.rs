@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_support::{
-    DEADLINE, HOST, Wire, World, app, body, code, container_at, named, raw_app, recorder, running, status, until,
-    within,
+    HOST, Wire, World, app, body, code, container_at, named, raw_app, recorder, running, status, until, within,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
@@ -112,9 +111,15 @@ async fn the_bare_domain_and_its_portal_name_reach_the_portal() {
         let answer = world.talk(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
         assert!(code(&answer) == "200" && answer.contains("minipaas"), "{answer}");
     }
-    let router = axum::Router::new().route("/who", axum::routing::get(|| async { "the portal" }));
+    let who = |headers: hyper::HeaderMap| async move {
+        assert!(!headers.contains_key("x-forwarded-for"), "a stranger's word does not reach the portal");
+        "the portal"
+    };
+    let router = axum::Router::new().route("/who", axum::routing::get(who));
     let world = World::with(short(), Some(router)).await;
-    let answer = world.talk("GET /who HTTP/1.1\r\nHost: portal.test\r\nConnection: close\r\n\r\n").await;
+    let answer = world
+        .talk("GET /who HTTP/1.1\r\nHost: portal.test\r\nX-Forwarded-For: 1.1.1.1\r\nConnection: close\r\n\r\n")
+        .await;
     assert_eq!(body(&answer), "the portal");
 
     world.config_tx.send_replace(Arc::new(GatewayConfig::new("other.example")));
@@ -203,6 +208,7 @@ async fn head_and_bodyless_statuses_keep_their_length_and_send_no_body() {
             let head = wire.head().await;
             let answer = match head.split(' ').nth(1) {
                 Some("/304") => "HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n",
+                Some("/stream") => "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n",
                 Some("/204") => "HTTP/1.1 204 No Content\r\n\r\n",
                 _ => "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
             };
@@ -214,6 +220,7 @@ async fn head_and_bodyless_statuses_keep_their_length_and_send_no_body() {
     let mut wire = world.connect().await;
     for (request, status, field) in [
         ("HEAD /", "200", "content-length: 1234"),
+        ("HEAD /stream", "200", "content-type: text/plain"),
         ("GET /304", "304", "etag: x"),
         ("GET /204", "204", ""),
         ("HEAD /", "200", "content-length: 1234"),
@@ -221,6 +228,7 @@ async fn head_and_bodyless_statuses_keep_their_length_and_send_no_body() {
         wire.send(format!("{request} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
         let head = wire.head().await;
         assert!(code(&head) == status && head.contains(field), "{request}: {head}");
+        assert!(!head.contains("content-length: 0"), "nothing is claimed about a body that was not seen: {head}");
     }
     assert_eq!(app.accepted(), 1, "none of them cost the upstream connection");
 }
@@ -552,6 +560,43 @@ async fn a_live_stream_is_never_cut() {
     wire.until("b\r\n0\r\n\r\n").await;
 }
 
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_let_go() {
+    let gone = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&gone);
+    let app = raw_app(move |mut wire, _| {
+        let flag = Arc::clone(&flag);
+        async move {
+            wire.head().await;
+            wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+            let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+            while wire.stream.write_all(chunk.as_bytes()).await.is_ok() {}
+            flag.store(true, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let world = World::with(Tuning { write_timeout: Duration::from_millis(100), ..short() }, None).await;
+    world.route(app.addr).await;
+    let mut wire = world.connect().await;
+    wire.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+    until(|| gone.load(Ordering::SeqCst)).await;
+    until(|| world.gateway.connections() == 0).await;
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let world = World::with(Tuning { body_limit: Some(1000), ..short() }, None).await;
+    world.route(named("diary").await).await;
+    for _ in 0..20 {
+        let mut wire = world.connect().await;
+        wire.send(format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 900000\r\n\r\n")).await;
+        // All of it before reading a byte, as browsers do; closing too early would reset this connection.
+        let sent = within(wire.stream.write_all(&vec![b'x'; 900_000])).await;
+        let answer = wire.rest().await;
+        assert!(sent.is_ok() && code(&answer) == "413", "{sent:?} {answer:?}");
+    }
+}
+
 // --- upstream connections -------------------------------------------------------------------------------------------
 
 #[tokio::test]
@@ -696,6 +741,20 @@ async fn a_websocket_is_a_tunnel_after_the_app_agreed_and_survives_a_deploy() {
     within(world.gateway.drained(&container_at(app.addr))).await;
     drop(wire);
     until(|| world.gateway.tunnels() == 0).await;
+}
+
+#[tokio::test]
+async fn a_tunnel_counts_as_a_connection() {
+    let world = World::with(Tuning { max_connections: 1, ..short() }, None).await;
+    world.route(echoing().await.addr).await;
+    let tunnel = websocket(&world).await;
+    until(|| world.gateway.tunnels() == 1 && world.gateway.connections() == 0).await;
+    let mut waiting = world.connect().await;
+    waiting.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await;
+    let early = tokio::time::timeout(Duration::from_millis(50), waiting.stream.readable()).await;
+    assert!(early.is_err(), "there is no room yet");
+    drop(tunnel);
+    assert_eq!(code(&waiting.rest().await), "200");
 }
 
 #[tokio::test]
@@ -960,5 +1019,4 @@ async fn traffic_is_counted_per_app() {
     assert_eq!((seen.requests, seen.in_flight, seen.bytes_in, seen.bytes_out), (2, 0, 5, 5));
     assert_eq!((seen.classes, seen.latency.iter().sum::<u64>()), ([0, 0, 0, 2, 0], 2));
     assert_eq!(traffic.unrouted().classes, [0, 0, 0, 1, 0]);
-    let _ = DEADLINE;
 }

@@ -14,6 +14,18 @@ use tokio::time::Instant;
 use super::exchange::Upstream;
 use crate::model::ContainerId;
 
+/// Small writes leave at once, and a peer that vanished without a word is noticed after two minutes: a tunnel or a
+/// stream may be silent for days, so nothing else would.
+pub(super) fn prepare(stream: &TcpStream) {
+    use rustix::net::sockopt;
+    // These only fail on a socket that is gone, which the first read tells as well.
+    let _ = stream.set_nodelay(true);
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, Duration::from_secs(60));
+    let _ = sockopt::set_tcp_keepintvl(stream, Duration::from_secs(15));
+    let _ = sockopt::set_tcp_keepcnt(stream, 4);
+}
+
 /// Held by the route and by every request that is being answered through it; dropped last, it is drained.
 pub(super) struct Endpoint {
     pub(super) addr: SocketAddr,
@@ -53,7 +65,7 @@ impl Endpoint {
         let stream = tokio::time::timeout(timeout, TcpStream::connect(self.addr))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        stream.set_nodelay(true)?;
+        prepare(&stream);
         Ok(Upstream::new(stream))
     }
 

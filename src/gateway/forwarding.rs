@@ -92,6 +92,29 @@ pub(super) fn write(out: &mut BytesMut, headers: &HeaderMap, peer: &Peer, host: 
     }
 }
 
+/// The address a portal request comes from: the peer's, or the one a chain of trusted proxies names. From a stranger the
+/// forwarding headers are removed, so that the portal may believe those it finds.
+pub(super) fn for_portal(headers: &mut HeaderMap, peer: &Peer, config: &GatewayConfig) -> IpAddr {
+    if Trust::of(config, peer) == Trust::Replaced {
+        let lies: Vec<_> = headers.keys().filter(|name| is_forwarding_header(name.as_str())).cloned().collect();
+        for name in lies {
+            headers.remove(name);
+        }
+        return peer.ip;
+    }
+    let mut from = peer.ip;
+    let values: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
+        // Each proxy vouches for the address it appended, so the first that is not a trusted one is the client.
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        from = address.to_canonical();
+        if !config.trusts(from) {
+            break;
+        }
+    }
+    from
+}
+
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
@@ -118,6 +141,24 @@ mod tests {
         ("x-forwarded-port", "443"),
         ("x-real-ip", "1.2.3.4"),
     ];
+
+    #[test]
+    fn the_portal_learns_the_address_that_trusted_proxies_vouch_for() {
+        let mut config = GatewayConfig::new("test");
+        config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        for (peer, sent, expected, kept) in [
+            ("9.9.9.9", "1.1.1.1", "9.9.9.9", 0),
+            ("10.0.0.1", "1.1.1.1", "1.1.1.1", 1),
+            ("10.0.0.1", "6.6.6.6, 1.1.1.1, 10.0.0.2", "1.1.1.1", 1),
+            ("10.0.0.1", "10.0.0.3", "10.0.0.3", 1),
+            ("10.0.0.1", "1.1.1.1, nonsense", "10.0.0.1", 1),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", HeaderValue::from_static(sent));
+            let from = for_portal(&mut headers, &Peer::new(peer.parse().unwrap()), &config);
+            assert_eq!((from.to_string().as_str(), headers.len()), (expected, kept), "{peer} {sent}");
+        }
+    }
 
     #[test]
     fn a_stranger_s_word_is_replaced() {

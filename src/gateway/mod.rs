@@ -22,6 +22,7 @@
 
 mod body;
 mod chunked;
+mod client_io;
 mod config;
 mod endpoint;
 mod exchange;

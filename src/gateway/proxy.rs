@@ -11,6 +11,7 @@ use hyper::header::{CONNECTION, EXPECT, HeaderValue, TRANSFER_ENCODING, UPGRADE}
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +20,7 @@ use tower::ServiceExt as _;
 use super::body::{AppBody, GatewayBody};
 use super::endpoint::Endpoint;
 use super::exchange::{Failure, Sending, Upstream, WaitedFor, exchange};
-use super::forwarding::{Peer, Trust};
+use super::forwarding::{self, Peer, Trust};
 use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::pages::Page;
 use super::routes::{AppRoute, Route, Target};
@@ -38,6 +39,8 @@ pub(super) struct Client {
     pub(super) cancel: CancellationToken,
     /// Every answer is this connection's last.
     pub(super) closing: Arc<AtomicBool>,
+    /// Held as long as the connection or its tunnel.
+    pub(super) _permit: OwnedSemaphorePermit,
 }
 
 /// The answer to one request; there always is one.
@@ -52,7 +55,7 @@ pub(super) async fn handle(
     Ok(response)
 }
 
-async fn answer(client: &Client, request: Request<Incoming>) -> Response<GatewayBody> {
+async fn answer(client: &Arc<Client>, request: Request<Incoming>) -> Response<GatewayBody> {
     let (head, body) = request.into_parts();
     match admit(client, &head) {
         Ok(Route::App(route)) => App { client, route }.serve(head, body).await,
@@ -101,8 +104,11 @@ async fn portal(client: &Client, head: Parts, body: Incoming) -> Response<Gatewa
     let Some(router) = client.inner.portal.clone() else {
         return Page::Home.response(&head.headers, None);
     };
+    let mut head = head;
+    let config = Arc::clone(&client.inner.routes_tx.borrow().config);
+    let from = forwarding::for_portal(&mut head.headers, &client.peer, &config);
     let mut request = Request::from_parts(head, axum::body::Body::new(body));
-    request.extensions_mut().insert(ConnectInfo(client.addr));
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::new(from, client.addr.port())));
     match router.oneshot(request).await {
         Ok(response) => response.map(GatewayBody::Portal),
         Err(never) => match never {},
@@ -111,7 +117,7 @@ async fn portal(client: &Client, head: Parts, body: Incoming) -> Response<Gatewa
 
 /// A request for an app.
 struct App<'a> {
-    client: &'a Client,
+    client: &'a Arc<Client>,
     route: Arc<AppRoute>,
 }
 
@@ -209,12 +215,11 @@ impl App<'_> {
             self.route.traffic.upgraded();
             let (app, already_read) = upstream.into_parts();
             self.client.tracker.spawn(tunnel::run(
-                Arc::clone(&self.client.inner),
+                Arc::clone(self.client),
                 on_upgrade,
                 app,
                 already_read,
                 Arc::clone(&self.route.traffic),
-                self.client.cancel.clone(),
             ));
             GatewayBody::empty()
         } else {

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::client_io::ClientIo;
 use super::forwarding::Peer;
 use super::proxy::{self, Client};
-use super::{Gateway, Inner, routes};
+use super::{Gateway, Inner, endpoint, routes};
 
 /// An empty SETTINGS frame, then GOAWAY for stream 0 with `HTTP_1_1_REQUIRED` (RFC 9113 §7): what a client that began
 /// with HTTP/2 understands.
@@ -85,9 +85,10 @@ impl Server {
                         tracker: self.tracker.clone(),
                         cancel: self.cancel.clone(),
                         closing: Arc::clone(&self.closing),
+                        _permit: permit,
                     };
                     let (close_idle, cut) = (self.close_idle.clone(), self.cut.clone());
-                    self.tracker.spawn(connection(stream, Arc::new(client), permit, close_idle, cut));
+                    self.tracker.spawn(connection(stream, Arc::new(client), close_idle, cut));
                 }
                 Err(error) if is_client_s(&error) => {}
                 Err(error) => {
@@ -124,24 +125,17 @@ fn is_client_s(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn connection(
-    stream: TcpStream,
-    client: Arc<Client>,
-    permit: OwnedSemaphorePermit,
-    close_idle: CancellationToken,
-    cut: CancellationToken,
-) {
+async fn connection(stream: TcpStream, client: Arc<Client>, close_idle: CancellationToken, cut: CancellationToken) {
     let inner = Arc::clone(&client.inner);
-    let _open = Open::new(&inner, permit);
-    // Only fails on a socket that is gone, which the first read tells as well.
-    let _ = stream.set_nodelay(true);
+    let _open = Open::new(&inner);
+    endpoint::prepare(&stream);
     let service = service_fn(move |request| proxy::handle(Arc::clone(&client), request));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(inner.tuning.header_timeout)
         .max_header_size(inner.tuning.max_header_size)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(ClientIo::new(stream, inner.tuning.write_timeout), service)
         .with_upgrades();
     let mut told = false;
     let result = loop {
@@ -164,19 +158,16 @@ async fn connection(
     }
 }
 
-struct Open<'a> {
-    inner: &'a Inner,
-    _permit: OwnedSemaphorePermit,
-}
+struct Open<'a>(&'a Inner);
 
 impl<'a> Open<'a> {
-    fn new(inner: &'a Inner, permit: OwnedSemaphorePermit) -> Self {
+    fn new(inner: &'a Inner) -> Self {
         inner.connections.fetch_add(1, Relaxed);
-        Self { inner, _permit: permit }
+        Self(inner)
     }
 }
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.inner.connections.fetch_sub(1, Relaxed);
+        self.0.connections.fetch_sub(1, Relaxed);
     }
 }

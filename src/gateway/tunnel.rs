@@ -8,33 +8,32 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
 use super::Inner;
+use super::proxy::Client;
 use super::traffic::AppTraffic;
 
-/// Runs until either side has closed, or `cancel`. Silence is fine for as long as it likes.
+/// Runs until either side has closed, or the daemon stops. Silence is fine for as long as it likes.
 pub(super) async fn run(
-    inner: Arc<Inner>,
+    of: Arc<Client>,
     client: OnUpgrade,
     mut app: TcpStream,
     already_read: Bytes,
     traffic: Arc<AppTraffic>,
-    cancel: CancellationToken,
 ) {
     let tunnel = async {
         let mut client = TokioIo::new(client.await.ok()?);
         client.write_all(&already_read).await.ok()?;
         tokio::io::copy_bidirectional(&mut client, &mut app).await.ok()
     };
-    let _open = Open::new(&inner);
+    let _open = Open::new(&of.inner);
     // A cancelled tunnel is dropped with both its sockets: there is nothing half-done to save.
     tokio::select! {
         copied = tunnel => if let Some((up, down)) = copied {
             traffic.received(usize::try_from(up).unwrap_or(usize::MAX));
             traffic.sent(already_read.len() + usize::try_from(down).unwrap_or(usize::MAX));
         },
-        () = cancel.cancelled() => {}
+        () = of.cancel.cancelled() => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! A gateway on a loopback port, apps that answer as a test says, and clients that speak raw bytes.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 #![expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
