@@ -10,6 +10,7 @@ pub mod desired;
 pub mod engine;
 pub mod folders;
 mod fswatch;
+pub mod gateway;
 pub mod model;
 pub mod plan;
 pub mod portal;

@@ -1,0 +1,200 @@
+//! What a client is sent as a response's body.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+
+use super::chunked::{Chunked, Step};
+use super::exchange::{Sending, Upstream};
+use super::head::Delimiter;
+use super::routes::{AppRoute, Target};
+
+/// A body that is whole, or comes from an app or the portal as it is read.
+pub(super) enum GatewayBody {
+    Full(Bytes),
+    App(Box<AppBody>),
+    Portal(axum::body::Body),
+}
+
+impl GatewayBody {
+    pub(super) fn empty() -> Self {
+        Self::Full(Bytes::new())
+    }
+}
+
+impl Body for GatewayBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self.get_mut() {
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::App(body) => body.poll_frame(cx),
+            Self::Portal(body) => Pin::new(body).poll_frame(cx).map_err(io::Error::other),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::App(body) => body.coding == Coding::Ended,
+            Self::Portal(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::App(body) => match body.coding {
+                Coding::Length(left) => SizeHint::with_exact(left),
+                Coding::Ended => SizeHint::with_exact(0),
+                Coding::Chunked(_) | Coding::Close => SizeHint::default(),
+            },
+            Self::Portal(body) => body.size_hint(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Coding {
+    Length(u64),
+    Chunked(Chunked),
+    Close,
+    Ended,
+}
+
+/// Reads an app's response as fast as the client takes it, and goes on sending the request meanwhile. Dropped before
+/// its end it closes the connection to the app, which thereby learns that nobody listens.
+pub(super) struct AppBody {
+    upstream: Option<Upstream>,
+    sending: Option<Sending>,
+    coding: Coding,
+    keep_alive: bool,
+    max_idle: usize,
+    /// Keeps the endpoint from counting as drained.
+    route: Arc<AppRoute>,
+}
+
+impl AppBody {
+    /// A body that is all there already is returned whole, with its connection back in the pool.
+    pub(super) fn begin(
+        upstream: Upstream,
+        sending: Sending,
+        delimiter: Delimiter,
+        keep_alive: bool,
+        max_idle: usize,
+        route: Arc<AppRoute>,
+    ) -> GatewayBody {
+        let sending = (!sending.is_sent()).then_some(sending);
+        let coding = match delimiter {
+            Delimiter::Length(0) => Coding::Ended,
+            Delimiter::Length(length) => Coding::Length(length),
+            Delimiter::Chunked => Coding::Chunked(Chunked::Size),
+            Delimiter::Close => Coding::Close,
+        };
+        let mut body = Self { upstream: Some(upstream), sending, coding, keep_alive, max_idle, route };
+        if body.coding == Coding::Ended {
+            body.end();
+            return GatewayBody::empty();
+        }
+        if body.is_all_buffered()
+            && let Ok(Some(frame)) = body.take_buffered()
+            && let Ok(data) = frame.into_data()
+        {
+            return GatewayBody::Full(data);
+        }
+        GatewayBody::App(Box::new(body))
+    }
+
+    fn is_all_buffered(&mut self) -> bool {
+        match (&self.coding, &mut self.upstream) {
+            (Coding::Length(length), Some(upstream)) => upstream.buffered().len() as u64 >= *length,
+            _ => false,
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let (Some(sending), Some(upstream)) = (&mut self.sending, &mut self.upstream) {
+            match sending.poll(cx, upstream) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) if sending.is_sent() => self.sending = None,
+                Poll::Ready(Ok(())) => self.keep_alive = false,
+                Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(self.fail("the request's body broke off")))),
+            }
+        }
+        loop {
+            match self.take_buffered() {
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(None) if self.coding == Coding::Ended => return Poll::Ready(None),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            let Some(upstream) = &mut self.upstream else {
+                return Poll::Ready(Some(Err(io::ErrorKind::NotConnected.into())));
+            };
+            match ready!(upstream.poll_fill(cx)) {
+                Ok(0) if self.coding == Coding::Close => {
+                    self.end();
+                    return Poll::Ready(None);
+                }
+                Ok(0) => return Poll::Ready(Some(Err(self.fail("the app's response broke off")))),
+                Ok(_) => {}
+                Err(error) => {
+                    self.upstream = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+
+    /// The next frame out of what was read already.
+    fn take_buffered(&mut self) -> io::Result<Option<Frame<Bytes>>> {
+        let Some(upstream) = &mut self.upstream else { return Ok(None) };
+        let buffer = upstream.buffered();
+        let data = match &mut self.coding {
+            Coding::Ended => return Ok(None),
+            Coding::Chunked(chunked) => match chunked.step(buffer) {
+                Ok(Step::Data(data)) => data,
+                Ok(Step::NeedMore) => return Ok(None),
+                Ok(Step::End(trailers)) => {
+                    self.end();
+                    return Ok(trailers.map(Frame::trailers));
+                }
+                Err(error) => return Err(self.fail(&error.to_string())),
+            },
+            Coding::Length(_) | Coding::Close if buffer.is_empty() => return Ok(None),
+            Coding::Length(left) => {
+                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+                *left -= take as u64;
+                let (data, ended) = (buffer.split_to(take).freeze(), *left == 0);
+                if ended {
+                    self.end();
+                }
+                data
+            }
+            Coding::Close => buffer.split().freeze(),
+        };
+        self.route.traffic.sent(data.len());
+        Ok(Some(Frame::data(data)))
+    }
+
+    fn end(&mut self) {
+        self.coding = Coding::Ended;
+        let Some(mut upstream) = self.upstream.take() else { return };
+        // A request that is still being sent, or bytes beyond the response, would be read as part of the next one.
+        let clean = self.keep_alive && self.sending.is_none() && upstream.buffered().is_empty();
+        if let (true, Target::To(endpoint)) = (clean, &self.route.target) {
+            endpoint.give_back(upstream, self.max_idle);
+        }
+    }
+
+    fn fail(&mut self, why: &str) -> io::Error {
+        self.upstream = None;
+        io::Error::other(why.to_owned())
+    }
+}

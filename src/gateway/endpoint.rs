@@ -1,0 +1,136 @@
+//! One container's address with its pool of idle connections.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::exchange::Upstream;
+use crate::model::ContainerId;
+
+/// Small writes leave at once, and a peer that vanished without a word is noticed after two minutes: a tunnel or a
+/// stream may be silent for days, so nothing else would.
+pub(super) fn prepare(stream: &TcpStream) {
+    use rustix::net::sockopt;
+    // These only fail on a socket that is gone, which the first read tells as well.
+    let _ = stream.set_nodelay(true);
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, Duration::from_secs(60));
+    let _ = sockopt::set_tcp_keepintvl(stream, Duration::from_secs(15));
+    let _ = sockopt::set_tcp_keepcnt(stream, 4);
+}
+
+/// Held by the route and by every request that is being answered through it; dropped last, it is drained.
+pub(super) struct Endpoint {
+    pub(super) addr: SocketAddr,
+    idle: Mutex<Vec<Idle>>,
+    gone: Arc<Notify>,
+}
+
+struct Idle {
+    upstream: Upstream,
+    since: Instant,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.gone.notify_waiters();
+    }
+}
+
+impl Endpoint {
+    /// An idle connection that is not known to be closed, the one used last first.
+    pub(super) fn checkout(&self, max_age: Duration) -> Option<Upstream> {
+        loop {
+            let idle = self.idle().pop()?;
+            if idle.since.elapsed() < max_age && idle.upstream.is_quiet() {
+                return Some(idle.upstream);
+            }
+        }
+    }
+
+    pub(super) async fn connect(&self, timeout: Duration) -> io::Result<Upstream> {
+        let stream = tokio::time::timeout(timeout, TcpStream::connect(self.addr))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        prepare(&stream);
+        Ok(Upstream::new(stream))
+    }
+
+    /// Takes back a connection whose request and response have both ended.
+    pub(super) fn give_back(&self, upstream: Upstream, max_idle: usize) {
+        let mut idle = self.idle();
+        if idle.len() < max_idle {
+            idle.push(Idle { upstream, since: Instant::now() });
+        }
+    }
+
+    fn sweep(&self, max_age: Duration) {
+        self.idle().retain(|idle| idle.since.elapsed() < max_age);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        // Nothing in here can panic half-way through a change.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Finds the endpoint of a container again as long as anyone holds it.
+pub(super) struct Registry {
+    endpoints: Mutex<HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>>,
+    gone: Arc<Notify>,
+}
+
+impl Registry {
+    pub(super) fn new(gone: Arc<Notify>) -> Self {
+        Self { endpoints: Mutex::new(HashMap::new()), gone }
+    }
+
+    pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr) -> Arc<Endpoint> {
+        let mut endpoints = self.endpoints();
+        endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
+        let key = (container.clone(), addr);
+        if let Some(known) = endpoints.get(&key).and_then(Weak::upgrade) {
+            return known;
+        }
+        let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default(), gone: Arc::clone(&self.gone) });
+        endpoints.insert(key, Arc::downgrade(&endpoint));
+        endpoint
+    }
+
+    /// Closes connections that nobody used for `max_age`.
+    pub(super) fn sweep(&self, max_age: Duration) {
+        let live: Vec<_> = self.endpoints().values().filter_map(Weak::upgrade).collect();
+        for endpoint in live {
+            endpoint.sweep(max_age);
+        }
+    }
+
+    pub(super) async fn gone(&self, container: &ContainerId) {
+        loop {
+            let notified = self.gone.notified();
+            let held =
+                self.endpoints().iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0);
+            if !held {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    fn endpoints(&self) -> MutexGuard<'_, HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

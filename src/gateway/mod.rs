@@ -1,0 +1,138 @@
+//! The router in front of every app: host name → container, streaming, with friendly pages where there is none.
+//!
+//! ```text
+//! status (watch) ─┐
+//!                 ├─▶ routes::follow ─▶ Routes (watch, swapped whole) ─▶ proxy::handle ─▶ endpoint pool ─▶ container
+//! config (watch) ─┘                                                        ▲
+//! listener ─▶ server::accept ─▶ hyper http1 connection ────────────────────┘
+//! ```
+//!
+//! | task | owns | stops |
+//! |---|---|---|
+//! | follow (one a `serve` call) | deriving [`Routes`](routes::Routes) from status and settings, sweeping idle upstream connections | on cancel |
+//! | accept (one a listener) | the listening socket, connection permits | on cancel |
+//! | connection (one a client) | a client socket; upstream connections are polled by it, never by a task of their own | see [`Gateway::serve`] |
+//! | tunnel (one an upgraded connection) | both sockets after a 101 | on cancel |
+//!
+//! **Architecture invariants:** no request waits for a lock that is held across I/O, nothing is looked up per request but
+//! one hash map; no name is resolved; the engine and the store are unknown here. What a client sent is never forwarded
+//! as bytes: a request is parsed by hyper, then written anew with exactly one framing, so an app sees one unambiguous
+//! request or none. HTTP/2 with prior knowledge is answered with `GOAWAY(HTTP_1_1_REQUIRED)`: nothing that stands in
+//! front of this port speaks it to an upstream, and the codec would cost a tenth of the daemon's memory budget.
+
+mod body;
+mod chunked;
+mod client_io;
+mod config;
+mod endpoint;
+mod exchange;
+mod forwarding;
+mod head;
+mod host;
+mod language;
+mod pages;
+mod proxy;
+mod routes;
+mod server;
+mod traffic;
+mod tunnel;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::model::{ContainerId, DaemonStatus};
+
+pub use config::{Cidr, CidrError, GatewayConfig, Tuning};
+pub use traffic::{LATENCY_BUCKETS_MS, TrafficSnapshot, TrafficStats};
+
+/// The gateway; cheap to clone, every clone is the same one.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+/// What every connection shares.
+struct Inner {
+    status_rx: watch::Receiver<Arc<DaemonStatus>>,
+    config_rx: watch::Receiver<Arc<GatewayConfig>>,
+    routes_tx: watch::Sender<Arc<routes::Routes>>,
+    endpoints: endpoint::Registry,
+    portal: Option<axum::Router>,
+    traffic: Arc<TrafficStats>,
+    tuning: Tuning,
+    permits: Arc<Semaphore>,
+    generation: AtomicU64,
+    connections: AtomicUsize,
+    tunnels: AtomicUsize,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("connections", &self.connections()).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// A gateway that serves the present status from its first request on. `portal` answers the bare domain and
+    /// `portal.DOMAIN`; without one a plain page does.
+    #[must_use]
+    pub fn new(
+        status_rx: watch::Receiver<Arc<DaemonStatus>>,
+        config_rx: watch::Receiver<Arc<GatewayConfig>>,
+        portal: Option<axum::Router>,
+        tuning: Tuning,
+    ) -> Self {
+        let traffic = Arc::new(TrafficStats::default());
+        let endpoints = endpoint::Registry::new(Arc::new(Notify::new()));
+        let first = routes::Routes::derive(&status_rx.borrow(), config_rx.borrow().clone(), &endpoints, &traffic);
+        Self {
+            inner: Arc::new(Inner {
+                status_rx,
+                config_rx,
+                routes_tx: watch::Sender::new(Arc::new(first)),
+                endpoints,
+                portal,
+                traffic,
+                permits: Arc::new(Semaphore::new(tuning.max_connections)),
+                tuning,
+                generation: AtomicU64::new(0),
+                connections: AtomicUsize::new(0),
+                tunnels: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    /// Figures of every app since the daemon started.
+    #[must_use]
+    pub fn traffic(&self) -> Arc<TrafficStats> {
+        Arc::clone(&self.inner.traffic)
+    }
+
+    /// How often the route table was replaced: it rises after every change of status or settings that was taken up.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.generation.load(Relaxed)
+    }
+
+    /// Client connections that are open now, tunnels not counted.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.inner.connections.load(Relaxed)
+    }
+
+    /// Upgraded connections (WebSocket) that are open now.
+    #[must_use]
+    pub fn tunnels(&self) -> usize {
+        self.inner.tunnels.load(Relaxed)
+    }
+
+    /// Resolves when no request is, or can still be, sent to this container: the status no longer names it as an
+    /// endpoint, that change was taken up here, and the last request answered by it has ended. Tunnels do not count:
+    /// an open browser tab would hold every deploy. Give it a deadline: a stream may be endless.
+    pub async fn drained(&self, container: &ContainerId) {
+        self.inner.endpoints.gone(container).await;
+    }
+}

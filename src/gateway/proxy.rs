@@ -1,0 +1,278 @@
+//! One request: find its route, send it on, give back what the app answers.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use axum::extract::ConnectInfo;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, EXPECT, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use hyper::http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::body::{AppBody, GatewayBody};
+use super::endpoint::Endpoint;
+use super::exchange::{Failure, Sending, Upstream, WaitedFor, exchange};
+use super::forwarding::{self, Peer, Trust};
+use super::head::{Framing, Outgoing, ResponseHead, write_request};
+use super::pages::Page;
+use super::routes::{AppRoute, Route, Target};
+use super::{Inner, host, tunnel};
+
+/// Connections tried for one request: a stale one, the switched one, and one for bad luck.
+const MAX_ATTEMPTS: u8 = 4;
+
+/// What every request of one client connection shares.
+pub(super) struct Client {
+    pub(super) inner: Arc<Inner>,
+    pub(super) peer: Peer,
+    pub(super) addr: SocketAddr,
+    pub(super) tracker: TaskTracker,
+    /// Ends tunnels.
+    pub(super) cancel: CancellationToken,
+    /// Every answer is this connection's last.
+    pub(super) closing: Arc<AtomicBool>,
+    /// Held as long as the connection or its tunnel.
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// The answer to one request; there always is one.
+pub(super) async fn handle(
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<GatewayBody>, Infallible> {
+    let mut response = answer(&client, request).await;
+    if client.closing.load(Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+async fn answer(client: &Arc<Client>, request: Request<Incoming>) -> Response<GatewayBody> {
+    let (head, body) = request.into_parts();
+    match admit(client, &head) {
+        Ok(Route::App(route)) => App { client, route }.serve(head, body).await,
+        Ok(Route::Portal) => portal(client, head, body).await,
+        Err(page) => {
+            let counted = client.inner.traffic.nobody().begin();
+            let mut response = page.response(&head.headers, None);
+            counted.answered(response.status().as_u16(), std::time::Duration::ZERO);
+            end_if_unclear(page, &mut response);
+            response
+        }
+    }
+}
+
+/// Whoever sent this may mean the rest of the connection to be read differently, or goes on sending an unwanted body.
+fn end_if_unclear(page: Page, response: &mut Response<GatewayBody>) {
+    if matches!(
+        page,
+        Page::BadRequest | Page::BadHost | Page::NoTunnels | Page::TooLarge | Page::ClientTooSlow | Page::Expectation
+    ) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// The route of a request that is fit to be sent on, else the page that refuses it.
+fn admit(client: &Client, head: &Parts) -> Result<Route, Page> {
+    if head.method == Method::CONNECT {
+        return Err(Page::NoTunnels);
+    }
+    // hyper has read the body's framing already; a coding besides chunked would reach the app undecoded and unnamed.
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next()
+        && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        return Err(Page::BadRequest);
+    }
+    let mut expectations = head.headers.get_all(EXPECT).iter();
+    if expectations.any(|expectation| !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Page::Expectation);
+    }
+    let authority = host::authority(head).map_err(|_| Page::BadHost)?;
+    client.inner.routes_tx.borrow().find(authority).cloned().ok_or(Page::NoSuchApp)
+}
+
+async fn portal(client: &Client, head: Parts, body: Incoming) -> Response<GatewayBody> {
+    let Some(router) = client.inner.portal.clone() else {
+        return Page::Home.response(&head.headers, None);
+    };
+    let mut head = head;
+    let config = Arc::clone(&client.inner.routes_tx.borrow().config);
+    let from = forwarding::for_portal(&mut head.headers, &client.peer, &config);
+    let mut request = Request::from_parts(head, axum::body::Body::new(body));
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::new(from, client.addr.port())));
+    match router.oneshot(request).await {
+        Ok(response) => response.map(GatewayBody::Portal),
+        Err(never) => match never {},
+    }
+}
+
+/// A request for an app.
+struct App<'a> {
+    client: &'a Arc<Client>,
+    route: Arc<AppRoute>,
+}
+
+impl App<'_> {
+    async fn serve(mut self, mut head: Parts, body: Incoming) -> Response<GatewayBody> {
+        let begun = Instant::now();
+        let counted = self.route.traffic.begin();
+        let response = match self.forward(&mut head, body).await {
+            Ok(response) => response,
+            Err(page) => {
+                let mut response = page.response(&head.headers, Some(&self.route.app));
+                end_if_unclear(page, &mut response);
+                response
+            }
+        };
+        counted.answered(response.status().as_u16(), begun.elapsed());
+        response
+    }
+
+    async fn forward(&mut self, head: &mut Parts, body: Incoming) -> Result<Response<GatewayBody>, Page> {
+        let tuning = &self.client.inner.tuning;
+        if let (Some(limit), Some(length)) = (tuning.body_limit, body.size_hint().exact())
+            && length > limit
+        {
+            return Err(Page::TooLarge);
+        }
+        let framing = framing(head, &body);
+        let upgrade = if framing == Framing::None { wanted_upgrade(head) } else { None };
+        let on_upgrade = head.extensions.remove::<OnUpgrade>();
+        let trust = Trust::of(&self.client.inner.routes_tx.borrow().config, &self.client.peer);
+        // Checked on admission.
+        let host = host::authority(head).map_err(|_| Page::BadHost)?;
+        let outgoing = Outgoing { host, framing, upgrade: upgrade.as_ref(), peer: &self.client.peer, trust };
+
+        let mut sending = Sending::new(body, framing, tuning.body_limit, Arc::clone(&self.route.traffic));
+        let mut headers = HeaderMap::new();
+        for _ in 0..MAX_ATTEMPTS {
+            let endpoint = match &self.route.target {
+                Target::To(endpoint) => Arc::clone(endpoint),
+                Target::Page(page) => return Err(*page),
+            };
+            let (mut upstream, reused) = match endpoint.checkout(tuning.upstream_idle) {
+                Some(upstream) => (upstream, true),
+                None => match endpoint.connect(tuning.connect_timeout).await {
+                    Ok(upstream) => (upstream, false),
+                    // Nothing was sent, so whatever it is may go elsewhere.
+                    Err(_) if self.rerouted(host, &endpoint) => continue,
+                    Err(_) => return Err(Page::NotAnswering),
+                },
+            };
+            write_request(upstream.begin(), head, &outgoing);
+            let result = exchange(&mut upstream, &mut sending, &head.method, &mut headers, tuning.silence_timeout);
+            match result.await {
+                Ok(answer) => return self.pass_on(&answer, headers, upstream, sending, upgrade.is_some(), on_upgrade),
+                Err(Failure::Closed)
+                    if sending.is_replayable(&head.method) && (self.rerouted(host, &endpoint) || reused) =>
+                {
+                    self.route.traffic.retried();
+                    sending.rewind();
+                }
+                Err(failure) => {
+                    tracing::debug!(app = %self.route.app, %failure, "no response");
+                    return Err(page_of(&failure));
+                }
+            }
+        }
+        Err(Page::NotAnswering)
+    }
+
+    /// Takes up the present route; whether it leads elsewhere than to `tried`.
+    fn rerouted(&mut self, host: &str, tried: &Arc<Endpoint>) -> bool {
+        if let Some(Route::App(route)) = self.client.inner.routes_tx.borrow().find(host) {
+            self.route = Arc::clone(route);
+        }
+        match &self.route.target {
+            Target::To(endpoint) => !Arc::ptr_eq(endpoint, tried),
+            Target::Page(_) => true,
+        }
+    }
+
+    fn pass_on(
+        &self,
+        answer: &ResponseHead,
+        headers: HeaderMap,
+        upstream: Upstream,
+        sending: Sending,
+        upgrade_wanted: bool,
+        on_upgrade: Option<OnUpgrade>,
+    ) -> Result<Response<GatewayBody>, Page> {
+        let body = if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            // An app that switches unasked would have the rest of this connection to itself.
+            let (true, true, Some(on_upgrade)) = (upgrade_wanted, sending.is_sent(), on_upgrade) else {
+                return Err(Page::BadAnswer);
+            };
+            self.route.traffic.upgraded();
+            let (app, already_read) = upstream.into_parts();
+            self.client.tracker.spawn(tunnel::run(
+                Arc::clone(self.client),
+                on_upgrade,
+                app,
+                already_read,
+                Arc::clone(&self.route.traffic),
+            ));
+            GatewayBody::empty()
+        } else {
+            let max_idle = self.client.inner.tuning.max_idle_upstream;
+            let route = Arc::clone(&self.route);
+            AppBody::begin(upstream, sending, answer.delimiter, answer.keep_alive, max_idle, route)
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+}
+
+/// The one framing the app will see, from what hyper made of the client's.
+fn framing(head: &Parts, body: &Incoming) -> Framing {
+    let takes_body = head.method == Method::POST || head.method == Method::PUT || head.method == Method::PATCH;
+    match body.size_hint().exact() {
+        Some(0) if takes_body => Framing::Length(0),
+        Some(0) => Framing::None,
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    }
+}
+
+/// The protocol a request asks to switch to. Never HTTP/2: an app that agreed would be handed requests nobody checked.
+fn wanted_upgrade(head: &Parts) -> Option<HeaderValue> {
+    let asked = head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && head.headers.get_all(CONNECTION).iter().any(|value| {
+            value
+                .as_bytes()
+                .split(|&byte| byte == b',')
+                .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        });
+    let mut protocols = head.headers.get_all(UPGRADE).iter();
+    let protocol = protocols.next().filter(|_| asked && protocols.next().is_none())?;
+    let plain = protocol.to_str().is_ok_and(|text| {
+        !text.split(',').any(|one| {
+            let one = one.trim().to_ascii_lowercase();
+            one.starts_with("h2") || one.starts_with("http") || one.starts_with("tls")
+        })
+    });
+    plain.then(|| protocol.clone())
+}
+
+fn page_of(failure: &Failure) -> Page {
+    match failure {
+        Failure::Closed | Failure::Io(_) => Page::NotAnswering,
+        Failure::Response(_) => Page::BadAnswer,
+        Failure::ClientBody => Page::BadRequest,
+        Failure::TooLarge => Page::TooLarge,
+        Failure::Silence(WaitedFor::Client) => Page::ClientTooSlow,
+        Failure::Silence(WaitedFor::App) => Page::TooSlow,
+    }
+}

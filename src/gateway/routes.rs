@@ -1,0 +1,109 @@
+//! Host name → where its requests go, derived as one value from the status and swapped whole.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::config::GatewayConfig;
+use super::endpoint::{Endpoint, Registry};
+use super::pages::Page;
+use super::traffic::{AppTraffic, TrafficStats};
+use super::{Inner, host};
+use crate::model::{AppKey, AppStatus, DaemonStatus, Health, RunState, SyncState};
+
+/// One app's entry.
+#[derive(Debug)]
+pub(super) struct AppRoute {
+    pub(super) app: AppKey,
+    pub(super) target: Target,
+    pub(super) traffic: Arc<AppTraffic>,
+}
+
+#[derive(Debug)]
+pub(super) enum Target {
+    To(Arc<Endpoint>),
+    Page(Page),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Route {
+    App(Arc<AppRoute>),
+    Portal,
+}
+
+/// The whole table. Immutable: a change is a new one.
+#[derive(Debug)]
+pub(super) struct Routes {
+    by_host: HashMap<Box<str>, Route>,
+    pub(super) config: Arc<GatewayConfig>,
+}
+
+impl Routes {
+    /// An endpoint that stays the same keeps its pool of connections.
+    pub(super) fn derive(
+        status: &DaemonStatus,
+        config: Arc<GatewayConfig>,
+        endpoints: &Registry,
+        traffic: &TrafficStats,
+    ) -> Self {
+        let mut by_host = HashMap::with_capacity(status.apps.len() + 2);
+        for (key, app) in &status.apps {
+            let target = match &app.endpoint {
+                Some(endpoint) => {
+                    Target::To(endpoints.endpoint(&endpoint.container, SocketAddr::new(endpoint.ip, endpoint.port)))
+                }
+                None => Target::Page(page_of(app)),
+            };
+            let route = AppRoute { app: key.clone(), target, traffic: traffic.of(key) };
+            by_host.insert(app.host.to_ascii_lowercase().into_boxed_str(), Route::App(Arc::new(route)));
+        }
+        // After the apps: no app may take the portal's names, whatever a status says.
+        by_host.insert(config.domain.clone().into_boxed_str(), Route::Portal);
+        by_host.insert(format!("portal.{}", config.domain).into_boxed_str(), Route::Portal);
+        traffic.retain(|key| status.apps.contains_key(key));
+        Self { by_host, config }
+    }
+
+    /// `authority` is a valid host with or without a port.
+    pub(super) fn find(&self, authority: &str) -> Option<&Route> {
+        host::with_route_name(authority, |name| self.by_host.get(name))
+    }
+}
+
+/// What to tell a visitor of an app that cannot be reached at present.
+fn page_of(app: &AppStatus) -> Page {
+    match (app.desired, app.health, app.sync) {
+        (RunState::Deleted, ..) | (_, Health::Deleted, _) => Page::NoSuchApp,
+        (RunState::Stopped, ..) => Page::Stopped,
+        (_, Health::CrashLoop | Health::Degraded, _) => Page::Crashed,
+        // Nothing is going to happen until the owner does something, so a page that refreshes itself would be a lie.
+        (_, _, SyncState::Invalid | SyncState::Held) => Page::Blocked,
+        // `Running` or `Stopped` without an address: on its way up.
+        (_, Health::Unknown | Health::Starting | Health::Running | Health::Stopped, _) => Page::Starting,
+    }
+}
+
+/// Follows status and settings until the senders are gone.
+pub(super) async fn follow(inner: &Inner) {
+    let mut status_rx = inner.status_rx.clone();
+    let mut config_rx = inner.config_rx.clone();
+    loop {
+        let routes = {
+            let status = status_rx.borrow_and_update().clone();
+            let config = config_rx.borrow_and_update().clone();
+            Routes::derive(&status, config, &inner.endpoints, &inner.traffic)
+        };
+        inner.routes_tx.send_replace(Arc::new(routes));
+        inner.generation.fetch_add(1, Relaxed);
+        // Both arms only wait, so the one that loses has lost nothing.
+        let changed = tokio::select! {
+            changed = status_rx.changed() => changed,
+            changed = config_rx.changed() => changed,
+        };
+        if changed.is_err() {
+            // The daemon is stopping: the last table stays good until the listener closes.
+            return std::future::pending().await;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The listening side: accepts, bounds and, on stop, winds down client connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::client_io::ClientIo;
+use super::forwarding::Peer;
+use super::proxy::{self, Client};
+use super::{Gateway, Inner, endpoint, routes};
+
+/// An empty SETTINGS frame, then GOAWAY for stream 0 with `HTTP_1_1_REQUIRED` (RFC 9113 §7): what a client that began
+/// with HTTP/2 understands.
+const H2_REFUSAL: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
+/// What hyper may buffer of one direction of one connection.
+const MAX_BUFFER: usize = 64 * 1024;
+
+impl Gateway {
+    /// Serves until `cancel`, then winds down and returns.
+    ///
+    /// On cancel the listener is closed at once (a socket that systemd holds keeps queueing), tunnels are ended,
+    /// requests already on their way over idle connections are answered for `linger`, running ones for `drain`; then the
+    /// rest is cut. Client errors never end it, nor does a lack of file descriptors.
+    pub async fn serve(&self, listener: TcpListener, cancel: CancellationToken) {
+        let inner = &self.inner;
+        let server = Server {
+            inner: Arc::clone(inner),
+            tracker: TaskTracker::new(),
+            cancel: cancel.clone(),
+            closing: Arc::new(AtomicBool::new(false)),
+            close_idle: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        };
+        // Cancel-safe: accepting hands over whole connections, following and sweeping keep nothing between awaits.
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = server.accept(&listener) => {}
+            () = routes::follow(inner) => {}
+            () = sweep(inner) => {}
+        }
+        drop(listener);
+        server.wind_down().await;
+    }
+}
+
+/// Closes upstream connections before the apps do.
+async fn sweep(inner: &Inner) {
+    let mut tick = tokio::time::interval(inner.tuning.upstream_idle.max(Duration::from_millis(50)));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        inner.endpoints.sweep(inner.tuning.upstream_idle);
+    }
+}
+
+struct Server {
+    inner: Arc<Inner>,
+    tracker: TaskTracker,
+    cancel: CancellationToken,
+    closing: Arc<AtomicBool>,
+    close_idle: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Server {
+    async fn accept(&self, listener: &TcpListener) {
+        loop {
+            // Taken before accepting: whoever does not fit waits in the kernel's queue instead of in ours.
+            let Ok(permit) = Arc::clone(&self.inner.permits).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, addr)) => {
+                    let client = Client {
+                        inner: Arc::clone(&self.inner),
+                        peer: Peer::new(addr.ip()),
+                        addr,
+                        tracker: self.tracker.clone(),
+                        cancel: self.cancel.clone(),
+                        closing: Arc::clone(&self.closing),
+                        _permit: permit,
+                    };
+                    let (close_idle, cut) = (self.close_idle.clone(), self.cut.clone());
+                    self.tracker.spawn(connection(stream, Arc::new(client), close_idle, cut));
+                }
+                Err(error) if is_client_s(&error) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        %error,
+                        "the gateway cannot accept connections at present; if it is out of file descriptors raise LimitNOFILE"
+                    );
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn wind_down(self) {
+        let tuning = &self.inner.tuning;
+        self.closing.store(true, Relaxed);
+        self.tracker.close();
+        let gently = async {
+            let _ = tokio::time::timeout(tuning.linger, self.tracker.wait()).await;
+            self.close_idle.cancel();
+            self.tracker.wait().await;
+        };
+        if tokio::time::timeout(tuning.linger + tuning.drain, gently).await.is_err() {
+            tracing::warn!(connections = self.tracker.len(), "the gateway cuts requests that did not end in time");
+            self.cut.cancel();
+            self.tracker.wait().await;
+        }
+    }
+}
+
+/// Errors of one connection that ended before it was accepted.
+fn is_client_s(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+async fn connection(stream: TcpStream, client: Arc<Client>, close_idle: CancellationToken, cut: CancellationToken) {
+    let inner = Arc::clone(&client.inner);
+    let _open = Open::new(&inner);
+    endpoint::prepare(&stream);
+    let service = service_fn(move |request| proxy::handle(Arc::clone(&client), request));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(inner.tuning.header_timeout)
+        .max_header_size(inner.tuning.max_header_size)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(ClientIo::new(stream, inner.tuning.write_timeout), service)
+        .with_upgrades();
+    let mut told = false;
+    let result = loop {
+        // The connection is polled on, whichever arm wakes up.
+        tokio::select! {
+            biased;
+            result = &mut connection => break result,
+            () = close_idle.cancelled(), if !told => {
+                told = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            () = cut.cancelled() => return,
+        }
+    };
+    if result.is_err_and(|error| error.is_parse_version_h2())
+        && let Some(parts) = connection.into_parts()
+    {
+        let mut stream = parts.io.into_inner();
+        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(H2_REFUSAL)).await;
+    }
+}
+
+struct Open<'a>(&'a Inner);
+
+impl<'a> Open<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        inner.connections.fetch_add(1, Relaxed);
+        Self(inner)
+    }
+}
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,169 @@
+//! Figures per app: counted in atomics on the way, read as a snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::AppKey;
+
+/// Upper bounds of the latency histogram in milliseconds; one more bucket takes the rest.
+pub const LATENCY_BUCKETS_MS: [u64; 13] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
+
+/// Counters of one app.
+#[derive(Debug, Default)]
+pub(super) struct AppTraffic {
+    requests: AtomicU64,
+    in_flight: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    classes: [AtomicU64; 5],
+    latency: [AtomicU64; LATENCY_BUCKETS_MS.len() + 1],
+    latency_sum_us: AtomicU64,
+    retries: AtomicU64,
+    upgrades: AtomicU64,
+}
+
+impl AppTraffic {
+    pub(super) fn received(&self, bytes: usize) {
+        self.bytes_in.fetch_add(bytes as u64, Relaxed);
+    }
+    pub(super) fn sent(&self, bytes: usize) {
+        self.bytes_out.fetch_add(bytes as u64, Relaxed);
+    }
+    pub(super) fn retried(&self) {
+        self.retries.fetch_add(1, Relaxed);
+    }
+    pub(super) fn upgraded(&self) {
+        self.upgrades.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a request until the returned guard is answered or dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.requests.fetch_add(1, Relaxed);
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    fn answered(&self, status: u16, took: Duration) {
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        self.classes[class].fetch_add(1, Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = LATENCY_BUCKETS_MS.iter().position(|bound| micros <= bound * 1000);
+        self.latency[bucket.unwrap_or(LATENCY_BUCKETS_MS.len())].fetch_add(1, Relaxed);
+        self.latency_sum_us.fetch_add(micros, Relaxed);
+    }
+
+    fn snapshot(&self) -> TrafficSnapshot {
+        TrafficSnapshot {
+            requests: self.requests.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed),
+            bytes_in: self.bytes_in.load(Relaxed),
+            bytes_out: self.bytes_out.load(Relaxed),
+            classes: self.classes.each_ref().map(|class| class.load(Relaxed)),
+            latency: self.latency.each_ref().map(|bucket| bucket.load(Relaxed)),
+            latency_sum: Duration::from_micros(self.latency_sum_us.load(Relaxed)),
+            retries: self.retries.load(Relaxed),
+            upgrades: self.upgrades.load(Relaxed),
+        }
+    }
+}
+
+/// A request whose answer has not begun.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<AppTraffic>);
+
+impl InFlight {
+    pub(super) fn answered(self, status: u16, took: Duration) {
+        self.0.answered(status, took);
+    }
+}
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// One app's figures since the daemon started. The fields are read one after the other, so a snapshot under load may
+/// differ by the requests of that moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrafficSnapshot {
+    pub requests: u64,
+    /// Requests whose response has not begun.
+    pub in_flight: u64,
+    /// Bytes of request bodies, framing not counted.
+    pub bytes_in: u64,
+    /// Bytes of response bodies, framing not counted; tunnels when they end.
+    pub bytes_out: u64,
+    /// Responses by status class: 1xx, 2xx, 3xx, 4xx, 5xx. A client that left before its answer is in none.
+    pub classes: [u64; 5],
+    /// Time from a request's head to its response's head; counts per bucket of [`LATENCY_BUCKETS_MS`], not cumulated.
+    pub latency: [u64; LATENCY_BUCKETS_MS.len() + 1],
+    pub latency_sum: Duration,
+    /// Requests sent again because a connection turned out to be closed.
+    pub retries: u64,
+    pub upgrades: u64,
+}
+
+/// The figures of every app. An app that leaves the status takes its figures along.
+#[derive(Debug, Default)]
+pub struct TrafficStats {
+    apps: Mutex<BTreeMap<AppKey, Arc<AppTraffic>>>,
+    unrouted: Arc<AppTraffic>,
+}
+
+impl TrafficStats {
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<AppKey, TrafficSnapshot> {
+        self.apps().iter().map(|(key, traffic)| (key.clone(), traffic.snapshot())).collect()
+    }
+
+    /// Requests for a host that is no app, and refused ones.
+    #[must_use]
+    pub fn unrouted(&self) -> TrafficSnapshot {
+        self.unrouted.snapshot()
+    }
+
+    pub(super) fn nobody(&self) -> &Arc<AppTraffic> {
+        &self.unrouted
+    }
+
+    pub(super) fn of(&self, app: &AppKey) -> Arc<AppTraffic> {
+        let mut apps = self.apps();
+        if let Some(known) = apps.get(app) {
+            return Arc::clone(known);
+        }
+        Arc::clone(apps.entry(app.clone()).or_default())
+    }
+
+    pub(super) fn retain(&self, keep: impl Fn(&AppKey) -> bool) {
+        self.apps().retain(|key, _| keep(key));
+    }
+
+    fn apps(&self) -> MutexGuard<'_, BTreeMap<AppKey, Arc<AppTraffic>>> {
+        // Nothing in here can panic half-way through a change.
+        self.apps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_lands_in_its_class_and_bucket() {
+        let stats = TrafficStats::default();
+        let key = AppKey::parse("alice-diary").unwrap();
+        let traffic = stats.of(&key);
+        traffic.begin().answered(204, Duration::from_micros(900));
+        traffic.begin().answered(503, Duration::from_secs(60));
+        let waiting = traffic.begin();
+        let seen = stats.snapshot()[&key].clone();
+        assert_eq!((seen.requests, seen.in_flight, seen.classes), (3, 1, [0, 1, 0, 0, 1]));
+        assert_eq!((seen.latency[0], seen.latency[13]), (1, 1));
+        drop(waiting);
+        assert_eq!(stats.snapshot()[&key].in_flight, 0);
+        stats.retain(|_| false);
+        assert!(stats.snapshot().is_empty());
+    }
+}
