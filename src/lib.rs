@@ -1,8 +1,20 @@
 //! minipaas: a desired-state mini-PaaS for one home server. See `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod act;
+pub mod cli;
+pub mod clock;
+pub mod compose;
+pub mod controller;
 pub mod desired;
 pub mod engine;
 pub mod folders;
+mod fswatch;
 pub mod model;
+pub mod plan;
+pub mod portal;
+pub mod runtime;
+pub mod serve;
+pub mod settings;
+pub mod setup;
 pub mod store;

@@ -10,6 +10,9 @@
 //!   [`Effect::Already`].
 //! - A failed call may still have happened (the answer was lost); callers look again before they act again.
 
+pub mod docker;
+pub mod events;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;

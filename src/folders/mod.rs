@@ -5,10 +5,32 @@
 //! - What appears, appears whole: a crash half-way leaves nothing half-made under its final name.
 //! - `data/` is moved only against a [`PurgeToken`], and then into `trash/`, never deleted.
 
+mod atomic;
+mod code;
+mod data;
+mod deploy_log;
+mod disk;
+pub mod lock;
+mod nofollow;
+mod place;
+mod stop;
+mod trash;
+mod walk;
+
 use std::future::Future;
 use std::path::PathBuf;
 
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
+pub use atomic::write_atomic;
+pub use code::{MAX_TEMPLATE_BYTES, MAX_TEMPLATE_ENTRIES};
+pub use data::Owner;
+pub use deploy_log::MAX_LOG_BYTES;
+pub use disk::DiskFolders;
+pub use lock::{LockError, RootLock};
+pub use stop::{Checkpoints, Crash};
+pub use trash::{Part, TrashNote};
+
+pub use crate::model::inventory::FolderState;
+use crate::model::{AppKey, Bytes, PurgeToken, TemplateId};
 
 /// A folder operation that failed. The message names the path, the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,17 +41,6 @@ pub enum FolderError {
     /// May pass: disk full, I/O error.
     #[error("{0}")]
     Retryable(String),
-}
-
-/// What is there of an app's folder.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FolderState {
-    /// `app/` exists (it then is complete).
-    pub code: bool,
-    /// `data/` exists and belongs to the app's user.
-    pub data: bool,
-    /// Digest of `docker-compose.yml`; `None` when there is none.
-    pub compose: Option<Digest>,
 }
 
 /// Free space below the apps folder.
@@ -47,7 +58,7 @@ pub trait Folders: Send + Sync + 'static {
 
     fn look(&self, key: &AppKey) -> impl Future<Output = Result<FolderState, FolderError>> + Send;
     /// Makes what [`FolderState`] says is missing: `app/` copied from the template in one atomic step and never
-    /// overwritten afterwards, `data/` and `logs/` owned by the app's user.
+    /// overwritten afterwards, `data/` owned by the app's user, `logs/` by the daemon's.
     fn ensure(&self, key: &AppKey, template: &TemplateId) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Writes `docker-compose.yml` atomically.
     fn write_compose(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;

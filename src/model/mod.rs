@@ -3,7 +3,9 @@
 //! **Architecture invariant:** nothing in here performs I/O, reads a clock or knows an async runtime. Text is parsed
 //! into these types once at the edge and never validated again.
 
+pub mod cron;
 pub mod event;
+pub mod inventory;
 pub mod labels;
 pub mod manifest;
 pub mod names;
@@ -15,6 +17,7 @@ pub mod template;
 pub mod units;
 
 pub use event::{Cause, Event, EventKind};
+pub use inventory::{FailedDeploy, FolderState, InventoryRow};
 pub use labels::{InstanceId, Ownership};
 pub use manifest::{Manifest, PurgeToken, RunState, Strategy};
 pub use names::{AppKey, AppName, NameError, TemplateId, UserId};

@@ -140,6 +140,12 @@ impl AppKey {
         format!("paas-app-{self}.next")
     }
 
+    /// Docker name of the predecessor while its replacement in place is proving itself (direct mode).
+    #[must_use]
+    pub fn previous_container_name(&self) -> String {
+        format!("paas-app-{self}.prev")
+    }
+
     /// Host name the app answers at.
     #[must_use]
     pub fn host(&self, domain: &str) -> String {

@@ -1,35 +1,15 @@
 //! What the daemon must remember across its own death: the inventory of apps it has made, and the event log.
 
+mod explain;
+mod schema;
+mod sqlite;
+
 use std::future::Future;
 
-use serde::{Deserialize, Serialize};
+pub use sqlite::{MAX_EVENTS, SqliteStore};
 
-use crate::model::{AppKey, Digest, Event, Identity, InstanceId, Manifest, Template, Timestamp};
-
-/// One app the daemon is responsible for. Written before its first container is created, dropped after its last clean-up.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct InventoryRow {
-    pub key: AppKey,
-    /// When the app was first admitted: under a quota the oldest go first.
-    pub admitted_at: Timestamp,
-    /// The last manifest that parsed and resolved, and the template it named: what stays in force when the file breaks.
-    pub manifest: Manifest,
-    pub template: Template,
-    /// Digest of that manifest's file.
-    pub digest: Digest,
-    /// A successor that never became healthy: not tried again until the app's identity changes.
-    #[serde(default)]
-    pub failed: Option<FailedDeploy>,
-}
-
-/// A deploy that was given up while the previous container went on serving.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailedDeploy {
-    pub identity: Identity,
-    pub image_id: String,
-    pub reason: String,
-    pub at: Timestamp,
-}
+pub use crate::model::inventory::{FailedDeploy, InventoryRow};
+use crate::model::{AppKey, Event, InstanceId};
 
 /// The store could not do it. The message names the file, the problem and the remedy.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,6 +21,8 @@ pub trait Store: Send + Sync + 'static {
     fn instance(&self) -> impl Future<Output = Result<Option<InstanceId>, StoreError>> + Send;
     fn set_instance(&self, instance: &InstanceId) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Every row, or an error that names the unreadable ones: an app that is only missing from the answer would look
+    /// like one the daemon never made, and nobody would clean up after it or keep its last good manifest.
     fn inventory(&self) -> impl Future<Output = Result<Vec<InventoryRow>, StoreError>> + Send;
     fn put(&self, row: &InventoryRow) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn forget(&self, key: &AppKey) -> impl Future<Output = Result<(), StoreError>> + Send;

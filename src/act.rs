@@ -1,0 +1,203 @@
+//! Carries out one step: one engine, folder or store call each. Nothing is decided here; the one thing it may do besides
+//! is refuse, when a container turns out not to be ours after all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+
+use crate::engine::{Effect, Engine, EngineError, ErrorKind, Follow};
+use crate::folders::{FolderError, Folders};
+use crate::model::{AppKey, ContainerId, FailedDeploy, InstanceId, InventoryRow};
+use crate::plan::step::{Action, Outcome, Step, Target};
+use crate::plan::view::OwnedContainer;
+use crate::store::{Store, StoreError};
+
+/// Lines of a failed container's log that are kept in `logs/deploy.log` and in the status.
+pub const LOG_EXCERPT_LINES: u32 = 20;
+
+/// How long reading such an excerpt may take before it is done without.
+const LOG_EXCERPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A step that was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct StepError {
+    pub kind: ErrorKind,
+    pub message: String,
+    /// The container Docker refused to start.
+    pub unstartable: Option<ContainerId>,
+}
+
+impl StepError {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), unstartable: None }
+    }
+}
+
+impl From<EngineError> for StepError {
+    fn from(error: EngineError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+impl From<FolderError> for StepError {
+    fn from(error: FolderError) -> Self {
+        let kind = match error {
+            FolderError::Terminal(_) => ErrorKind::Terminal,
+            FolderError::Retryable(_) => ErrorKind::Retryable,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+impl From<StoreError> for StepError {
+    fn from(error: StoreError) -> Self {
+        Self::new(ErrorKind::Retryable, error.to_string())
+    }
+}
+
+impl From<Effect> for Outcome {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Done => Self::Changed,
+            Effect::Already => Self::Unchanged,
+        }
+    }
+}
+
+/// Carries out the steps of one app's plan, in order.
+#[derive(Debug)]
+pub struct Actor<'a, E, S, F> {
+    pub engine: &'a E,
+    pub store: &'a S,
+    pub folders: &'a F,
+    pub instance: &'a InstanceId,
+    pub key: &'a AppKey,
+    /// The app's row as it now is in the inventory.
+    pub row: Option<InventoryRow>,
+    created: BTreeMap<String, ContainerId>,
+}
+
+impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
+    pub fn new(
+        engine: &'a E,
+        store: &'a S,
+        folders: &'a F,
+        instance: &'a InstanceId,
+        key: &'a AppKey,
+        row: Option<InventoryRow>,
+    ) -> Self {
+        Self { engine, store, folders, instance, key, row, created: BTreeMap::new() }
+    }
+
+    /// A crash before, within or after leaves a state that the next look at the world understands.
+    pub async fn carry_out(&mut self, step: &Step) -> Result<Outcome, StepError> {
+        match &step.action {
+            Action::Record(row) => {
+                self.store.put(row).await?;
+                self.row = Some((**row).clone());
+                Ok(Outcome::Changed)
+            }
+            Action::RecordFailure { failure, target } => self.record_failure(failure, target).await,
+            Action::Forget => {
+                self.store.forget(self.key).await?;
+                self.row = None;
+                Ok(Outcome::Changed)
+            }
+            Action::EnsureFolder { template } => Ok(self.folders.ensure(self.key, template).await.map(changed)?),
+            Action::WriteCompose { text } => Ok(self.folders.write_compose(self.key, text).await.map(changed)?),
+            Action::TrashCode => Ok(self.folders.trash_code(self.key).await.map(changed)?),
+            Action::TrashData(token) => Ok(self.folders.trash_data(token).await.map(changed)?),
+            Action::Create(spec) => {
+                let id = self.engine.create(spec).await?;
+                self.created.insert(spec.name.clone(), id);
+                Ok(Outcome::Changed)
+            }
+            Action::Start(target) => self.start(target).await,
+            Action::Unpause(target) => Ok(self.engine.unpause(self.id(target)?).await?.into()),
+            Action::Update { target, limits, restart } => {
+                Ok(self.engine.update(self.id(target)?, *limits, *restart).await.map(changed)?)
+            }
+            Action::Connect { target, network } => {
+                Ok(self.engine.connect(self.id(target)?, network).await.map(changed)?)
+            }
+            Action::Stop(target) => match self.still_ours(target).await? {
+                Some(id) => Ok(self.engine.stop(&id, crate::model::spec::STOP_GRACE_SECONDS).await?.into()),
+                None => Ok(Outcome::Unchanged),
+            },
+            Action::Rename { target, name } => match self.still_ours(target).await? {
+                Some(id) => Ok(self.engine.rename(&id, name).await.map(changed)?),
+                None => Ok(Outcome::Unchanged),
+            },
+            Action::Remove(target) => match self.still_ours(target).await? {
+                Some(id) => Ok(self.engine.remove(&id).await?.into()),
+                None => Ok(Outcome::Unchanged),
+            },
+        }
+    }
+
+    async fn start(&self, target: &Target) -> Result<Outcome, StepError> {
+        let id = self.id(target)?;
+        match self.engine.start(id).await {
+            Ok(effect) => Ok(effect.into()),
+            Err(error) => {
+                let unreachable = error.kind() == ErrorKind::Unreachable;
+                let mut failure = StepError::from(error);
+                failure.unstartable = (!unreachable).then(|| id.clone());
+                Err(failure)
+            }
+        }
+    }
+
+    async fn record_failure(&mut self, failure: &FailedDeploy, target: &Target) -> Result<Outcome, StepError> {
+        let log = log_excerpt(self.engine, self.id(target)?).await;
+        let text = format!("{} deploy given up: {}\n{}\n", failure.at, failure.reason, log.join("\n"));
+        self.folders.append_deploy_log(self.key, &text).await?;
+        let Some(row) = &self.row else { return Ok(Outcome::Unchanged) };
+        let row = InventoryRow { failed: Some(failure.clone()), ..row.clone() };
+        self.store.put(&row).await?;
+        self.row = Some(row);
+        Ok(Outcome::Changed)
+    }
+
+    fn id<'t>(&'t self, target: &'t Target) -> Result<&'t ContainerId, StepError> {
+        match target {
+            Target::Known(owned) => Ok(owned.id()),
+            Target::Created { name } => self.created.get(name).ok_or_else(|| {
+                StepError::new(ErrorKind::NotFound, format!("container {name} was not created; it is tried again"))
+            }),
+        }
+    }
+
+    /// Looks again right before a destructive call. `None` = it is gone already.
+    async fn still_ours(&self, target: &Target) -> Result<Option<ContainerId>, StepError> {
+        let id = self.id(target)?;
+        let Some(container) = self.engine.inspect(id.as_str()).await? else { return Ok(None) };
+        let name = container.name.clone();
+        match OwnedContainer::prove(container, self.key, self.instance) {
+            Some(owned) => Ok(Some(owned.id().clone())),
+            None => Err(StepError::new(
+                ErrorKind::Conflict,
+                format!("container {name} does not belong to this installation: it is left alone"),
+            )),
+        }
+    }
+}
+
+/// The side effects that answer nothing change something whenever they succeed.
+fn changed((): ()) -> Outcome {
+    Outcome::Changed
+}
+
+/// The last lines a container wrote, oldest first; empty when they cannot be had in good time.
+pub async fn log_excerpt<E: Engine>(engine: &E, id: &ContainerId) -> Vec<String> {
+    let read = async {
+        let mut lines = Vec::new();
+        if let Ok(mut stream) = engine.logs(id, LOG_EXCERPT_LINES, Follow::No).await {
+            while let Some(Ok(line)) = stream.next().await {
+                lines.push(line.text);
+            }
+        }
+        lines
+    };
+    tokio::time::timeout(LOG_EXCERPT_TIMEOUT, read).await.unwrap_or_default()
+}

@@ -1,0 +1,131 @@
+//! `docker-compose.yml`: the way out. Whoever no longer wants minipaas stops it and runs `docker compose up -d` in the
+//! app's folder, and gets the same container, down to its labels: a daemon started again later adopts it.
+//!
+//! Written for both tools that are around: `docker-compose` 1.29 (Python, in Debian 12) and `docker compose` (v2). The
+//! newest format in which the former still knows `mem_limit`, `cpus`, `pids_limit` and `init` is 2.4; the latter ignores
+//! the version.
+
+use std::fmt::Write as _;
+
+use crate::model::MilliCpus;
+use crate::model::spec::{Access, ContainerSpec, LOG_MAX_FILE, LOG_MAX_SIZE};
+
+/// The file's text. Equal specifications give equal text.
+#[must_use]
+pub fn compose_yaml(spec: &ContainerSpec) -> String {
+    let mut out = Text::default();
+    out.line(0, "# Written by minipaas, and written again whenever the app changes: edit the app's manifest instead.");
+    out.line(
+        0,
+        "# It is the way to run this app without minipaas: stop the daemon, then run `docker compose up -d` (or",
+    );
+    out.line(0, "# `docker-compose up -d`) in this folder. The container is the same, and so is its data.");
+    out.line(0, "version: \"2.4\"");
+    out.line(0, "services:");
+    // Not `app`: folders of one name would be one project, and their services one service.
+    out.line(1, &format!("{}:", quote(&spec.hostname)));
+    out.value(2, "container_name", &spec.name);
+    out.value(2, "image", &spec.image);
+    out.value(2, "hostname", &spec.hostname);
+    out.value(2, "user", &spec.user);
+    out.value(2, "working_dir", &spec.working_dir);
+    out.list(2, "command", &spec.command);
+    out.map(2, "environment", spec.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    out.map(2, "labels", spec.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    out.line(2, "volumes:");
+    for mount in &spec.mounts {
+        out.line(3, "- type: bind");
+        out.value(4, "source", &mount.source.to_string_lossy());
+        out.value(4, "target", &mount.target);
+        out.line(4, &format!("read_only: {}", mount.access == Access::ReadOnly));
+    }
+    out.list(2, "tmpfs", spec.tmpfs.iter().map(|(path, options)| format!("{path}:{options}")));
+    out.line(2, "read_only: true");
+    out.line(2, "init: true");
+    out.list(2, "cap_drop", ["ALL"]);
+    out.list(2, "security_opt", ["no-new-privileges:true"]);
+    out.line(2, &format!("mem_limit: {}", spec.limits.memory.get()));
+    out.line(2, &format!("memswap_limit: {}", spec.limits.memory.get()));
+    out.line(2, &format!("cpus: {}", cpus(spec.limits.cpus)));
+    out.line(2, &format!("pids_limit: {}", spec.limits.pids));
+    out.value(2, "restart", &spec.restart.to_string());
+    out.value(2, "stop_grace_period", &format!("{}s", spec.stop_grace_seconds));
+    out.line(2, "logging:");
+    out.line(3, "driver: json-file");
+    out.map(3, "options", [("max-size", LOG_MAX_SIZE), ("max-file", LOG_MAX_FILE)]);
+    out.line(2, "networks:");
+    out.line(3, "- apps");
+    out.line(0, "networks:");
+    out.line(1, "apps:");
+    out.line(2, "external: true");
+    out.value(2, "name", &spec.network);
+    out.0
+}
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, depth: usize, text: &str) {
+        let _ = writeln!(self.0, "{:1$}{text}", "", depth * 2);
+    }
+
+    fn value(&mut self, depth: usize, name: &str, value: &str) {
+        self.line(depth, &format!("{name}: {}", quote(&literal(value))));
+    }
+
+    /// Nothing at all for an empty list: a name without a value means null.
+    fn list(&mut self, depth: usize, name: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+        for (number, value) in values.into_iter().enumerate() {
+            if number == 0 {
+                self.line(depth, &format!("{name}:"));
+            }
+            self.line(depth + 1, &format!("- {}", quote(&literal(value.as_ref()))));
+        }
+    }
+
+    /// Compose substitutes variables in values only, never in names.
+    fn map<'a>(&mut self, depth: usize, name: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        for (number, (key, value)) in pairs.into_iter().enumerate() {
+            if number == 0 {
+                self.line(depth, &format!("{name}:"));
+            }
+            self.line(depth + 1, &format!("{}: {}", quote(key), quote(&literal(value))));
+        }
+    }
+}
+
+/// Keeps Compose from substituting variables.
+fn literal(value: &str) -> String {
+    value.replace('$', "$$")
+}
+
+/// A double-quoted YAML scalar. What some YAML reader might refuse, trim or take for a line end is escaped: control
+/// characters, the separators U+0085, U+2028 and U+2029, the byte-order mark, and non-characters.
+fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        let _ = match c {
+            '"' => write!(out, "\\\""),
+            '\\' => write!(out, "\\\\"),
+            '\n' => write!(out, "\\n"),
+            '\t' => write!(out, "\\t"),
+            ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' => write!(out, "{c}"),
+            '\0'..='\u{ff}' => write!(out, "\\x{:02x}", u32::from(c)),
+            '\u{100}'..='\u{ffff}' => write!(out, "\\u{:04x}", u32::from(c)),
+            '\u{10000}'..='\u{10ffff}' => write!(out, "\\U{:08x}", u32::from(c)),
+        };
+    }
+    out.push('"');
+    out
+}
+
+/// `docker-compose` 1.29 multiplies the number as a float and cuts off: 1.001 became 1.000999999 cores. Where that
+/// would happen, a ten-billionth is added.
+fn cpus(cpus: MilliCpus) -> String {
+    let text = cpus.to_string();
+    #[expect(clippy::cast_possible_truncation, reason = "it is what the tool does")]
+    let seen = text.parse::<f64>().map_or(0, |cores| (cores * 1e9) as i64);
+    if seen == cpus.nano() { text } else { format!("{}.{:03}0000001", cpus.0 / 1000, cpus.0 % 1000) }
+}

@@ -1,0 +1,29 @@
+//! The loop that keeps Docker equal to the manifests.
+//!
+//! - [`run`]: the loop and everything it knows · [`queue`], [`backoff`]: what is looked at when
+//! - [`goal`], [`admission`]: what an app is to become, from file, inventory and circumstances (pure)
+//! - [`pass`]: one look at one app and what follows from it · [`report`]: its published status
+//! - [`image`], [`network`]: what all apps share · [`probe`]: whether an app answers
+//! - [`seams`]: the whole outside world as one type parameter · [`handle`]: what the rest of the daemon holds
+//!
+//! **Architecture invariant:** nothing here knows bollard, SQLite or HTTP; an event, a timer or a command never carries
+//! work, it only marks what is to be looked at.
+
+pub mod admission;
+pub mod backoff;
+pub mod goal;
+pub mod handle;
+pub mod image;
+pub mod network;
+pub mod pass;
+pub mod probe;
+pub mod queue;
+pub mod report;
+pub mod run;
+pub mod seams;
+
+pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream};
+pub use run::{Config, Controller, Input, SettingsNews};
+pub use seams::{Prober, RuntimeContext, RuntimeSource, Seams};
+// Those who read logs through the handle may not know the engine.
+pub use crate::engine::{Follow, LogLine, LogSource};

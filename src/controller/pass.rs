@@ -1,0 +1,439 @@
+//! One look at one app, and what follows from it: observe, plan, act, observe again, report.
+//!
+//! A pass is a task of its own. It gets values and gives a value back; whatever happens in it (an error, a panic, a
+//! Docker that hangs) concerns this app alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::act::{Actor, StepError, log_excerpt};
+use crate::clock::Clock as _;
+use crate::engine::{Engine as _, EngineError, ErrorKind, ListFilter};
+use crate::folders::Folders as _;
+use crate::model::observed::{ContainerState, EngineInfo};
+use crate::model::status::{Endpoint, LastExit};
+use crate::model::{
+    AppKey, AppSpec, AppStatus, Cause, ConditionKind, ContainerId, Event, EventKind, FolderState, Health, InstanceId,
+    InventoryRow, ObservedContainer, Settings, SyncState, Timestamp, labels,
+};
+use crate::plan::assess::Finding;
+use crate::plan::step::Outcome;
+use crate::plan::view::OwnedContainer;
+use crate::plan::{AppView, Assessment, Goal, Plan, Readiness, assess, diff};
+use crate::store::Store as _;
+
+use super::goal::Decision;
+use super::report::{Report, report};
+use super::seams::{Prober as _, Seams};
+
+/// Looks per pass: a plan that still is not empty after so many rounds does not converge, and waits like a failure.
+const MAX_ROUNDS: usize = 6;
+
+/// Failed starts of one container after which it is replaced instead of started again.
+const MAX_START_FAILURES: u32 = 3;
+
+/// What the controller remembers about an app between passes. Losing it costs repeated probes, nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Containers that answered, with the start they answered after.
+    answered: BTreeMap<ContainerId, Option<Timestamp>>,
+    start_failures: BTreeMap<ContainerId, u32>,
+}
+
+/// What a pass works on.
+#[derive(Debug, Clone)]
+pub struct PassInput {
+    pub key: AppKey,
+    pub instance: InstanceId,
+    pub decision: Decision,
+    pub row: Option<InventoryRow>,
+    pub settings: Arc<Settings>,
+    pub engine: EngineInfo,
+    pub image_id: Option<String>,
+    pub network_ready: bool,
+    pub memory: Memory,
+    pub previous: Option<Arc<AppStatus>>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct PassOutput {
+    pub key: AppKey,
+    pub status: AppStatus,
+    /// The row as it is now in the inventory.
+    pub row: Option<InventoryRow>,
+    pub memory: Memory,
+    pub next: Next,
+    /// Steps that changed something.
+    pub changes: usize,
+}
+
+/// When this app is to be looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// When something happens.
+    Calm,
+    Recheck(Duration),
+    /// After its backoff.
+    Backoff,
+    /// When somebody changes something: trying again alone cannot help.
+    Terminal,
+    /// When Docker is back.
+    Unreachable,
+}
+
+/// Never fails: what went wrong is in the status and in [`Next`].
+pub async fn pass<W: Seams>(world: &W, input: PassInput) -> PassOutput {
+    let key = input.key.clone();
+    let mut run =
+        Pass { world, memory: input.memory.clone(), row: input.row.clone(), changes: 0, events: Vec::new(), input };
+    let result = run.converge().await;
+    let (report_of, next) = match result {
+        Ok(Settled { view, plan, verdict, failure }) => run.conclude(&view, &plan, verdict, failure).await,
+        Err(error) => run.blind(&error),
+    };
+    if !run.events.is_empty()
+        && let Err(error) = world.store().append(&run.events).await
+    {
+        tracing::warn!(app = %key, %error, "the event log could not be written");
+    }
+    PassOutput { key, status: report_of, row: run.row, memory: run.memory, next, changes: run.changes }
+}
+
+/// What is planned for an app, without doing it.
+///
+/// # Errors
+/// When the world could not be looked at.
+pub async fn preview<W: Seams>(world: &W, input: PassInput) -> Result<Plan, String> {
+    let mut run =
+        Pass { world, memory: Memory::default(), row: input.row.clone(), changes: 0, events: Vec::new(), input };
+    let view = run.observe().await.map_err(|error| error.message)?;
+    Ok(diff(&view))
+}
+
+struct Pass<'w, W: Seams> {
+    world: &'w W,
+    input: PassInput,
+    memory: Memory,
+    row: Option<InventoryRow>,
+    changes: usize,
+    events: Vec<Event>,
+}
+
+/// The last look of a pass.
+struct Settled {
+    view: AppView,
+    plan: Plan,
+    verdict: Assessment,
+    failure: Option<Failure>,
+}
+
+/// A step that was not done.
+struct Failure {
+    what: String,
+    error: StepError,
+}
+
+impl<W: Seams> Pass<'_, W> {
+    async fn converge(&mut self) -> Result<Settled, StepError> {
+        for round in 1.. {
+            let view = self.observe().await?;
+            let plan = diff(&view);
+            if plan.is_empty() || round > MAX_ROUNDS {
+                let verdict = assess(&view, &plan);
+                let failure = (!plan.is_empty()).then(|| does_not_converge(&plan));
+                return Ok(Settled { view, plan, verdict, failure });
+            }
+            if let Some(failure) = self.act(&plan).await {
+                // Look once more, so that the status tells what the failure left behind.
+                let view = self.observe().await?;
+                let plan = diff(&view);
+                let verdict = assess(&view, &plan);
+                return Ok(Settled { view, plan, verdict, failure: Some(failure) });
+            }
+        }
+        unreachable!("the loop above only ends by returning")
+    }
+
+    /// Carries out the steps until the first failure.
+    async fn act(&mut self, plan: &Plan) -> Option<Failure> {
+        let world = self.world;
+        let (instance, key) = (self.input.instance.clone(), self.input.key.clone());
+        let mut actor = Actor::new(world.engine(), world.store(), world.folders(), &instance, &key, self.row.clone());
+        let mut failure = None;
+        for step in &plan.steps {
+            let what = step.to_string();
+            let result = actor.carry_out(step).await;
+            let at = world.clock().now();
+            let event = |kind, cause: Cause| Event { at, app: Some(key.clone()), kind, what: what.clone(), cause };
+            match result {
+                Ok(Outcome::Changed) => {
+                    tracing::info!(app = %key, cause = %step.cause, "{what}");
+                    self.changes += 1;
+                    self.events.push(event(EventKind::Done, step.cause.clone()));
+                }
+                Ok(Outcome::Unchanged) => {}
+                Err(error) => {
+                    tracing::warn!(app = %key, cause = %step.cause, %error, "could not {what}");
+                    self.events.push(event(EventKind::Failed, Cause::new(error.to_string())));
+                    failure = Some(Failure { what, error });
+                    break;
+                }
+            }
+        }
+        self.row = actor.row;
+        if let Some(id) = failure.as_ref().and_then(|failure| failure.error.unstartable.clone()) {
+            *self.memory.start_failures.entry(id).or_default() += 1;
+        }
+        failure
+    }
+
+    /// Everything about this app, freshly looked up.
+    async fn observe(&mut self) -> Result<AppView, StepError> {
+        let world = self.world;
+        let key = self.input.key.clone();
+        let (containers, squatted) = self.observe_containers().await?;
+        let spec = self.input.decision.spec().cloned();
+        self.forget_gone(&containers);
+        let readiness = match (&self.input.decision.goal, &spec) {
+            (Goal::Run(_), Some(spec)) => self.observe_readiness(&containers, spec).await,
+            _ => BTreeMap::new(),
+        };
+        let folder = match self.input.decision.goal {
+            Goal::Leave => FolderState::default(),
+            Goal::Run(_) | Goal::Stop(_) | Goal::Remove { .. } => world.folders().look(&key).await?,
+        };
+        let record = self.input.decision.record.clone().map(|record| InventoryRow {
+            // What a pass itself learned about a failed deploy is younger than the decision.
+            failed: self.row.as_ref().map_or(record.failed.clone(), |row| row.failed.clone()),
+            ..record
+        });
+        Ok(AppView {
+            instance: self.input.instance.clone(),
+            goal: self.input.decision.goal.clone(),
+            record,
+            recorded: self.row.clone(),
+            folder,
+            containers,
+            squatted,
+            broken: self
+                .memory
+                .start_failures
+                .iter()
+                .filter(|(_, failures)| **failures >= MAX_START_FAILURES)
+                .map(|(id, _)| id.clone())
+                .collect(),
+            readiness,
+            image_id: self.input.image_id.clone(),
+            published: self
+                .input
+                .previous
+                .as_ref()
+                .and_then(|status| status.endpoint.as_ref())
+                .map(|endpoint| endpoint.container.clone()),
+            network_ready: self.input.network_ready,
+            engine: self.input.engine.clone(),
+            routing: self.input.settings.routing,
+            now: world.clock().now(),
+            key,
+        })
+    }
+
+    /// Ours by label, whatever they are called; and whether somebody else carries one of our names.
+    async fn observe_containers(&self) -> Result<(Vec<OwnedContainer>, BTreeSet<String>), EngineError> {
+        let engine = self.world.engine();
+        let (key, instance) = (&self.input.key, &self.input.instance);
+        let filter = ListFilter {
+            labels: [
+                (labels::TYPE, labels::TYPE_APP),
+                (labels::INSTANCE, instance.as_str()),
+                (labels::USER, key.user.as_str()),
+                (labels::APP, key.app.as_str()),
+            ]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        };
+        let mut owned = Vec::new();
+        for summary in engine.list(&filter).await? {
+            // One that vanished since the listing is simply not there.
+            if let Some(container) = engine.inspect(summary.id.as_str()).await?
+                && let Some(container) = OwnedContainer::prove(container, key, instance)
+            {
+                owned.push(container);
+            }
+        }
+        let mut squatted = BTreeSet::new();
+        if matches!(self.input.decision.goal, Goal::Run(_)) {
+            let main = key.container_name();
+            let have_main = owned.iter().any(|container| container.name() == main);
+            if !have_main && self.is_squatted(&main).await? {
+                squatted.insert(main);
+            }
+            // The names of a successor and a predecessor are only worth a question when one is about to be used.
+            let running = owned.iter().any(OwnedContainer::runs);
+            for name in [key.next_container_name(), key.previous_container_name()] {
+                let ours = owned.iter().any(|container| container.name() == name);
+                if running && !ours && self.replacement_is_due(&owned) && self.is_squatted(&name).await? {
+                    squatted.insert(name);
+                }
+            }
+        }
+        Ok((owned, squatted))
+    }
+
+    fn replacement_is_due(&self, owned: &[OwnedContainer]) -> bool {
+        let Some(spec) = self.input.decision.spec() else { return false };
+        let identity = spec.identity();
+        !owned.iter().any(|container| {
+            container.get().labels.get(labels::IDENTITY).map(String::as_str) == Some(identity.as_str())
+                && self.input.image_id.as_deref().is_none_or(|id| id == container.get().image_id)
+        })
+    }
+
+    async fn is_squatted(&self, name: &str) -> Result<bool, EngineError> {
+        let Some(container) = self.world.engine().inspect(name).await? else { return Ok(false) };
+        Ok(OwnedContainer::prove(container, &self.input.key, &self.input.instance).is_none())
+    }
+
+    fn forget_gone(&mut self, containers: &[OwnedContainer]) {
+        let present = |id: &ContainerId| containers.iter().any(|owned| owned.id() == id);
+        self.memory.answered.retain(|id, _| present(id));
+        self.memory.start_failures.retain(|id, _| present(id));
+    }
+
+    /// Asks each running container that has not answered since its start.
+    async fn observe_readiness(
+        &mut self,
+        containers: &[OwnedContainer],
+        spec: &AppSpec,
+    ) -> BTreeMap<ContainerId, Readiness> {
+        let mut readiness = BTreeMap::new();
+        for owned in containers.iter().filter(|owned| owned.runs()) {
+            let container = owned.get();
+            if self.memory.answered.get(owned.id()) == Some(&container.started_at) {
+                readiness.insert(owned.id().clone(), Readiness::Answers);
+                continue;
+            }
+            let answer = self.ask(container, spec).await;
+            if answer.is_ok() {
+                self.memory.answered.insert(owned.id().clone(), container.started_at);
+            }
+            readiness.insert(owned.id().clone(), answer.map_or_else(Readiness::Silent, |()| Readiness::Answers));
+        }
+        readiness
+    }
+
+    async fn ask(&self, container: &ObservedContainer, spec: &AppSpec) -> Result<(), String> {
+        let Some(ip) = container.networks.get(&spec.network).copied().flatten() else {
+            return Err(format!("it has no address on network {}", spec.network));
+        };
+        let endpoint = Endpoint { container: container.id.clone(), ip, port: spec.template.internal_port };
+        self.world.prober().probe(&endpoint, spec.template.health_path.as_deref()).await
+    }
+
+    async fn conclude(
+        &mut self,
+        view: &AppView,
+        plan: &Plan,
+        verdict: Assessment,
+        failure: Option<Failure>,
+    ) -> (AppStatus, Next) {
+        let mut findings = Vec::new();
+        let next = match &failure {
+            None => verdict.recheck.map_or(Next::Calm, Next::Recheck),
+            Some(Failure { what, error }) => {
+                findings.push(Finding::new(
+                    ConditionKind::StepFailed,
+                    format!("{:?}", error.kind),
+                    format!("could not {what}: {error}"),
+                ));
+                match error.kind {
+                    ErrorKind::Unreachable => Next::Unreachable,
+                    ErrorKind::Terminal if error.unstartable.is_none() => Next::Terminal,
+                    // A name that is busy being removed is free in a moment.
+                    ErrorKind::Conflict if view.containers.iter().any(OwnedContainer::is_leaving) => {
+                        Next::Recheck(Duration::from_millis(200))
+                    }
+                    ErrorKind::Terminal | ErrorKind::Retryable | ErrorKind::NotFound | ErrorKind::Conflict => {
+                        Next::Backoff
+                    }
+                }
+            }
+        };
+        let last_exit = self.last_exit(verdict.crashed.as_ref()).await;
+        let context = Report {
+            key: &self.input.key,
+            decision: &self.input.decision,
+            settings: &self.input.settings,
+            previous: self.input.previous.as_deref(),
+            row: self.row.as_ref(),
+            now: self.world.clock().now(),
+        };
+        let settled = plan.is_empty() && failure.is_none();
+        (report(&context, verdict, findings, last_exit, settled), next)
+    }
+
+    /// The log is only read when the app ended once more.
+    async fn last_exit(&self, crashed: Option<&ObservedContainer>) -> Option<LastExit> {
+        let container = crashed?;
+        let previous = self.input.previous.as_ref().and_then(|status| status.last_exit.clone());
+        let running = container.state == ContainerState::Running;
+        if let Some(previous) = previous
+            && (previous.at == container.finished_at || running)
+        {
+            return Some(previous);
+        }
+        Some(LastExit {
+            code: container.exit_code,
+            oom_killed: container.oom_killed,
+            at: container.finished_at,
+            log: log_excerpt(self.world.engine(), &container.id).await,
+        })
+    }
+
+    /// The world could not be looked at: say so, and keep what was known.
+    fn blind(&self, error: &StepError) -> (AppStatus, Next) {
+        let (kind, next) = match error.kind {
+            ErrorKind::Unreachable => (ConditionKind::EngineUnreachable, Next::Unreachable),
+            ErrorKind::Terminal => (ConditionKind::StepFailed, Next::Terminal),
+            ErrorKind::Retryable | ErrorKind::NotFound | ErrorKind::Conflict => {
+                (ConditionKind::StepFailed, Next::Backoff)
+            }
+        };
+        let finding = Finding::new(kind, format!("{:?}", error.kind), error.to_string());
+        let previous = self.input.previous.as_deref();
+        let verdict = Assessment {
+            sync: SyncState::OutOfSync,
+            health: Health::Unknown,
+            findings: Vec::new(),
+            container: previous.and_then(|status| status.container.clone()),
+            // Requests may still get through: Docker being away does not stop containers.
+            endpoint: previous.and_then(|status| status.endpoint.clone()),
+            restarts: previous.map_or(0, |status| status.restarts),
+            started_at: previous.and_then(|status| status.started_at),
+            crashed: None,
+            recheck: None,
+        };
+        let context = Report {
+            key: &self.input.key,
+            decision: &self.input.decision,
+            settings: &self.input.settings,
+            previous,
+            row: self.row.as_ref(),
+            now: self.world.clock().now(),
+        };
+        let last_exit = previous.and_then(|status| status.last_exit.clone());
+        (report(&context, verdict, vec![finding], last_exit, false), next)
+    }
+}
+
+fn does_not_converge(plan: &Plan) -> Failure {
+    let what = plan.steps.first().map_or_else(String::new, ToString::to_string);
+    let message = format!(
+        "it was done {MAX_ROUNDS} times and still is not in force; something else may be changing it: look at `paas events {}`",
+        plan.app
+    );
+    Failure { what, error: StepError { kind: ErrorKind::Retryable, message, unstartable: None } }
+}

@@ -1,0 +1,859 @@
+//! The loop. One task owns everything the controller knows; passes, folder readings, builds and looks at the network are
+//! tasks that get values and give values back. Nothing in the loop itself waits for anything but news.
+//!
+//! Tasks and channels:
+//! - in: [`Input`] (`mpsc`): settings, folder hints, engine signals · [`Command`] (`mpsc`): the doors of the daemon
+//! - out: [`DaemonStatus`] (`watch`), after every change
+//! - own: a `JoinSet` of [`Work`]; ending the loop aborts what is still running, which is safe at any point (DESIGN,
+//!   rules 6 and 10)
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock as _;
+use crate::desired::{Completeness, Dirs, Manifests as _, Snapshot};
+use crate::engine::events::Signal;
+use crate::engine::{Engine as _, EngineEvent, ErrorKind, ListFilter};
+use crate::folders::Folders as _;
+use crate::model::observed::EngineInfo;
+use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus, ManifestsStatus, NetworkStatus};
+use crate::model::{
+    AppKey, AppStatus, Bytes, ConditionKind, DaemonStatus, Health, InstanceId, InventoryRow, Ownership, RunState,
+    Settings, SyncState, labels,
+};
+use crate::plan::Assessment;
+use crate::plan::assess::Finding;
+use crate::plan::{Guard, RemovalGuard};
+use crate::store::{Store as _, StoreError};
+
+use super::admission::admit;
+use super::backoff::{Backoffs, Jitter};
+use super::goal::{Absence, Admission, Circumstances, Decision, decide};
+use super::handle::{Command, ConfirmError};
+use super::image::{self, ImageNext, ImageOutcome};
+use super::network::{self, NetworkOutcome};
+use super::pass::{Memory, Next, PassInput, PassOutput, pass};
+use super::queue::{Queue, Urgency};
+use super::report::{Report, report};
+use super::seams::Seams;
+
+/// News from the daemon's watchers.
+#[derive(Debug, Clone)]
+pub enum Input {
+    Settings(SettingsNews),
+    /// Something in the manifests or templates folder may have changed.
+    Folders,
+    /// Something in the runtime folder may have changed.
+    Runtime,
+    Engine(Signal),
+}
+
+/// The settings in force, and what there is to say about `.env`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SettingsNews {
+    pub settings: Arc<Settings>,
+    pub problems: Vec<String>,
+    pub restart_required: Vec<String>,
+}
+
+/// What does not change while the daemon runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub instance: InstanceId,
+    /// Full look at everything, jittered by a tenth.
+    pub resync: Duration,
+    /// How long a vanished file may come back.
+    pub grace: Duration,
+    /// Passes at a time.
+    pub parallel: usize,
+    /// For jitter only.
+    pub seed: u64,
+}
+
+impl Config {
+    /// The figures of DESIGN.
+    #[must_use]
+    pub fn new(instance: InstanceId, seed: u64) -> Self {
+        Self { instance, resync: Duration::from_secs(60), grace: Duration::from_secs(10), parallel: 6, seed }
+    }
+}
+
+/// What a task of the controller has to say.
+enum Work {
+    Pass(Box<PassOutput>),
+    /// A pass that panicked; its key only.
+    Panicked(AppKey),
+    Loaded(Snapshot),
+    /// Apps that have containers of ours.
+    Listed(Option<BTreeSet<AppKey>>),
+    Image(ImageOutcome),
+    Network(NetworkOutcome),
+}
+
+/// The controller. [`Controller::run`] is the loop.
+pub struct Controller<W: Seams> {
+    world: Arc<W>,
+    config: Config,
+    inputs: mpsc::Receiver<Input>,
+    commands: mpsc::Receiver<Command>,
+    status_tx: watch::Sender<Arc<DaemonStatus>>,
+    work: JoinSet<Work>,
+    progress_tx: mpsc::Sender<ImageStatus>,
+    progress_rx: mpsc::Receiver<ImageStatus>,
+
+    news: SettingsNews,
+    snapshot: Arc<Snapshot>,
+    loaded: bool,
+    loading: Once,
+    listing: Once,
+    rows: BTreeMap<AppKey, InventoryRow>,
+    admissions: BTreeMap<AppKey, Admission>,
+    /// Apps that have containers but neither file nor row: the inventory was lost.
+    orphans: BTreeSet<AppKey>,
+    missing_since: BTreeMap<AppKey, Instant>,
+    guard: RemovalGuard,
+    held: Option<HeldRemoval>,
+
+    engine: Option<EngineInfo>,
+    image_id: Option<String>,
+    image_job: Once,
+    network_ready: bool,
+    network_job: Once,
+    image_retry: Option<Instant>,
+    network_retry: Option<Instant>,
+
+    queue: Queue<AppKey>,
+    running: usize,
+    backoffs: Backoffs<AppKey>,
+    memories: BTreeMap<AppKey, Memory>,
+    jitter: Jitter,
+    next_resync: Instant,
+    status: DaemonStatus,
+    changed: bool,
+}
+
+impl<W: Seams> std::fmt::Debug for Controller<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// One job at a time, and once more if it was asked for meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Once {
+    Idle,
+    Busy,
+    BusyAndAskedAgain,
+}
+
+impl Once {
+    /// True when the job is to be started now.
+    fn ask(&mut self) -> bool {
+        match self {
+            Self::Idle => {
+                *self = Self::Busy;
+                true
+            }
+            Self::Busy | Self::BusyAndAskedAgain => {
+                *self = Self::BusyAndAskedAgain;
+                false
+            }
+        }
+    }
+
+    /// True when it was asked for while it ran.
+    fn done(&mut self) -> bool {
+        let again = *self == Self::BusyAndAskedAgain;
+        *self = Self::Idle;
+        again
+    }
+}
+
+/// The two ends that the rest of the daemon needs.
+#[derive(Debug)]
+pub struct Ends {
+    pub inputs_tx: mpsc::Sender<Input>,
+    pub commands_tx: mpsc::Sender<Command>,
+    pub status_rx: watch::Receiver<Arc<DaemonStatus>>,
+}
+
+impl<W: Seams> Controller<W> {
+    /// Reads the inventory; everything else is learned in the loop.
+    ///
+    /// # Errors
+    /// When the inventory cannot be read: without it nothing may be touched.
+    pub async fn new(world: Arc<W>, config: Config, news: SettingsNews) -> Result<(Self, Ends), StoreError> {
+        let rows: BTreeMap<_, _> =
+            world.store().inventory().await?.into_iter().map(|row| (row.key.clone(), row)).collect();
+        let (inputs_tx, inputs) = mpsc::channel(256);
+        let (commands_tx, commands) = mpsc::channel(64);
+        let (progress_tx, progress_rx) = mpsc::channel(16);
+        let status = DaemonStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: EngineStatus::Connecting,
+            manifests: ManifestsStatus::Unknown,
+            image: ImageStatus::Unknown,
+            network: NetworkStatus::Unknown,
+            apps: BTreeMap::new(),
+            held: None,
+            file_problems: Vec::new(),
+            settings_problems: news.problems.clone(),
+            restart_required: news.restart_required.clone(),
+            last_resync: None,
+        };
+        let (status_tx, status_rx) = watch::channel(Arc::new(status.clone()));
+        let mut jitter = Jitter::new(config.seed);
+        let controller = Self {
+            backoffs: Backoffs::new(config.seed),
+            next_resync: Instant::now() + jitter.spread(config.resync),
+            world,
+            config,
+            inputs,
+            commands,
+            status_tx,
+            work: JoinSet::new(),
+            progress_tx,
+            progress_rx,
+            news,
+            snapshot: Arc::new(Snapshot::unread()),
+            loaded: false,
+            loading: Once::Idle,
+            listing: Once::Idle,
+            rows,
+            admissions: BTreeMap::new(),
+            orphans: BTreeSet::new(),
+            missing_since: BTreeMap::new(),
+            guard: RemovalGuard::default(),
+            held: None,
+            engine: None,
+            image_id: None,
+            image_job: Once::Idle,
+            network_ready: false,
+            network_job: Once::Idle,
+            image_retry: None,
+            network_retry: None,
+            queue: Queue::default(),
+            running: 0,
+            memories: BTreeMap::new(),
+            jitter,
+            status,
+            changed: false,
+        };
+        Ok((controller, Ends { inputs_tx, commands_tx, status_rx }))
+    }
+
+    /// Runs until cancelled. Dropping the future at any point is safe: the next start looks at the world again.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        self.start_loading();
+        loop {
+            self.dispatch();
+            self.publish();
+            let wake = self.next_wake();
+            // Every arm is cancel-safe: receiving from a channel or a JoinSet takes an item only when it is returned,
+            // and sleeping keeps nothing.
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                Some(input) = self.inputs.recv() => self.take_input(input),
+                Some(command) = self.commands.recv() => self.take_command(command),
+                Some(progress) = self.progress_rx.recv() => self.take_progress(progress),
+                Some(done) = self.work.join_next() => match done {
+                    Ok(work) => self.take_work(work),
+                    Err(error) => tracing::error!(%error, "a task of the controller ended without an answer"),
+                },
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            self.take_time();
+        }
+    }
+
+    // ------------------------------------------------------------------ news
+
+    fn take_input(&mut self, input: Input) {
+        match input {
+            Input::Settings(news) => self.take_settings(news),
+            Input::Folders => self.start_loading(),
+            Input::Runtime => self.start_image(),
+            Input::Engine(Signal::Connected(info)) => self.take_engine(info),
+            Input::Engine(Signal::Lost { reason }) => self.lose_engine(&reason.to_string(), reason.kind()),
+            Input::Engine(Signal::Resync) => self.resync(),
+            Input::Engine(Signal::Event(event)) => self.take_event(&event),
+        }
+    }
+
+    fn take_settings(&mut self, news: SettingsNews) {
+        let old = std::mem::replace(&mut self.news, news);
+        self.status.settings_problems.clone_from(&self.news.problems);
+        self.status.restart_required.clone_from(&self.news.restart_required);
+        self.changed = true;
+        if old.settings == self.news.settings {
+            return;
+        }
+        self.readmit();
+        self.start_image();
+        self.start_network();
+        self.mark_all(Urgency::Edit);
+    }
+
+    fn take_engine(&mut self, info: EngineInfo) {
+        tracing::info!(version = %info.version, api = %info.api_version, "connected to Docker");
+        self.status.engine = EngineStatus::Connected { info: info.clone() };
+        self.engine = Some(info);
+        self.changed = true;
+    }
+
+    fn lose_engine(&mut self, reason: &str, kind: ErrorKind) {
+        tracing::warn!(reason, "Docker is not reachable");
+        self.status.engine = if kind == ErrorKind::Terminal {
+            EngineStatus::Unsupported { reason: reason.to_owned() }
+        } else {
+            EngineStatus::Unreachable { reason: reason.to_owned(), since: self.world.clock().now() }
+        };
+        self.engine = None;
+        self.changed = true;
+        let finding = Finding::new(
+            ConditionKind::EngineUnreachable,
+            "EngineUnreachable",
+            format!("Docker cannot be reached, so nothing is known or changed until it is back: {reason}"),
+        );
+        for key in self.known() {
+            self.report_without_looking(&key, &finding, Health::Unknown);
+        }
+    }
+
+    fn take_event(&mut self, event: &EngineEvent) {
+        match event.object.as_str() {
+            "container" => {
+                // Looking at a container, or somebody typing in one, is no change.
+                let quiet =
+                    ["exec_", "health_status", "top", "attach", "resize", "copy", "export", "commit", "archive"];
+                if !quiet.iter().any(|prefix| event.action.starts_with(prefix))
+                    && let Some(key) = app_of_event(event)
+                {
+                    self.queue.mark(key, Urgency::Hint, Instant::now());
+                }
+            }
+            "image" => self.start_image(),
+            "network" => {
+                if event.attributes.get("name") == Some(&self.news.settings.network)
+                    && matches!(event.action.as_str(), "create" | "destroy" | "remove")
+                {
+                    self.start_network();
+                }
+                if let Some(id) = event.attributes.get("container").filter(|_| event.action == "disconnect") {
+                    let owner = self
+                        .status
+                        .apps
+                        .values()
+                        .find(|status| status.container.as_ref().is_some_and(|container| container.as_str() == id));
+                    if let Some(key) = owner.map(|status| status.app.clone()) {
+                        self.queue.mark(key, Urgency::Hint, Instant::now());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_command(&mut self, command: Command) {
+        match command {
+            Command::Mark(key) => self.queue.mark(key, Urgency::Edit, Instant::now()),
+            Command::Resync => self.resync(),
+            Command::Confirm { token, answer } => self.confirm(&token, answer),
+        }
+    }
+
+    fn confirm(&mut self, token: &str, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>) {
+        let result = match &self.held {
+            None => Err(ConfirmError::NothingHeld),
+            Some(held) if held.token != token => Err(ConfirmError::Changed { current: held.token.clone() }),
+            Some(held) => Ok(held.apps.clone()),
+        };
+        if let Ok(apps) = &result {
+            self.guard.confirm(apps.iter().cloned());
+            for key in apps {
+                self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
+            }
+            self.judge_removals();
+        }
+        // Nobody waits any more: the confirmation stands all the same.
+        let _ = answer.send(result);
+    }
+
+    fn take_progress(&mut self, progress: ImageStatus) {
+        if self.image_job != Once::Idle {
+            self.status.image = progress;
+            self.changed = true;
+        }
+    }
+
+    fn take_work(&mut self, work: Work) {
+        match work {
+            Work::Pass(output) => self.take_pass(*output),
+            Work::Panicked(key) => self.take_panic(&key),
+            Work::Loaded(snapshot) => self.take_snapshot(snapshot),
+            Work::Listed(keys) => self.take_listing(keys),
+            Work::Image(outcome) => self.take_image(outcome),
+            Work::Network(outcome) => self.take_network(outcome),
+        }
+    }
+
+    fn take_pass(&mut self, output: PassOutput) {
+        let now = Instant::now();
+        let key = output.key;
+        self.running -= 1;
+        self.queue.finish(&key);
+        self.memories.insert(key.clone(), output.memory);
+        let had_row = self.rows.contains_key(&key);
+        match output.row {
+            Some(row) => self.rows.insert(key.clone(), row),
+            None => self.rows.remove(&key),
+        };
+        match output.next {
+            Next::Calm | Next::Recheck(_) => {
+                self.backoffs.reset(&key);
+                self.queue.release(&key);
+                if let Next::Recheck(wait) = output.next {
+                    self.queue.mark_after(key.clone(), wait, now);
+                }
+            }
+            Next::Backoff => {
+                let wait = self.backoffs.next(key.clone());
+                self.queue.hold(key.clone(), wait, now);
+            }
+            // A change marks it, and so does the next resync: cheap, and right if the world changed unseen.
+            Next::Terminal => {}
+            Next::Unreachable => {
+                // The subscription notices a Docker that is gone; a single call that hung is tried again.
+                let wait = self.backoffs.next(key.clone());
+                self.queue.hold(key.clone(), wait, now);
+            }
+        }
+        let gone = output.status.health == Health::Deleted
+            && !self.rows.contains_key(&key)
+            && !self.snapshot.files.contains_key(&key);
+        if gone {
+            self.drop_app(&key);
+        } else {
+            self.put_status(output.status);
+        }
+        if had_row != self.rows.contains_key(&key) {
+            self.readmit();
+            self.judge_removals();
+        }
+    }
+
+    fn drop_app(&mut self, key: &AppKey) {
+        self.status.apps.remove(key);
+        self.memories.remove(key);
+        self.orphans.remove(key);
+        self.missing_since.remove(key);
+        self.backoffs.reset(key);
+        self.queue.forget(key);
+        self.changed = true;
+        self.judge_removals();
+    }
+
+    fn take_panic(&mut self, key: &AppKey) {
+        tracing::error!(app = %key, "a pass panicked; the app is looked at again after a while");
+        self.running -= 1;
+        self.queue.finish(key);
+        let wait = self.backoffs.next(key.clone());
+        self.queue.hold(key.clone(), wait, Instant::now());
+        let finding = Finding::new(
+            ConditionKind::StepFailed,
+            "InternalError",
+            "the daemon stumbled over this app; it is tried again after a while, please report the daemon's log",
+        );
+        self.report_without_looking(key, &finding, Health::Unknown);
+    }
+
+    // ------------------------------------------------------------------ folders
+
+    fn start_loading(&mut self) {
+        if self.loading.ask() {
+            let world = Arc::clone(&self.world);
+            self.work.spawn(async move { Work::Loaded(world.manifests().load().await) });
+        }
+    }
+
+    fn take_snapshot(&mut self, snapshot: Snapshot) {
+        if self.loading.done() {
+            self.start_loading();
+        }
+        let first = !std::mem::replace(&mut self.loaded, true);
+        let old = std::mem::replace(&mut self.snapshot, Arc::new(snapshot));
+        let new = Arc::clone(&self.snapshot);
+        self.status.file_problems.clone_from(&new.problems);
+        let manifests = match &new.completeness {
+            Completeness::Complete { .. } if new.complete(&self.config.instance).is_some() => ManifestsStatus::Complete,
+            Completeness::Complete { instance } => self.unavailable(format!(
+                "the manifests folder carries the marker of another installation ({instance}); put the right folder in place"
+            )),
+            Completeness::Partial { reason } => self.unavailable(reason.clone()),
+        };
+        let trust_changed = manifests != self.status.manifests;
+        self.status.manifests = manifests;
+        self.changed = true;
+        self.note_missing();
+        self.readmit();
+        if first || trust_changed || old.templates != new.templates {
+            self.mark_all(Urgency::Edit);
+            return;
+        }
+        let now = Instant::now();
+        let keys: BTreeSet<_> = old.files.keys().chain(new.files.keys()).collect();
+        for key in keys {
+            let (before, after) = (old.files.get(key), new.files.get(key));
+            let same = match (before, after) {
+                (Some(before), Some(after)) => before.digest == after.digest && before.parsed == after.parsed,
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                self.queue.mark(key.clone(), Urgency::Edit, now);
+            }
+        }
+    }
+
+    fn unavailable(&self, reason: String) -> ManifestsStatus {
+        let since = match &self.status.manifests {
+            ManifestsStatus::Unavailable { since, .. } => *since,
+            ManifestsStatus::Unknown | ManifestsStatus::Complete => self.world.clock().now(),
+        };
+        ManifestsStatus::Unavailable { reason, since }
+    }
+
+    /// Starts and ends the grace of vanished files.
+    fn note_missing(&mut self) {
+        let Some(complete) = self.snapshot.complete(&self.config.instance) else {
+            // Out of sight is not gone: any grace begins anew once the folder can be trusted again.
+            self.missing_since.clear();
+            return;
+        };
+        let now = Instant::now();
+        let candidates: BTreeSet<AppKey> = self.rows.keys().chain(&self.orphans).cloned().collect();
+        self.missing_since.retain(|key, _| complete.lacks(key) && candidates.contains(key));
+        for key in candidates {
+            if complete.lacks(&key) {
+                self.missing_since.entry(key).or_insert(now);
+            }
+        }
+        self.judge_removals();
+    }
+
+    fn judge_removals(&mut self) {
+        let vanished: BTreeSet<AppKey> = self.missing_since.keys().cloned().collect();
+        self.guard.forget_all_but(&vanished);
+        let known = self.rows.keys().chain(&self.orphans).collect::<BTreeSet<_>>().len();
+        let held = match self.guard.judge(&vanished, known) {
+            Guard::Allowed => None,
+            Guard::Held { token, apps } => {
+                let since = match &self.held {
+                    Some(held) if held.token == token => held.since,
+                    _ => self.world.clock().now(),
+                };
+                let message = format!(
+                    "{} of {known} manifests vanished together: nothing is removed until they are back or you run \
+                     `paas confirm {token}`",
+                    apps.len()
+                );
+                Some(HeldRemoval { token, apps: apps.into_iter().collect(), message, since })
+            }
+        };
+        if held != self.held {
+            for key in &vanished {
+                self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
+            }
+            self.held.clone_from(&held);
+            self.status.held = held;
+            self.changed = true;
+        }
+    }
+
+    fn absence(&self, key: &AppKey) -> Absence {
+        if let ManifestsStatus::Unavailable { reason, .. } = &self.status.manifests {
+            return Absence::Uncertain { reason: reason.clone() };
+        }
+        match (&self.held, self.missing_since.get(key)) {
+            (Some(held), _) if held.apps.contains(key) => Absence::Held { token: held.token.clone() },
+            (_, Some(since)) if since.elapsed() >= self.config.grace => Absence::Certain,
+            // Never had a row, a container or a file: nothing to be careful about.
+            (_, None) if !self.rows.contains_key(key) && !self.orphans.contains(key) => Absence::Certain,
+            _ => Absence::Grace,
+        }
+    }
+
+    fn readmit(&mut self) {
+        let admissions = admit(&self.snapshot, &self.rows, &self.news.settings);
+        for (key, admission) in &admissions {
+            if self.admissions.get(key) != Some(admission) {
+                self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
+            }
+        }
+        self.admissions = admissions;
+    }
+
+    // ------------------------------------------------------------------ Docker
+
+    /// A full look: what was missed is found here.
+    fn resync(&mut self) {
+        self.next_resync = Instant::now() + self.jitter.spread(self.config.resync);
+        self.start_loading();
+        self.start_image();
+        self.start_network();
+        self.start_listing();
+        self.mark_all(Urgency::Hint);
+        self.status.last_resync = Some(self.world.clock().now());
+        self.changed = true;
+    }
+
+    fn start_listing(&mut self) {
+        if self.engine.is_none() || !self.listing.ask() {
+            return;
+        }
+        let world = Arc::clone(&self.world);
+        let instance = self.config.instance.clone();
+        self.work.spawn(async move {
+            let filter = ListFilter {
+                labels: BTreeMap::from([
+                    (labels::TYPE.to_owned(), labels::TYPE_APP.to_owned()),
+                    (labels::INSTANCE.to_owned(), instance.as_str().to_owned()),
+                ]),
+            };
+            Work::Listed(world.engine().list(&filter).await.ok().map(|containers| {
+                let owner = |labels| match Ownership::of(labels, &instance) {
+                    Ownership::Owned(key) => Some(key),
+                    Ownership::Foreign => None,
+                };
+                containers.iter().filter_map(|container| owner(&container.labels)).collect()
+            }))
+        });
+    }
+
+    fn take_listing(&mut self, keys: Option<BTreeSet<AppKey>>) {
+        if self.listing.done() {
+            self.start_listing();
+        }
+        let Some(keys) = keys else { return };
+        self.orphans = keys.into_iter().filter(|key| !self.rows.contains_key(key)).collect();
+        for key in self.orphans.clone() {
+            self.queue.mark(key, Urgency::Hint, Instant::now());
+        }
+        if self.loaded {
+            self.note_missing();
+        }
+    }
+
+    fn start_image(&mut self) {
+        if self.engine.is_none() || !self.image_job.ask() {
+            return;
+        }
+        let (world, settings) = (Arc::clone(&self.world), Arc::clone(&self.news.settings));
+        let progress = self.progress_tx.clone();
+        self.work.spawn(async move { Work::Image(image::ensure(&*world, &settings, progress).await) });
+    }
+
+    fn take_image(&mut self, outcome: ImageOutcome) {
+        if self.image_job.done() {
+            self.start_image();
+        }
+        self.image_retry = match outcome.next {
+            ImageNext::Calm | ImageNext::Unreachable => None,
+            ImageNext::Retry => Some(Instant::now() + self.jitter.spread(image::RETRY_AFTER)),
+        };
+        self.status.image = outcome.status;
+        self.changed = true;
+        if outcome.next != ImageNext::Unreachable && self.image_id != outcome.id {
+            self.image_id = outcome.id;
+            self.mark_all(Urgency::Edit);
+        }
+    }
+
+    fn start_network(&mut self) {
+        if self.engine.is_none() || !self.network_job.ask() {
+            return;
+        }
+        let (world, settings) = (Arc::clone(&self.world), Arc::clone(&self.news.settings));
+        let instance = self.config.instance.clone();
+        self.work.spawn(async move { Work::Network(network::ensure(&*world, &settings, &instance).await) });
+    }
+
+    fn take_network(&mut self, outcome: NetworkOutcome) {
+        if self.network_job.done() {
+            self.start_network();
+        }
+        self.network_retry = outcome.retry.then(|| Instant::now() + self.jitter.spread(Duration::from_secs(10)));
+        self.status.network = outcome.status;
+        self.changed = true;
+        if std::mem::replace(&mut self.network_ready, outcome.usable) != outcome.usable {
+            self.mark_all(Urgency::Edit);
+        }
+    }
+
+    // ------------------------------------------------------------------ passes
+
+    fn known(&self) -> BTreeSet<AppKey> {
+        let files = self.snapshot.files.keys();
+        files.chain(self.rows.keys()).chain(&self.orphans).chain(self.status.apps.keys()).cloned().collect()
+    }
+
+    fn mark_all(&mut self, urgency: Urgency) {
+        let now = Instant::now();
+        for key in self.known() {
+            self.queue.mark(key, urgency, now);
+        }
+    }
+
+    /// Starts as many passes as may run. None before the first reading of the folder, none while Docker is away.
+    fn dispatch(&mut self) {
+        let Some(engine) = self.engine.clone().filter(|_| self.loaded) else { return };
+        let now = Instant::now();
+        while self.running < self.config.parallel
+            && let Some(key) = self.queue.pop(now)
+        {
+            let input = PassInput {
+                instance: self.config.instance.clone(),
+                decision: self.decide(&key),
+                row: self.rows.get(&key).cloned(),
+                settings: Arc::clone(&self.news.settings),
+                engine: engine.clone(),
+                image_id: self.image_id.clone(),
+                network_ready: self.network_ready,
+                memory: self.memories.get(&key).cloned().unwrap_or_default(),
+                previous: self.status.apps.get(&key).cloned(),
+                key: key.clone(),
+            };
+            self.running += 1;
+            let world = Arc::clone(&self.world);
+            self.work.spawn(async move {
+                // A panic is this app's misfortune only.
+                let attempt = std::panic::AssertUnwindSafe(pass(&*world, input)).catch_unwind().await;
+                attempt.map_or(Work::Panicked(key), |output| Work::Pass(Box::new(output)))
+            });
+        }
+    }
+
+    fn decide(&self, key: &AppKey) -> Decision {
+        let folders = self.world.folders();
+        decide(&Circumstances {
+            key,
+            snapshot: &self.snapshot,
+            row: self.rows.get(key),
+            settings: &self.news.settings,
+            dirs: Dirs { code: folders.code_dir(key), data: folders.data_dir(key) },
+            host_memory: self.engine.as_ref().map(|engine| Bytes(engine.memory)).filter(|memory| memory.get() > 0),
+            absence: self.absence(key),
+            admission: self.admissions.get(key).cloned().unwrap_or(Admission::Admitted),
+            now: self.world.clock().now(),
+        })
+    }
+
+    // ------------------------------------------------------------------ time
+
+    fn next_wake(&self) -> Instant {
+        let ready = self.engine.is_some() && self.loaded && self.running < self.config.parallel;
+        let queue = self.queue.next_due().filter(|_| ready);
+        let grace =
+            self.missing_since.values().map(|since| *since + self.config.grace).filter(|end| *end > Instant::now());
+        grace
+            .chain(queue)
+            .chain(self.image_retry)
+            .chain(self.network_retry)
+            .min()
+            .unwrap_or(self.next_resync)
+            .min(self.next_resync)
+    }
+
+    fn take_time(&mut self) {
+        let now = Instant::now();
+        if self.next_resync <= now {
+            self.resync();
+        }
+        if self.image_retry.is_some_and(|at| at <= now) {
+            self.image_retry = None;
+            self.start_image();
+        }
+        if self.network_retry.is_some_and(|at| at <= now) {
+            self.network_retry = None;
+            self.start_network();
+        }
+        let over: Vec<AppKey> = self
+            .missing_since
+            .iter()
+            .filter(|(key, since)| now - **since >= self.config.grace && !self.is_known_gone(key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in over {
+            self.queue.mark(key, Urgency::Hint, now);
+        }
+    }
+
+    /// Its removal was decided already: the queue's own backoff sees to the rest.
+    fn is_known_gone(&self, key: &AppKey) -> bool {
+        self.status.apps.get(key).is_some_and(|status| status.desired == RunState::Deleted)
+            || self.held.as_ref().is_some_and(|held| held.apps.contains(key))
+    }
+
+    // ------------------------------------------------------------------ status
+
+    fn put_status(&mut self, status: AppStatus) {
+        let unchanged = self.status.apps.get(&status.app).is_some_and(|old| **old == status);
+        if !unchanged {
+            self.status.apps.insert(status.app.clone(), Arc::new(status));
+            self.changed = true;
+        }
+    }
+
+    /// For apps that could not be looked at.
+    fn report_without_looking(&mut self, key: &AppKey, finding: &Finding, health: Health) {
+        let previous = self.status.apps.get(key).cloned();
+        let decision = self.decide(key);
+        let verdict = Assessment {
+            sync: SyncState::OutOfSync,
+            health,
+            findings: Vec::new(),
+            container: previous.as_ref().and_then(|status| status.container.clone()),
+            // Docker being away does not stop containers: requests may still get through.
+            endpoint: previous.as_ref().and_then(|status| status.endpoint.clone()),
+            restarts: previous.as_ref().map_or(0, |status| status.restarts),
+            started_at: previous.as_ref().and_then(|status| status.started_at),
+            crashed: None,
+            recheck: None,
+        };
+        let context = Report {
+            key,
+            decision: &decision,
+            settings: &self.news.settings,
+            previous: previous.as_deref(),
+            row: self.rows.get(key),
+            now: self.world.clock().now(),
+        };
+        let last_exit = previous.as_ref().and_then(|status| status.last_exit.clone());
+        let status = report(&context, verdict, vec![finding.clone()], last_exit, false);
+        self.put_status(status);
+    }
+
+    fn publish(&mut self) {
+        if std::mem::take(&mut self.changed) {
+            self.status_tx.send_replace(Arc::new(self.status.clone()));
+        }
+    }
+}
+
+/// The app an event is about, by its labels or (for somebody else's container with our name) by its name.
+fn app_of_event(event: &EngineEvent) -> Option<AppKey> {
+    let get = |name: &str| event.attributes.get(name).map(String::as_str);
+    let by_label = || AppKey::parse(&format!("{}-{}", get(labels::USER)?, get(labels::APP)?)).ok();
+    let by_name = || {
+        let name = get("name")?.strip_prefix("paas-app-")?;
+        AppKey::parse(name.strip_suffix(".next").or(name.strip_suffix(".prev")).unwrap_or(name)).ok()
+    };
+    by_label().or_else(by_name)
+}

@@ -1,0 +1,55 @@
+//! Everything the controller touches of the outside world, as one type parameter. The daemon fills it with the real
+//! things, the tests with simulated ones; there is no third way in or out.
+
+use std::future::Future;
+
+use crate::clock::Clock;
+use crate::desired::Manifests;
+use crate::engine::Engine;
+use crate::folders::Folders;
+use crate::model::Digest;
+use crate::model::status::Endpoint;
+use crate::store::Store;
+
+/// Asks a running app whether it serves.
+pub trait Prober: Send + Sync + 'static {
+    /// One attempt with a deadline of its own. With a path it takes a 2xx or 3xx answer, without one an open port.
+    ///
+    /// # Errors
+    /// Why it does not count as serving, in words for people.
+    fn probe(&self, endpoint: &Endpoint, path: Option<&str>) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// The build context of the runtime image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeContext {
+    /// Of every file's path, mode and content; the same folder always gives the same digest.
+    pub digest: Digest,
+    pub tar: Vec<u8>,
+}
+
+/// Reads `runtime/`.
+pub trait RuntimeSource: Send + Sync + 'static {
+    /// # Errors
+    /// Why the folder cannot be used, with the remedy.
+    fn context(&self) -> impl Future<Output = Result<RuntimeContext, String>> + Send;
+}
+
+/// The controller's world.
+pub trait Seams: Send + Sync + 'static {
+    type Engine: Engine;
+    type Store: Store;
+    type Folders: Folders;
+    type Manifests: Manifests;
+    type Prober: Prober;
+    type Runtime: RuntimeSource;
+    type Clock: Clock;
+
+    fn engine(&self) -> &Self::Engine;
+    fn store(&self) -> &Self::Store;
+    fn folders(&self) -> &Self::Folders;
+    fn manifests(&self) -> &Self::Manifests;
+    fn prober(&self) -> &Self::Prober;
+    fn runtime(&self) -> &Self::Runtime;
+    fn clock(&self) -> &Self::Clock;
+}

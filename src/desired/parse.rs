@@ -1,0 +1,373 @@
+//! The bytes of a manifest file → [`Manifest`], or what is wrong with it and where. Pure.
+//!
+//! What is refused is refused whole: a manifest that half applies would be worse than the last good one.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::snapshot::Diagnostic;
+use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
+use crate::model::manifest::{BackupPolicy, MIN_MEMORY, RESERVED_ENV};
+use crate::model::{Bytes, Manifest, MilliCpus, RunState, Strategy, TemplateId, cron};
+
+/// Largest manifest file in bytes.
+pub const MAX_BYTES: usize = 64 << 10;
+
+/// Every key of a manifest, in the order the documentation shows them.
+pub const KEYS: [&str; 13] = [
+    "template",
+    "enableApi",
+    "state",
+    "memory",
+    "cpus",
+    "pids",
+    "restart",
+    "env",
+    "redeploy",
+    "keepData",
+    "backup",
+    "disk",
+    "strategy",
+];
+
+const MIN_DISK: Bytes = Bytes::mib(1);
+const MAX_REDEPLOY_CHARS: usize = 200;
+const SMALLEST: &str = "the smallest manifest is one line: `template: diary-v1`";
+
+/// Reads one manifest. `file_name` only goes into the message.
+///
+/// The message never contains text from another line than the one it points at, and never a value of `env`.
+pub fn parse(file_name: &str, bytes: &[u8]) -> Result<Manifest, Diagnostic> {
+    let diagnostic = |(line, column), message: String, help: Option<String>| Diagnostic {
+        file: file_name.to_owned(),
+        line,
+        column,
+        message,
+        help,
+    };
+    let text = match text_of(bytes) {
+        Ok(text) => text,
+        Err((at, message, help)) => return Err(diagnostic(at, message, Some(help.to_owned()))),
+    };
+    let refused = |refusal: Refusal| diagnostic((refusal.at.line, refusal.at.column), refusal.message, refusal.help);
+    match yaml::read(text).map_err(refused)? {
+        None => Err(diagnostic((0, 0), "the file is empty".to_owned(), Some(SMALLEST.to_owned()))),
+        Some(root) => manifest(root).map_err(refused),
+    }
+}
+
+type FileRefusal = ((u32, u32), String, &'static str);
+
+fn text_of(bytes: &[u8]) -> Result<&str, FileRefusal> {
+    if bytes.len() > MAX_BYTES {
+        let message = format!("the file is larger than {} KiB", MAX_BYTES >> 10);
+        return Err(((0, 0), message, "a manifest needs a few lines: remove what is not for this app"));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let message = format!("byte 0x{:02x} is not UTF-8 text", bytes[error.valid_up_to()]);
+        (place_after(before), message, "save the file in the encoding UTF-8")
+    })?;
+    if let Some(index) = text.find('\0') {
+        let at = place_after(&bytes[..index]);
+        return Err((at, "the file contains a zero byte".to_owned(), "save it as plain text"));
+    }
+    Ok(text)
+}
+
+/// Line and column of the character that follows the given bytes, which are valid UTF-8.
+fn place_after(before: &[u8]) -> (u32, u32) {
+    let text = String::from_utf8_lossy(before);
+    let line = text.matches('\n').count() + 1;
+    let column = text.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+}
+
+fn manifest(root: Node) -> Result<Manifest, Refusal> {
+    let Value::Group(entries) = root.value else {
+        let message = format!("a manifest is made of `key: value` lines, not of {}", root.value.describe());
+        let help = match &root.value {
+            Value::Plain(text) if text.contains(':') => "write a space after the colon: `template: diary-v1`",
+            _ => SMALLEST,
+        };
+        return Err(Refusal::new(root.at, message, help));
+    };
+    for entry in &entries {
+        known_key(entry, &KEYS)?;
+    }
+    let fields = Fields(&entries);
+    let template = fields.get("template").ok_or_else(|| {
+        Refusal::new(root.at, "`template` is missing", "every manifest names one, for example `template: diary-v1`")
+    })?;
+    let manifest = Manifest {
+        template: parsed::<TemplateId>(template, "the name of a template such as `diary-v1`")?,
+        enable_api: fields.read("enableApi", boolean)?.unwrap_or(false),
+        state: fields.read("state", state)?.unwrap_or_default(),
+        memory: fields.read("memory", |entry| size(entry, MIN_MEMORY))?,
+        cpus: fields.read("cpus", |entry| parsed::<MilliCpus>(entry, "a number of CPU cores such as `0.5`"))?,
+        pids: fields.read("pids", |entry| whole(entry, 1, u32::MAX, "128"))?,
+        restart: fields.read("restart", |entry| parsed(entry, "a restart policy such as `unless-stopped`"))?,
+        env: fields.read("env", env)?.unwrap_or_default(),
+        redeploy: fields.read("redeploy", redeploy)?,
+        keep_data: fields.read("keepData", boolean)?,
+        backup: fields.read("backup", backup)?,
+        disk: fields.read("disk", |entry| size(entry, MIN_DISK))?,
+        strategy: fields.read("strategy", strategy)?,
+    };
+    if let Some(entry) = fields.get("keepData").filter(|_| manifest.state != RunState::Deleted) {
+        return Err(Refusal::new(
+            entry.key_at,
+            "`keepData` only means something together with `state: deleted`",
+            "remove it, or write `state: deleted`",
+        ));
+    }
+    Ok(manifest)
+}
+
+struct Fields<'a>(&'a [Entry]);
+
+impl<'a> Fields<'a> {
+    fn get(&self, key: &str) -> Option<&'a Entry> {
+        self.0.iter().find(|entry| entry.key == key)
+    }
+
+    fn read<T>(&self, key: &str, read: impl FnOnce(&'a Entry) -> Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+        self.get(key).map(read).transpose()
+    }
+}
+
+fn known_key(entry: &Entry, keys: &[&str]) -> Result<(), Refusal> {
+    if keys.contains(&entry.key.as_str()) {
+        return Ok(());
+    }
+    let help = match nearest(&entry.key, keys) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if entry.key == "<<" => "merge keys are not accepted: write the lines out".to_owned(),
+        None => format!("the keys here are {}", listed(keys)),
+    };
+    Err(Refusal::new(entry.key_at, format!("unknown key `{}`", clip(&entry.key)), help))
+}
+
+/// The candidate a typing error away from the text.
+pub(crate) fn nearest<'a>(text: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    // The comparison's cost grows with the product of both lengths, and nobody mistypes a key at this length.
+    if text.len() > 64 {
+        return None;
+    }
+    let lower = text.to_lowercase();
+    candidates
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), *candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+fn listed(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}
+
+/// The text of a single value; anything else is the wrong type.
+fn single<'a>(entry: &'a Entry, expected: &str) -> Result<&'a str, Refusal> {
+    match &entry.value.value {
+        Value::Plain(text) | Value::Text(text) => Ok(text),
+        Value::Empty => Err(no_value(entry)),
+        other => Err(wrong_type(entry, other, expected)),
+    }
+}
+
+fn no_value(entry: &Entry) -> Refusal {
+    Refusal::new(entry.key_at, format!("`{}` has no value", entry.key), "write a value, or remove the line")
+}
+
+fn wrong_type(entry: &Entry, value: &Value, expected: &str) -> Refusal {
+    Refusal::new(entry.value.at, format!("`{}` is {}", entry.key, value.describe()), format!("write {expected}"))
+}
+
+/// A value that `FromStr` of its type judges. Its messages have the form "problem: remedy".
+fn parsed<T>(entry: &Entry, expected: &str) -> Result<T, Refusal>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let text = single(entry, expected)?;
+    text.parse().or_else(|_: T::Err| {
+        // Judged again in its clipped form, only to keep the message short: no valid value is that long.
+        clip(text).parse().map_err(|error: T::Err| told(&entry.key, entry.value.at, &error.to_string()))
+    })
+}
+
+fn told(key: &str, at: Spot, error: &str) -> Refusal {
+    let (problem, remedy) = error.rsplit_once(": ").unwrap_or((error, ""));
+    let help = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
+    Refusal { at, message: format!("`{key}`: {problem}"), help }
+}
+
+fn size(entry: &Entry, least: Bytes) -> Result<Bytes, Refusal> {
+    let bytes: Bytes = parsed(entry, "a size such as `256m`")?;
+    if bytes < least {
+        return Err(Refusal::new(
+            entry.value.at,
+            format!("`{}`: {bytes} is too little", entry.key),
+            format!("write {least} or more"),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn boolean(entry: &Entry) -> Result<bool, Refusal> {
+    match &entry.value.value {
+        Value::Plain(text) if text == "true" => Ok(true),
+        Value::Plain(text) if text == "false" => Ok(false),
+        Value::Empty => Err(no_value(entry)),
+        Value::Plain(text) | Value::Text(text) => Err(Refusal::new(
+            entry.value.at,
+            format!("`{}`: `{}` is neither true nor false", entry.key, clip(text)),
+            "write `true` or `false`, without quotes",
+        )),
+        other => Err(wrong_type(entry, other, "`true` or `false`")),
+    }
+}
+
+fn whole(entry: &Entry, least: u32, most: u32, example: &str) -> Result<u32, Refusal> {
+    let accepted = match most {
+        u32::MAX => format!("a whole number from {least} on, without quotes, for example `{example}`"),
+        most => format!("a whole number from {least} to {most}, without quotes, for example `{example}`"),
+    };
+    match &entry.value.value {
+        Value::Plain(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
+            text.parse().ok().filter(|number| (least..=most).contains(number))
+        }
+        Value::Empty => return Err(no_value(entry)),
+        _ => None,
+    }
+    .ok_or_else(|| match &entry.value.value {
+        Value::Plain(text) | Value::Text(text) => Refusal::new(
+            entry.value.at,
+            format!("`{}`: `{}` is not accepted", entry.key, clip(text)),
+            format!("write {accepted}"),
+        ),
+        other => wrong_type(entry, other, &accepted),
+    })
+}
+
+/// One of a few words.
+fn word<T: Copy>(entry: &Entry, what: &str, words: &[(&str, T)]) -> Result<T, Refusal> {
+    let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+    let expected = format!("one of {}", listed(&names));
+    let text = single(entry, &expected)?;
+    words.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+        let help = match nearest(text, &names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write {expected}"),
+        };
+        Refusal::new(entry.value.at, format!("`{}`: `{}` is not {what}", entry.key, clip(text)), help)
+    })
+}
+
+fn state(entry: &Entry) -> Result<RunState, Refusal> {
+    let words = [("running", RunState::Running), ("stopped", RunState::Stopped), ("deleted", RunState::Deleted)];
+    word(entry, "a state", &words)
+}
+
+fn strategy(entry: &Entry) -> Result<Strategy, Refusal> {
+    word(entry, "a strategy", &[("rolling", Strategy::Rolling), ("recreate", Strategy::Recreate)])
+}
+
+/// Any text is a token: a time that was not quoted, too.
+fn redeploy(entry: &Entry) -> Result<String, Refusal> {
+    let text = single(entry, "any short text, for example the time")?;
+    if text.chars().count() > MAX_REDEPLOY_CHARS || text.chars().any(char::is_control) {
+        return Err(Refusal::new(
+            entry.value.at,
+            format!("`redeploy` is longer than {MAX_REDEPLOY_CHARS} characters or has more than one line"),
+            "write any short text, for example the time",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn env(entry: &Entry) -> Result<BTreeMap<String, String>, Refusal> {
+    let entries = group(entry, "a group of variables, for example `env: {GREETING: hello}`")?;
+    entries.iter().map(|variable| Ok((env_name(variable)?, env_value(variable)?))).collect()
+}
+
+fn group<'a>(entry: &'a Entry, expected: &str) -> Result<&'a [Entry], Refusal> {
+    match &entry.value.value {
+        Value::Group(entries) => Ok(entries),
+        Value::Empty => Err(no_value(entry)),
+        other => Err(wrong_type(entry, other, expected)),
+    }
+}
+
+fn env_name(variable: &Entry) -> Result<String, Refusal> {
+    let name = &variable.key;
+    if RESERVED_ENV.contains(&name.as_str()) {
+        return Err(Refusal::new(
+            variable.key_at,
+            format!("`env`: `{name}` is set by the platform"),
+            "choose another name",
+        ));
+    }
+    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !valid {
+        return Err(Refusal::new(
+            variable.key_at,
+            format!("`env`: `{}` is not a variable name", clip(name)),
+            "use letters, digits and underscores, not starting with a digit, for example `GREETING`",
+        ));
+    }
+    Ok(name.clone())
+}
+
+/// The value as it was written. It is a secret more often than not, so no message quotes it.
+fn env_value(variable: &Entry) -> Result<String, Refusal> {
+    let name = &variable.key;
+    let at = variable.value.at;
+    match &variable.value.value {
+        Value::Plain(text) | Value::Text(text) if text.contains('\0') => Err(Refusal::new(
+            at,
+            format!("`env`: the value of `{name}` contains a zero character"),
+            "write text without `\\0`",
+        )),
+        Value::Plain(text) | Value::Text(text) => Ok(text.clone()),
+        Value::Empty => Err(Refusal::new(
+            variable.key_at,
+            format!("`env`: `{name}` has no value"),
+            "write one, `\"\"` for an empty one, or remove the line",
+        )),
+        other => Err(Refusal::new(
+            at,
+            format!("`env`: `{name}` is {}", other.describe()),
+            "a variable holds one text: write it in quotes",
+        )),
+    }
+}
+
+fn backup(entry: &Entry) -> Result<BackupPolicy, Refusal> {
+    let example = "a group, for example `backup: {schedule: \"0 3 * * *\", keep: 7}`";
+    let entries = group(entry, example)?;
+    for inner in entries {
+        known_key(inner, &["schedule", "keep"])?;
+    }
+    let fields = Fields(entries);
+    Ok(BackupPolicy {
+        schedule: fields.read("schedule", schedule)?,
+        keep: fields.read("keep", |entry| whole(entry, 1, 1000, "7"))?,
+    })
+}
+
+fn schedule(entry: &Entry) -> Result<String, Refusal> {
+    let text = single(entry, "five cron fields in quotes, for example `\"0 3 * * *\"`")?;
+    match cron::check(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(told("schedule", entry.value.at, &format!("`{}` {error}", clip(text)))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! The templates folder: which templates can be used, and why the others cannot.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use serde::Deserialize;
+
+use crate::model::{Template, TemplateId};
+
+const MAX_BYTES: u64 = 64 << 10;
+
+/// What `template.json` may say. Stricter than [`Template`], which also is read back from the store, where an older
+/// version may have written it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Written {
+    id: String,
+    name: String,
+    #[serde(default)]
+    description: String,
+    version: String,
+    #[serde(default)]
+    supports_api: bool,
+    internal_port: Option<u16>,
+    health_path: Option<String>,
+}
+
+/// Reads every template. A folder whose name is no template id is not a template. Fails only if the folder itself cannot
+/// be read. Blocks.
+pub fn load(templates_dir: &Path) -> io::Result<BTreeMap<TemplateId, Result<Template, String>>> {
+    let mut templates = BTreeMap::new();
+    for entry in fs::read_dir(templates_dir)? {
+        let entry = entry?;
+        let Some(id) = entry.file_name().to_str().and_then(|name| TemplateId::parse(name).ok()) else { continue };
+        // Plain files beside the folders are nobody's template.
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let template = read(templates_dir, &id);
+        templates.insert(id, template);
+    }
+    Ok(templates)
+}
+
+/// One template, or what is wrong with it and what would be right.
+pub fn read(templates_dir: &Path, id: &TemplateId) -> Result<Template, String> {
+    let folder = templates_dir.join(id.as_str());
+    let named = |problem: String| format!("template `{id}`: {problem}");
+    let metadata = folder.symlink_metadata().map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            named(format!("there is no folder {}: create it, or name another template", folder.display()))
+        } else {
+            named(format!("{} cannot be read ({error}): check its permissions", folder.display()))
+        }
+    })?;
+    if !metadata.is_dir() {
+        return Err(named(format!("{} is not a folder: links are not followed, copy it", folder.display())));
+    }
+    let text = content(&folder.join("template.json")).map_err(|problem| named(format!("template.json {problem}")))?;
+    let template = parse(id, &text).map_err(&named)?;
+    for inside in ["app", "app/server.js"] {
+        let found = folder.join(inside).symlink_metadata();
+        let right = match found {
+            Ok(found) if inside == "app" => found.is_dir(),
+            Ok(found) => found.is_file(),
+            Err(_) => false,
+        };
+        if !right {
+            let what = if inside == "app" { "a folder" } else { "a plain file" };
+            return Err(named(format!(
+                "`{inside}` is missing or not {what}: put the app's code into `app/`, starting from `app/server.js`"
+            )));
+        }
+    }
+    Ok(template)
+}
+
+fn content(path: &Path) -> Result<String, String> {
+    let cannot = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => "is missing: write one with at least `id`, `name` and `version`".to_owned(),
+        io::ErrorKind::InvalidData => "is not UTF-8 text: save it in that encoding".to_owned(),
+        _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            "is a symbolic link: links are not followed, copy the file".to_owned()
+        }
+        _ => format!("cannot be read ({error}): check its permissions"),
+    };
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(cannot)?;
+    if !file.metadata().map_err(cannot)?.is_file() {
+        return Err("is not a file: write one with at least `id`, `name` and `version`".to_owned());
+    }
+    limited(&file)
+        .map_err(cannot)?
+        .ok_or_else(|| format!("is larger than {} KiB: keep only its fields", MAX_BYTES >> 10))
+}
+
+fn limited(file: &File) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    Ok(Some(text).filter(|text| text.len() as u64 <= MAX_BYTES))
+}
+
+/// Judges the text of a `template.json`. Pure.
+pub fn parse(id: &TemplateId, text: &str) -> Result<Template, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let written: Written = serde_json::from_str(text)
+        .map_err(|error| format!("template.json is not right: {error}; compare it with the template `diary-v1`"))?;
+    if written.id != id.as_str() {
+        let wrong: String = written.id.chars().take(60).collect();
+        return Err(format!("template.json says id `{wrong}`: write `{id}`, or rename the folder"));
+    }
+    if written.name.trim().is_empty() || written.version.trim().is_empty() {
+        return Err("template.json has an empty `name` or `version`: write both".to_owned());
+    }
+    if written.internal_port == Some(0) {
+        return Err(
+            "template.json has `internalPort` 0: write the port that server.js listens on, or leave it out for 3000"
+                .to_owned(),
+        );
+    }
+    let health_ok =
+        |path: &String| path.starts_with('/') && path.len() <= 200 && path.bytes().all(|b| b.is_ascii_graphic());
+    if !written.health_path.as_ref().is_none_or(health_ok) {
+        return Err("template.json has a `healthPath` that is no path: write one such as `/healthz`".to_owned());
+    }
+    Ok(Template {
+        id: id.clone(),
+        name: written.name,
+        description: written.description,
+        version: written.version,
+        supports_api: written.supports_api,
+        internal_port: written.internal_port.unwrap_or(3000),
+        health_path: written.health_path,
+    })
+}

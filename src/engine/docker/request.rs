@@ -1,0 +1,148 @@
+//! What Docker is asked for, in bollard's words.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerUpdateBody, HostConfig, HostConfigLogConfig, Mount, MountType,
+    RestartPolicy as WireRestart, RestartPolicyNameEnum,
+};
+
+use super::transport::Session;
+use crate::engine::NetworkSpec;
+use crate::model::spec::{Access, LOG_MAX_FILE, LOG_MAX_SIZE};
+use crate::model::{ContainerSpec, Limits, RestartPolicy};
+
+/// CFS period in microseconds; Docker's own for `NanoCpus`.
+const CPU_PERIOD: i64 = 100_000;
+
+/// The whole container (SPEC §5).
+///
+/// Folders are mounted as `Mounts`, not `Binds`: Docker creates a missing source of a bind by itself, as root, and the
+/// app would run on an empty folder.
+pub(super) fn create(spec: &ContainerSpec, session: &Session) -> ContainerCreateBody {
+    let limits = limits(spec.limits, session);
+    ContainerCreateBody {
+        hostname: Some(spec.hostname.clone()),
+        user: Some(spec.user.clone()),
+        env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        cmd: Some(spec.command.clone()),
+        image: Some(spec.image.clone()),
+        working_dir: Some(spec.working_dir.clone()),
+        labels: Some(spec.labels.clone().into_iter().collect()),
+        stop_timeout: Some(i64::from(spec.stop_grace_seconds)),
+        host_config: Some(HostConfig {
+            memory: limits.memory,
+            memory_swap: limits.memory_swap,
+            nano_cpus: limits.nano_cpus,
+            pids_limit: limits.pids,
+            mounts: Some(spec.mounts.iter().map(mount).collect()),
+            tmpfs: Some(spec.tmpfs.iter().cloned().collect()),
+            network_mode: Some(spec.network.clone()),
+            restart_policy: Some(restart(spec.restart)),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("json-file".to_owned()),
+                config: Some(HashMap::from([
+                    ("max-size".to_owned(), LOG_MAX_SIZE.to_owned()),
+                    ("max-file".to_owned(), LOG_MAX_FILE.to_owned()),
+                ])),
+            }),
+            readonly_rootfs: Some(true),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            init: Some(true),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// How CPU time is limited: Docker refuses to mix the two on one container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CpuStyle {
+    /// `NanoCpus`, as every container made here has it.
+    Nano,
+    /// `CpuPeriod` and `CpuQuota`, for a container that was given those by hand.
+    Quota,
+}
+
+pub(super) fn update(
+    limits_: Limits,
+    policy: RestartPolicy,
+    session: &Session,
+    style: CpuStyle,
+) -> ContainerUpdateBody {
+    let limits = limits(limits_, session);
+    let (nano_cpus, cpu_period, cpu_quota) = match style {
+        CpuStyle::Nano => (limits.nano_cpus, None, None),
+        CpuStyle::Quota => {
+            let quota = limits.nano_cpus.map(|nano| nano / (1_000_000_000 / CPU_PERIOD));
+            (None, quota.map(|_| CPU_PERIOD), quota)
+        }
+    };
+    ContainerUpdateBody {
+        memory: limits.memory,
+        memory_swap: limits.memory_swap,
+        nano_cpus,
+        cpu_period,
+        cpu_quota,
+        pids_limit: limits.pids,
+        restart_policy: Some(restart(policy)),
+        ..ContainerUpdateBody::default()
+    }
+}
+
+#[derive(Debug)]
+struct WireLimits {
+    memory: Option<i64>,
+    memory_swap: Option<i64>,
+    nano_cpus: Option<i64>,
+    pids: Option<i64>,
+}
+
+/// Only what the kernel can enforce is asked for: Docker refuses CPU limits it cannot set, and warns about the others.
+fn limits(limits: Limits, session: &Session) -> WireLimits {
+    // `Bytes` never exceeds i64: its parser refuses more.
+    let memory = i64::try_from(limits.memory.get()).unwrap_or(i64::MAX);
+    WireLimits {
+        memory: Some(memory),
+        memory_swap: session.swap_limit.then_some(memory),
+        nano_cpus: session.cpu_limit.then_some(limits.cpus.nano()),
+        pids: session.pids_limit.then_some(i64::from(limits.pids)),
+    }
+}
+
+fn mount(mount: &crate::model::spec::Mount) -> Mount {
+    Mount {
+        target: Some(mount.target.clone()),
+        source: Some(mount.source.to_string_lossy().into_owned()),
+        typ: Some(MountType::BIND),
+        read_only: Some(mount.access == Access::ReadOnly),
+        ..Mount::default()
+    }
+}
+
+fn restart(policy: RestartPolicy) -> WireRestart {
+    let (name, maximum_retry_count) = match policy {
+        RestartPolicy::No => (RestartPolicyNameEnum::NO, None),
+        RestartPolicy::Always => (RestartPolicyNameEnum::ALWAYS, None),
+        RestartPolicy::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
+        RestartPolicy::OnFailure(count) => (RestartPolicyNameEnum::ON_FAILURE, count.map(i64::from)),
+    };
+    WireRestart { name: Some(name), maximum_retry_count }
+}
+
+/// Written by hand: bollard's model has no `CheckDuplicate`, without which an engine below API 1.44 makes a second
+/// network of the same name.
+pub(super) fn network(spec: &NetworkSpec) -> serde_json::Value {
+    let mut body = serde_json::json!({
+        "Name": spec.name,
+        "CheckDuplicate": true,
+        "Driver": "bridge",
+        "Labels": spec.labels,
+        "Options": spec.options,
+    });
+    if let Some(subnet) = &spec.subnet {
+        body["IPAM"] = serde_json::json!({ "Config": [{ "Subnet": subnet }] });
+    }
+    body
+}

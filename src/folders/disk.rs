@@ -1,0 +1,227 @@
+//! The app folders on a real disk.
+
+use std::fmt;
+use std::io::Read as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::OFlags;
+
+use super::data::{self, DATA, Owner};
+use super::nofollow::{self, Kind};
+use super::place::Place;
+use super::stop::{At, Checkpoints, Outcome};
+use super::trash::{self, Part};
+use super::{FolderError, FolderState, Folders, Space, atomic, code, deploy_log};
+use crate::clock::Clock;
+use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
+
+const COMPOSE: &str = "docker-compose.yml";
+/// It holds the app's environment, so it is not for everyone.
+const COMPOSE_MODE: u32 = 0o600;
+/// A larger one was not written by us and is replaced.
+const MAX_COMPOSE_BYTES: u64 = 1 << 20;
+
+/// [`Folders`] below `apps/`, `trash/` and `templates/`.
+///
+/// Folders are opened anew for every operation, so a disk that is mounted, unmounted or replaced meanwhile is noticed.
+/// Each operation runs on tokio's blocking threads; a cancelled caller does not stop one half-way.
+#[derive(Clone)]
+pub struct DiskFolders {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    apps: PathBuf,
+    trash: PathBuf,
+    templates: PathBuf,
+    owner: Owner,
+    clock: Arc<dyn Clock>,
+    checkpoints: Checkpoints,
+}
+
+impl fmt::Debug for DiskFolders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskFolders").field("apps", &self.inner.apps).finish_non_exhaustive()
+    }
+}
+
+impl DiskFolders {
+    /// Makes the apps and trash folders when they are missing. The templates folder is only read.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn open(apps: &Path, trash: &Path, templates: &Path, clock: Arc<dyn Clock>) -> Result<Self, FolderError> {
+        for (path, mode) in [(apps, 0o755), (trash, 0o700)] {
+            std::fs::DirBuilder::new().recursive(true).mode(mode).create(path).at("make", path)?;
+        }
+        let inner = Inner {
+            apps: std::path::absolute(apps).at("find", apps)?,
+            trash: trash.to_owned(),
+            templates: templates.to_owned(),
+            owner: Owner::APP,
+            clock,
+            checkpoints: Checkpoints::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Gives `data/` to somebody else than the apps' user: for tests that do not run as root.
+    #[must_use]
+    pub fn owned_by(self, owner: Owner) -> Self {
+        self.changed(|inner| inner.owner = owner)
+    }
+
+    /// Lets a test crash operations between any two side effects.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
+        self.changed(|inner| inner.checkpoints = checkpoints)
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Inner)) -> Self {
+        let old = &self.inner;
+        let mut inner = Inner {
+            apps: old.apps.clone(),
+            trash: old.trash.clone(),
+            templates: old.templates.clone(),
+            owner: old.owner,
+            clock: Arc::clone(&old.clock),
+            checkpoints: old.checkpoints.clone(),
+        };
+        change(&mut inner);
+        Self { inner: Arc::new(inner) }
+    }
+
+    fn place(&self, key: &AppKey) -> Place {
+        Place { apps: self.inner.apps.clone(), key: key.clone() }
+    }
+
+    /// The one way from here onto a blocking thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, FolderError> {
+        let inner = Arc::clone(&self.inner);
+        match tokio::task::spawn_blocking(move || work(&inner)).await {
+            Ok(outcome) => outcome.map_err(FolderError::from),
+            Err(error) => Err(FolderError::Retryable(format!(
+                "a folder operation failed inside minipaas: {error}; please report it"
+            ))),
+        }
+    }
+}
+
+impl Folders for DiskFolders {
+    fn code_dir(&self, key: &AppKey) -> PathBuf {
+        self.place(key).path().join(code::CODE)
+    }
+
+    fn data_dir(&self, key: &AppKey) -> PathBuf {
+        self.place(key).path().join(DATA)
+    }
+
+    async fn look(&self, key: &AppKey) -> Result<FolderState, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |inner| look(&place, inner.owner)).await
+    }
+
+    async fn ensure(&self, key: &AppKey, template: &TemplateId) -> Result<(), FolderError> {
+        let (place, template) = (self.place(key), template.clone());
+        self.blocking(move |inner| {
+            let app = place.find_or_make(&inner.checkpoints)?;
+            let path = place.path();
+            code::ensure(&app, &path, &inner.templates, &template, &inner.checkpoints)?;
+            data::ensure(&app, &path, inner.owner, &inner.checkpoints)?;
+            data::logs(&app, &path, &inner.checkpoints).map(drop)
+        })
+        .await
+    }
+
+    async fn write_compose(&self, key: &AppKey, text: &str) -> Result<(), FolderError> {
+        let (place, text) = (self.place(key), text.to_owned());
+        self.blocking(move |inner| {
+            let app = place.find_or_make(&inner.checkpoints)?;
+            let path = place.path().join(COMPOSE);
+            if read_compose(&app, &path)?.as_deref() == Some(text.as_bytes()) {
+                return Ok(());
+            }
+            atomic::replace(&app, COMPOSE, text.as_bytes(), COMPOSE_MODE, &path, &inner.checkpoints)
+        })
+        .await
+    }
+
+    async fn append_deploy_log(&self, key: &AppKey, text: &str) -> Result<(), FolderError> {
+        let (place, text) = (self.place(key), text.to_owned());
+        self.blocking(move |inner| {
+            let app = place.find_or_make(&inner.checkpoints)?;
+            let path = place.path();
+            let logs = data::logs(&app, &path, &inner.checkpoints)?;
+            deploy_log::append(&logs, &path, &text, &inner.checkpoints)
+        })
+        .await
+    }
+
+    async fn trash_code(&self, key: &AppKey) -> Result<(), FolderError> {
+        let place = self.place(key);
+        self.blocking(move |inner| {
+            trash::discard(&place, &inner.trash, Part::Code, inner.clock.now(), &inner.checkpoints)
+        })
+        .await
+    }
+
+    async fn trash_data(&self, token: &PurgeToken) -> Result<(), FolderError> {
+        let place = self.place(token.key());
+        self.blocking(move |inner| {
+            trash::discard(&place, &inner.trash, Part::Data, inner.clock.now(), &inner.checkpoints)
+        })
+        .await
+    }
+
+    async fn data_usage(&self, key: &AppKey) -> Result<Bytes, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |_| match place.find()? {
+            Some(app) => data::usage(&app, &place.path()),
+            None => Ok(Bytes(0)),
+        })
+        .await
+    }
+
+    async fn space(&self) -> Result<Space, FolderError> {
+        self.blocking(|inner| {
+            let apps = Dir::open_ambient_dir(&inner.apps, ambient_authority()).at("open", &inner.apps)?;
+            let stat = rustix::fs::fstatvfs(&apps).at("measure the disk of", &inner.apps)?;
+            Ok(Space {
+                free: Bytes(stat.f_bavail.saturating_mul(stat.f_frsize)),
+                total: Bytes(stat.f_blocks.saturating_mul(stat.f_frsize)),
+            })
+        })
+        .await
+    }
+}
+
+fn look(place: &Place, owner: Owner) -> Outcome<FolderState> {
+    let Some(app) = place.find()? else {
+        return Ok(FolderState::default());
+    };
+    let path = place.path();
+    Ok(FolderState {
+        code: code::exists(&app, &path.join(code::CODE))?,
+        data: data::ready(&app, &path.join(DATA), owner)?,
+        compose: read_compose(&app, &path.join(COMPOSE))?.map(|bytes| Digest::of(&bytes)),
+    })
+}
+
+/// `None` when there is none that we could have written: it will be replaced.
+fn read_compose(app: &Dir, path: &Path) -> Outcome<Option<Vec<u8>>> {
+    match nofollow::stat(app, COMPOSE).at("look at", path)? {
+        Some(stat) if Kind::of(&stat) == Kind::File => {}
+        Some(_) | None => return Ok(None),
+    }
+    let file = nofollow::open_file(app, COMPOSE, OFlags::RDONLY, 0).at("read", path)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_COMPOSE_BYTES + 1).read_to_end(&mut bytes).at("read", path)?;
+    Ok((bytes.len() as u64 <= MAX_COMPOSE_BYTES).then_some(bytes))
+}

@@ -1,0 +1,173 @@
+//! Moving an app's parts to `trash/`. Nothing is deleted here.
+//!
+//! One call makes one entry `trash/{time}-{userid}-{appname}-{what}-{number}/` with what was moved and a `trash.json`
+//! that says what it is.
+//!
+//! # Crash
+//! Every step is one rename within one filesystem. After a crash the next call moves what is left into an entry of its
+//! own, so nothing is lost and at worst one app's parts lie in two entries.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use serde::{Deserialize, Serialize};
+
+use super::atomic;
+use super::code;
+use super::data::DATA;
+use super::nofollow;
+use super::place::Place;
+use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
+use crate::model::{AppKey, Timestamp};
+
+const NOTE: &str = "trash.json";
+/// Appended to the name of a file of the app that is called like our note.
+const OF_APP: &str = ".of-app";
+/// Trash may hold data: nobody else looks into it.
+const MODE: u32 = 0o700;
+/// More entries of one app within one second than could ever be.
+const MAX_NUMBER: u32 = 9_999;
+
+/// Which part of an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Everything but `data/`.
+    Code,
+    Data,
+}
+
+impl Part {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+            Self::Data => "data",
+        }
+    }
+}
+
+/// What `trash.json` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrashNote {
+    pub app: AppKey,
+    pub what: Part,
+    pub at: Timestamp,
+    /// Where it was.
+    pub from: PathBuf,
+}
+
+/// Moves a part of the app to trash and removes its folders as far as they are empty. Nothing there = done.
+pub(super) fn discard(place: &Place, trash: &Path, part: Part, now: Timestamp, checkpoints: &Checkpoints) -> Outcome {
+    let Some(app) = place.find()? else {
+        // A crash may have come between the removal of the app's empty folder and that of its user's.
+        return place.remove_if_empty(checkpoints);
+    };
+    let app_path = place.path();
+    if part == Part::Code {
+        code::remove_leftovers(&app, &app_path)?;
+        checkpoints.reach("half-made code removed")?;
+    }
+    let names = names_of(&app, &app_path, part)?;
+    if !names.is_empty() {
+        let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
+        let note = TrashNote { app: place.key.clone(), what: part, at: now, from: app_path.clone() };
+        let entry = make_entry(&root, trash, &note, checkpoints)?;
+        let moved = move_all(&app, &app_path, &names, &entry, checkpoints);
+        if let Err(Stop::Failed(_)) = &moved {
+            remove_unused(&root, &entry);
+        }
+        moved?;
+    }
+    place.remove_if_empty(checkpoints)
+}
+
+struct TrashEntry {
+    dir: Dir,
+    name: String,
+    path: PathBuf,
+}
+
+/// What is to be moved, in a stable order.
+fn names_of(app: &Dir, app_path: &Path, part: Part) -> Outcome<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in app.entries().at("list", app_path)? {
+        let name = entry.at("list", app_path)?.file_name();
+        let is_data = name == OsStr::new(DATA);
+        if is_data == (part == Part::Data) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// An entry with its note. It has a dot name until the note is in it: no entry is without one.
+fn make_entry(root: &Dir, root_path: &Path, note: &TrashNote, checkpoints: &Checkpoints) -> Outcome<TrashEntry> {
+    let stem = format!("{}-{}", note.app, note.what.word());
+    remove_leftovers(root, root_path, &stem)?;
+    checkpoints.reach("half-made trash entry removed")?;
+    let temp = atomic::temp_name(&stem);
+    let dir = nofollow::make_dir(root, &temp, MODE).at("make", root_path.join(&temp))?;
+    checkpoints.reach("trash entry made")?;
+    let text = serde_json::to_string_pretty(note).map_err(|error| refuse(format!("cannot write {NOTE}: {error}")))?;
+    atomic::write_new(&dir, NOTE, text.as_bytes(), 0o600).at("write", root_path.join(&temp).join(NOTE))?;
+    nofollow::sync(&dir).at("flush", root_path.join(&temp))?;
+    checkpoints.reach("trash note written")?;
+    let time = note.at.to_string();
+    let time: String = time.chars().take_while(|c| *c != '.').filter(char::is_ascii_alphanumeric).collect();
+    for number in 0..=MAX_NUMBER {
+        let name = format!("{time}Z-{stem}-{number:04}");
+        let path = root_path.join(&name);
+        // Not empty once it is there, so the rename cannot replace another entry.
+        match root.rename(&temp, root, &name) {
+            Ok(()) => {
+                checkpoints.reach("trash entry named")?;
+                nofollow::sync(root).at("flush", root_path)?;
+                return Ok(TrashEntry { dir, name, path });
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists
+                ) => {}
+            Err(error) => return Err(error).at("make", path),
+        }
+    }
+    Err(refuse(format!("{} holds {MAX_NUMBER} entries of {stem} of one second; empty it", root_path.display())))
+}
+
+fn move_all(app: &Dir, app_path: &Path, names: &[OsString], entry: &TrashEntry, checkpoints: &Checkpoints) -> Outcome {
+    for name in names {
+        let mut to = name.clone();
+        while to == OsStr::new(NOTE) || (to != *name && names.contains(&to)) {
+            to.push(OF_APP);
+        }
+        app.rename(name, &entry.dir, &to).at("move to trash", app_path.join(name))?;
+        checkpoints.reach("one more part moved to trash")?;
+    }
+    // The new place first: after a power loss it is in both or in the new one, never in none.
+    nofollow::sync(&entry.dir).at("flush", &entry.path)?;
+    nofollow::sync(app).at("flush", app_path)
+}
+
+/// Takes an entry away that nothing could be moved into (the trash is on another filesystem, say).
+fn remove_unused(root: &Dir, entry: &TrashEntry) {
+    let only_note = entry.dir.entries().is_ok_and(|entries| entries.count() == 1);
+    if only_note && entry.dir.remove_file(NOTE).is_ok() {
+        let _ = root.remove_dir(&entry.name);
+    }
+}
+
+/// Entries of this very app and part that a crash left without a name. They hold no more than a note.
+fn remove_leftovers(root: &Dir, root_path: &Path, stem: &str) -> Outcome {
+    for entry in root.entries().at("list", root_path)? {
+        let name = entry.at("list", root_path)?.file_name();
+        if name.to_str().is_some_and(|name| atomic::is_temp_name(stem, name)) {
+            root.remove_dir_all(&name).at("remove half-made", root_path.join(&name))?;
+        }
+    }
+    Ok(())
+}

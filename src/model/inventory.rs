@@ -1,0 +1,45 @@
+//! What is remembered about an app, and what is there of its folder.
+
+use serde::{Deserialize, Serialize};
+
+use super::manifest::Manifest;
+use super::names::AppKey;
+use super::spec::Identity;
+use super::template::Template;
+use super::units::{Digest, Timestamp};
+
+/// One app the daemon is responsible for. Written before its first container is created, dropped after its last clean-up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InventoryRow {
+    pub key: AppKey,
+    /// When the app was first admitted: under a quota the oldest go first.
+    pub admitted_at: Timestamp,
+    /// The last manifest that parsed and resolved, and the template it named: what stays in force when the file breaks.
+    pub manifest: Manifest,
+    pub template: Template,
+    /// Digest of that manifest's file.
+    pub digest: Digest,
+    /// A successor that never became healthy: not tried again until the app's identity changes.
+    #[serde(default)]
+    pub failed: Option<FailedDeploy>,
+}
+
+/// A deploy that was given up while the previous container went on serving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedDeploy {
+    pub identity: Identity,
+    pub image_id: String,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// What is there of an app's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FolderState {
+    /// `app/` exists (it then is complete).
+    pub code: bool,
+    /// `data/` exists and belongs to the app's user.
+    pub data: bool,
+    /// Digest of `docker-compose.yml`; `None` when there is none.
+    pub compose: Option<Digest>,
+}

@@ -1,0 +1,251 @@
+//! What to tell people about an app, and when to look at it again: a pure function of the same view that the plan is
+//! made from, so the status cannot know more or less than the reconciler.
+
+use std::time::Duration;
+
+use crate::model::observed::ContainerState;
+use crate::model::status::Endpoint;
+use crate::model::{AppSpec, ConditionKind, ContainerId, Health, ObservedContainer, SyncState, Timestamp};
+
+use super::diff::{CRASH_LOOP_RESTARTS, READY_DEADLINE_MS, was_stopped_from_outside};
+use super::roles::Roles;
+use super::step::Plan;
+use super::view::{AppView, Goal, OwnedContainer, Readiness};
+
+/// A restarted app counts as calm again after it has run for so long.
+const CALM_MS: i64 = 60_000;
+
+/// One finding, not yet stamped with a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub kind: ConditionKind,
+    pub status: bool,
+    pub reason: String,
+    pub message: String,
+}
+
+impl Finding {
+    pub fn new(kind: ConditionKind, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, status: true, reason: reason.into(), message: message.into() }
+    }
+}
+
+/// The verdict on one view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assessment {
+    pub sync: SyncState,
+    pub health: Health,
+    pub findings: Vec<Finding>,
+    /// The container the app is judged by.
+    pub container: Option<ContainerId>,
+    pub endpoint: Option<Endpoint>,
+    pub restarts: u32,
+    pub started_at: Option<Timestamp>,
+    /// The container whose last exit is worth showing, with its log.
+    pub crashed: Option<ObservedContainer>,
+    /// Look again after this long even if nothing is heard.
+    pub recheck: Option<Duration>,
+}
+
+/// `plan` is what the same view still wants done.
+#[must_use]
+pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
+    let mut verdict = Assessment {
+        sync: if plan.is_empty() { SyncState::Synced } else { SyncState::OutOfSync },
+        health: Health::Unknown,
+        findings: Vec::new(),
+        container: None,
+        endpoint: None,
+        restarts: 0,
+        started_at: None,
+        crashed: None,
+        recheck: None,
+    };
+    match &view.goal {
+        Goal::Run(spec) => assess_running(view, spec, &mut verdict),
+        Goal::Stop(_) => {
+            let runs = view.containers.iter().any(|owned| is_alive(owned.get()));
+            verdict.health = if runs { Health::Running } else { Health::Stopped };
+            verdict.container = view.containers.first().map(|owned| owned.id().clone());
+        }
+        Goal::Remove { .. } => {
+            verdict.health = if view.containers.is_empty() { Health::Deleted } else { Health::Stopped };
+        }
+        Goal::Leave => {
+            let runs = view.containers.iter().any(OwnedContainer::runs);
+            verdict.health = if runs { Health::Running } else { Health::Stopped };
+        }
+    }
+    if view.containers.iter().any(OwnedContainer::is_leaving) {
+        verdict.sync = SyncState::OutOfSync;
+        verdict.look_again_within(Duration::from_millis(200));
+    }
+    verdict
+}
+
+fn is_alive(container: &ObservedContainer) -> bool {
+    matches!(container.state, ContainerState::Running | ContainerState::Restarting | ContainerState::Paused)
+}
+
+impl Assessment {
+    fn look_again_within(&mut self, wait: Duration) {
+        self.recheck = Some(self.recheck.map_or(wait, |current| current.min(wait)));
+    }
+}
+
+fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
+    let roles = Roles::sort(view, spec);
+    let judged = roles.serving(view).or(roles.fresh.first().copied()).or(roles.old.first().copied());
+    report_obstacles(view, spec, &roles, verdict);
+    let Some(owned) = judged else {
+        verdict.health = Health::Starting;
+        verdict.sync = SyncState::OutOfSync;
+        return;
+    };
+    let container = owned.get();
+    verdict.container = Some(container.id.clone());
+    verdict.restarts = container.restart_count;
+    verdict.started_at = container.started_at;
+    verdict.health = health_of(view, spec, container, verdict);
+    if owned.runs() && view.answers(&container.id) {
+        let ip = container.networks.get(&spec.network).copied().flatten();
+        verdict.endpoint =
+            ip.map(|ip| Endpoint { container: container.id.clone(), ip, port: spec.template.internal_port });
+    }
+    // A successor on trial: whatever its state, somebody must look again soon.
+    let on_trial = !roles.fresh.is_empty() && !roles.old.is_empty();
+    if on_trial || roles.fresh.is_empty() {
+        verdict.sync = SyncState::OutOfSync;
+    }
+    if on_trial {
+        let passed = roles.fresh.iter().any(|fresh| view.answers(fresh.id()));
+        verdict.look_again_within(if passed { Duration::ZERO } else { Duration::from_millis(100) });
+    }
+}
+
+fn health_of(view: &AppView, spec: &AppSpec, container: &ObservedContainer, verdict: &mut Assessment) -> Health {
+    let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
+    let loops = container.restart_count >= CRASH_LOOP_RESTARTS && age < CALM_MS;
+    match &container.state {
+        ContainerState::Restarting => crash_loop(container, verdict),
+        ContainerState::Running if loops => {
+            verdict.look_again_within(Duration::from_millis(u64::try_from(CALM_MS - age).unwrap_or(0)));
+            crash_loop(container, verdict)
+        }
+        ContainerState::Running => match view.readiness.get(&container.id) {
+            Some(Readiness::Answers) => Health::Running,
+            Some(Readiness::Silent(why)) => silent(view, spec, age, why, verdict),
+            None => {
+                verdict.look_again_within(Duration::from_millis(100));
+                Health::Starting
+            }
+        },
+        ContainerState::Exited if !was_stopped_from_outside(spec.restart, container) => {
+            verdict.crashed = Some(container.clone());
+            verdict.findings.push(Finding::new(
+                ConditionKind::CrashLoop,
+                "Ended",
+                format!(
+                    "the app ended with exit code {}{} and its restart policy `{}` leaves it down: look at its log, then \
+                     `paas deploy {}`",
+                    container.exit_code,
+                    if container.oom_killed { " (out of memory)" } else { "" },
+                    spec.restart,
+                    view.key
+                ),
+            ));
+            Health::Degraded
+        }
+        _ => Health::Starting,
+    }
+}
+
+fn silent(view: &AppView, spec: &AppSpec, age: i64, why: &str, verdict: &mut Assessment) -> Health {
+    // Eager at first, because a person waits; then patient, because a slow start costs the CPU it needs itself.
+    let (wait, health) = match age {
+        ..=5_000 => (Duration::from_millis(100), Health::Starting),
+        5_001..=READY_DEADLINE_MS => (Duration::from_millis(500), Health::Starting),
+        _ => (Duration::from_secs(10), Health::Degraded),
+    };
+    verdict.look_again_within(wait);
+    if health == Health::Degraded {
+        verdict.findings.push(Finding::new(
+            ConditionKind::NotAnswering,
+            "NotAnswering",
+            format!(
+                "the app runs but does not answer on port {}: {why}. Look at `paas logs {}`",
+                spec.template.internal_port, view.key
+            ),
+        ));
+    }
+    health
+}
+
+fn crash_loop(container: &ObservedContainer, verdict: &mut Assessment) -> Health {
+    verdict.crashed = Some(container.clone());
+    let (reason, why) = if container.oom_killed {
+        ("OutOfMemory", "it was killed for using more memory than its limit: raise `memory` in its manifest".to_owned())
+    } else {
+        ("Crashing", format!("it ends with exit code {}: look at its log", container.exit_code))
+    };
+    verdict.findings.push(Finding::new(
+        ConditionKind::CrashLoop,
+        reason,
+        format!("the app keeps ending by itself ({} restarts); {why}", container.restart_count),
+    ));
+    if container.restart_count < CRASH_LOOP_RESTARTS {
+        return Health::Starting;
+    }
+    Health::CrashLoop
+}
+
+fn report_obstacles(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, verdict: &mut Assessment) {
+    let mut find = |kind, reason: &str, message: String| verdict.findings.push(Finding::new(kind, reason, message));
+    if let Some(name) = view.squatted.iter().next() {
+        find(
+            ConditionKind::Conflict,
+            "NameTaken",
+            format!(
+                "a container named {name} exists that this installation did not create, so it is left alone: rename or \
+                 remove it (`docker rename {name} …`), then the app goes on by itself"
+            ),
+        );
+    }
+    if view.image_id.is_none() {
+        find(
+            ConditionKind::ImageMissing,
+            "ImageMissing",
+            format!("image {} is not there yet; the app starts as soon as it is (see `paas status`)", spec.image),
+        );
+    }
+    if !view.network_ready {
+        find(
+            ConditionKind::NetworkMissing,
+            "NetworkMissing",
+            format!("network {} is not there yet; the app starts as soon as it is (see `paas status`)", spec.network),
+        );
+    }
+    if let Some(failed) = view.failed_before(spec)
+        && roles.fresh.is_empty()
+    {
+        find(
+            ConditionKind::DeployFailed,
+            "DeployFailed",
+            format!(
+                "the last change was not taken over, the previous version goes on serving: {}. Repair it, then \
+                 `paas deploy {}`",
+                failed.reason, view.key
+            ),
+        );
+    }
+    if !view.engine.swap_limit || !view.engine.pids_limit || !view.engine.cpu_limit {
+        let missing =
+            [(view.engine.swap_limit, "swap"), (view.engine.pids_limit, "pids"), (view.engine.cpu_limit, "cpus")];
+        let names: Vec<_> = missing.iter().filter(|(there, _)| !there).map(|(_, name)| *name).collect();
+        find(
+            ConditionKind::LimitsNotEnforced,
+            "KernelSupportMissing",
+            format!("this kernel cannot limit {}: the other limits are in force", names.join(", ")),
+        );
+    }
+}

@@ -1,0 +1,368 @@
+//! What has to be done about one app: a pure function from a view to a plan.
+//!
+//! # Guarantees
+//! - A view of a converged app gives an empty plan.
+//! - Only containers proven to be ours are stopped, renamed or removed.
+//! - While an old container runs, nothing stops it before its successor answers and requests go there (gateway mode), or
+//!   before it can be brought back (replacement in place).
+//! - Data is moved only by a goal that carries a purge token.
+
+use crate::model::observed::{ContainerState, EngineInfo};
+use crate::model::{
+    AppSpec, Cause, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing, Strategy,
+};
+
+use super::roles::Roles;
+use super::step::{Action, Plan, Target};
+use super::view::{AppView, Goal, OwnedContainer, Readiness};
+
+/// How long a new container may take until it answers, before the old one is kept instead. SPEC §7 promises an answer
+/// to `deploy` within the same time.
+pub const READY_DEADLINE_MS: i64 = 30_000;
+
+/// Restarts by Docker's policy after which a new container counts as failed, and an app as crash-looping.
+pub const CRASH_LOOP_RESTARTS: u32 = 3;
+
+/// Steps from the view to its goal. Empty = nothing to do now.
+#[must_use]
+pub fn diff(view: &AppView) -> Plan {
+    let mut plan = Plan::new(view.key.clone());
+    match &view.goal {
+        Goal::Leave => {}
+        Goal::Run(spec) => run(view, spec, &mut plan),
+        Goal::Stop(spec) => stop(view, spec, &mut plan),
+        Goal::Remove { purge } => remove(view, purge.as_ref(), &mut plan),
+    }
+    plan
+}
+
+fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
+    prepare(view, spec, plan);
+    let roles = Roles::sort(view, spec);
+    give_up_on_useless(view, spec, &roles, plan);
+    if let Some((best, doubles)) = roles.fresh.split_first() {
+        for double in doubles {
+            discard(double, &Cause::new("a second container of the same app"), plan);
+        }
+        settle(view, spec, best, &roles, plan);
+    } else {
+        launch(view, spec, &roles, plan);
+    }
+    // Last, because nothing waits for it: the person who wants to leave with Compose can wait a moment longer.
+    write_compose(view, spec, plan);
+}
+
+fn stop(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
+    prepare(view, spec, plan);
+    let cause = Cause::new("the manifest says `state: stopped`");
+    let roles = Roles::sort(view, spec);
+    for useless in &roles.useless {
+        discard(useless, &Cause::new("it can never run again"), plan);
+    }
+    let mut usable = roles.fresh.iter().chain(&roles.old);
+    if let Some(kept) = usable.next() {
+        halt(kept, &cause, plan);
+        put_name_right(view, kept, &roles, plan);
+    }
+    for extra in usable {
+        discard(extra, &cause, plan);
+    }
+    write_compose(view, spec, plan);
+}
+
+fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
+    let cause = Cause::new(match purge {
+        Some(_) => "the manifest says `state: deleted` with `keepData: false`",
+        None => "the app was deleted",
+    });
+    let (leaving, present): (Vec<_>, Vec<_>) = view.containers.iter().partition(|owned| owned.is_leaving());
+    for owned in present {
+        discard(owned, &cause, plan);
+    }
+    if !leaving.is_empty() {
+        return; // its folders may still be mounted; the next look goes on
+    }
+    if view.folder.code || view.folder.compose.is_some() {
+        plan.push(Action::TrashCode, &cause);
+    }
+    if let Some(token) = purge.filter(|_| view.folder.data) {
+        plan.push(Action::TrashData(token.clone()), &cause);
+    }
+    if view.recorded.is_some() {
+        plan.push(Action::Forget, &cause);
+    }
+}
+
+/// Record first, then folders: a crash in between leaves something the next start knows about.
+fn prepare(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
+    if let Some(row) = &view.record
+        && view.recorded.as_ref() != Some(row)
+    {
+        let cause = if view.recorded.is_some() { "the manifest changed" } else { "a new app" };
+        plan.push(Action::Record(Box::new(row.clone())), &Cause::new(cause));
+    }
+    if !view.folder.code || !view.folder.data {
+        let cause = Cause::new("the app's folder is missing or incomplete");
+        plan.push(Action::EnsureFolder { template: spec.template.id.clone() }, &cause);
+    }
+}
+
+fn write_compose(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
+    let text = crate::compose::compose_yaml(&spec.container(view.key.container_name(), &view.instance));
+    if view.folder.compose.as_ref() != Some(&Digest::of(text.as_bytes())) {
+        plan.push(Action::WriteCompose { text }, &Cause::new("it differs from the app's specification"));
+    }
+}
+
+/// Containers that can never run again go. When one of them was the successor of a container that still is there, the
+/// deploy counts as failed.
+fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
+    for useless in &roles.useless {
+        let is_successor = useless.get().labels.get(crate::model::labels::IDENTITY).map(String::as_str)
+            == Some(spec.identity().as_str());
+        if is_successor && !roles.old.is_empty() && view.failed_before(spec).is_none() {
+            let reason = "Docker could not start the new container".to_owned();
+            record_failure(view, spec, useless, reason, plan);
+        }
+        discard(useless, &Cause::new("it can never run again"), plan);
+    }
+}
+
+/// There is no container of the wanted make.
+fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
+    let main = view.key.container_name();
+    let Some((best, extras)) = roles.old.split_first() else {
+        if may_create(view, roles, &main) {
+            let cause = Cause::new("the app has no container");
+            plan.push_new(spec.container(main, &view.instance), &cause);
+        }
+        return;
+    };
+    let just_failed = view.failed_before(spec).is_some()
+        || plan.steps.iter().any(|step| matches!(step.action, Action::RecordFailure { .. }));
+    let rolling = view.routing == Routing::Gateway && spec.strategy == Strategy::Rolling && best.runs();
+    let name = if rolling && best.name() == main { view.key.next_container_name() } else { main.clone() };
+    if just_failed || !may_create(view, roles, &name) {
+        bring_back(view, spec, best, plan);
+        put_name_right(view, best, roles, plan);
+        return;
+    }
+    let cause = Cause::new(why_new(view, spec, best.get()));
+    for extra in extras {
+        discard(extra, &Cause::new("left over from an earlier change"), plan);
+    }
+    if !rolling {
+        halt(best, &cause, plan);
+        if best.name() == main {
+            let name = view.key.previous_container_name();
+            plan.push(Action::Rename { target: Target::known(best), name }, &cause);
+        }
+    }
+    plan.push_new(spec.container(name, &view.instance), &cause);
+}
+
+/// Nothing stands in the way of a new container of this name.
+fn may_create(view: &AppView, roles: &Roles<'_>, name: &str) -> bool {
+    view.image_id.is_some() && view.network_ready && !view.squatted.contains(name) && !roles.is_leaving(name)
+}
+
+fn why_new(view: &AppView, spec: &AppSpec, old: &ObservedContainer) -> String {
+    let same_make =
+        old.labels.get(crate::model::labels::IDENTITY).map(String::as_str) == Some(spec.identity().as_str());
+    match (&view.image_id, same_make) {
+        (Some(id), true) if *id != old.image_id => format!("image {} changed", spec.image),
+        _ => "the app's specification changed".to_owned(),
+    }
+}
+
+/// A container of the wanted make exists: repair it, and let it take over once it answers.
+fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'_>, plan: &mut Plan) {
+    if roles.old.is_empty() {
+        keep(view, spec, best, plan);
+        put_name_right(view, best, roles, plan);
+        return;
+    }
+    match trial(view, spec, best.get()) {
+        Trial::Passed if view.published.as_ref() != Some(best.id()) && view.routing == Routing::Gateway => {
+            // Requests still go to the old one: publish first, stop afterwards.
+            keep(view, spec, best, plan);
+        }
+        Trial::Passed => {
+            keep(view, spec, best, plan);
+            let cause = Cause::new("its successor answers");
+            for old in &roles.old {
+                discard(old, &cause, plan);
+            }
+            put_name_right_after(view, best, roles, &roles.old, plan);
+        }
+        Trial::Running => keep(view, spec, best, plan),
+        Trial::Failed(reason) => {
+            record_failure(view, spec, best, reason, plan);
+            let cause = Cause::new("it did not become healthy; the previous container stays");
+            discard(best, &cause, plan);
+            let old = roles.old[0];
+            bring_back(view, spec, old, plan);
+            put_name_right_after(view, old, roles, &[best], plan);
+        }
+    }
+}
+
+/// How a new container is doing beside the old one.
+enum Trial {
+    Running,
+    Passed,
+    Failed(String),
+}
+
+fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> Trial {
+    let how = |words: &str| format!("{words} (exit code {}{})", container.exit_code, oom(container));
+    if container.restart_count >= CRASH_LOOP_RESTARTS {
+        return Trial::Failed(how("the new container keeps ending by itself"));
+    }
+    let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
+    match container.state {
+        ContainerState::Running if view.answers(&container.id) => Trial::Passed,
+        ContainerState::Running if age > READY_DEADLINE_MS => match view.readiness.get(&container.id) {
+            Some(Readiness::Silent(why)) => Trial::Failed(format!("the new container did not answer: {why}")),
+            Some(Readiness::Answers) | None => Trial::Running,
+        },
+        ContainerState::Exited
+            if container.started_at.is_some() && !was_stopped_from_outside(spec.restart, container) =>
+        {
+            Trial::Failed(how("the new container ended by itself"))
+        }
+        _ => Trial::Running,
+    }
+}
+
+fn oom(container: &ObservedContainer) -> &'static str {
+    if container.oom_killed { ", out of memory" } else { "" }
+}
+
+fn record_failure(view: &AppView, spec: &AppSpec, failed: &OwnedContainer, reason: String, plan: &mut Plan) {
+    let failure = FailedDeploy {
+        identity: spec.identity(),
+        image_id: failed.get().image_id.clone(),
+        reason: reason.clone(),
+        at: view.now,
+    };
+    let action = Action::RecordFailure { failure: Box::new(failure), target: Target::known(failed) };
+    plan.push(action, &Cause::new(reason));
+}
+
+/// Repairs in place whatever differs on a container that stays.
+fn keep(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut Plan) {
+    let container = owned.get();
+    let target = || Target::known(owned);
+    if let Some(difference) = tunables_differ(&view.engine, spec, container) {
+        plan.push(
+            Action::Update { target: target(), limits: spec.limits, restart: spec.restart },
+            &Cause::new(difference),
+        );
+    }
+    if view.network_ready && !container.networks.contains_key(&spec.network) {
+        let cause = Cause::new(format!("it is not connected to network {}", spec.network));
+        plan.push(Action::Connect { target: target(), network: spec.network.clone() }, &cause);
+    }
+    match container.state {
+        ContainerState::Paused => plan.push(Action::Unpause(target()), &Cause::new("it was paused")),
+        ContainerState::Created => plan.push(Action::Start(target()), &Cause::new("it was never started")),
+        ContainerState::Exited if was_stopped_from_outside(spec.restart, container) => {
+            let cause = Cause::new(format!("it is not running (exit code {}{})", container.exit_code, oom(container)));
+            plan.push(Action::Start(target()), &cause);
+        }
+        ContainerState::Exited
+        | ContainerState::Running
+        | ContainerState::Restarting
+        | ContainerState::Removing
+        | ContainerState::Dead
+        | ContainerState::Unknown(_) => {}
+    }
+}
+
+/// Keeps the predecessor of a successor that did not make it. Under its `.prev` name it was stopped by us, so it is
+/// started whatever its exit code looks like.
+fn bring_back(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut Plan) {
+    let planned = plan.steps.len();
+    keep(view, spec, owned, plan);
+    let starts = plan.steps[planned..].iter().any(|step| matches!(step.action, Action::Start(_)));
+    let stopped_by_us = owned.name() == view.key.previous_container_name();
+    if stopped_by_us && !starts && owned.get().state == ContainerState::Exited {
+        plan.push(Action::Start(Target::known(owned)), &Cause::new("its successor did not become healthy"));
+    }
+}
+
+/// Docker restarts what ended by itself, as far as the policy says; what is down nevertheless was either stopped from
+/// outside, or has ended for good under a policy that allows it.
+#[must_use]
+pub fn was_stopped_from_outside(policy: RestartPolicy, container: &ObservedContainer) -> bool {
+    let by_signal = matches!(container.exit_code, 137 | 143) && !container.oom_killed;
+    match policy {
+        RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+        RestartPolicy::No => by_signal,
+        RestartPolicy::OnFailure(None) => container.exit_code != 0,
+        RestartPolicy::OnFailure(Some(most)) => by_signal && container.restart_count < most,
+    }
+}
+
+/// What `docker update` can change, where it is not as it should be; in words.
+fn tunables_differ(engine: &EngineInfo, spec: &AppSpec, container: &ObservedContainer) -> Option<String> {
+    let (want, have) = (spec.limits, container.limits);
+    let memory = i64::try_from(want.memory.get()).unwrap_or(i64::MAX);
+    let mut differences = Vec::new();
+    let mut compare = |name: &str, supported: bool, want: i64, have: i64| {
+        if supported && want != have {
+            differences.push(format!("{name} is {have} instead of {want}"));
+        }
+    };
+    compare("memory", true, memory, have.memory);
+    compare("memory with swap", engine.swap_limit, memory, have.memory_swap);
+    compare("nano cpus", engine.cpu_limit, want.cpus.nano(), have.nano_cpus);
+    compare("pids", engine.pids_limit, i64::from(want.pids), have.pids);
+    if container.restart != Some(spec.restart) {
+        let have = container.restart.map_or("unknown".to_owned(), |policy| policy.to_string());
+        differences.push(format!("restart is {have} instead of {}", spec.restart));
+    }
+    (!differences.is_empty()).then(|| differences.join(", "))
+}
+
+fn halt(owned: &OwnedContainer, cause: &Cause, plan: &mut Plan) {
+    match owned.get().state {
+        ContainerState::Paused => {
+            // A frozen process cannot follow SIGTERM.
+            plan.push(Action::Unpause(Target::known(owned)), cause);
+            plan.push(Action::Stop(Target::known(owned)), cause);
+        }
+        ContainerState::Running | ContainerState::Restarting | ContainerState::Unknown(_) => {
+            plan.push(Action::Stop(Target::known(owned)), cause);
+        }
+        ContainerState::Created | ContainerState::Exited | ContainerState::Dead | ContainerState::Removing => {}
+    }
+}
+
+fn discard(owned: &OwnedContainer, cause: &Cause, plan: &mut Plan) {
+    halt(owned, cause, plan);
+    plan.push(Action::Remove(Target::known(owned)), cause);
+}
+
+fn put_name_right(view: &AppView, owned: &OwnedContainer, roles: &Roles<'_>, plan: &mut Plan) {
+    put_name_right_after(view, owned, roles, &[], plan);
+}
+
+/// Gives the container the app's name, unless somebody holds it who is not among those that the plan removes before.
+fn put_name_right_after(
+    view: &AppView,
+    owned: &OwnedContainer,
+    roles: &Roles<'_>,
+    gone: &[&OwnedContainer],
+    plan: &mut Plan,
+) {
+    let main = view.key.container_name();
+    let holder = view.containers.iter().find(|other| other.name() == main && other.id() != owned.id());
+    let held =
+        holder.is_some_and(|holder| !gone.iter().chain(&roles.useless).any(|removed| removed.id() == holder.id()));
+    if owned.name() != main && !held && !view.squatted.contains(&main) && !roles.is_leaving(&main) {
+        let cause = Cause::new("its name is the app's name");
+        plan.push(Action::Rename { target: Target::known(owned), name: main }, &cause);
+    }
+}

@@ -1,0 +1,25 @@
+//! The heart: from what should be and what is, to the steps between them. Pure functions of values.
+//!
+//! - [`view`]: everything that is known about one app at one moment
+//! - [`roles`]: which of its containers is which
+//! - [`diff`]: view → [`Plan`]
+//! - [`assess`]: view → what to tell people, and when to look again
+//! - [`guard`]: which removals must wait for a person
+//!
+//! **Architecture invariant:** nothing here performs I/O, reads a clock or knows an engine. Whether a step worked is
+//! learned by looking again, never assumed.
+
+pub mod assess;
+pub mod diff;
+pub mod guard;
+pub mod roles;
+pub mod step;
+#[cfg(test)]
+mod tests;
+pub mod view;
+
+pub use assess::{Assessment, assess};
+pub use diff::diff;
+pub use guard::{Guard, RemovalGuard};
+pub use step::{Plan, Step, Target};
+pub use view::{AppView, Goal, Readiness};

@@ -1,0 +1,63 @@
+//! Which of an app's containers is which. Names are not trusted: a person may have renamed one.
+
+use crate::model::AppSpec;
+use crate::model::labels;
+use crate::model::observed::ContainerState;
+
+use super::view::{AppView, OwnedContainer};
+
+/// An app's containers, sorted by what they are good for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Roles<'a> {
+    /// Made exactly as the specification says, best first (runs, answers, carries the app's name).
+    pub fresh: Vec<&'a OwnedContainer>,
+    /// Made after an earlier specification or image, best first.
+    pub old: Vec<&'a OwnedContainer>,
+    /// Can never run again: dead, or refused by Docker again and again.
+    pub useless: Vec<&'a OwnedContainer>,
+    /// Being removed by Docker: its name is not free yet.
+    pub leaving: Vec<&'a OwnedContainer>,
+}
+
+impl<'a> Roles<'a> {
+    #[must_use]
+    pub fn sort(view: &'a AppView, spec: &AppSpec) -> Self {
+        let identity = spec.identity();
+        let main = view.key.container_name();
+        let mut roles = Self { fresh: Vec::new(), old: Vec::new(), useless: Vec::new(), leaving: Vec::new() };
+        for owned in &view.containers {
+            let container = owned.get();
+            let same_make = container.labels.get(labels::IDENTITY).map(String::as_str) == Some(identity.as_str());
+            let same_image = view.image_id.as_deref().is_none_or(|id| id == container.image_id);
+            let group = match container.state {
+                ContainerState::Removing => &mut roles.leaving,
+                ContainerState::Dead => &mut roles.useless,
+                _ if view.broken.contains(&container.id) => &mut roles.useless,
+                _ if same_make && same_image => &mut roles.fresh,
+                _ => &mut roles.old,
+            };
+            group.push(owned);
+        }
+        let rank = |owned: &&OwnedContainer| (!owned.runs(), !view.answers(owned.id()), owned.name() != main);
+        roles.fresh.sort_by_key(rank);
+        roles.old.sort_by_key(rank);
+        roles
+    }
+
+    /// The container that requests belong to: a fresh one that answers, else an old one that runs, else a fresh one that
+    /// at least runs.
+    #[must_use]
+    pub fn serving(&self, view: &AppView) -> Option<&'a OwnedContainer> {
+        let fresh = self.fresh.first().copied();
+        fresh
+            .filter(|owned| owned.runs() && view.answers(owned.id()))
+            .or_else(|| self.old.first().copied().filter(|owned| owned.runs()))
+            .or_else(|| fresh.filter(|owned| owned.runs()))
+    }
+
+    /// Docker still holds this name for a container that is on its way out.
+    #[must_use]
+    pub fn is_leaving(&self, name: &str) -> bool {
+        self.leaving.iter().any(|owned| owned.name() == name)
+    }
+}

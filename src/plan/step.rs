@@ -1,0 +1,154 @@
+//! What can be done about an app. Every step is one call, carries its cause, and may be repeated without harm.
+
+use std::fmt;
+
+use crate::model::{
+    AppKey, Cause, ContainerSpec, FailedDeploy, InventoryRow, Limits, PurgeToken, RestartPolicy, TemplateId,
+};
+
+use super::view::OwnedContainer;
+
+/// Which container a step is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    Known(Box<OwnedContainer>),
+    /// The one that an earlier step of the same plan creates.
+    Created {
+        name: String,
+    },
+}
+
+impl Target {
+    #[must_use]
+    pub fn known(container: &OwnedContainer) -> Self {
+        Self::Known(Box::new(container.clone()))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(container) => write!(f, "{} ({})", container.name(), container.id().short()),
+            Self::Created { name } => f.write_str(name),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Write the inventory row: before anything else exists.
+    Record(Box<InventoryRow>),
+    /// Make the app's folders.
+    EnsureFolder {
+        template: TemplateId,
+    },
+    WriteCompose {
+        text: String,
+    },
+    Create(Box<ContainerSpec>),
+    Start(Target),
+    Unpause(Target),
+    Update {
+        target: Target,
+        limits: Limits,
+        restart: RestartPolicy,
+    },
+    Connect {
+        target: Target,
+        network: String,
+    },
+    Stop(Target),
+    Rename {
+        target: Target,
+        name: String,
+    },
+    Remove(Target),
+    /// Remember that this successor was given up, so that it is not tried for ever.
+    RecordFailure {
+        failure: Box<FailedDeploy>,
+        target: Target,
+    },
+    TrashCode,
+    TrashData(PurgeToken),
+    /// Drop the inventory row: after everything else is gone.
+    Forget,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub action: Action,
+    pub cause: Cause,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            Action::Record(_) => f.write_str("record in the inventory"),
+            Action::EnsureFolder { template } => write!(f, "make the app's folders from template {template}"),
+            Action::WriteCompose { .. } => f.write_str("write docker-compose.yml"),
+            Action::Create(spec) => write!(f, "create container {}", spec.name),
+            Action::Start(target) => write!(f, "start container {target}"),
+            Action::Unpause(target) => write!(f, "unpause container {target}"),
+            Action::Update { target, limits, restart } => write!(
+                f,
+                "set limits of container {target} to memory {}, {} cpus, {} pids, restart {restart}",
+                limits.memory, limits.cpus, limits.pids
+            ),
+            Action::Connect { target, network } => write!(f, "connect container {target} to network {network}"),
+            Action::Stop(target) => write!(f, "stop container {target}"),
+            Action::Rename { target, name } => write!(f, "rename container {target} to {name}"),
+            Action::Remove(target) => write!(f, "remove container {target}"),
+            Action::RecordFailure { .. } => f.write_str("give up on the new container"),
+            Action::TrashCode => f.write_str("move the app's code to trash"),
+            Action::TrashData(_) => f.write_str("move the app's data to trash"),
+            Action::Forget => f.write_str("drop from the inventory"),
+        }
+    }
+}
+
+/// The steps of one pass, in order. Execution ends at the first one that fails; the next pass looks again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub app: AppKey,
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    #[must_use]
+    pub fn new(app: AppKey) -> Self {
+        Self { app, steps: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    pub(super) fn push(&mut self, action: Action, cause: &Cause) {
+        self.steps.push(Step { action, cause: cause.clone() });
+    }
+
+    /// Asks for a container and starts it.
+    pub(super) fn push_new(&mut self, spec: ContainerSpec, cause: &Cause) {
+        let name = spec.name.clone();
+        self.push(Action::Create(Box::new(spec)), cause);
+        self.push(Action::Start(Target::Created { name }), cause);
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            writeln!(f, "{}: {step} - {}", self.app, step.cause)?;
+        }
+        Ok(())
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Changed,
+    /// The world already was as asked.
+    Unchanged,
+}

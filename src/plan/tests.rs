@@ -1,0 +1,475 @@
+//! The plan as golden text: one situation per test, its name the rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::view::OwnedContainer;
+use super::{AppView, Goal, Readiness, assess, diff};
+use crate::model::manifest::{Manifest, PurgeToken, RunState, Strategy};
+use crate::model::observed::{ContainerState, EngineInfo, ObservedLimits};
+use crate::model::{
+    AppKey, AppSpec, Bytes, ConditionKind, ContainerId, Digest, FailedDeploy, FolderState, Health, InstanceId,
+    InventoryRow, Limits, MilliCpus, ObservedContainer, RestartPolicy, Routing, SyncState, Template, TemplateId,
+    Timestamp,
+};
+
+const NOW: i64 = 1_000_000_000;
+const IMAGE: &str = "sha256:new";
+
+fn key() -> AppKey {
+    AppKey::parse("alice-diary").unwrap()
+}
+
+fn instance() -> InstanceId {
+    InstanceId::parse("0123456789abcdef").unwrap()
+}
+
+fn spec() -> AppSpec {
+    AppSpec {
+        key: key(),
+        host: "alice-diary.localhost".to_owned(),
+        template: template(),
+        image: "runtime:latest".to_owned(),
+        env: BTreeMap::from([("PORT".to_owned(), "3000".to_owned())]),
+        limits: Limits { memory: Bytes::mib(256), cpus: MilliCpus(500), pids: 128 },
+        restart: RestartPolicy::UnlessStopped,
+        network: "paas-proxy".to_owned(),
+        app_dir: "/paas/apps/alice/diary/app".into(),
+        data_dir: "/paas/apps/alice/diary/data".into(),
+        redeploy: None,
+        strategy: Strategy::Rolling,
+        disk: Bytes(Bytes::GIB),
+        digest: Digest::of(b"manifest"),
+    }
+}
+
+fn template() -> Template {
+    Template {
+        id: TemplateId::parse("diary-v1").unwrap(),
+        name: "일기장".to_owned(),
+        description: String::new(),
+        version: "1".to_owned(),
+        supports_api: true,
+        internal_port: 3000,
+        health_path: None,
+    }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        template: template().id,
+        enable_api: true,
+        state: RunState::Running,
+        memory: None,
+        cpus: None,
+        pids: None,
+        restart: None,
+        env: BTreeMap::new(),
+        redeploy: None,
+        keep_data: None,
+        backup: None,
+        disk: None,
+        strategy: None,
+    }
+}
+
+fn row() -> InventoryRow {
+    InventoryRow {
+        key: key(),
+        admitted_at: Timestamp(NOW),
+        manifest: manifest(),
+        template: template(),
+        digest: Digest::of(b"manifest"),
+        failed: None,
+    }
+}
+
+fn changed_spec() -> AppSpec {
+    AppSpec { redeploy: Some("now".to_owned()), ..spec() }
+}
+
+/// A container as Docker would show it, made after this specification, running for a minute.
+fn container(id: &str, name: &str, spec: &AppSpec) -> ObservedContainer {
+    ObservedContainer {
+        id: ContainerId(id.to_owned()),
+        name: name.to_owned(),
+        labels: spec.container(name.to_owned(), &instance()).labels,
+        state: ContainerState::Running,
+        exit_code: 0,
+        oom_killed: false,
+        error: String::new(),
+        restart_count: 0,
+        started_at: Some(Timestamp(NOW - 60_000)),
+        finished_at: None,
+        image_id: IMAGE.to_owned(),
+        limits: ObservedLimits { memory: 256 << 20, memory_swap: 256 << 20, nano_cpus: 500_000_000, pids: 128 },
+        restart: Some(RestartPolicy::UnlessStopped),
+        networks: BTreeMap::from([("paas-proxy".to_owned(), Some(IpAddr::from([10, 0, 0, 2])))]),
+    }
+}
+
+fn main_container(spec: &AppSpec) -> ObservedContainer {
+    container("main", "paas-app-alice-diary", spec)
+}
+
+fn next_container(spec: &AppSpec) -> ObservedContainer {
+    container("next", "paas-app-alice-diary.next", spec)
+}
+
+/// A converged app with these containers, all of which answer when they run.
+fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
+    let compose = crate::compose::compose_yaml(&goal_spec(&goal).container(key().container_name(), &instance()));
+    let readiness = containers
+        .iter()
+        .filter(|container| container.state == ContainerState::Running)
+        .map(|container| (container.id.clone(), Readiness::Answers))
+        .collect();
+    AppView {
+        key: key(),
+        instance: instance(),
+        goal,
+        record: Some(row()),
+        recorded: Some(row()),
+        folder: FolderState { code: true, data: true, compose: Some(Digest::of(compose.as_bytes())) },
+        containers: containers
+            .into_iter()
+            .map(|container| OwnedContainer::prove(container, &key(), &instance()).unwrap())
+            .collect(),
+        squatted: BTreeSet::new(),
+        broken: BTreeSet::new(),
+        readiness,
+        image_id: Some(IMAGE.to_owned()),
+        published: None,
+        network_ready: true,
+        engine: EngineInfo {
+            version: "20.10.24".to_owned(),
+            api_version: "1.41".to_owned(),
+            memory: 8 << 30,
+            cpus: 4,
+            cgroup_version: "2".to_owned(),
+            swap_limit: true,
+            pids_limit: true,
+            cpu_limit: true,
+        },
+        routing: Routing::Gateway,
+        now: Timestamp(NOW),
+    }
+}
+
+fn goal_spec(goal: &Goal) -> AppSpec {
+    match goal {
+        Goal::Run(spec) | Goal::Stop(spec) => (**spec).clone(),
+        Goal::Leave | Goal::Remove { .. } => spec(),
+    }
+}
+
+fn run(spec: AppSpec) -> Goal {
+    Goal::Run(Box::new(spec))
+}
+
+fn text(view: &AppView) -> String {
+    diff(view).to_string()
+}
+
+fn health(view: &AppView) -> Health {
+    assess(view, &diff(view)).health
+}
+
+#[test]
+fn a_converged_app_wants_nothing() {
+    let view = view(run(spec()), vec![main_container(&spec())]);
+    assert_eq!(text(&view), "");
+    let verdict = assess(&view, &diff(&view));
+    assert_eq!((verdict.sync, verdict.health), (SyncState::Synced, Health::Running));
+    assert_eq!(verdict.recheck, None, "a calm app is not polled");
+    assert_eq!(verdict.endpoint.unwrap().container.as_str(), "main");
+}
+
+#[test]
+fn a_new_app_is_recorded_before_anything_exists() {
+    let mut view = view(run(spec()), vec![]);
+    view.recorded = None;
+    view.folder = FolderState::default();
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: record in the inventory - a new app
+    alice-diary: make the app's folders from template diary-v1 - the app's folder is missing or incomplete
+    alice-diary: create container paas-app-alice-diary - the app has no container
+    alice-diary: start container paas-app-alice-diary - the app has no container
+    alice-diary: write docker-compose.yml - it differs from the app's specification
+    ");
+}
+
+#[test]
+fn a_changed_app_gets_a_successor_beside_the_running_one() {
+    let view = view(run(changed_spec()), vec![main_container(&spec())]);
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: create container paas-app-alice-diary.next - the app's specification changed
+    alice-diary: start container paas-app-alice-diary.next - the app's specification changed
+    ");
+    assert_eq!(assess(&view, &diff(&view)).sync, SyncState::OutOfSync);
+}
+
+#[test]
+fn a_successor_is_published_before_the_old_one_is_stopped() {
+    let mut view = view(run(changed_spec()), vec![main_container(&spec()), next_container(&changed_spec())]);
+    view.published = Some(ContainerId("main".to_owned()));
+    assert_eq!(text(&view), "", "requests still go to the old one");
+    let verdict = assess(&view, &diff(&view));
+    assert_eq!(verdict.endpoint.unwrap().container.as_str(), "next");
+    assert!(verdict.recheck.is_some(), "the switch goes on at once");
+    view.published = Some(ContainerId("next".to_owned()));
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: stop container paas-app-alice-diary (main) - its successor answers
+    alice-diary: remove container paas-app-alice-diary (main) - its successor answers
+    alice-diary: rename container paas-app-alice-diary.next (next) to paas-app-alice-diary - its name is the app's name
+    ");
+}
+
+#[test]
+fn a_successor_on_trial_is_waited_for() {
+    let mut view = view(run(changed_spec()), vec![main_container(&spec()), next_container(&changed_spec())]);
+    view.readiness.insert(ContainerId("next".to_owned()), Readiness::Silent("nothing listens".to_owned()));
+    view.now = Timestamp(NOW - 40_000);
+    assert_eq!(text(&view), "");
+    let verdict = assess(&view, &diff(&view));
+    assert_eq!(verdict.endpoint.unwrap().container.as_str(), "main", "the old one serves meanwhile");
+    assert!(verdict.recheck.is_some());
+}
+
+#[test]
+fn a_successor_that_never_answers_is_given_up_and_the_old_one_stays() {
+    let mut view = view(run(changed_spec()), vec![main_container(&spec()), next_container(&changed_spec())]);
+    view.readiness.insert(ContainerId("next".to_owned()), Readiness::Silent("nothing listens".to_owned()));
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: give up on the new container - the new container did not answer: nothing listens
+    alice-diary: stop container paas-app-alice-diary.next (next) - it did not become healthy; the previous container stays
+    alice-diary: remove container paas-app-alice-diary.next (next) - it did not become healthy; the previous container stays
+    ");
+}
+
+#[test]
+fn a_deploy_that_was_given_up_is_not_tried_again() {
+    let mut view = view(run(changed_spec()), vec![main_container(&spec())]);
+    let failed = FailedDeploy {
+        identity: changed_spec().identity(),
+        image_id: IMAGE.to_owned(),
+        reason: "it did not answer".to_owned(),
+        at: Timestamp(NOW),
+    };
+    let row = InventoryRow { failed: Some(failed), ..row() };
+    (view.record, view.recorded) = (Some(row.clone()), Some(row));
+    assert_eq!(text(&view), "");
+    let verdict = assess(&view, &diff(&view));
+    assert_eq!((verdict.sync, verdict.health), (SyncState::OutOfSync, Health::Running));
+    assert_eq!(verdict.findings[0].kind, ConditionKind::DeployFailed);
+    view.goal = run(AppSpec { redeploy: Some("again".to_owned()), ..spec() });
+    assert!(text(&view).contains("create container"), "another identity is tried");
+}
+
+#[test]
+fn in_direct_mode_the_old_one_is_put_aside_and_brought_back_if_the_new_one_fails() {
+    let mut before = view(run(changed_spec()), vec![main_container(&spec())]);
+    before.routing = Routing::Direct;
+    insta::assert_snapshot!(text(&before), @r"
+    alice-diary: stop container paas-app-alice-diary (main) - the app's specification changed
+    alice-diary: rename container paas-app-alice-diary (main) to paas-app-alice-diary.prev - the app's specification changed
+    alice-diary: create container paas-app-alice-diary - the app's specification changed
+    alice-diary: start container paas-app-alice-diary - the app's specification changed
+    ");
+    let aside =
+        ObservedContainer { state: ContainerState::Exited, ..container("old", "paas-app-alice-diary.prev", &spec()) };
+    let mut after = view(run(changed_spec()), vec![aside.clone(), main_container(&changed_spec())]);
+    after.routing = Routing::Direct;
+    insta::assert_snapshot!(text(&after), @"alice-diary: remove container paas-app-alice-diary.prev (old) - its successor answers");
+    after.readiness.insert(ContainerId("main".to_owned()), Readiness::Silent("nothing listens".to_owned()));
+    insta::assert_snapshot!(text(&after), @r"
+    alice-diary: give up on the new container - the new container did not answer: nothing listens
+    alice-diary: stop container paas-app-alice-diary (main) - it did not become healthy; the previous container stays
+    alice-diary: remove container paas-app-alice-diary (main) - it did not become healthy; the previous container stays
+    alice-diary: start container paas-app-alice-diary.prev (old) - it is not running (exit code 0)
+    alice-diary: rename container paas-app-alice-diary.prev (old) to paas-app-alice-diary - its name is the app's name
+    ");
+}
+
+#[test]
+fn what_a_person_did_by_hand_is_undone() {
+    let change = |change: fn(&mut ObservedContainer)| {
+        let mut container = main_container(&spec());
+        change(&mut container);
+        text(&view(run(spec()), vec![container]))
+    };
+    insta::assert_snapshot!(change(|c| { c.state = ContainerState::Exited; c.exit_code = 137; }), @"alice-diary: start container paas-app-alice-diary (main) - it is not running (exit code 137)");
+    insta::assert_snapshot!(change(|c| c.state = ContainerState::Paused), @"alice-diary: unpause container paas-app-alice-diary (main) - it was paused");
+    insta::assert_snapshot!(change(|c| c.name = "renamed".to_owned()), @"alice-diary: rename container renamed (main) to paas-app-alice-diary - its name is the app's name");
+    insta::assert_snapshot!(change(|c| c.networks.clear()), @"alice-diary: connect container paas-app-alice-diary (main) to network paas-proxy - it is not connected to network paas-proxy");
+    insta::assert_snapshot!(change(|c| c.limits.memory = 1), @"alice-diary: set limits of container paas-app-alice-diary (main) to memory 256m, 0.5 cpus, 128 pids, restart unless-stopped - memory is 1 instead of 268435456");
+    insta::assert_snapshot!(change(|c| c.restart = Some(RestartPolicy::No)), @"alice-diary: set limits of container paas-app-alice-diary (main) to memory 256m, 0.5 cpus, 128 pids, restart unless-stopped - restart is no instead of unless-stopped");
+}
+
+#[test]
+fn changed_limits_never_recreate() {
+    let limits = Limits { memory: Bytes::mib(64), cpus: MilliCpus(1000), pids: 64 };
+    let wanted = AppSpec { limits, restart: RestartPolicy::OnFailure(Some(3)), ..spec() };
+    let plan = text(&view(run(wanted), vec![main_container(&spec())]));
+    assert!(plan.contains("set limits") && !plan.contains("create"), "{plan}");
+}
+
+#[test]
+fn a_limit_the_kernel_cannot_enforce_is_not_fought_for() {
+    let mut container = main_container(&spec());
+    container.limits.memory_swap = -1;
+    let mut view = view(run(spec()), vec![container]);
+    assert!(text(&view).contains("set limits"));
+    view.engine.swap_limit = false;
+    assert_eq!(text(&view), "");
+    assert!(assess(&view, &diff(&view)).findings.iter().any(|f| f.kind == ConditionKind::LimitsNotEnforced));
+}
+
+#[test]
+fn a_moved_image_tag_is_a_change() {
+    let container = ObservedContainer { image_id: "sha256:old".to_owned(), ..main_container(&spec()) };
+    let plan = text(&view(run(spec()), vec![container]));
+    assert!(plan.contains("create container paas-app-alice-diary.next - image runtime:latest changed"), "{plan}");
+}
+
+#[test]
+fn without_image_or_network_nothing_is_created_and_nothing_stopped() {
+    for obstacle in ["image", "network"] {
+        let mut fresh = view(run(spec()), vec![]);
+        let mut running = view(run(changed_spec()), vec![main_container(&spec())]);
+        for view in [&mut fresh, &mut running] {
+            match obstacle {
+                "image" => view.image_id = None,
+                _ => view.network_ready = false,
+            }
+            assert_eq!(text(view), "", "{obstacle}");
+        }
+        assert_eq!(health(&fresh), Health::Starting);
+        assert_eq!(health(&running), Health::Running);
+    }
+}
+
+#[test]
+fn somebody_elses_container_with_our_name_is_left_alone() {
+    let mut view = view(run(spec()), vec![]);
+    view.squatted.insert(key().container_name());
+    assert_eq!(text(&view), "");
+    let verdict = assess(&view, &diff(&view));
+    assert_eq!(verdict.findings[0].kind, ConditionKind::Conflict);
+    assert_eq!(verdict.sync, SyncState::OutOfSync);
+}
+
+#[test]
+fn a_name_that_docker_still_holds_is_waited_for() {
+    let leaving = ObservedContainer { state: ContainerState::Removing, ..main_container(&spec()) };
+    let view = view(run(spec()), vec![leaving]);
+    assert_eq!(text(&view), "");
+    assert!(assess(&view, &diff(&view)).recheck.is_some());
+}
+
+#[test]
+fn a_second_container_of_the_same_app_goes_and_the_answering_one_stays() {
+    let mut view = view(run(spec()), vec![main_container(&spec()), container("twin", "twin", &spec())]);
+    view.readiness.insert(ContainerId("main".to_owned()), Readiness::Silent("hung".to_owned()));
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: stop container paas-app-alice-diary (main) - a second container of the same app
+    alice-diary: remove container paas-app-alice-diary (main) - a second container of the same app
+    ");
+}
+
+#[test]
+fn a_container_that_docker_cannot_start_is_replaced() {
+    let stuck = ObservedContainer { state: ContainerState::Created, started_at: None, ..main_container(&spec()) };
+    let mut view = view(run(spec()), vec![stuck]);
+    assert!(text(&view).contains("start container"));
+    view.broken.insert(ContainerId("main".to_owned()));
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: remove container paas-app-alice-diary (main) - it can never run again
+    alice-diary: create container paas-app-alice-diary - the app has no container
+    alice-diary: start container paas-app-alice-diary - the app has no container
+    ");
+}
+
+#[test]
+fn stopped_means_stopped_and_keeps_the_container() {
+    let goal = Goal::Stop(Box::new(spec()));
+    insta::assert_snapshot!(text(&view(goal.clone(), vec![main_container(&spec())])), @"alice-diary: stop container paas-app-alice-diary (main) - the manifest says `state: stopped`");
+    let down = ObservedContainer { state: ContainerState::Exited, ..main_container(&spec()) };
+    let stopped = view(goal.clone(), vec![down]);
+    assert_eq!(text(&stopped), "");
+    assert_eq!(health(&stopped), Health::Stopped);
+    assert_eq!(text(&view(goal, vec![])), "", "a stopped app needs no container");
+}
+
+#[test]
+fn deletion_keeps_the_data_unless_a_token_says_otherwise() {
+    let goal = Goal::Remove { purge: None };
+    insta::assert_snapshot!(text(&view(goal.clone(), vec![main_container(&spec())])), @r"
+    alice-diary: stop container paas-app-alice-diary (main) - the app was deleted
+    alice-diary: remove container paas-app-alice-diary (main) - the app was deleted
+    alice-diary: move the app's code to trash - the app was deleted
+    alice-diary: drop from the inventory - the app was deleted
+    ");
+    let deleted = Manifest { state: RunState::Deleted, keep_data: Some(false), ..manifest() };
+    let purge = PurgeToken::from_manifest(&key(), &deleted);
+    insta::assert_snapshot!(text(&view(Goal::Remove { purge }, vec![])), @r"
+    alice-diary: move the app's code to trash - the manifest says `state: deleted` with `keepData: false`
+    alice-diary: move the app's data to trash - the manifest says `state: deleted` with `keepData: false`
+    alice-diary: drop from the inventory - the manifest says `state: deleted` with `keepData: false`
+    ");
+    let mut gone = view(goal, vec![]);
+    gone.folder = FolderState { data: true, ..FolderState::default() };
+    gone.recorded = None;
+    assert_eq!(text(&gone), "");
+    assert_eq!(health(&gone), Health::Deleted);
+}
+
+#[test]
+fn restart_policies_decide_whether_an_ended_app_is_started_again() {
+    use RestartPolicy::{Always, No, OnFailure, UnlessStopped};
+    let cases = [
+        (UnlessStopped, 0, true),
+        (UnlessStopped, 1, true),
+        (Always, 0, true),
+        (No, 0, false),
+        (No, 1, false),
+        (No, 143, true),
+        (OnFailure(None), 0, false),
+        (OnFailure(None), 1, true),
+        (OnFailure(Some(3)), 1, false),
+        (OnFailure(Some(3)), 137, true),
+    ];
+    for (restart, exit_code, started) in cases {
+        let spec = AppSpec { restart, ..spec() };
+        let ended = ObservedContainer {
+            state: ContainerState::Exited,
+            restart: Some(restart),
+            exit_code,
+            ..main_container(&spec)
+        };
+        let view = view(run(spec), vec![ended]);
+        assert_eq!(text(&view).contains("start container"), started, "{restart} after exit {exit_code}");
+        assert_eq!(health(&view) == Health::Degraded, !started, "{restart} after exit {exit_code}");
+    }
+}
+
+#[test]
+fn crash_loops_are_told_apart_from_slow_starts() {
+    let with = |state, restart_count, oom_killed| {
+        let container = ObservedContainer { state, restart_count, oom_killed, exit_code: 1, ..main_container(&spec()) };
+        let view = view(run(spec()), vec![container]);
+        let verdict = assess(&view, &diff(&view));
+        (verdict.health, verdict.findings.first().map(|finding| finding.reason.clone()))
+    };
+    assert_eq!(with(ContainerState::Restarting, 1, false), (Health::Starting, Some("Crashing".to_owned())));
+    assert_eq!(with(ContainerState::Restarting, 5, false), (Health::CrashLoop, Some("Crashing".to_owned())));
+    assert_eq!(with(ContainerState::Restarting, 5, true), (Health::CrashLoop, Some("OutOfMemory".to_owned())));
+    assert_eq!(with(ContainerState::Running, 5, false), (Health::Running, None), "calm for a minute");
+}
+
+#[test]
+fn nothing_trustworthy_means_nothing_is_done() {
+    let mut view = view(Goal::Leave, vec![main_container(&changed_spec())]);
+    view.record = None;
+    assert_eq!(text(&view), "");
+}

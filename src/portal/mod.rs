@@ -1,0 +1,31 @@
+//! The door to the daemon for people and programs: the status, the logs, the event log and a few commands as HTTP.
+//!
+//! [`router`] knows neither a socket nor who is asking. A door puts it behind its own rule: [`unix`] serves the daemon's
+//! own user without a password; the portal's TCP door puts authentication in front of the same router.
+//!
+//! **Architecture invariants:** nothing here talks to Docker, decides anything, or keeps state of its own. A command only
+//! marks keys dirty in the controller or confirms what it holds.
+//!
+//! # Guarantees
+//! - Every answer is JSON in one of two shapes (see [`envelope`]), 404 and 405 included; streams are server-sent events.
+//! - Nothing is buffered for a slow reader: changes of the status coalesce, logs wait at their source, and a reader that
+//!   takes nothing for a while is dropped by the door ([`stall`]).
+
+pub mod apps;
+pub mod commands;
+pub mod envelope;
+pub mod events;
+pub mod extract;
+pub mod health;
+pub mod logs;
+pub mod router;
+pub mod sse;
+pub mod stall;
+pub mod state;
+pub mod unix;
+pub mod view;
+
+pub use envelope::ApiError;
+pub use router::router;
+pub use state::{EventReader, PortalState};
+pub use unix::{BindError, UnixDoor};

@@ -1,0 +1,198 @@
+//! The daemon's own door: the router on a Unix socket that only the daemon's user (and root) can open.
+//!
+//! # Guarantees
+//! - The socket is `0600` in a folder that is `0700`, and the peer's user id is checked on every connection as well.
+//! - A socket somebody answers at is never taken over; one that a dead daemon left behind is replaced.
+//! - On a graceful stop streams end, running requests finish within [`GRACE`], and the socket file is removed, unless
+//!   it has become somebody else's meanwhile. After a crash it stays and is replaced by the next start.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::stall::{DropStalled, WRITE_STALL};
+
+/// How long a stop waits for running requests.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// Connections served at a time; further ones wait.
+const MAX_CONNECTIONS: usize = 128;
+/// A connection that has not sent its request's head by then is closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_HEADERS: usize = 64;
+const MAX_BUFFER: usize = 64 << 10;
+/// Out of file descriptors, say: look again after a moment instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("another daemon already answers at {}: stop it first, or use another PAAS_ROOT", path.display())]
+    InUse { path: PathBuf },
+    #[error("{} is not a socket and is in the way: move it elsewhere, then start again", path.display())]
+    NotASocket { path: PathBuf },
+    #[error("cannot open the socket {}: make sure its folder is writable and on a local disk", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// An open door, not yet answering.
+#[derive(Debug)]
+pub struct UnixDoor {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Device and inode of the socket file, to recognise it when it is to be removed.
+    file: (u64, u64),
+    own_uid: u32,
+    write_stall: Duration,
+}
+
+impl UnixDoor {
+    /// Opens the socket at `path`, whose folder is made if missing.
+    pub async fn bind(path: &Path) -> Result<Self, BindError> {
+        let failed = |source| BindError::Io { path: path.to_owned(), source };
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        clear_stale(path).await?;
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        // The folder keeps others out during the moment between the two calls.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let file = identity(path).map_err(failed)?;
+        let own_uid = rustix::process::geteuid().as_raw();
+        Ok(Self { listener, path: path.to_owned(), file, own_uid, write_stall: WRITE_STALL })
+    }
+
+    /// How long a reader may take nothing before it is dropped; [`WRITE_STALL`] unless set.
+    #[must_use]
+    pub fn drop_stalled_after(mut self, limit: Duration) -> Self {
+        self.write_stall = limit;
+        self
+    }
+
+    /// Answers until `stopping` is cancelled, then stops gracefully and removes the socket.
+    pub async fn serve(self, router: Router, stopping: CancellationToken) {
+        let connections = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let stream = tokio::select! {
+                // Cancel-safe: a token stays cancelled.
+                () = stopping.cancelled() => break,
+                // Cancel-safe: a place that was not taken is free, `accept` loses no connection.
+                accepted = self.accept(&places) => accepted,
+            };
+            match stream {
+                Ok((stream, place)) => {
+                    let connection = answer(stream, router.clone(), self.write_stall, stopping.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection on the socket");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        connections.close();
+        if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
+            tracing::warn!(open = connections.len(), "requests still running at the end of the grace are cut off");
+        }
+        self.remove();
+    }
+
+    async fn accept(&self, places: &Arc<Semaphore>) -> io::Result<(UnixStream, tokio::sync::OwnedSemaphorePermit)> {
+        let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            match stream.peer_cred() {
+                Ok(peer) if may_enter(peer.uid(), self.own_uid) => return Ok((stream, place)),
+                Ok(peer) => tracing::warn!(uid = peer.uid(), "refused a connection of another user"),
+                Err(error) => tracing::warn!(%error, "refused a connection whose user is unknown"),
+            }
+        }
+    }
+
+    fn remove(&self) {
+        match identity(&self.path) {
+            Ok(file) if file == self.file => {
+                if let Err(error) = std::fs::remove_file(&self.path) {
+                    tracing::warn!(%error, path = %self.path.display(), "cannot remove the socket");
+                }
+            }
+            // Gone, or another daemon's by now.
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// The daemon's own user and root.
+fn may_enter(peer: u32, own: u32) -> bool {
+    peer == own || peer == 0
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+/// Removes what a dead daemon left behind: a socket nobody answers at.
+async fn clear_stale(path: &Path) -> Result<(), BindError> {
+    let failed = |source| BindError::Io { path: path.to_owned(), source };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(file) if !file.file_type().is_socket() => return Err(BindError::NotASocket { path: path.to_owned() }),
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path).await {
+        Ok(_) => Err(BindError::InUse { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+async fn answer(stream: UnixStream, router: Router, write_stall: Duration, stopping: CancellationToken) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
+    let io = TokioIo::new(DropStalled::new(stream, write_stall));
+    let connection = http.serve_connection(io, TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection on the socket ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_own_user_and_root_may_enter() {
+        assert!(may_enter(1000, 1000));
+        assert!(may_enter(0, 1000));
+        assert!(!may_enter(1001, 1000));
+        assert!(!may_enter(1000, 0));
+    }
+}

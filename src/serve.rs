@@ -1,0 +1,231 @@
+//! `paas serve`: everything wired together. Each task is owned by one tracker, and each ends when the token is cancelled.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::{Clock, SystemClock};
+use crate::controller::probe::HttpProber;
+use crate::controller::{Config, Controller, ControllerHandle, Input, LogReader, LogStream, Seams, SettingsNews};
+use crate::desired::{Changed, ManifestFolder, WatchPaths};
+use crate::engine::docker::{DockerEngine, DockerHost};
+use crate::engine::{Engine as _, EngineError, Follow, events};
+use crate::folders::{DiskFolders, RootLock};
+use crate::model::{ContainerId, Settings};
+use crate::portal::{PortalState, UnixDoor, router};
+use crate::runtime::RuntimeFolder;
+use crate::settings::{self, SettingsSource, SettingsState};
+use crate::setup;
+use crate::store::SqliteStore;
+
+/// How long a stop waits for running requests before it ends them.
+const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// The real world.
+#[derive(Debug)]
+pub struct World {
+    pub engine: Arc<DockerEngine>,
+    pub store: SqliteStore,
+    pub folders: DiskFolders,
+    pub manifests: ManifestFolder,
+    pub runtime: RuntimeFolder,
+    pub prober: HttpProber,
+    pub clock: SystemClock,
+}
+
+impl Seams for World {
+    type Engine = DockerEngine;
+    type Store = SqliteStore;
+    type Folders = DiskFolders;
+    type Manifests = ManifestFolder;
+    type Prober = HttpProber;
+    type Runtime = RuntimeFolder;
+    type Clock = SystemClock;
+
+    fn engine(&self) -> &DockerEngine {
+        &self.engine
+    }
+    fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+    fn folders(&self) -> &DiskFolders {
+        &self.folders
+    }
+    fn manifests(&self) -> &ManifestFolder {
+        &self.manifests
+    }
+    fn prober(&self) -> &HttpProber {
+        &self.prober
+    }
+    fn runtime(&self) -> &RuntimeFolder {
+        &self.runtime
+    }
+    fn clock(&self) -> &SystemClock {
+        &self.clock
+    }
+}
+
+impl World {
+    /// Opens everything below the root of these settings.
+    ///
+    /// # Errors
+    /// What cannot be opened, and the remedy.
+    pub fn open(settings: &Settings) -> Result<Self> {
+        let now = || -> Arc<dyn Fn() -> crate::model::Timestamp + Send + Sync> { Arc::new(|| SystemClock.now()) };
+        let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
+        Ok(Self {
+            engine: Arc::new(DockerEngine::new(host)?),
+            store: SqliteStore::open(&settings.portal_db_path)?,
+            folders: DiskFolders::open(&settings.apps_dir, &settings.trash_dir(), &settings.templates_dir, now())?,
+            manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now()),
+            runtime: RuntimeFolder::new(settings.runtime_dir()),
+            prober: HttpProber,
+            clock: SystemClock,
+        })
+    }
+}
+
+/// Reads app logs for those who may not know the engine.
+#[derive(Debug)]
+struct EngineLogs(Arc<DockerEngine>);
+
+impl LogReader for EngineLogs {
+    fn logs(
+        &self,
+        container: ContainerId,
+        tail: u32,
+        follow: Follow,
+    ) -> Pin<Box<dyn Future<Output = Result<LogStream, EngineError>> + Send>> {
+        let engine = Arc::clone(&self.0);
+        Box::pin(async move { engine.logs(&container, tail, follow).await })
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the daemon cannot start; while it runs it reports instead of ending.
+pub async fn serve(source: SettingsSource) -> Result<()> {
+    let settings = first_settings(&source)?;
+    std::fs::create_dir_all(&settings.root)
+        .with_context(|| format!("cannot make the root {}: set PAAS_ROOT, or run as root", settings.root.display()))?;
+    let _lock = RootLock::acquire(&settings.root)?;
+    let world = Arc::new(World::open(&settings)?);
+    let instance = setup::prepare(&settings, &world.store, setup::Asked::ByStart).await?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), root = %settings.root.display(), %instance, "starting");
+
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let (settings_rx, following) = settings::follow(source, settings.clone(), stop.clone());
+    tasks.spawn(following);
+
+    let config = Config::new(instance, u64::from(std::process::id()) << 32 | 0x9e37);
+    let (controller, ends) = Controller::new(Arc::clone(&world), config, news(&settings_rx.borrow())).await?;
+    let logs = Arc::new(EngineLogs(Arc::clone(&world.engine)));
+    let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, logs);
+
+    let (changes_rx, watching) = crate::desired::watch(WatchPaths::from(&settings), stop.clone());
+    tasks.spawn(watching);
+    let signals_rx = events::subscribe(Arc::clone(&world.engine), &tasks, stop.clone());
+    tasks.spawn(bring_news(settings_rx.clone(), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
+    tasks.spawn(controller.run(stop.clone()));
+
+    let state = PortalState {
+        controller: handle,
+        events: Arc::new(world.store.clone()),
+        settings_rx: only_settings(settings_rx, &tasks, stop.clone()),
+        stopping: stop.clone(),
+    };
+    let door = UnixDoor::bind(&settings.socket_path()).await?;
+    tasks.spawn(door.serve(router(state), stop.clone()));
+
+    wait_for_stop().await?;
+    tracing::info!("stopping; the apps keep running");
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(STOP_GRACE, tasks.wait()).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+    Ok(())
+}
+
+/// At its start the daemon has no last good settings to fall back to.
+fn first_settings(source: &SettingsSource) -> Result<Settings> {
+    let (settings, problems) = source.read();
+    if problems.is_empty() {
+        return Ok(settings);
+    }
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    bail!("the settings cannot be used:\n  {}", lines.join("\n  "))
+}
+
+fn news(state: &SettingsState) -> SettingsNews {
+    SettingsNews {
+        settings: Arc::clone(&state.settings),
+        problems: state.problems.iter().map(ToString::to_string).collect(),
+        restart_required: state.restart_required.clone(),
+    }
+}
+
+/// Carries what the watchers see to the controller.
+async fn bring_news(
+    mut settings_rx: watch::Receiver<Arc<SettingsState>>,
+    mut changes_rx: mpsc::Receiver<Changed>,
+    mut signals_rx: mpsc::Receiver<events::Signal>,
+    inputs_tx: mpsc::Sender<Input>,
+    stop: CancellationToken,
+) {
+    loop {
+        // Cancel-safe: each receive takes an item only when it is returned.
+        let input = tokio::select! {
+            () = stop.cancelled() => return,
+            Ok(()) = settings_rx.changed() => Input::Settings(news(&settings_rx.borrow_and_update())),
+            Some(change) = changes_rx.recv() => match change {
+                Changed::Manifests | Changed::Templates => Input::Folders,
+                Changed::Runtime => Input::Runtime,
+            },
+            Some(signal) = signals_rx.recv() => Input::Engine(signal),
+            else => return,
+        };
+        if inputs_tx.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The settings alone, for those who need nothing else of their state.
+fn only_settings(
+    mut state_rx: watch::Receiver<Arc<SettingsState>>,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) -> watch::Receiver<Arc<Settings>> {
+    let (settings_tx, settings_rx) = watch::channel(Arc::clone(&state_rx.borrow_and_update().settings));
+    tasks.spawn(async move {
+        loop {
+            // Cancel-safe: a change that is not taken is seen by the next call.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = state_rx.changed() => if changed.is_err() { return },
+            }
+            settings_tx.send_replace(Arc::clone(&state_rx.borrow_and_update().settings));
+        }
+    });
+    settings_rx
+}
+
+async fn wait_for_stop() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

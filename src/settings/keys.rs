@@ -1,0 +1,279 @@
+//! Every setting: its key, what it accepts, where its value goes.
+
+use std::net::IpAddr;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use crate::model::manifest::MIN_MEMORY;
+use crate::model::{Bytes, Routing, Settings, cron};
+
+/// When a changed value is taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    AtOnce,
+    /// The running value stays until the daemon is started again.
+    Restart,
+}
+
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// Completes "write …".
+    pub(super) accepted: &'static str,
+    pub(super) takes: Takes,
+    /// Puts a value into the settings, or refuses it. The folder is what relative paths start from.
+    pub(super) put: fn(&mut Settings, &str, &Path) -> Option<()>,
+    /// Copies the value from other settings.
+    pub(super) copy: fn(&mut Settings, &Settings),
+    pub(super) same: fn(&Settings, &Settings) -> bool,
+}
+
+macro_rules! key {
+    ($name:literal, $field:ident, $takes:ident, $accepted:literal, $read:expr) => {
+        Key {
+            name: $name,
+            accepted: $accepted,
+            takes: Takes::$takes,
+            put: |settings, text, folder| {
+                let read: fn(&str, &Path) -> Option<_> = $read;
+                settings.$field = read(text, folder)?;
+                Some(())
+            },
+            copy: |to, from| to.$field = from.$field.clone(),
+            same: |a, b| a.$field == b.$field,
+        }
+    };
+}
+
+/// The root comes first: the other folders' defaults depend on it.
+pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
+
+pub(super) const KEYS: [Key; 29] = [
+    key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
+        domain(text)
+    }),
+    key!("PAAS_MANIFESTS_DIR", manifests_dir, Restart, "the path of a folder, for example `/paas/apps.d`", path),
+    key!("PAAS_APPS_DIR", apps_dir, Restart, "the path of a folder, for example `/paas/apps`", path),
+    key!("PAAS_TEMPLATES_DIR", templates_dir, Restart, "the path of a folder, for example `/paas/templates`", path),
+    key!("PORTAL_PORT", portal_port, Restart, "a port from 1 to 65535, for example `3000`", |text, _| port(text)),
+    key!("PORTAL_BIND", portal_bind, Restart, "an IP address, for example `127.0.0.1`", |text, _| exact::<IpAddr>(
+        text
+    )),
+    key!(
+        "PORTAL_API_KEY",
+        portal_api_key,
+        AtOnce,
+        "up to 256 letters, digits and signs without spaces, or nothing to switch it off",
+        |text, _| (text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic())).then(|| text.to_owned())
+    ),
+    key!(
+        "PORTAL_DB_PATH",
+        portal_db_path,
+        Restart,
+        "the path of a file, for example `/paas/portal-data/portal.sqlite3`",
+        path
+    ),
+    key!(
+        "SESSION_COOKIE_NAME",
+        session_cookie_name,
+        AtOnce,
+        "up to 64 letters, digits, `-`, `_` and `.`, for example `paas_portal_session`",
+        |text, _| charset(text, 64, |c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    ),
+    key!("SESSION_TTL_HOURS", session_ttl_hours, AtOnce, "hours from 1 to 87600, for example `168`", |text, _| {
+        within(text, 1, 87_600)
+    }),
+    key!("PORTAL_COOKIE_SECURE", portal_cookie_secure, AtOnce, "`true` or `false`", |text, _| match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }),
+    key!("BCRYPT_ROUNDS", bcrypt_rounds, AtOnce, "a whole number from 4 to 15, for example `10`", |text, _| {
+        within(text, 4, 15)
+    }),
+    key!("DEFAULT_MEM_LIMIT", mem_limit, AtOnce, "a size of 6m or more, for example `256m`", |text, _| {
+        exact(text).filter(|bytes: &Bytes| *bytes >= MIN_MEMORY)
+    }),
+    key!(
+        "DEFAULT_CPU_LIMIT",
+        cpu_limit,
+        AtOnce,
+        "a number of cores above 0 with at most three decimals, for example `0.5`",
+        |text, _| exact(text)
+    ),
+    key!("DEFAULT_PIDS_LIMIT", pids_limit, AtOnce, "a whole number from 1 on, for example `128`", |text, _| {
+        within(text, 1, u32::MAX)
+    }),
+    key!("DEFAULT_DISK_LIMIT", disk_limit, AtOnce, "a size of 1m or more, for example `1g`", |text, _| {
+        exact(text).filter(|bytes: &Bytes| *bytes >= Bytes::mib(1))
+    }),
+    key!(
+        "DEFAULT_RESTART_POLICY",
+        restart_policy,
+        AtOnce,
+        "`no`, `always`, `unless-stopped`, `on-failure` or `on-failure:3`",
+        |text, _| exact(text)
+    ),
+    key!(
+        "RUNTIME_IMAGE",
+        runtime_image,
+        AtOnce,
+        "an image reference, for example `my-paas-node-runtime:latest`",
+        |text, _| { image(text) }
+    ),
+    key!(
+        "RUNTIME_BASE_IMAGE",
+        runtime_base_image,
+        AtOnce,
+        "an image reference, for example `node:24-alpine`",
+        |text, _| { image(text) }
+    ),
+    key!(
+        "PAAS_NETWORK",
+        network,
+        AtOnce,
+        "a network name of up to 63 letters, digits, `-`, `_` and `.`, for example `paas-proxy`",
+        |text, _| network(text)
+    ),
+    key!(
+        "PAAS_NETWORK_SUBNET",
+        network_subnet,
+        AtOnce,
+        "an IPv4 network from /8 to /29, for example `172.30.0.0/24`, or nothing to let Docker choose",
+        |text, _| if text.is_empty() { Some(None) } else { subnet(text).map(Some) }
+    ),
+    key!("MAX_APPS_PER_USER", max_apps_per_user, AtOnce, "a whole number up to 1000000, for example `5`", |text, _| {
+        within(text, 0, 1_000_000)
+    }),
+    key!("MAX_TOTAL_APPS", max_total_apps, AtOnce, "a whole number up to 1000000, for example `20`", |text, _| {
+        within(text, 0, 1_000_000)
+    }),
+    key!("PAAS_ROUTING", routing, AtOnce, "`gateway` or `direct`", |text, _| match text {
+        "gateway" => Some(Routing::Gateway),
+        "direct" => Some(Routing::Direct),
+        _ => None,
+    }),
+    key!("PAAS_GATEWAY_PORT", gateway_port, Restart, "a port from 1 to 65535, for example `8080`", |text, _| port(
+        text
+    )),
+    key!("PAAS_GATEWAY_BIND", gateway_bind, Restart, "an IP address, for example `0.0.0.0`", |text, _| {
+        exact::<IpAddr>(text)
+    }),
+    key!(
+        "BACKUP_SCHEDULE",
+        backup_schedule,
+        AtOnce,
+        "five cron fields (minute hour day month weekday), for example `0 3 * * *`",
+        |text, _| cron::check(text).is_ok().then(|| text.to_owned())
+    ),
+    key!("BACKUP_KEEP", backup_keep, AtOnce, "a whole number from 1 to 1000, for example `7`", |text, _| {
+        within(text, 1, 1000)
+    }),
+    key!("TRASH_DAYS", trash_days, AtOnce, "days from 1 to 3650, for example `7`", |text, _| within(text, 1, 3650)),
+];
+
+/// Values of these keys are never shown.
+pub(super) const SECRET: [&str; 1] = ["PORTAL_API_KEY"];
+
+fn exact<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn within(text: &str, least: u32, most: u32) -> Option<u32> {
+    // `parse` alone would accept a leading `+`.
+    let number: u32 = text.bytes().all(|b| b.is_ascii_digit()).then(|| exact(text))??;
+    (least..=most).contains(&number).then_some(number)
+}
+
+fn port(text: &str) -> Option<u16> {
+    within(text, 1, u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
+}
+
+fn charset(text: &str, most: usize, accepts: impl Fn(char) -> bool) -> Option<String> {
+    ((1..=most).contains(&text.len()) && text.chars().all(accepts)).then(|| text.to_owned())
+}
+
+/// Lower-cased: host names are compared without regard to case. At most 201 bytes, so that `{userid}-{appname}.` still
+/// fits into the 253 of a host name.
+fn domain(text: &str) -> Option<String> {
+    let text = text.to_ascii_lowercase();
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    // A last label of digits makes an IP address of it, below which no names exist.
+    let last_is_name = text.rsplit('.').next().is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()));
+    (text.len() <= 201 && text.split('.').all(label) && last_is_name).then_some(text)
+}
+
+/// Docker's own rule for names, minus nothing.
+fn network(text: &str) -> Option<String> {
+    let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    // Docker's predefined networks can be neither created nor restricted.
+    let predefined = matches!(text, "bridge" | "host" | "none" | "default");
+    charset(text, 63, |c| c.is_ascii_alphanumeric() || "-_.".contains(c)).filter(|_| first && !predefined)
+}
+
+/// IPv4 in CIDR form with no host bits set.
+fn subnet(text: &str) -> Option<String> {
+    let (address, bits) = text.split_once('/')?;
+    let address: std::net::Ipv4Addr = exact(address)?;
+    let bits = within(bits, 8, 29)?;
+    let host_bits = u32::MAX.checked_shr(bits)?;
+    (address.to_bits() & host_bits == 0).then(|| text.to_owned())
+}
+
+/// `[host[:port]/]path[:tag][@sha256:…]`, as far as its characters go; whether it exists is Docker's to say.
+fn image(text: &str) -> Option<String> {
+    let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+    let digest_ok = digest.is_none_or(|digest| {
+        digest.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+    });
+    // A colon after the last slash starts the tag; one before it belongs to the registry's port.
+    let after_slash = name.rfind('/').map_or(0, |slash| slash + 1);
+    let (path, tag) = match name[after_slash..].split_once(':') {
+        Some((last, tag)) => (&name[..after_slash + last.len()], Some(tag)),
+        None => (name, None),
+    };
+    let tag_ok = tag.is_none_or(|tag| {
+        charset(tag, 128, |c| c.is_ascii_alphanumeric() || "-_.".contains(c)).is_some() && !tag.starts_with(['-', '.'])
+    });
+    let segments: Vec<&str> = path.split('/').collect();
+    let segment_ok = |segment: &str| {
+        !segment.is_empty()
+            && segment.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c))
+            && segment.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && segment.ends_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    let host_ok = |host: &str| {
+        let (host, port_text) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
+        !host.is_empty()
+            && host.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
+            && port_text.is_none_or(|text| port(text).is_some())
+    };
+    let path_ok = match segments.split_first() {
+        Some((only, [])) => segment_ok(only),
+        Some((first, rest)) => (host_ok(first) || segment_ok(first)) && rest.iter().all(|segment| segment_ok(segment)),
+        None => false,
+    };
+    (text.len() <= 255 && digest_ok && tag_ok && path_ok).then(|| text.to_owned())
+}
+
+/// Absolute, with `.` and `..` taken out by name: the value may name a folder that does not exist yet.
+fn path(text: &str, folder: &Path) -> Option<PathBuf> {
+    if text.is_empty() || text.contains('\0') {
+        return None;
+    }
+    let mut absolute = PathBuf::new();
+    for component in folder.join(text).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                absolute.pop();
+            }
+            other => absolute.push(other),
+        }
+    }
+    absolute.is_absolute().then_some(absolute)
+}

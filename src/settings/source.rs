@@ -1,0 +1,101 @@
+//! Where the settings come from: which file, and the process's environment.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Bases, Problem, SettingProblem, parse_env};
+use crate::model::Settings;
+
+/// Largest `.env` file in bytes.
+const MAX_BYTES: usize = 64 << 10;
+
+/// Looks up a variable of the process's environment.
+pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The `.env` file and the environment around it.
+#[derive(Clone)]
+pub struct SettingsSource {
+    /// Absolute.
+    file: PathBuf,
+    /// Absolute.
+    cwd: PathBuf,
+    env: Env,
+}
+
+impl fmt::Debug for SettingsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SettingsSource").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl SettingsSource {
+    /// `$PAAS_ENV_FILE`, else `/paas/.env`, else `./.env`. The last one is also what is watched for when none exists.
+    pub fn of_process() -> io::Result<Self> {
+        let env: Env = Arc::new(|name| std::env::var(name).ok());
+        let cwd = std::env::current_dir()?;
+        let file = match env("PAAS_ENV_FILE").filter(|path| !path.is_empty()) {
+            Some(path) => cwd.join(path),
+            None => Some(PathBuf::from("/paas/.env")).filter(|path| path.exists()).unwrap_or_else(|| cwd.join(".env")),
+        };
+        Ok(Self { file, cwd, env })
+    }
+
+    /// For tests and tools. Both paths must be absolute.
+    pub fn new(file: PathBuf, cwd: PathBuf, env: Env) -> Self {
+        Self { file, cwd, env }
+    }
+
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Reads the file; one that does not exist is empty. The settings are usable only when there is no problem.
+    /// Blocks for the time of reading a small file.
+    pub fn read(&self) -> (Settings, Vec<SettingProblem>) {
+        let name = self.file.display().to_string();
+        let folder = self.file.parent().unwrap_or(&self.cwd);
+        let bases = Bases { file: folder, process: &self.cwd };
+        let parse = |text: &str| parse_env(text, &name, bases, &*self.env);
+        match self.text() {
+            Ok(text) => parse(&text),
+            Err((line, message)) => {
+                let (settings, mut problems) = parse("");
+                let (key, value) = (String::new(), String::new());
+                problems.insert(0, SettingProblem { file: name, line, key, value, problem: Problem::File(message) });
+                (settings, problems)
+            }
+        }
+    }
+
+    fn text(&self) -> Result<String, (u32, String)> {
+        let whole = |message: String| (0, message);
+        let mut bytes = Vec::new();
+        match File::open(&self.file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+            Err(error) => return Err(whole(format!("cannot be opened ({error}): make it readable for this user"))),
+            Ok(file) if file.metadata().is_ok_and(|metadata| !metadata.is_file()) => {
+                return Err(whole("is not a file: put the settings into a plain file".to_owned()));
+            }
+            Ok(file) => {
+                let read = file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+                read.map_err(|error| whole(format!("cannot be read ({error}): check the disk")))?;
+            }
+        }
+        if bytes.len() > MAX_BYTES {
+            return Err(whole(format!("is larger than {} KiB: remove what is no setting", MAX_BYTES >> 10)));
+        }
+        let line_of =
+            |index: usize| u32::try_from(bytes[..index].split(|byte| *byte == b'\n').count()).unwrap_or(u32::MAX);
+        if let Some(index) = bytes.iter().position(|byte| *byte == 0) {
+            return Err((line_of(index), "contains a zero byte: save it as plain text".to_owned()));
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(error) => Err((line_of(error.valid_up_to()), "is not UTF-8 text: save it in that encoding".to_owned())),
+        }
+    }
+}

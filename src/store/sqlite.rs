@@ -1,0 +1,284 @@
+//! The store in one SQLite file.
+//!
+//! One thread owns the connection; requests reach it through a channel and their answers come back through a oneshot
+//! each. Nobody waits for a lock, and the order of requests is the order of transactions.
+//!
+//! # Guarantees
+//! - A write that was answered survives a power loss: WAL with `synchronous=FULL` flushes at every commit. (`NORMAL`
+//!   would save that flush and could lose the last commits; an inventory row that is gone means an app without an owner.)
+//! - The file and what SQLite keeps beside it are readable by the daemon's user only.
+
+use std::fmt;
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::explain::explain;
+use super::schema::{self, SchemaError};
+use super::{InventoryRow, Store, StoreError};
+use crate::model::{AppKey, Cause, Event, EventKind, InstanceId, Timestamp};
+
+/// The event log keeps so many rows.
+pub const MAX_EVENTS: u32 = 10_000;
+
+/// How long another program (a backup, an `sqlite3` by hand) may hold the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests waiting for the thread before senders wait in turn.
+const QUEUE: usize = 64;
+
+/// Name of this installation's id in `meta`.
+const INSTANCE: &str = "instance";
+
+type Request = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// [`Store`] in one SQLite file. Cheap to clone; the thread ends with the last clone, after the requests under way.
+#[derive(Clone)]
+pub struct SqliteStore {
+    requests_tx: mpsc::Sender<Request>,
+    path: Arc<Path>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the database, made (0600, its folder 0700) when it is missing, and migrates it to this version's schema.
+    /// Blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// A database that is damaged, not ours, or written by a later version is left as it is; the message says so.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        make_file(path).map_err(|error| {
+            StoreError(format!(
+                "cannot open the database {}: {error}; its folder must be one that the daemon's user can make or write",
+                path.display()
+            ))
+        })?;
+        let connection = connect(path)?;
+        let (requests_tx, mut requests_rx) = mpsc::channel::<Request>(QUEUE);
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                let mut connection = connection;
+                while let Some(request) = requests_rx.blocking_recv() {
+                    // A panic costs its own request, whose oneshot is dropped; the transaction was rolled back.
+                    let _ = catch_unwind(AssertUnwindSafe(|| request(&mut connection)));
+                }
+            })
+            .map_err(|error| StoreError(format!("cannot start the database's thread: {error}; free some memory")))?;
+        Ok(Self { requests_tx, path: path.into() })
+    }
+
+    /// Runs `work` on the connection's thread. Once sent, it runs even if the caller is cancelled.
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let ended = || {
+            StoreError(format!(
+                "the database {} was closed after an inner error; restart the daemon",
+                self.path.display()
+            ))
+        };
+        let (answer_tx, answer_rx) = oneshot::channel();
+        let request: Request = Box::new(move |connection| {
+            let _ = answer_tx.send(work(connection));
+        });
+        self.requests_tx.send(request).await.map_err(|_| ended())?;
+        answer_rx.await.map_err(|_| ended())?.map_err(|error| explain(&error, &self.path))
+    }
+}
+
+/// Makes the file, readable by its owner only, and its folder, when they are missing.
+fn make_file(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        // Only a folder made here gets its mode: the operator may have chosen an existing one.
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
+}
+
+/// Nothing is changed before it is certain that the database is sound, ours, and of a known version.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let prepare = || -> Result<Connection, SchemaError> {
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        let report: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if report != "ok" {
+            let damaged = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            return Err(rusqlite::Error::SqliteFailure(damaged, Some(report)).into());
+        }
+        let version = schema::version(&connection)?;
+        // SQLite gives the files beside it the mode of the database.
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(SchemaError::Mode)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // KiB: the tables are small and the daemon is to stay small with them.
+        connection.pragma_update(None, "cache_size", -512)?;
+        schema::migrate(&mut connection, version)?;
+        Ok(connection)
+    };
+    prepare().map_err(|error| match error {
+        SchemaError::Sqlite(error) => explain(&error, path),
+        SchemaError::Newer { found } => StoreError(format!(
+            "the database {} has schema {found}, this version of minipaas knows up to {}: start the newer version again, or put back the database from before the upgrade",
+            path.display(),
+            schema::VERSION
+        )),
+        SchemaError::Mode(error) => StoreError(format!(
+            "cannot keep others from reading the database {}: {error}; make the daemon's user its owner",
+            path.display()
+        )),
+        SchemaError::Foreign => StoreError(format!(
+            "{} is a database of another program; set PORTAL_DB_PATH to a file of minipaas' own",
+            path.display()
+        )),
+    })
+}
+
+impl Store for SqliteStore {
+    async fn instance(&self) -> Result<Option<InstanceId>, StoreError> {
+        let found: Option<String> = self
+            .call(|connection| {
+                connection.query_row("SELECT value FROM meta WHERE name = ?1", [INSTANCE], |row| row.get(0)).optional()
+            })
+            .await?;
+        match found {
+            None => Ok(None),
+            Some(text) => InstanceId::parse(&text).map(Some).ok_or_else(|| {
+                StoreError(format!(
+                    "the database {} holds `{text}` as this installation's id instead of 16 hex digits; put back a backup of it",
+                    self.path.display()
+                ))
+            }),
+        }
+    }
+
+    async fn set_instance(&self, instance: &InstanceId) -> Result<(), StoreError> {
+        let value = instance.to_string();
+        self.call(move |connection| {
+            connection
+                .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![INSTANCE, value])
+                .map(drop)
+        })
+        .await
+    }
+
+    async fn inventory(&self) -> Result<Vec<InventoryRow>, StoreError> {
+        let rows: Vec<(String, String)> = self
+            .call(|connection| {
+                let mut statement = connection.prepare_cached("SELECT app, row FROM inventory ORDER BY app")?;
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .await?;
+        let (rows, problems): (Vec<_>, Vec<_>) =
+            rows.iter().map(|(app, json)| read_row(app, json)).partition(Result::is_ok);
+        if problems.is_empty() {
+            return Ok(rows.into_iter().flatten().collect());
+        }
+        let problems: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
+        Err(StoreError(format!(
+            "the database {} holds inventory rows that cannot be read ({}): start the version of minipaas that wrote them, or move the file away; the inventory is then rebuilt from the manifests",
+            self.path.display(),
+            problems.join("; ")
+        )))
+    }
+
+    async fn put(&self, row: &InventoryRow) -> Result<(), StoreError> {
+        let app = row.key.to_string();
+        let json = serde_json::to_string(row)
+            .map_err(|error| StoreError(format!("cannot write down app {app}: {error}; please report it")))?;
+        self.call(move |connection| {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO inventory (app, row) VALUES (?1, ?2)")?
+                .execute(params![app, json])
+                .map(drop)
+        })
+        .await
+    }
+
+    async fn forget(&self, key: &AppKey) -> Result<(), StoreError> {
+        let app = key.to_string();
+        self.call(move |connection| connection.execute("DELETE FROM inventory WHERE app = ?1", [app]).map(drop)).await
+    }
+
+    async fn append(&self, events: &[Event]) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let events = events.to_vec();
+        self.call(move |connection| append(connection, &events)).await
+    }
+
+    async fn events(&self, app: Option<&AppKey>, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let app = app.map(AppKey::to_string);
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(match app {
+                Some(_) => "SELECT at, app, kind, what, cause FROM events WHERE app = ?1 ORDER BY id DESC LIMIT ?2",
+                // `?1` is null here.
+                None => "SELECT at, app, kind, what, cause FROM events WHERE ?1 IS NULL ORDER BY id DESC LIMIT ?2",
+            })?;
+            statement.query_map(params![app, limit], read_event)?.collect()
+        })
+        .await
+    }
+}
+
+fn read_row(app: &str, json: &str) -> Result<InventoryRow, String> {
+    let row: InventoryRow = serde_json::from_str(json).map_err(|error| format!("{app}: {error}"))?;
+    if row.key.to_string() == app { Ok(row) } else { Err(format!("{app}: it is about {}", row.key)) }
+}
+
+fn append(connection: &mut Connection, events: &[Event]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let mut statement = transaction
+            .prepare_cached("INSERT INTO events (at, app, kind, what, cause) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        for event in events {
+            let app = event.app.as_ref().map(AppKey::to_string);
+            statement.execute(params![event.at.0, app, word(event.kind), event.what, event.cause.0])?;
+        }
+    }
+    transaction
+        .prepare_cached("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?1")?
+        .execute([MAX_EVENTS])?;
+    transaction.commit()
+}
+
+fn word(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Done => "done",
+        EventKind::Failed => "failed",
+        EventKind::Noticed => "noticed",
+    }
+}
+
+/// The log is for people: a row with a kind or an app that this version does not know is shown, not refused.
+fn read_event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let app: Option<String> = row.get(1)?;
+    let kind: String = row.get(2)?;
+    Ok(Event {
+        at: Timestamp(row.get(0)?),
+        app: app.and_then(|text| AppKey::parse(&text).ok()),
+        kind: match kind.as_str() {
+            "done" => EventKind::Done,
+            "failed" => EventKind::Failed,
+            _ => EventKind::Noticed,
+        },
+        what: row.get(3)?,
+        cause: Cause(row.get(4)?),
+    })
+}

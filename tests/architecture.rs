@@ -1,0 +1,201 @@
+//! Which module may know which: DESIGN.md's table, enforced on the `use` lines and paths of the sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Module → what of this crate it may name. `*` = everything.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("main", &["*"]),
+    ("serve", &["*"]),
+    ("setup", &["model", "desired", "store"]),
+    ("cli", &["*"]),
+    ("testing", &["*"]),
+    ("model", &[]),
+    ("clock", &["model"]),
+    ("compose", &["model"]),
+    ("fswatch", &[]),
+    ("settings", &["model", "fswatch"]),
+    ("desired", &["model", "fswatch", "folders"]),
+    ("plan", &["model", "compose"]),
+    ("engine", &["model"]),
+    ("folders", &["model"]),
+    ("store", &["model"]),
+    ("runtime", &["model", "controller"]),
+    ("act", &["model", "plan", "engine", "folders", "store"]),
+    ("controller", &["model", "plan", "act", "desired", "engine", "folders", "store", "clock"]),
+    ("portal", &["model", "desired", "controller", "store", "settings", "gateway"]),
+    ("gateway", &["model"]),
+];
+
+/// Crate → the only modules that may name it.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("bollard", &["engine/docker.rs", "engine/docker/", "engine/events.rs"]),
+    ("rusqlite", &["store/", "backup/"]),
+    ("axum", &["portal/", "serve", "gateway/"]),
+    ("notify", &["fswatch", "desired/watch", "settings/"]),
+    ("clap", &["cli/", "main.rs"]),
+    ("anyhow", &["cli/", "main.rs", "serve.rs", "setup.rs"]),
+];
+
+/// Modules that are pure: no I/O, no clock, no runtime, no log.
+const PURE: &[&str] = &[
+    "model/",
+    "plan/",
+    "compose.rs",
+    "controller/goal.rs",
+    "controller/admission.rs",
+    "controller/report.rs",
+    "desired/parse",
+    "desired/resolve.rs",
+];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "std::fs",
+    "std::net::Tcp",
+    "std::process",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "tracing",
+    "rustix",
+    "cap_std",
+];
+
+fn sources() -> BTreeMap<String, String> {
+    fn collect(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, root, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, without_tests(&fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = BTreeMap::new();
+    collect(&root, &root, &mut found);
+    assert!(found.len() > 30, "the sources were not found");
+    found
+}
+
+/// The code proper: comments and unit tests may name anything.
+fn without_tests(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn module_of(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap_or_default()
+}
+
+fn is_test_file(file: &str) -> bool {
+    file.ends_with("/tests.rs") || file.contains("/tests/") || file.starts_with("testing")
+}
+
+/// Modules of this crate that a file names through `crate::`.
+fn named_modules(code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (start, _) in code.match_indices("crate::") {
+        if code[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &code[start + "crate::".len()..];
+        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        // A grouped import would hide its names from this scanner.
+        assert!(!rest.starts_with('{'), "write one `use crate::module::…` line per module");
+        if !name.is_empty() {
+            names.insert(name);
+        }
+    }
+    names
+}
+
+fn names_crate(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(start, _)| {
+        let before = code[..start].chars().next_back();
+        let after = code[start + name.len()..].chars().next();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '"' || c == ':') && after == Some(':')
+    })
+}
+
+#[test]
+fn no_arrow_points_the_wrong_way() {
+    let rules: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        let module = module_of(&file);
+        if module == "lib" || is_test_file(&file) {
+            continue;
+        }
+        let Some(allowed) = rules.get(module) else {
+            wrong.push(format!("{file}: module `{module}` has no rule in MAY_USE: decide what it may know"));
+            continue;
+        };
+        for named in named_modules(&code) {
+            if named != module && !allowed.contains(&"*") && !allowed.contains(&named.as_str()) {
+                wrong.push(format!("{file} names crate::{named}, which `{module}` must not know"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn crates_stay_behind_their_seams() {
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        for (name, places) in ONLY_IN {
+            if names_crate(&code, name) && !places.iter().any(|place| file.starts_with(place)) {
+                wrong.push(format!("{file} names {name}, which only {places:?} may"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn the_pure_modules_are_pure() {
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        if !PURE.iter().any(|place| file.starts_with(place)) || is_test_file(&file) {
+            continue;
+        }
+        for name in IMPURE {
+            if code.contains(&format!("{name}::")) || code.contains(&format!("use {name}")) {
+                wrong.push(format!("{file} names {name}, but it is meant to be pure"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn no_shell_is_run_and_nothing_unsafe_is_done() {
+    for (file, code) in sources() {
+        if is_test_file(&file) {
+            continue;
+        }
+        for banned in ["process::Command", "\"sh\"", "\"/bin/sh\"", "\"bash\"", "unsafe {", "todo!(", "unimplemented!("]
+        {
+            assert!(!code.contains(banned), "{file} contains {banned}");
+        }
+    }
+}
+
+#[test]
+fn main_stays_thin() {
+    let main = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")).unwrap();
+    assert!(main.lines().count() <= 150, "main.rs is for wiring only");
+}
+
+#[test]
+fn the_scanner_sees_what_it_looks_for() {
+    assert_eq!(
+        named_modules("use crate::plan::diff;\ncrate::engine::Engine"),
+        BTreeSet::from(["plan".into(), "engine".into()])
+    );
+    assert!(names_crate("use bollard::Docker;", "bollard") && !names_crate("// my_bollard::x", "bollard"));
+}

@@ -1,0 +1,180 @@
+//! Every operation is crashed at every place between two of its side effects, and run again by a new daemon.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use minipaas::folders::{Checkpoints, Crash, DiskFolders, FolderError, Folders as _};
+
+use crate::support::{Root, diary, key, purge, put};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Ensure,
+    /// With a `data/` that somebody restored as root.
+    EnsureRestored,
+    WriteCompose,
+    AppendLog,
+    AppendLogFull,
+    TrashCode,
+    TrashData,
+    /// The last of the app, so that its folders go as well.
+    TrashBoth,
+}
+
+const OPERATIONS: [Operation; 8] = [
+    Operation::Ensure,
+    Operation::EnsureRestored,
+    Operation::WriteCompose,
+    Operation::AppendLog,
+    Operation::AppendLogFull,
+    Operation::TrashCode,
+    Operation::TrashData,
+    Operation::TrashBoth,
+];
+
+/// A root in the state that the operation starts from.
+async fn prepare(operation: Operation) -> Root {
+    let root = Root::new();
+    let folders = root.open();
+    match operation {
+        Operation::Ensure => return root,
+        Operation::EnsureRestored => {
+            put(&root.path("apps/alice/diary/data/a/b"), "restored");
+            put(&root.path("apps/alice/diary/data/c"), "restored too");
+            return root;
+        }
+        _ => folders.ensure(&key(), &diary()).await.unwrap(),
+    }
+    folders.write_compose(&key(), "old").await.unwrap();
+    folders.append_deploy_log(&key(), "old").await.unwrap();
+    if operation == Operation::AppendLogFull {
+        put(&root.path("apps/alice/diary/logs/deploy.log"), &"old line\n".repeat(116_508));
+    }
+    put(&folders.data_dir(&key()).join("db.sqlite3"), "precious");
+    put(&root.path("apps/alice/diary/app/mine.js"), "a person's");
+    put(&root.path("apps/alice/diary/trash.json"), "a person's");
+    root
+}
+
+async fn run(operation: Operation, folders: &DiskFolders) -> Result<(), FolderError> {
+    match operation {
+        Operation::Ensure | Operation::EnsureRestored => folders.ensure(&key(), &diary()).await,
+        Operation::WriteCompose => folders.write_compose(&key(), "new").await,
+        Operation::AppendLog | Operation::AppendLogFull => folders.append_deploy_log(&key(), "new").await,
+        Operation::TrashCode => folders.trash_code(&key()).await,
+        Operation::TrashData => folders.trash_data(&purge(&key())).await,
+        Operation::TrashBoth => {
+            folders.trash_code(&key()).await?;
+            folders.trash_data(&purge(&key())).await
+        }
+    }
+}
+
+/// Crashes at the `at`-th checkpoint; counts them otherwise.
+fn crash_at(at: usize, reached: &Arc<AtomicUsize>, names: &Arc<Mutex<BTreeSet<&'static str>>>) -> Checkpoints {
+    let (reached, names) = (Arc::clone(reached), Arc::clone(names));
+    Checkpoints::new(move |name| {
+        names.lock().unwrap().insert(name);
+        if reached.fetch_add(1, Ordering::SeqCst) == at { Err(Crash) } else { Ok(()) }
+    })
+}
+
+/// The tree, with trash entries of one part taken as one, and without the root's own path, which differs between runs.
+/// A crash just after a line was appended makes the next run append it again, so lines of the log count once.
+fn comparable(root: &Root) -> String {
+    let own = root.dir.path().to_str().unwrap();
+    let lines: BTreeSet<String> = root
+        .tree()
+        .into_iter()
+        .map(|(path, what)| {
+            let mut what = what.replace(own, "ROOT");
+            if path.ends_with("deploy.log") {
+                let mut lines: Vec<&str> = what.split("\\n").collect();
+                lines.dedup();
+                what = lines.join("\\n");
+            }
+            format!("{} {what}", path.replace("-0001", "-0000"))
+        })
+        .collect();
+    lines.into_iter().fold(String::new(), |text, line| text + &line + "\n")
+}
+
+#[tokio::test]
+async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
+    let names = Arc::new(Mutex::new(BTreeSet::new()));
+    let mut crashes = 0;
+    for operation in OPERATIONS {
+        let expected = {
+            let root = prepare(operation).await;
+            run(operation, &root.open()).await.unwrap();
+            comparable(&root)
+        };
+        for at in 0.. {
+            let root = prepare(operation).await;
+            let reached = Arc::new(AtomicUsize::new(0));
+            let outcome = run(operation, &root.open().with_checkpoints(crash_at(at, &reached, &names))).await;
+            if outcome.is_ok() {
+                assert!(reached.load(Ordering::SeqCst) <= at, "{operation:?} went on after a crash");
+                assert!(at > 0, "{operation:?} has no checkpoint");
+                break;
+            }
+            crashes += 1;
+            nothing_half_made(&root, operation, at);
+            run(operation, &root.open()).await.unwrap();
+            assert_eq!(comparable(&root), expected, "{operation:?} crashed at {at}");
+        }
+    }
+    assert!(crashes > 60, "{crashes}");
+    // Those of an ordinary user, whose data has its owner already, are fewer.
+    names.lock().unwrap().retain(|name| !name.contains("given to the app's user"));
+    insta::assert_debug_snapshot!(names.lock().unwrap(), @r#"
+    {
+        "app folder made",
+        "code in place",
+        "data folder made",
+        "empty app folder removed",
+        "empty user folder removed",
+        "folder for new code made",
+        "half-made code removed",
+        "half-made trash entry removed",
+        "leftovers of a write removed",
+        "log appended to",
+        "log folder made",
+        "log opened",
+        "new content in place",
+        "new content written beside",
+        "one more part moved to trash",
+        "one more piece of code copied",
+        "trash entry made",
+        "trash entry named",
+        "trash note written",
+        "user folder made",
+    }
+    "#);
+}
+
+/// What a container could be started on, or a person could find, right after the crash.
+fn nothing_half_made(root: &Root, operation: Operation, at: usize) {
+    let tree = root.tree();
+    let case = format!("{operation:?} crashed at {at}: {tree:#?}");
+    if matches!(operation, Operation::Ensure | Operation::EnsureRestored) && tree.contains_key("apps/alice/diary/app") {
+        for file in ["server.js", "index.html", "tool.sh", "public/img/a.svg"] {
+            assert!(tree.contains_key(&format!("apps/alice/diary/app/{file}")), "{case}");
+        }
+    }
+    for precious in ["precious", "restored too"] {
+        let before = matches!((operation, precious), (Operation::Ensure, _))
+            || (operation == Operation::EnsureRestored) != (precious == "restored too");
+        let copies = tree.values().filter(|what| what.contains(precious)).count();
+        assert_eq!(copies, usize::from(!before), "{precious}: {case}");
+    }
+    for (path, _) in tree.iter().filter(|(path, _)| path.starts_with("trash/") && path.matches('/').count() == 1) {
+        let visible = !path.starts_with("trash/.");
+        assert!(!visible || tree.contains_key(&format!("{path}/trash.json")), "{case}");
+    }
+    if let Ok(compose) = fs::read_to_string(root.path("apps/alice/diary/docker-compose.yml")) {
+        assert!(compose == "old" || compose == "new", "{case}");
+    }
+}
