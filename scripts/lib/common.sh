@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What every script here needs. Sourced, never run: it sets REPO and defines functions, and does nothing else.
 
+# shellcheck disable=SC2034  # used by those who source this
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # Everything said to a person goes to standard error: standard output belongs to a script's answer.
@@ -53,7 +54,8 @@ apt_install() {
 alive() {
     local pid
     pid=$(cat "$1" 2>/dev/null) || return 1
-    [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ]
+    # "Z" is a dead one whose parent has not taken notice yet.
+    [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] && ! grep -q '^State:.*Z' "/proc/$pid/status"
 }
 
 cache_dir() {

@@ -15,7 +15,7 @@ RUNTIME_LABEL=paas.runtime
 runtime_digest() {
     local sum
     sum=$({
-        cd "$REPO/runtime"
+        cd "$REPO/runtime" || exit
         find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum
         printf 'RUNTIME_BASE_IMAGE=%s\n' "$1"
     } | sha256sum)
