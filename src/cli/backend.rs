@@ -1,19 +1,12 @@
 //! What `main` plugs into the command line: the parts of the program that the commands use but do not own.
 
 use std::future::Future;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::model::{AppKey, Settings};
-
-/// Where the daemon is told to live; `None` means by environment and defaults.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Launch {
-    pub root: Option<PathBuf>,
-    pub env_file: Option<PathBuf>,
-}
+use crate::settings::SettingsSource;
 
 /// One thing the daemon would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +30,7 @@ pub trait Backend: Sync {
     type Engine: Engine;
 
     /// Runs the daemon until it is told to stop.
-    fn serve(&self, launch: Launch) -> anyhow::Result<()>;
+    fn serve(&self, source: SettingsSource) -> anyhow::Result<()>;
 
     /// A client of Docker; connecting is the first call's affair.
     fn engine(&self) -> anyhow::Result<Self::Engine>;

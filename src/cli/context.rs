@@ -1,14 +1,13 @@
 //! What every command starts from: the options common to all, the two streams, and the settings once they are needed.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 
 use super::args::{Format, Global};
-use super::backend::Launch;
 use super::client::Client;
+use super::manifests;
 use super::output::{Err, Out};
 use crate::model::Settings;
+use crate::settings::SettingsSource;
 
 #[derive(Debug)]
 pub struct Context {
@@ -31,16 +30,20 @@ impl Context {
         self.global.output.unwrap_or(default)
     }
 
-    #[must_use]
-    pub fn launch(&self) -> Launch {
-        Launch { root: self.global.root.clone(), env_file: self.global.env_file.clone() }
+    /// Where the settings come from.
+    pub fn source(&self) -> anyhow::Result<SettingsSource> {
+        manifests::settings_source(&self.global)
     }
 
-    /// The settings, read at the first call. Refused lines are told once and their last good value, the default, used.
+    /// The settings, read at the first call. A refused line is told and its default used; one that leaves open which
+    /// folders are meant is an error.
     pub fn settings(&mut self) -> anyhow::Result<&Settings> {
         if self.settings.is_none() {
-            let (settings, problems) = super::manifests::load_settings(&self.launch())?;
+            let (settings, problems) = self.source()?.read();
             for problem in problems {
+                if manifests::hides_folders(&problem) {
+                    anyhow::bail!("{problem}");
+                }
                 self.err.warning(problem);
             }
             self.settings = Some(settings);
@@ -50,9 +53,5 @@ impl Context {
 
     pub fn client(&mut self) -> anyhow::Result<Client> {
         Ok(Client::new(self.settings()?.socket_path()))
-    }
-
-    pub fn socket(&mut self) -> anyhow::Result<PathBuf> {
-        Ok(self.settings()?.socket_path())
     }
 }

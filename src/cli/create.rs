@@ -31,9 +31,9 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         strategy: None,
     };
     let key = args.app.clone();
-    let written = Manifests::new(&settings).create(&key, &manifest)?;
-    context.err.note(format_args!("wrote {}", written.path.display()));
-    wait::wait(context, Goal { key, digest: written.digest, state: RunState::Running }, args.wait).await
+    let (path, digest) = Manifests::new(&settings).create(&key, &manifest)?;
+    context.err.note(format_args!("wrote {}", path.display()));
+    wait::wait(context, Goal { key, digest, state: RunState::Running }, args.wait).await
 }
 
 /// The daemon would say the same, but only after the file is written.

@@ -5,8 +5,9 @@ use std::io::{self, BufRead, IsTerminal};
 use super::args;
 use super::context::Context;
 use super::exit::Exit;
-use super::manifests::{Edit, Manifests};
+use super::manifests::Manifests;
 use super::wait::{self, Goal};
+use crate::desired::Change;
 use crate::model::{AppKey, RunState};
 
 pub(super) async fn run(context: &mut Context, args: &args::Delete) -> anyhow::Result<Exit> {
@@ -17,8 +18,9 @@ pub(super) async fn run(context: &mut Context, args: &args::Delete) -> anyhow::R
         return Ok(Exit::Failed);
     }
     // Both in one write: the daemon must never see the deletion without the word about the data.
-    let written = manifests.edit(&key, &[Edit::State(RunState::Deleted), Edit::KeepData(!args.purge)])?;
-    wait::wait(context, Goal { key, digest: written.digest, state: RunState::Deleted }, args.wait).await
+    let keep = Some(!args.purge);
+    let digest = manifests.edit(&key, &[Change::State(RunState::Deleted), Change::KeepData(keep)])?;
+    wait::wait(context, Goal { key, digest, state: RunState::Deleted }, args.wait).await
 }
 
 fn agreed(context: &mut Context, key: &AppKey) -> anyhow::Result<bool> {

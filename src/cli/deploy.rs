@@ -3,14 +3,15 @@
 use super::args;
 use super::context::Context;
 use super::exit::Exit;
-use super::manifests::{Edit, Manifests};
+use super::manifests::Manifests;
 use super::wait::{self, Goal};
+use crate::desired::Change;
 use crate::model::RunState;
 
 pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::Result<Exit> {
     let manifests = Manifests::new(context.settings()?);
     let key = manifests.known(&args.app)?;
-    let state = manifests.read(&key)?.parsed()?.state;
+    let state = manifests.manifest(&key)?.state;
     match state {
         RunState::Running => {}
         RunState::Stopped => {
@@ -21,6 +22,6 @@ pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::R
         }
     }
     let token = jiff::Timestamp::now().to_string();
-    let written = manifests.edit(&key, &[Edit::Redeploy(token)])?;
-    wait::wait(context, Goal { key, digest: written.digest, state }, args.wait).await
+    let digest = manifests.edit(&key, &[Change::Redeploy(token)])?;
+    wait::wait(context, Goal { key, digest, state }, args.wait).await
 }

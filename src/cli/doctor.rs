@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::{manifests, output};
 use crate::engine::Engine;
 use crate::model::{Bytes, Routing, Settings};
+use crate::settings::SettingProblem;
 
 /// Below this the daemon stops writing new things (SPEC §9).
 const MIN_FREE_PERCENT: u64 = 5;
@@ -38,7 +39,7 @@ fn check(what: &'static str, verdict: Verdict, found: impl Into<String>) -> Chec
 }
 
 pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyhow::Result<Exit> {
-    let (settings, problems) = manifests::load_settings(&context.launch())?;
+    let (settings, problems) = context.source()?.read();
     let running = super::client::Client::new(settings.socket_path()).is_running().await;
     let mut checks =
         vec![settings_lines(&problems), folders(&settings), marker(&settings), daemon(running), disk(&settings)];
@@ -71,11 +72,11 @@ fn show(context: &mut Context, checks: &[Check]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings_lines(problems: &[String]) -> Check {
+fn settings_lines(problems: &[SettingProblem]) -> Check {
     if problems.is_empty() {
         return check("settings", Verdict::Good, "every line is understood");
     }
-    check("settings", Verdict::Bad, problems.join("; "))
+    check("settings", Verdict::Bad, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
 fn folders(settings: &Settings) -> Check {
@@ -88,7 +89,7 @@ fn folders(settings: &Settings) -> Check {
 }
 
 fn marker(settings: &Settings) -> Check {
-    match manifests::marker(settings) {
+    match manifests::instance(settings) {
         Ok(instance) => check("marker", Verdict::Good, format!("installation {instance}")),
         Err(error) => check("marker", Verdict::Bad, format!("{error:#}")),
     }

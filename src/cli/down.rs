@@ -24,7 +24,7 @@ pub(super) async fn run<B: Backend>(context: &mut Context, args: &Yes, backend: 
             "the daemon is running and would put the containers back at once: stop it first, or stop single apps with `paas stop APP`"
         );
     }
-    let instance = manifests::marker(context.settings()?)?;
+    let instance = manifests::instance(context.settings()?)?;
     let engine = backend.engine()?;
     engine.info().await.context("cannot ask Docker")?;
     let found = owned(&engine, &instance).await.context("cannot list the containers")?;

@@ -23,12 +23,11 @@ struct Whole {
 pub(super) async fn run(context: &mut Context, args: &OneApp) -> anyhow::Result<Exit> {
     let manifests = Manifests::new(context.settings()?);
     let key = manifests.known(&args.app)?;
-    let file = manifests.read(&key)?;
     if context.format(Format::Yaml) != Format::Json {
-        context.out.write_all(&file.bytes)?;
+        context.out.write_all(manifests.text(&key)?.as_bytes())?;
         return Ok(Exit::Done);
     }
-    let manifest = file.parsed()?;
+    let manifest = manifests.manifest(&key)?;
     let status = match context.client()?.get::<AppView>(&app_path(&key, "")).await {
         Ok(view) => Some(view),
         Err(ClientError::NotRunning { .. }) => None,

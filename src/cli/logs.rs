@@ -10,16 +10,18 @@ use crate::portal::logs::{End, Line, Log};
 
 pub(super) async fn run(context: &mut Context, args: &Logs) -> anyhow::Result<Exit> {
     let client = context.client()?;
-    let key = Manifests::new(context.settings()?).or_parsed(&args.app)?;
+    let manifests = Manifests::new(context.settings()?);
+    let key = manifests.or_parsed(&args.app)?;
     let path = app_path(&key, &format!("/logs?lines={}", args.lines));
     if !args.follow {
-        let log: Log = client.get(&path).await?;
+        let log: Log = client.get(&path).await.map_err(|error| manifests.explain(&args.app, error))?;
         for line in &log.lines {
             print(context, line)?;
         }
         return Ok(Exit::Done);
     }
-    let mut events = client.events(&format!("{path}&follow=1")).await?;
+    let events = client.events(&format!("{path}&follow=1")).await;
+    let mut events = events.map_err(|error| manifests.explain(&args.app, error))?;
     while let Some(event) = events.next().await? {
         match event.event.as_str() {
             "log" => print(context, &event.json()?)?,

@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use args::{Cli, Command};
-pub use backend::{Backend, Launch, Preview, PreviewStep};
+pub use backend::{Backend, Preview, PreviewStep};
 use context::Context;
 use exit::Exit;
 

@@ -30,7 +30,7 @@ pub fn is_closed(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.get_ref().is_some_and(<(dyn std::error::Error + Send + Sync + 'static)>::is::<Closed>))
+        .any(|cause| cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Closed>))
 }
 
 /// Standard output. Colour is always written and taken out on the way where it is not wanted.

@@ -2,9 +2,9 @@
 
 use super::context::Context;
 use super::exit::Exit;
-use super::manifests;
+use crate::desired::manifest_schema;
 
 pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
-    context.out.line(manifests::schema().trim_end())?;
+    context.out.line(manifest_schema().trim_end())?;
     Ok(Exit::Done)
 }

@@ -5,6 +5,6 @@ use super::context::Context;
 use super::exit::Exit;
 
 pub(super) fn run<B: Backend>(context: &Context, backend: &B) -> anyhow::Result<Exit> {
-    backend.serve(context.launch())?;
+    backend.serve(context.source()?)?;
     Ok(Exit::Done)
 }

@@ -24,26 +24,23 @@ pub(super) async fn run(context: &mut Context, args: &Status) -> anyhow::Result<
     if args.watch {
         return watch(context, &client, args.app.as_deref()).await;
     }
-    match &args.app {
-        Some(typed) => {
-            let manifests = Manifests::new(context.settings()?);
-            let key = manifests.or_parsed(typed)?;
-            let view: AppView =
-                client.get(&app_path(&key, "")).await.map_err(|error| manifests.explain(typed, error))?;
-            match context.format(Format::Table) {
-                Format::Table => write!(context.out, "{}", Detail(&view))?,
-                other => context.out.value(other, &view)?,
-            }
+    if let Some(typed) = &args.app {
+        let manifests = Manifests::new(context.settings()?);
+        let key = manifests.or_parsed(typed)?;
+        let view: AppView = client.get(&app_path(&key, "")).await.map_err(|error| manifests.explain(typed, error))?;
+        match context.format(Format::Table) {
+            Format::Table => write!(context.out, "{}", Detail(&view))?,
+            other => context.out.value(other, &view)?,
         }
-        None => {
-            let status: DaemonStatus = client.get("/status").await?;
-            if context.format(Format::Table) == Format::Table {
-                let views: Vec<AppView> = client.get("/apps").await?;
-                overview(context, &status, &views)?;
-            } else {
-                context.out.value(context.format(Format::Json), &status)?;
-            }
+        return Ok(Exit::Done);
+    }
+    let status: DaemonStatus = client.get("/status").await?;
+    match context.format(Format::Table) {
+        Format::Table => {
+            let views: Vec<AppView> = client.get("/apps").await?;
+            overview(context, &status, &views)?;
         }
+        other => context.out.value(other, &status)?,
     }
     Ok(Exit::Done)
 }

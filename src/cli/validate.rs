@@ -1,7 +1,7 @@
 //! `paas validate [FILES|-]`: exit code 1 when one of them is refused.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use owo_colors::OwoColorize;
 use serde::Serialize;
@@ -11,10 +11,7 @@ use super::context::Context;
 use super::diagnostic::Caret;
 use super::exit::Exit;
 use super::manifests::{self, Manifests, Naming};
-use crate::desired::Diagnostic;
-
-/// Larger manifests are refused anyway; no more than this is read.
-const MAX_READ: u64 = (64 << 10) + 1;
+use crate::desired::{self, Diagnostic};
 
 #[derive(Serialize)]
 struct Report {
@@ -59,12 +56,12 @@ type Checked = (String, Result<(), Diagnostic>);
 
 fn check_stdin() -> anyhow::Result<Checked> {
     let mut bytes = Vec::new();
-    std::io::stdin().lock().take(MAX_READ).read_to_end(&mut bytes)?;
+    std::io::stdin().lock().take(manifests::MAX_READ).read_to_end(&mut bytes)?;
     Ok(check("<stdin>", &bytes))
 }
 
 /// `None` for a file that the daemon would ignore.
-fn check_file(path: &PathBuf) -> Option<Checked> {
+fn check_file(path: &Path) -> Option<Checked> {
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let whole_file = |message: String, help: &str| {
         let help = Some(help.to_owned());
@@ -75,15 +72,13 @@ fn check_file(path: &PathBuf) -> Option<Checked> {
         Naming::Bad(message) => return whole_file(message, "rename the file to `userid-appname.yaml`"),
         Naming::App(_) => {}
     }
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_READ).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Some(check(&name, &bytes)),
+    match manifests::read(path) {
+        Ok(bytes) => Some(check(&name, &bytes)),
         Err(error) => whole_file(format!("cannot be read: {error}"), "check the path and who may read it"),
     }
 }
 
 fn check(name: &str, bytes: &[u8]) -> Checked {
     let source = String::from_utf8_lossy(bytes).into_owned();
-    (source, manifests::parse(name, bytes).map(drop))
+    (source, desired::parse(name, bytes).map(drop))
 }
