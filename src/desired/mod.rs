@@ -3,9 +3,12 @@
 //! `parse` and `resolve` are pure; `load` reads the folder, `watch` says when to read it again, `edit` changes one key of
 //! one file.
 
+pub mod edit;
+pub mod folder;
 pub mod load;
 pub mod marker;
 pub mod parse;
+pub mod render;
 pub mod resolve;
 pub mod schema;
 pub mod snapshot;
@@ -13,8 +16,11 @@ pub mod templates;
 pub mod watch;
 mod yaml;
 
+pub use edit::{Change, TextError, edit_text};
+pub use folder::{Current, EditError, Edited, ManifestDir};
 pub use load::ManifestFolder;
 pub use parse::parse;
+pub use render::render;
 pub use resolve::{Desired, Dirs, Resolved, resolve};
 pub use schema::manifest_schema;
 pub use snapshot::{CompleteSnapshot, Completeness, Diagnostic, FileEntry, Manifests, Snapshot};

@@ -1,0 +1,159 @@
+//! Changes one key of a manifest's text and leaves the rest as it is: comments, order, formatting, line endings. Pure.
+//!
+//! The result is never trusted: old and new text are parsed, and the new one must say exactly what the old one said
+//! plus the change, with every comment line still there. Otherwise nothing is written.
+
+use std::str::FromStr as _;
+
+use yaml_edit::Document;
+
+use super::parse::parse;
+use super::snapshot::Diagnostic;
+use crate::model::{Bytes, Manifest, MilliCpus, RestartPolicy, RunState, Strategy};
+
+/// One key and its new value; `None` takes the line out, so that the default holds again.
+///
+/// `keepData` is only accepted beside `state: deleted`: whoever changes the one looks after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    State(RunState),
+    KeepData(Option<bool>),
+    Redeploy(String),
+    EnableApi(bool),
+    Memory(Option<Bytes>),
+    Cpus(Option<MilliCpus>),
+    Pids(Option<u32>),
+    Restart(Option<RestartPolicy>),
+    Disk(Option<Bytes>),
+    Strategy(Option<Strategy>),
+}
+
+/// Why a text could not be changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    #[error("{0}; correct the file first")]
+    Invalid(Diagnostic),
+    /// The change itself is not allowed in this manifest.
+    #[error("the change would make the file invalid: {0}")]
+    Refused(Diagnostic),
+    #[error("{file} is written in a way that cannot be changed safely by program: change `{key}` by hand")]
+    NotExact { file: String, key: &'static str },
+}
+
+/// Applies the changes. The same text comes back when it already says what is wanted.
+pub fn edit_text(file_name: &str, source: &str, changes: &[Change]) -> Result<String, TextError> {
+    let before = parse(file_name, source.as_bytes()).map_err(TextError::Invalid)?;
+    let mut wanted = before.clone();
+    let mut needed = Vec::new();
+    for change in changes {
+        let last = wanted.clone();
+        change.apply(&mut wanted);
+        if wanted != last {
+            needed.push(change);
+        }
+    }
+    let Some(first) = needed.first() else { return Ok(source.to_owned()) };
+    let not_exact = || TextError::NotExact { file: file_name.to_owned(), key: first.key() };
+    let text = rewrite(source, &needed).ok_or_else(not_exact)?;
+    match parse(file_name, text.as_bytes()) {
+        Ok(after) if after == wanted && comment_lines(&text) == comment_lines(source) => Ok(text),
+        Ok(_) => Err(not_exact()),
+        Err(diagnostic) => Err(TextError::Refused(diagnostic)),
+    }
+}
+
+/// Editing knows only bare line feeds and no byte order mark; both are put back afterwards.
+fn rewrite(source: &str, changes: &[&Change]) -> Option<String> {
+    let (mark, body) = match source.strip_prefix('\u{feff}') {
+        Some(body) => ("\u{feff}", body),
+        None => ("", source),
+    };
+    let newlines = body.matches('\n').count();
+    let windows = newlines > 0 && body.matches("\r\n").count() == newlines;
+    let plain = if windows { body.replace("\r\n", "\n") } else { body.to_owned() };
+    let document = Document::from_str(&plain).ok()?;
+    for change in changes {
+        change.write(&document)?;
+    }
+    let text = document.to_string();
+    let text = if windows { text.replace('\n', "\r\n") } else { text };
+    Some(format!("{mark}{text}"))
+}
+
+fn comment_lines(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).filter(|line| line.starts_with('#')).collect()
+}
+
+impl Change {
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::State(_) => "state",
+            Self::KeepData(_) => "keepData",
+            Self::Redeploy(_) => "redeploy",
+            Self::EnableApi(_) => "enableApi",
+            Self::Memory(_) => "memory",
+            Self::Cpus(_) => "cpus",
+            Self::Pids(_) => "pids",
+            Self::Restart(_) => "restart",
+            Self::Disk(_) => "disk",
+            Self::Strategy(_) => "strategy",
+        }
+    }
+
+    /// What the manifest says afterwards.
+    fn apply(&self, manifest: &mut Manifest) {
+        match self {
+            Self::State(state) => manifest.state = *state,
+            Self::KeepData(keep) => manifest.keep_data = *keep,
+            Self::Redeploy(token) => manifest.redeploy = Some(token.clone()),
+            Self::EnableApi(on) => manifest.enable_api = *on,
+            Self::Memory(memory) => manifest.memory = *memory,
+            Self::Cpus(cpus) => manifest.cpus = *cpus,
+            Self::Pids(pids) => manifest.pids = *pids,
+            Self::Restart(restart) => manifest.restart = *restart,
+            Self::Disk(disk) => manifest.disk = *disk,
+            Self::Strategy(strategy) => manifest.strategy = *strategy,
+        }
+    }
+
+    fn write(&self, document: &Document) -> Option<()> {
+        let mapping = document.as_mapping()?;
+        let key = self.key();
+        let text = |value: Option<String>| match value {
+            Some(value) => mapping.set(key, value.as_str()),
+            None => drop(mapping.remove(key)),
+        };
+        match self {
+            Self::State(state) => text(Some(state_word(*state).to_owned())),
+            Self::KeepData(Some(on)) | Self::EnableApi(on) => mapping.set(key, *on),
+            Self::KeepData(None) | Self::Cpus(None) | Self::Pids(None) => text(None),
+            Self::Redeploy(token) => text(Some(token.clone())),
+            Self::Memory(size) | Self::Disk(size) => text(size.map(|size| size.to_string())),
+            // As a number: in quotes `"0.5"` would be right, too, but no one writes it so.
+            Self::Cpus(Some(cpus)) => mapping.set(key, f64::from(cpus.0) / 1000.0),
+            Self::Pids(Some(pids)) => mapping.set(key, i64::from(*pids)),
+            Self::Restart(restart) => text(restart.map(|restart| restart.to_string())),
+            Self::Strategy(strategy) => text(strategy.map(|strategy| strategy_word(strategy).to_owned())),
+        }
+        Some(())
+    }
+}
+
+pub(super) fn state_word(state: RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Stopped => "stopped",
+        RunState::Deleted => "deleted",
+    }
+}
+
+pub(super) fn strategy_word(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Rolling => "rolling",
+        Strategy::Recreate => "recreate",
+    }
+}
+
+#[cfg(test)]
+mod tests;

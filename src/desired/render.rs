@@ -1,0 +1,88 @@
+//! A manifest as the text that a new file starts with. Pure.
+
+use std::fmt::Write as _;
+
+use super::edit::{state_word, strategy_word};
+use crate::model::{AppKey, Manifest, RunState};
+
+/// YAML that parses back to the same manifest, with comments for whoever opens the file next. Only what differs from a
+/// default is written.
+pub fn render(key: &AppKey, manifest: &Manifest) -> String {
+    let mut text = format!(
+        "# The app `{key}`. Save this file and the daemon makes the app match it.\n\
+         # All keys and examples: examples/README.md\n\
+         template: {}\n",
+        manifest.template
+    );
+    if manifest.enable_api {
+        line(&mut text, "enableApi", "true");
+    }
+    if manifest.state != RunState::Running {
+        line(&mut text, "state", state_word(manifest.state));
+    }
+    if let Some(memory) = manifest.memory {
+        line(&mut text, "memory", &memory.to_string());
+    }
+    if let Some(cpus) = manifest.cpus {
+        line(&mut text, "cpus", &cpus.to_string());
+    }
+    if let Some(pids) = manifest.pids {
+        line(&mut text, "pids", &pids.to_string());
+    }
+    if let Some(restart) = manifest.restart {
+        // In quotes: other programs read a bare `no` as false.
+        line(&mut text, "restart", &quoted(&restart.to_string()));
+    }
+    if !manifest.env.is_empty() {
+        text.push_str("env:\n");
+        for (name, value) in &manifest.env {
+            line(&mut text, &format!("  {name}"), &quoted(value));
+        }
+    }
+    if let Some(token) = &manifest.redeploy {
+        line(&mut text, "redeploy", &quoted(token));
+    }
+    if let Some(keep) = manifest.keep_data {
+        line(&mut text, "keepData", &keep.to_string());
+    }
+    if let Some(backup) = &manifest.backup {
+        let schedule = backup.schedule.as_ref().map(|schedule| format!("schedule: {}", quoted(schedule)));
+        let keep = backup.keep.map(|keep| format!("keep: {keep}"));
+        let parts: Vec<String> = schedule.into_iter().chain(keep).collect();
+        line(&mut text, "backup", &format!("{{{}}}", parts.join(", ")));
+    }
+    if let Some(disk) = manifest.disk {
+        line(&mut text, "disk", &disk.to_string());
+    }
+    if let Some(strategy) = manifest.strategy {
+        line(&mut text, "strategy", strategy_word(strategy));
+    }
+    text
+}
+
+fn line(text: &mut String, key: &str, value: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{key}: {value}");
+}
+
+/// In double quotes, where any text can be written. What is not plain ASCII is kept as it is, except for characters that
+/// YAML does not allow in a file.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            // Control characters, line and paragraph separators, byte order mark, non-characters.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
