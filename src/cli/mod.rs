@@ -1,1 +1,99 @@
-//! The command line.
+//! The command line. One file per subcommand; what several of them share lies beside them:
+//! [`context`] (settings and streams), [`client`] (the daemon's socket), [`wait`] (until the world has followed),
+//! [`output`] (tables, colour), [`diagnostic`] (caret messages), [`names`] (did you mean), [`backend`] (what `main` plugs in).
+//!
+//! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
+//! so in their help: `confirm` and `down`.
+
+pub mod args;
+pub mod backend;
+pub mod client;
+pub mod context;
+pub mod diagnostic;
+pub mod exit;
+pub mod manifests;
+pub mod names;
+pub mod output;
+pub mod sse;
+pub mod wait;
+
+pub mod completions;
+pub mod confirm;
+pub mod create;
+pub mod delete;
+pub mod deploy;
+pub mod doctor;
+pub mod down;
+pub mod events;
+pub mod get;
+pub mod init;
+pub mod logs;
+pub mod plan;
+pub mod schema;
+pub mod serve;
+pub mod start;
+pub mod status;
+pub mod stop;
+pub mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::{Cli, Command};
+pub use backend::{Backend, Preview, PreviewStep};
+use context::Context;
+use exit::Exit;
+
+/// Reads the command line. What is wrong with it, or the help that was asked for, is printed here.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        // Nothing can be done for a reader who has gone.
+        let _ = error.print();
+        // Not clap's 2, which `plan` uses to say that something would be done.
+        if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+    })
+}
+
+/// Runs one command; the process ends with the code it returns.
+pub fn run<B: Backend>(cli: Cli, backend: &B) -> ExitCode {
+    let mut context = Context::new(cli.global);
+    let result = dispatch(cli.command, &mut context, backend);
+    match result {
+        Ok(exit) => exit.into(),
+        // `paas logs | head`: the reader has seen enough.
+        Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            context.err.error(&error);
+            Exit::Failed.into()
+        }
+    }
+}
+
+fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) -> anyhow::Result<Exit> {
+    match command {
+        // Owns its runtime: the daemon's is not a client's.
+        Command::Serve => serve::run(context, backend),
+        Command::Init => init::run(context),
+        Command::Validate(args) => validate::run(context, &args),
+        Command::Get(args) => block_on(get::run(context, &args)),
+        Command::Schema => schema::run(context),
+        Command::Completions(args) => completions::run(context, &args),
+        Command::Plan(args) => block_on(plan::run(context, &args, backend)),
+        Command::Status(args) => block_on(status::run(context, &args)),
+        Command::Logs(args) => block_on(logs::run(context, &args)),
+        Command::Events(args) => block_on(events::run(context, &args)),
+        Command::Start(args) => block_on(start::run(context, &args)),
+        Command::Stop(args) => block_on(stop::run(context, &args)),
+        Command::Deploy(args) => block_on(deploy::run(context, &args)),
+        Command::Create(args) => block_on(create::run(context, &args)),
+        Command::Delete(args) => block_on(delete::run(context, &args)),
+        Command::Confirm(args) => block_on(confirm::run(context, &args)),
+        Command::Down(args) => block_on(down::run(context, &args, backend)),
+        Command::Doctor => block_on(doctor::run(context, backend)),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}

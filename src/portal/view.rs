@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppStatus, ConditionKind, Health, Routing, RunState, Settings, SyncState};
+use crate::model::{AppStatus, Condition, ConditionKind, Health, Routing, RunState, Settings, SyncState};
 
 /// `GET /apps/{userid}/{appname}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,12 +45,14 @@ pub fn phase(status: &AppStatus) -> &'static str {
     }
 }
 
-/// The condition that explains the phase: the first that is not good news.
+/// The condition that explains why an app is not what it should be; `None` when it is. That a stopped app is not ready
+/// needs no explanation.
 #[must_use]
-pub fn trouble(status: &AppStatus) -> Option<&crate::model::Condition> {
-    let bad = |c: &&crate::model::Condition| c.status != (c.kind == ConditionKind::Ready);
-    let specific = status.conditions.iter().filter(|c| c.kind != ConditionKind::Ready).find(bad);
-    specific.or_else(|| status.conditions.iter().find(bad))
+pub fn trouble(status: &AppStatus) -> Option<&Condition> {
+    let specific =
+        status.conditions.iter().find(|condition| condition.kind != ConditionKind::Ready && condition.status);
+    let not_ready = status.condition(ConditionKind::Ready).filter(|ready| !ready.status);
+    specific.or(not_ready.filter(|_| status.desired == RunState::Running))
 }
 
 /// Where a browser on the same network opens the app.

@@ -1,0 +1,325 @@
+//! The command line as types. Every help text lives here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{AppKey, Bytes, MilliCpus, RestartPolicy, TemplateId};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done, and the world has followed
+  1   something is wrong; a message says what and how to put it right
+  2   `plan` only: something would be done
+  3   written, but the world has not followed yet (phase and reason are told)
+  64  the command line itself is wrong";
+
+/// A desired-state mini-PaaS for one home server: YAML manifests in, Docker containers out.
+#[derive(Debug, Parser)]
+#[command(name = "paas", version, propagate_version = false, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Root folder of the installation, instead of `PAAS_ROOT`
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub root: Option<PathBuf>,
+    /// Settings file, instead of `PAAS_ENV_FILE`
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Form of the output: for people, or for programs
+    #[arg(short, long, global = true, value_name = "FORM")]
+    pub output: Option<Format>,
+    /// When to use colour; `NO_COLOR` is honoured
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
+    pub color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+    Yaml,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon in the foreground
+    #[command(after_help = "Examples:\n  paas serve\n  paas --root ./.paas serve")]
+    Serve,
+    /// Make the folders and the marker of a new installation (harmless to repeat)
+    #[command(after_help = "Examples:\n  paas init\n  paas --root ./.paas init")]
+    Init,
+    /// Check manifests and say what is wrong where
+    #[command(after_help = "\
+Examples:
+  paas validate                           every manifest of the installation
+  paas validate apps.d/alice-diary.yaml
+  paas validate - < new.yaml
+  as .git/hooks/pre-commit:
+    paas validate $(git diff --cached --name-only --diff-filter=d -- apps.d)")]
+    Validate(Validate),
+    /// Show what would be done and why, without doing it
+    #[command(after_help = "\
+Examples:
+  paas plan
+  paas plan alice-diary -o json
+  paas plan || echo 'out of sync'         exit code 2: something would be done")]
+    Plan(OptionalApp),
+    /// Show how the apps and the daemon are
+    #[command(after_help = "\
+Examples:
+  paas status
+  paas status alice-diary
+  paas status -w                          keep watching
+  paas status -o json | jq '.apps | keys'")]
+    Status(Status),
+    /// Print an app's manifest (as JSON: with its status)
+    #[command(after_help = "Examples:\n  paas get alice-diary\n  paas get alice-diary -o json")]
+    Get(OneApp),
+    /// Print an app's log
+    #[command(
+        after_help = "Examples:\n  paas logs alice-diary\n  paas logs alice-diary -f\n  paas logs alice-diary -n 1000 | grep -i error"
+    )]
+    Logs(Logs),
+    /// Show what was done and why, newest last
+    #[command(after_help = "Examples:\n  paas events\n  paas events alice-diary -n 500")]
+    Events(Events),
+    /// Let an app run (writes `state: running`)
+    #[command(
+        after_help = "Examples:\n  paas start alice-diary\n  paas start alice-diary --wait 120\n  paas start alice-diary --no-wait"
+    )]
+    Start(Change),
+    /// Stop an app (writes `state: stopped`)
+    #[command(after_help = "Examples:\n  paas stop alice-diary\n  paas stop alice-diary --no-wait")]
+    Stop(Change),
+    /// Replace an app's container by a fresh one (writes a new `redeploy` token)
+    #[command(after_help = "Examples:\n  paas deploy alice-diary\n  paas deploy alice-diary --wait 120")]
+    Deploy(Change),
+    /// Make a new app from a template (writes its manifest)
+    #[command(after_help = "\
+Examples:
+  paas create alice-diary --template diary-v1 --enable-api
+  paas create bob-notes --template static-v1 --memory 64m --cpus 0.25
+  paas create bob-hello --template diary-v1 --env GREETING=hello")]
+    Create(Create),
+    /// Delete an app; its data stays unless `--purge` (writes `state: deleted`)
+    #[command(after_help = "\
+Examples:
+  paas delete alice-diary                 an app created again under this name finds its data
+  paas delete alice-diary --purge         the data goes as well (backed up and kept in trash for a while)
+  paas delete alice-diary --purge --yes   the same without a question")]
+    Delete(Delete),
+    /// Print the JSON Schema of the manifest, for editors
+    #[command(after_help = "Examples:\n  paas schema > manifest.schema.json")]
+    Schema,
+    /// Show a held mass deletion, or let it go on
+    #[command(
+        after_help = "Examples:\n  paas confirm                            what is held, and its token\n  paas confirm 3f9c2a"
+    )]
+    Confirm(Confirm),
+    /// Remove every container of this installation; files and data stay
+    #[command(after_help = "\
+The daemon must not be running: it would put the containers back at once.
+
+Examples:
+  paas down
+  paas down --yes")]
+    Down(Yes),
+    /// Print a completion script for a shell
+    #[command(after_help = "Examples:\n  paas completions bash > ~/.local/share/bash-completion/completions/paas")]
+    Completions(Completions),
+    /// Look for what would keep the daemon from working
+    #[command(after_help = "Examples:\n  paas doctor")]
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// Manifests to check, `-` for standard input; all of the installation when none is named
+    #[arg(value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct OptionalApp {
+    /// Only this app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct OneApp {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Only this app, in detail
+    #[arg(value_name = "APP")]
+    pub app: Option<String>,
+    /// Go on showing changes until interrupted
+    #[arg(short, long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// Go on with what the app writes from now on
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How many of the last lines, at most 10000
+    #[arg(short = 'n', long, value_name = "LINES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub lines: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Events {
+    /// Only what was done to this app
+    #[arg(value_name = "APP")]
+    pub app: Option<String>,
+    /// How many of the last events, at most 1000
+    #[arg(short = 'n', long, value_name = "EVENTS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub lines: u32,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Wait {
+    /// How long to wait until the world has followed
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, conflicts_with = "no_wait")]
+    pub wait: u64,
+    /// Only write the manifest
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Change {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    #[command(flatten)]
+    pub wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Owner and name, for example `alice-diary`
+    #[arg(value_name = "USERID-APPNAME")]
+    pub app: AppKey,
+    /// Template to make it from, for example `diary-v1`
+    #[arg(short, long, value_name = "TEMPLATE")]
+    pub template: TemplateId,
+    /// Turn the app's HTTP API on
+    #[arg(long)]
+    pub enable_api: bool,
+    /// Memory limit, for example `256m`
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
+    /// CPU limit in cores, for example `0.5`
+    #[arg(long, value_name = "CORES")]
+    pub cpus: Option<MilliCpus>,
+    /// Most processes and threads at a time
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pids: Option<u32>,
+    /// Restart policy: no, always, unless-stopped, on-failure[:n]
+    #[arg(long, value_name = "POLICY")]
+    pub restart: Option<RestartPolicy>,
+    /// Soft quota on the app's data, for example `1g`
+    #[arg(long, value_name = "SIZE")]
+    pub disk: Option<Bytes>,
+    /// Extra environment variable; repeat for more
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub env: Vec<(String, String)>,
+    #[command(flatten)]
+    pub wait: Wait,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE, for example GREETING=hello".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Delete {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// Give up the app's data as well
+    #[arg(long)]
+    pub purge: bool,
+    /// Do not ask before a purge
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub struct Confirm {
+    /// The token shown with what is held; without it the command only shows
+    #[arg(value_name = "TOKEN")]
+    pub token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Yes {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_and_a_one_line_summary() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.contains('\n') && about.len() <= 80, "{name}: {about:?}");
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                after.contains("Examples:") && after.contains(&format!("paas {name}"))
+                    || name == "serve"
+                    || name == "init",
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `paas create USERID-APPNAME --template T`.
+
+use super::args;
+use super::context::Context;
+use super::exit::Exit;
+use super::manifests::Manifests;
+use super::names;
+use super::wait::{self, Goal};
+use crate::model::manifest::{Manifest, RESERVED_ENV, RunState};
+use crate::model::{Settings, TemplateId};
+
+pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::Result<Exit> {
+    let settings = context.settings()?.clone();
+    check_template(&settings, &args.template)?;
+    if let Some((name, _)) = args.env.iter().find(|(name, _)| RESERVED_ENV.contains(&name.as_str())) {
+        anyhow::bail!("the variable {name} is set by the platform: choose another name");
+    }
+    let manifest = Manifest {
+        template: args.template.clone(),
+        enable_api: args.enable_api,
+        state: RunState::Running,
+        memory: args.memory,
+        cpus: args.cpus,
+        pids: args.pids,
+        restart: args.restart,
+        env: args.env.iter().cloned().collect(),
+        redeploy: None,
+        keep_data: None,
+        backup: None,
+        disk: args.disk,
+        strategy: None,
+    };
+    let key = args.app.clone();
+    let (path, digest) = Manifests::new(&settings).create(&key, &manifest)?;
+    context.err.note(format_args!("wrote {}", path.display()));
+    wait::wait(context, Goal { key, digest, state: RunState::Running }, args.wait).await
+}
+
+/// The daemon would say the same, but only after the file is written.
+fn check_template(settings: &Settings, wanted: &TemplateId) -> anyhow::Result<()> {
+    let folder = &settings.templates_dir;
+    if folder.join(wanted.as_str()).join("template.json").is_file() {
+        return Ok(());
+    }
+    let mut there: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| TemplateId::parse(name).is_ok())
+        .collect();
+    there.sort();
+    let folder = folder.display();
+    if let Some(meant) = names::closest(wanted.as_str(), there.iter().map(String::as_str)) {
+        anyhow::bail!("there is no template `{wanted}` in {folder}: did you mean `{meant}`?");
+    }
+    if there.is_empty() {
+        anyhow::bail!(
+            "there is no template `{wanted}`: {folder} has none at all; copy the product's `templates/` there"
+        );
+    }
+    anyhow::bail!("there is no template `{wanted}` in {folder}: choose one of {}", there.join(", "))
+}

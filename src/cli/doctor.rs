@@ -1,0 +1,167 @@
+//! `paas doctor`: looks for what would keep the daemon from working, each with its remedy.
+
+use std::net::{IpAddr, TcpListener};
+
+use comfy_table::{Cell, Color};
+use serde::Serialize;
+
+use super::args::Format;
+use super::backend::Backend;
+use super::context::Context;
+use super::exit::Exit;
+use super::{manifests, output};
+use crate::engine::Engine;
+use crate::model::{Bytes, Routing, Settings};
+use crate::settings::SettingProblem;
+
+/// Below this the daemon stops writing new things (SPEC §9).
+const MIN_FREE_PERCENT: u64 = 5;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Good,
+    /// Works, but somebody should know.
+    Note,
+    Bad,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    what: &'static str,
+    verdict: Verdict,
+    /// What was found, and for anything but good the remedy.
+    found: String,
+}
+
+fn check(what: &'static str, verdict: Verdict, found: impl Into<String>) -> Check {
+    Check { what, verdict, found: found.into() }
+}
+
+pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyhow::Result<Exit> {
+    let (settings, problems) = context.source()?.read();
+    let running = super::client::Client::new(settings.socket_path()).is_running().await;
+    let mut checks =
+        vec![settings_lines(&problems), folders(&settings), marker(&settings), daemon(running), disk(&settings)];
+    checks.extend(docker(&settings, backend).await);
+    if !running {
+        checks.push(port("portal port", settings.portal_bind, settings.portal_port, "PORTAL_PORT"));
+        if settings.routing == Routing::Gateway {
+            checks.push(port("gateway port", settings.gateway_bind, settings.gateway_port, "PAAS_GATEWAY_PORT"));
+        }
+    }
+    match context.format(Format::Table) {
+        Format::Table => show(context, &checks)?,
+        other => context.out.value(other, &checks)?,
+    }
+    let bad = checks.iter().any(|check| check.verdict == Verdict::Bad);
+    Ok(if bad { Exit::Failed } else { Exit::Done })
+}
+
+fn show(context: &mut Context, checks: &[Check]) -> anyhow::Result<()> {
+    let mut table = output::table(&["CHECK", "", "FOUND"]);
+    for check in checks {
+        let verdict = match check.verdict {
+            Verdict::Good => Cell::new("ok").fg(Color::Green),
+            Verdict::Note => Cell::new("note").fg(Color::Yellow),
+            Verdict::Bad => Cell::new("BAD").fg(Color::Red),
+        };
+        table.add_row([Cell::new(check.what), verdict, Cell::new(output::harmless(&check.found))]);
+    }
+    context.out.table(&table)?;
+    Ok(())
+}
+
+fn settings_lines(problems: &[SettingProblem]) -> Check {
+    if problems.is_empty() {
+        return check("settings", Verdict::Good, "every line is understood");
+    }
+    check("settings", Verdict::Bad, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+fn folders(settings: &Settings) -> Check {
+    let needed = [&settings.root, &settings.manifests_dir, &settings.apps_dir, &settings.templates_dir];
+    let missing: Vec<_> = needed.iter().filter(|dir| !dir.is_dir()).map(|dir| dir.display().to_string()).collect();
+    if missing.is_empty() {
+        return check("folders", Verdict::Good, settings.root.display().to_string());
+    }
+    check("folders", Verdict::Bad, format!("missing: {}; `paas init` makes them", missing.join(", ")))
+}
+
+fn marker(settings: &Settings) -> Check {
+    match manifests::instance(settings) {
+        Ok(instance) => check("marker", Verdict::Good, format!("installation {instance}")),
+        Err(error) => check("marker", Verdict::Bad, format!("{error:#}")),
+    }
+}
+
+fn daemon(running: bool) -> Check {
+    if running {
+        check("daemon", Verdict::Good, "running")
+    } else {
+        check("daemon", Verdict::Note, "not running: start it with `paas serve`")
+    }
+}
+
+fn disk(settings: &Settings) -> Check {
+    let Ok(stat) = rustix::fs::statvfs(&settings.root) else {
+        return check("disk", Verdict::Note, "cannot be asked before the folders are there");
+    };
+    let (free, total) = (stat.f_bavail * stat.f_frsize, (stat.f_blocks * stat.f_frsize).max(1));
+    let percent = free * 100 / total;
+    let found = format!("{} MiB free ({percent} %)", free / Bytes::MIB);
+    if percent < MIN_FREE_PERCENT {
+        return check(
+            "disk",
+            Verdict::Bad,
+            format!("{found}: nothing new is written below {MIN_FREE_PERCENT} %, make room"),
+        );
+    }
+    check("disk", Verdict::Good, found)
+}
+
+async fn docker<B: Backend>(settings: &Settings, backend: &B) -> Vec<Check> {
+    let engine = match backend.engine() {
+        Ok(engine) => engine,
+        Err(error) => return vec![check("docker", Verdict::Bad, format!("{error:#}"))],
+    };
+    let info = match engine.info().await {
+        Ok(info) => info,
+        Err(error) => return vec![check("docker", Verdict::Bad, format!("{:#}", anyhow::Error::from(error)))],
+    };
+    let mut checks = vec![check("docker", Verdict::Good, format!("{} (API {})", info.version, info.api_version))];
+    let lacking: Vec<_> = [("memory+swap", info.swap_limit), ("pids", info.pids_limit), ("cpu", info.cpu_limit)]
+        .into_iter()
+        .filter(|(_, can)| !can)
+        .map(|(name, _)| name)
+        .collect();
+    if !lacking.is_empty() {
+        let found = format!("this kernel cannot limit {}: those limits are not enforced", lacking.join(", "));
+        checks.push(check("limits", Verdict::Note, found));
+    }
+    let image = &settings.runtime_image;
+    checks.push(match engine.image(image).await {
+        Ok(Some(_)) => check("runtime image", Verdict::Good, image),
+        Ok(None) if settings.runtime_dir().join("Dockerfile").is_file() => {
+            check("runtime image", Verdict::Note, format!("{image} is not there yet: the daemon builds it"))
+        }
+        Ok(None) => {
+            let dockerfile = settings.runtime_dir().join("Dockerfile");
+            let found =
+                format!("{image} is missing and so is {}: copy the product's `runtime/` there", dockerfile.display());
+            check("runtime image", Verdict::Bad, found)
+        }
+        Err(error) => check("runtime image", Verdict::Bad, format!("{:#}", anyhow::Error::from(error))),
+    });
+    checks
+}
+
+fn port(what: &'static str, address: IpAddr, port: u16, setting: &str) -> Check {
+    match TcpListener::bind((address, port)) {
+        Ok(_) => check(what, Verdict::Good, format!("{address}:{port} is free")),
+        Err(error) => {
+            let found = format!("{address}:{port} cannot be opened ({error}): stop what holds it, or set {setting}");
+            check(what, Verdict::Bad, found)
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Writing for people: streams that know about colour and about a reader who left, and tables.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use owo_colors::OwoColorize;
+use serde::Serialize;
+
+use super::args::{Color, Format};
+
+/// Width of tables where the terminal's is not known.
+const DEFAULT_WIDTH: u16 = 80;
+
+/// The reader of standard output has gone (`paas logs | head`): no failure, only the end.
+#[derive(Debug)]
+struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads the output any more")
+    }
+}
+impl std::error::Error for Closed {}
+
+/// Whether the error is that the reader of the output has gone, and not, say, the daemon at the socket.
+#[must_use]
+pub fn is_closed(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Closed>))
+}
+
+/// Standard output. Colour is always written and taken out on the way where it is not wanted.
+pub struct Out {
+    stream: AutoStream<io::Stdout>,
+}
+
+impl fmt::Debug for Out {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Out").finish_non_exhaustive()
+    }
+}
+
+impl Out {
+    #[must_use]
+    pub fn new(color: Color) -> Self {
+        Self { stream: AutoStream::new(io::stdout(), choice(color)) }
+    }
+
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// One line.
+    pub fn line(&mut self, text: impl fmt::Display) -> io::Result<()> {
+        writeln!(self, "{text}")
+    }
+
+    /// The value in the form asked for by `-o`; a table is the caller's affair.
+    pub fn value(&mut self, format: Format, value: &impl Serialize) -> anyhow::Result<()> {
+        let text = match format {
+            Format::Json | Format::Table => serde_json::to_string_pretty(value)? + "\n",
+            Format::Yaml => serde_yaml::to_string(value)?,
+        };
+        self.write_all(text.as_bytes())?;
+        Ok(())
+    }
+
+    pub fn table(&mut self, table: &Table) -> io::Result<()> {
+        for line in table.lines() {
+            writeln!(self, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes).map_err(closed)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush().map_err(closed)
+    }
+}
+
+fn closed(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::BrokenPipe { io::Error::other(Closed) } else { error }
+}
+
+/// Standard error: notes and progress. Whether anybody reads them matters to nobody.
+pub struct Err {
+    stream: AutoStream<io::Stderr>,
+}
+
+impl fmt::Debug for Err {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Err").finish_non_exhaustive()
+    }
+}
+
+impl Err {
+    #[must_use]
+    pub fn new(color: Color) -> Self {
+        Self { stream: AutoStream::new(io::stderr(), choice(color)) }
+    }
+
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
+    pub fn note(&mut self, text: impl fmt::Display) {
+        let _ = writeln!(self.stream, "{text}");
+    }
+
+    pub fn warning(&mut self, text: impl fmt::Display) {
+        let _ = writeln!(self.stream, "{} {text}", "warning:".yellow().bold());
+    }
+
+    /// An error with its causes, on one line.
+    pub fn error(&mut self, error: &anyhow::Error) {
+        let _ = writeln!(self.stream, "{} {error:#}", "error:".red().bold());
+    }
+}
+
+fn choice(color: Color) -> ColorChoice {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+}
+
+/// An empty table without lines, as wide as the terminal.
+#[must_use]
+pub fn table(headers: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width())
+        .enforce_styling()
+        .set_header(headers.iter().map(|name| Cell::new(name).add_attribute(Attribute::Dim)));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// Columns of the terminal; `COLUMNS` wins, 80 where there is none.
+#[must_use]
+pub fn width() -> u16 {
+    let asked = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| *width >= 20);
+    asked.or_else(|| Table::new().width()).unwrap_or(DEFAULT_WIDTH)
+}
+
+/// Text from an app or a file, made harmless for a terminal: control characters go, tabs and colours stay.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(length) = colour_sequence(rest) {
+            clean.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        match c {
+            '\t' => clean.push(c),
+            c if c.is_control() => clean.push('\u{fffd}'),
+            c => clean.push(c),
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    clean
+}
+
+/// Length of the `ESC [ … m` that the text starts with.
+fn colour_sequence(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some("\x1b[".len() + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_cannot_drive_the_terminal_but_may_use_colour() {
+        assert_eq!(harmless("a\tb 일기 \x1b[1;31mred\x1b[0m"), "a\tb 일기 \x1b[1;31mred\x1b[0m");
+        assert_eq!(harmless("\x1b]0;title\x07\r\x1b[2J"), "\u{fffd}]0;title\u{fffd}\u{fffd}\u{fffd}[2J");
+        assert_eq!(harmless("end\x1b["), "end\u{fffd}[");
+    }
+
+    #[test]
+    fn only_a_closed_output_counts_as_closed() {
+        let pipe = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_closed(&anyhow::Error::from(closed(pipe())).context("while printing")));
+        assert!(!is_closed(&anyhow::Error::from(pipe()).context("the daemon hung up")));
+    }
+}

@@ -1,0 +1,293 @@
+//! `paas status [APP] [-w]`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+
+use comfy_table::{Cell, Color};
+use owo_colors::OwoColorize;
+use serde::Serialize;
+
+use super::args::{Format, Status};
+use super::client::{Client, app_path};
+use super::context::Context;
+use super::exit::Exit;
+use super::manifests::Manifests;
+use super::output;
+use crate::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
+use crate::model::{AppKey, DaemonStatus, Timestamp};
+use crate::portal::events::Gone;
+use crate::portal::view::{AppView, trouble};
+
+pub(super) async fn run(context: &mut Context, args: &Status) -> anyhow::Result<Exit> {
+    let client = context.client()?;
+    if args.watch {
+        return watch(context, &client, args.app.as_deref()).await;
+    }
+    if let Some(typed) = &args.app {
+        let manifests = Manifests::new(context.settings()?);
+        let key = manifests.or_parsed(typed)?;
+        let view: AppView = client.get(&app_path(&key, "")).await.map_err(|error| manifests.explain(typed, error))?;
+        match context.format(Format::Table) {
+            Format::Table => write!(context.out, "{}", Detail(&view))?,
+            other => context.out.value(other, &view)?,
+        }
+        return Ok(Exit::Done);
+    }
+    let status: DaemonStatus = client.get("/status").await?;
+    match context.format(Format::Table) {
+        Format::Table => {
+            let views: Vec<AppView> = client.get("/apps").await?;
+            overview(context, &status, &views)?;
+        }
+        other => context.out.value(other, &status)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn overview(context: &mut Context, status: &DaemonStatus, views: &[AppView]) -> anyhow::Result<()> {
+    if views.is_empty() {
+        context.out.line("no apps yet: make one with `paas create USERID-APPNAME --template diary-v1`")?;
+    } else {
+        let now = now();
+        let mut table = output::table(&["APP", "PHASE", "FOR", "RESTARTS", "URL"]);
+        for view in views {
+            table.add_row([
+                Cell::new(&view.status.app),
+                Cell::new(&view.phase).fg(colour(&view.phase)),
+                Cell::new(since(view).map_or_else(String::new, |since| age(now, since))),
+                Cell::new(view.status.restarts),
+                Cell::new(&view.url),
+            ]);
+        }
+        context.out.table(&table)?;
+    }
+    for view in views {
+        if let Some(condition) = trouble(&view.status) {
+            let message = output::harmless(&condition.message);
+            context.out.line(format_args!("{} {}: {message}", "!".yellow().bold(), view.status.app))?;
+        }
+    }
+    for problem in daemon_problems(status) {
+        context.out.line(format_args!("{} {}", "!".red().bold(), output::harmless(&problem)))?;
+    }
+    Ok(())
+}
+
+/// What is wrong or pending with the daemon as a whole, each as one sentence.
+fn daemon_problems(status: &DaemonStatus) -> Vec<String> {
+    let mut problems = Vec::new();
+    match &status.engine {
+        EngineStatus::Connected { .. } => {}
+        EngineStatus::Connecting => problems.push("Docker: connecting".to_owned()),
+        EngineStatus::Unreachable { reason, .. } => problems.push(format!("Docker does not answer: {reason}")),
+        EngineStatus::Unsupported { reason } => problems.push(format!("Docker is not supported: {reason}")),
+    }
+    match &status.manifests {
+        ManifestsStatus::Complete | ManifestsStatus::Unknown => {}
+        ManifestsStatus::Unavailable { reason, .. } => {
+            problems.push(format!("manifests cannot be read, nothing is removed meanwhile: {reason}"));
+        }
+    }
+    match &status.image {
+        ImageStatus::Unknown | ImageStatus::Ready { .. } => {}
+        ImageStatus::Building { step, .. } => problems.push(format!("building the runtime image: {step}")),
+        ImageStatus::Failed { reason, log, .. } => {
+            problems.push(format!("the runtime image could not be built: {reason}"));
+            problems.extend(log.iter().map(|line| format!("  {line}")));
+        }
+    }
+    match &status.network {
+        NetworkStatus::Unknown | NetworkStatus::Ready { .. } => {}
+        NetworkStatus::Drifted { message } | NetworkStatus::Failed { message } => {
+            problems.push(format!("network: {message}"));
+        }
+    }
+    if let Some(held) = &status.held {
+        problems.push(format!("{} (`paas confirm` shows it)", held.message));
+    }
+    problems.extend(status.file_problems.iter().map(|problem| format!("{}: {}", problem.file, problem.message)));
+    problems.extend(status.settings_problems.iter().map(|problem| format!("settings: {problem}")));
+    if !status.restart_required.is_empty() {
+        problems.push(format!("restart the daemon to take up: {}", status.restart_required.join(", ")));
+    }
+    problems
+}
+
+/// One app, line by line.
+struct Detail<'a>(&'a AppView);
+
+impl fmt::Display for Detail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AppView { phase, url, status } = self.0;
+        let now = now();
+        let mut row = |name: &str, value: &dyn fmt::Display| writeln!(f, "{:<11}{value}", format!("{name}:"));
+        row("App", &status.app)?;
+        row("Phase", &phase)?;
+        row("URL", &url)?;
+        row("Sync", &format_args!("{:?}", status.sync))?;
+        row("Health", &format_args!("{:?}", status.health))?;
+        row("Desired", &format_args!("{:?}", status.desired))?;
+        if let Some(template) = &status.template {
+            row("Template", template)?;
+        }
+        if let Some(limits) = &status.limits {
+            let (memory, cpus, pids) = (limits.memory, limits.cpus, limits.pids);
+            row("Limits", &format_args!("memory {memory}, cpus {cpus}, pids {pids}"))?;
+        }
+        if let Some(container) = &status.container {
+            row("Container", &container.short())?;
+        }
+        if let Some(started) = status.started_at {
+            row("Started", &format_args!("{started} ({} ago)", age(now, started)))?;
+        }
+        row("Restarts", &status.restarts)?;
+        if let Some(exit) = &status.last_exit {
+            let memory = if exit.oom_killed { ", out of memory" } else { "" };
+            row("Last exit", &format_args!("code {}{memory}", exit.code))?;
+            for line in &exit.log {
+                writeln!(f, "             {}", output::harmless(line))?;
+            }
+        }
+        if !status.conditions.is_empty() {
+            writeln!(f, "Conditions:")?;
+        }
+        for condition in &status.conditions {
+            let (kind, reason) = (condition.kind, &condition.reason);
+            let holds = if condition.status { "" } else { "not " };
+            let age = age(now, condition.since);
+            writeln!(f, "  {holds}{kind:?} ({reason}, {age}): {}", output::harmless(&condition.message))?;
+        }
+        Ok(())
+    }
+}
+
+/// One change, for programs that watch.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase", tag = "type", content = "data")]
+enum Change<'a> {
+    App(&'a AppView),
+    Gone(&'a Gone),
+    Daemon(&'a DaemonStatus),
+}
+
+/// Redraws on a terminal; elsewhere prints a line per change (with `-o json`: one object per line).
+async fn watch(context: &mut Context, client: &Client, only: Option<&str>) -> anyhow::Result<Exit> {
+    let only = only.map(|typed| Manifests::new(context.settings()?).or_parsed(typed)).transpose()?;
+    let wanted = |key: &AppKey| only.as_ref().is_none_or(|only| only == key);
+    let mut events = client.events("/events").await?;
+    let mut daemon: Option<DaemonStatus> = None;
+    let mut apps: BTreeMap<AppKey, AppView> = BTreeMap::new();
+    while let Some(event) = events.next().await? {
+        match event.event.as_str() {
+            "daemon" => {
+                let status: DaemonStatus = event.json()?;
+                line(context, &Change::Daemon(&status))?;
+                daemon = Some(status);
+            }
+            "apps" => {
+                let views: Vec<AppView> = event.json()?;
+                apps = views.into_iter().map(|view| (view.status.app.clone(), view)).collect();
+                apps.retain(|key, _| wanted(key));
+                for view in apps.values() {
+                    line(context, &Change::App(view))?;
+                }
+            }
+            "app" => {
+                let view: AppView = event.json()?;
+                if wanted(&view.status.app) {
+                    line(context, &Change::App(&view))?;
+                    apps.insert(view.status.app.clone(), view);
+                }
+            }
+            "gone" => {
+                let gone: Gone = event.json()?;
+                if wanted(&gone.app) {
+                    line(context, &Change::Gone(&gone))?;
+                    apps.remove(&gone.app);
+                }
+            }
+            _ => continue,
+        }
+        if let (true, Some(status)) = (redraws(context), &daemon) {
+            let views: Vec<AppView> = apps.values().cloned().collect();
+            // Home, clear below: less flicker than clearing everything first.
+            write!(context.out, "\x1b[H\x1b[J")?;
+            overview(context, status, &views)?;
+            context.out.flush()?;
+        }
+    }
+    context.err.note("the daemon stopped");
+    Ok(Exit::Done)
+}
+
+fn redraws(context: &Context) -> bool {
+    context.out.is_terminal() && context.format(Format::Table) == Format::Table
+}
+
+fn line(context: &mut Context, change: &Change<'_>) -> anyhow::Result<()> {
+    if redraws(context) {
+        return Ok(());
+    }
+    if context.format(Format::Table) != Format::Table {
+        context.out.line(serde_json::to_string(change)?)?;
+        return Ok(());
+    }
+    match change {
+        Change::App(view) => {
+            let why = trouble(&view.status).map(|c| format!(": {}", output::harmless(&c.message))).unwrap_or_default();
+            context.out.line(format_args!("{} {}{why}", view.status.app, view.phase))?;
+        }
+        Change::Gone(gone) => context.out.line(format_args!("{} Gone", gone.app))?,
+        Change::Daemon(status) => {
+            for problem in daemon_problems(status) {
+                context.out.line(format_args!("daemon {}", output::harmless(&problem)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn colour(phase: &str) -> Color {
+    match phase {
+        "Running" => Color::Green,
+        "Invalid" | "CrashLoop" | "Degraded" => Color::Red,
+        "Stopped" | "Deleted" => Color::DarkGrey,
+        _ => Color::Yellow,
+    }
+}
+
+fn since(view: &AppView) -> Option<Timestamp> {
+    use crate::model::ConditionKind::Ready;
+    let condition = trouble(&view.status).or_else(|| view.status.condition(Ready));
+    condition.map(|condition| condition.since)
+}
+
+fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_millisecond())
+}
+
+/// `42s`, `5m`, `3h`, `12d`.
+fn age(now: Timestamp, then: Timestamp) -> String {
+    let seconds = (now.0 - then.0).max(0) / 1000;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        let age_of = |seconds: i64| age(Timestamp(seconds * 1000), Timestamp(0));
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h"), (172_800, "2d")] {
+            assert_eq!(age_of(seconds), text);
+        }
+        assert_eq!(age(Timestamp(0), Timestamp(5000)), "0s", "a clock that went back");
+    }
+}

@@ -1,0 +1,17 @@
+//! `paas stop APP`.
+
+use super::args;
+use super::context::Context;
+use super::exit::Exit;
+use super::manifests::Manifests;
+use super::wait::{self, Goal};
+use crate::desired::Change;
+use crate::model::RunState;
+
+pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::Result<Exit> {
+    let manifests = Manifests::new(context.settings()?);
+    let key = manifests.known(&args.app)?;
+    // `keepData` means something only beside `state: deleted`.
+    let digest = manifests.edit(&key, &[Change::State(RunState::Stopped), Change::KeepData(None)])?;
+    wait::wait(context, Goal { key, digest, state: RunState::Stopped }, args.wait).await
+}
