@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod act;
+pub mod backend;
 pub mod cli;
 pub mod clock;
 pub mod compose;

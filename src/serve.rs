@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::desired::{Changed, ManifestFolder, WatchPaths};
 use crate::engine::docker::{DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
+use crate::gateway::{Gateway, GatewayConfig, Tuning};
 use crate::model::{ContainerId, Settings};
 use crate::portal::{PortalState, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
@@ -78,13 +80,14 @@ impl World {
     /// # Errors
     /// What cannot be opened, and the remedy.
     pub fn open(settings: &Settings) -> Result<Self> {
-        let now = || -> Arc<dyn Fn() -> crate::model::Timestamp + Send + Sync> { Arc::new(|| SystemClock.now()) };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now = Arc::new(|| SystemClock.now());
         let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
         Ok(Self {
             engine: Arc::new(DockerEngine::new(host)?),
             store: SqliteStore::open(&settings.portal_db_path)?,
-            folders: DiskFolders::open(&settings.apps_dir, &settings.trash_dir(), &settings.templates_dir, now())?,
-            manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now()),
+            folders: DiskFolders::open(&settings.apps_dir, &settings.trash_dir(), &settings.templates_dir, clock)?,
+            manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
             runtime: RuntimeFolder::new(settings.runtime_dir()),
             prober: HttpProber,
             clock: SystemClock,
@@ -123,6 +126,7 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
 
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
+    let env_file = source.file().to_owned();
     let (settings_rx, following) = settings::follow(source, settings.clone(), stop.clone());
     tasks.spawn(following);
 
@@ -137,12 +141,22 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     tasks.spawn(bring_news(settings_rx.clone(), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
     tasks.spawn(controller.run(stop.clone()));
 
-    let state = PortalState {
-        controller: handle,
-        events: Arc::new(world.store.clone()),
-        settings_rx: only_settings(settings_rx, &tasks, stop.clone()),
-        stopping: stop.clone(),
-    };
+    let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
+    let listener = TcpListener::bind((settings.gateway_bind, settings.gateway_port)).await.with_context(|| {
+        format!(
+            "the gateway cannot listen on {}:{}: something else does; stop that, or set PAAS_GATEWAY_PORT in {}",
+            settings.gateway_bind,
+            settings.gateway_port,
+            env_file.display()
+        )
+    })?;
+    let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
+    let gateway = Gateway::new(ends.status_rx, config_rx, None, Tuning::default());
+    let gateway_stop = stop.clone();
+    tasks.spawn(async move { gateway.serve(listener, gateway_stop).await });
+
+    let state =
+        PortalState { controller: handle, events: Arc::new(world.store.clone()), settings_rx, stopping: stop.clone() };
     let door = UnixDoor::bind(&settings.socket_path()).await?;
     tasks.spawn(door.serve(router(state), stop.clone()));
 
@@ -218,6 +232,27 @@ fn only_settings(
         }
     });
     settings_rx
+}
+
+/// What the gateway takes from the settings, as they change.
+fn gateway_config(
+    mut settings_rx: watch::Receiver<Arc<Settings>>,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) -> watch::Receiver<Arc<GatewayConfig>> {
+    let config = |settings: &Settings| Arc::new(GatewayConfig::new(&settings.domain));
+    let (config_tx, config_rx) = watch::channel(config(&settings_rx.borrow_and_update()));
+    tasks.spawn(async move {
+        loop {
+            // Cancel-safe: a change that is not taken is seen by the next call.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = settings_rx.changed() => if changed.is_err() { return },
+            }
+            config_tx.send_replace(config(&settings_rx.borrow_and_update()));
+        }
+    });
+    config_rx
 }
 
 async fn wait_for_stop() -> Result<()> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["*"]),
     ("serve", &["*"]),
+    ("backend", &["*"]),
     ("setup", &["model", "desired", "store"]),
     ("cli", &["*"]),
     ("testing", &["*"]),
@@ -35,7 +36,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["portal/", "serve", "gateway/"]),
     ("notify", &["fswatch", "desired/watch", "settings/"]),
     ("clap", &["cli/", "main.rs"]),
-    ("anyhow", &["cli/", "main.rs", "serve.rs", "setup.rs"]),
+    ("anyhow", &["cli/", "main.rs", "serve.rs", "setup.rs", "backend.rs"]),
 ];
 
 /// Modules that are pure: no I/O, no clock, no runtime, no log.

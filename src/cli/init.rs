@@ -6,11 +6,11 @@ use anyhow::Context as _;
 
 use super::context::Context;
 use super::exit::Exit;
-use crate::desired::marker::{self, MarkerError};
-use crate::model::InstanceId;
-use crate::model::units::hex;
+use crate::desired::marker;
+use crate::setup;
+use crate::store::SqliteStore;
 
-pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
+pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
     let settings = context.settings()?.clone();
     let folders = [
         &settings.manifests_dir,
@@ -24,8 +24,11 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
     for folder in folders {
         make(context, folder)?;
     }
-    let (verb, instance) = mark(&settings.manifests_dir)?;
     let path = settings.manifests_dir.join(marker::FILE);
+    let verb = if marker::read(&settings.manifests_dir).is_ok() { "kept" } else { "made" };
+    // The installation's id is what its containers carry: a marker that was lost gets the same one again.
+    let store = SqliteStore::open(&settings.portal_db_path)?;
+    let instance = setup::prepare(&settings, &store, setup::Asked::ByInit).await?;
     context.out.line(format_args!("{verb} {} (installation {instance})", path.display()))?;
     let env_file = settings.root.join(".env");
     if !env_file.exists() {
@@ -52,24 +55,4 @@ fn make(context: &mut Context, folder: &Path) -> anyhow::Result<()> {
         context.out.line(format_args!("made {}", folder.display()))?;
     }
     Ok(())
-}
-
-/// A marker that is there stays: another id would make every container of this installation a stranger's.
-fn mark(folder: &Path) -> anyhow::Result<(&'static str, InstanceId)> {
-    match marker::read(folder) {
-        Ok(instance) => Ok(("kept", instance)),
-        Err(MarkerError::Missing { .. }) => {
-            let instance = new_instance().context("the system gives no random numbers: try again")?;
-            marker::write(folder, &instance)?;
-            Ok(("made", instance))
-        }
-        Err(error @ (MarkerError::Damaged { .. } | MarkerError::Io { .. })) => Err(error.into()),
-    }
-}
-
-fn new_instance() -> anyhow::Result<InstanceId> {
-    use std::io::Read;
-    let mut bytes = [0; 8];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    InstanceId::parse(&hex(&bytes)).context("16 hex digits are an installation's id")
 }

@@ -74,7 +74,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
     match command {
         // Owns its runtime: the daemon's is not a client's.
         Command::Serve => serve::run(context, backend),
-        Command::Init => init::run(context),
+        Command::Init => block_on(init::run(context)),
         Command::Validate(args) => validate::run(context, &args),
         Command::Get(args) => block_on(get::run(context, &args)),
         Command::Schema => schema::run(context),

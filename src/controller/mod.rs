@@ -3,7 +3,8 @@
 //! - [`run`]: the loop and everything it knows · [`queue`], [`backoff`]: what is looked at when
 //! - [`goal`], [`admission`]: what an app is to become, from file, inventory and circumstances (pure)
 //! - [`pass`]: one look at one app and what follows from it · [`report`]: its published status
-//! - [`image`], [`network`]: what all apps share · [`probe`]: whether an app answers
+//! - [`image`], [`network`]: what all apps share · [`probe`]: whether an app answers · [`preview`]: what would be
+//!   done
 //! - [`seams`]: the whole outside world as one type parameter · [`handle`]: what the rest of the daemon holds
 //!
 //! **Architecture invariant:** nothing here knows bollard, SQLite or HTTP; an event, a timer or a command never carries
@@ -16,6 +17,7 @@ pub mod handle;
 pub mod image;
 pub mod network;
 pub mod pass;
+pub mod preview;
 pub mod probe;
 pub mod queue;
 pub mod report;

@@ -1,0 +1,72 @@
+//! The parts of the program that the command line uses but does not own.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::cli::{Backend, Preview, PreviewStep};
+use crate::controller::preview;
+use crate::desired::marker;
+use crate::engine::docker::{DockerEngine, DockerHost};
+use crate::model::Settings;
+use crate::serve::{World, serve};
+use crate::settings::SettingsSource;
+use crate::store::Store as _;
+
+/// Worker threads of the daemon: it waits far more than it computes.
+const WORKERS: usize = 2;
+
+/// The real backend.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Daemon;
+
+impl Backend for Daemon {
+    type Engine = DockerEngine;
+
+    fn serve(&self, source: SettingsSource) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            // Folder and database work is short and rare; many idle threads would only cost stacks.
+            .max_blocking_threads(8)
+            .thread_stack_size(1 << 20)
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        runtime.block_on(serve(source))
+    }
+
+    fn engine(&self) -> Result<DockerEngine> {
+        let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
+        Ok(DockerEngine::new(host)?)
+    }
+
+    async fn preview(&self, settings: &Settings) -> Result<Preview> {
+        if !settings.portal_db_path.exists() {
+            bail!("{} was never set up: run `paas init` first", settings.root.display());
+        }
+        let world = World::open(settings)?;
+        let instance = match world.store.instance().await? {
+            Some(instance) => instance,
+            None => marker::read(&settings.manifests_dir).map_err(|error| anyhow!("the manifests folder {error}"))?,
+        };
+        let found = preview::preview(&world, Arc::new(settings.clone()), &instance)
+            .await
+            .map_err(|message| anyhow!(message))?;
+        let shared =
+            found.shared.into_iter().map(|action| PreviewStep { app: None, action, cause: "it is missing".to_owned() });
+        let steps = found.plans.into_iter().flat_map(|plan| {
+            let app = plan.app;
+            plan.steps.into_iter().map(move |step| PreviewStep {
+                app: Some(app.clone()),
+                action: step.to_string(),
+                cause: step.cause.to_string(),
+            })
+        });
+        let notes = found.notes.into_iter().map(|(app, cause)| PreviewStep {
+            app: Some(app),
+            action: "leave as it is".to_owned(),
+            cause,
+        });
+        Ok(Preview { steps: shared.chain(steps).collect(), notes: notes.collect() })
+    }
+}

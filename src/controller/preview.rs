@@ -1,0 +1,123 @@
+//! What the daemon would do, without doing it: the same decisions and the same plan, on one look at the world.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::clock::Clock as _;
+use crate::desired::{Dirs, Manifests as _};
+use crate::engine::{Engine as _, ListFilter};
+use crate::folders::Folders as _;
+use crate::model::{AppKey, Bytes, InstanceId, InventoryRow, Ownership, Settings, labels};
+use crate::plan::{Guard, Plan, RemovalGuard};
+use crate::store::Store as _;
+
+use super::admission::admit;
+use super::goal::{Absence, Admission, Circumstances, decide};
+use super::pass::{Memory, PassInput, preview as plan_of};
+use super::seams::Seams;
+
+/// The plan of everything.
+#[derive(Debug)]
+pub struct Previewed {
+    /// The image would be built, or the network created: shared by all apps.
+    pub shared: Vec<String>,
+    pub plans: Vec<Plan>,
+    /// What is deliberately left alone, and why.
+    pub notes: Vec<(AppKey, String)>,
+}
+
+/// Looks at everything once. A vanished file counts as vanished for good, as if its grace were over.
+///
+/// # Errors
+/// What could not be looked at, in words for people.
+pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &InstanceId) -> Result<Previewed, String> {
+    let engine = world.engine();
+    let info = engine.info().await.map_err(|error| error.to_string())?;
+    let rows: BTreeMap<AppKey, InventoryRow> = world
+        .store()
+        .inventory()
+        .await
+        .map_err(|error| error.to_string())?
+        .into_iter()
+        .map(|row| (row.key.clone(), row))
+        .collect();
+    let snapshot = world.manifests().load().await;
+    let orphans = orphans(world, instance, &rows).await?;
+    let image = engine.image(&settings.runtime_image).await.map_err(|error| error.to_string())?;
+    let network = engine.network(&settings.network).await.map_err(|error| error.to_string())?;
+    let mut shared = Vec::new();
+    if image.is_none() {
+        shared.push(format!("build image {}", settings.runtime_image));
+    }
+    if network.is_none() {
+        shared.push(format!("create network {}", settings.network));
+    }
+
+    let admissions = admit(&snapshot, &rows, &settings);
+    let known: BTreeSet<AppKey> = rows.keys().chain(&orphans).cloned().collect();
+    let complete = snapshot.complete(instance);
+    let vanished: BTreeSet<AppKey> =
+        known.iter().filter(|key| complete.is_some_and(|complete| complete.lacks(key))).cloned().collect();
+    let guard = RemovalGuard::default().judge(&vanished, known.len());
+
+    let mut found = Previewed { shared, plans: Vec::new(), notes: Vec::new() };
+    for key in known.iter().chain(snapshot.files.keys()).collect::<BTreeSet<_>>() {
+        let absence = match (&guard, &complete) {
+            (_, None) => Absence::Uncertain { reason: "it could not be read entirely, see `paas status`".to_owned() },
+            (Guard::Held { token, apps }, _) if apps.contains(key) => Absence::Held { token: token.clone() },
+            _ => Absence::Certain,
+        };
+        let decision = decide(&Circumstances {
+            key,
+            snapshot: &snapshot,
+            row: rows.get(key),
+            settings: &settings,
+            dirs: Dirs { code: world.folders().code_dir(key), data: world.folders().data_dir(key) },
+            host_memory: Some(Bytes(info.memory)).filter(|memory| memory.get() > 0),
+            absence,
+            admission: admissions.get(key).cloned().unwrap_or(Admission::Admitted),
+            now: world.clock().now(),
+        });
+        found.notes.extend(decision.findings.iter().map(|finding| (key.clone(), finding.message.clone())));
+        let input = PassInput {
+            key: key.clone(),
+            instance: instance.clone(),
+            decision,
+            row: rows.get(key).cloned(),
+            settings: Arc::clone(&settings),
+            engine: info.clone(),
+            // What is missing would be made first: the plan goes on from there.
+            image_id: Some(image.as_ref().map_or_else(String::new, |image| image.id.clone())),
+            network_ready: true,
+            memory: Memory::default(),
+            previous: None,
+        };
+        let plan = plan_of(world, input).await?;
+        if !plan.is_empty() {
+            found.plans.push(plan);
+        }
+    }
+    Ok(found)
+}
+
+async fn orphans<W: Seams>(
+    world: &W,
+    instance: &InstanceId,
+    rows: &BTreeMap<AppKey, InventoryRow>,
+) -> Result<BTreeSet<AppKey>, String> {
+    let filter = ListFilter {
+        labels: BTreeMap::from([
+            (labels::TYPE.to_owned(), labels::TYPE_APP.to_owned()),
+            (labels::INSTANCE.to_owned(), instance.as_str().to_owned()),
+        ]),
+    };
+    let containers = world.engine().list(&filter).await.map_err(|error| error.to_string())?;
+    Ok(containers
+        .iter()
+        .filter_map(|container| match Ownership::of(&container.labels, instance) {
+            Ownership::Owned(key) => Some(key),
+            Ownership::Foreign => None,
+        })
+        .filter(|key| !rows.contains_key(key))
+        .collect())
+}
