@@ -6,20 +6,26 @@ DEFAULT_BASE=node:24-alpine
 LOCAL_BASE=minipaas-base:node24-local
 RUNTIME_TAG=${RUNTIME_IMAGE:-my-paas-node-runtime:latest}
 
-# The label by which a runtime image tells what it was built from. The daemon reads and writes the same label, so that
-# an image built here needs no second build there.
+# The label by which a runtime image tells what it was built from. The daemon compares it: an image built here needs no
+# second build there.
 RUNTIME_LABEL=paas.runtime
 
-# v1:<sha256> over the lines "<sha256 of a file>  <path in runtime/>" of all files in byte order of their paths,
-# followed by the line "RUNTIME_BASE_IMAGE=<base>".
+# What the daemon computes (src/runtime.rs, `pack`; src/controller/image.rs, `recipe`): a digest over name, mode, length
+# and content of each file, in the order of their names, then one over that and the base. Should the two ever part, the
+# daemon builds again by itself: that costs time and harms nothing.
 runtime_digest() {
-    local sum
-    sum=$({
+    local folder file mode
+    folder=$({
         cd "$REPO/runtime" || exit
-        find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum
-        printf 'RUNTIME_BASE_IMAGE=%s\n' "$1"
+        find . -type f ! -name '*~' ! -name '*.swp' ! -name '*.tmp' ! -path '*/node_modules/*' -printf '%P\n' |
+            LC_ALL=C sort | while read -r file; do
+                mode=644
+                if [ -x "$file" ]; then mode=755; fi
+                printf '%s\0%s\0%s\0' "$file" "$mode" "$(stat -c %s "$file")"
+                cat "$file"
+            done
     } | sha256sum)
-    printf 'v1:%s\n' "${sum%% *}"
+    printf 'v1\n%s\n%s\n' "${folder%% *}" "$1" | sha256sum | cut -d' ' -f1
 }
 
 # A `docker` that reaches the engine. The first on PATH may be a newer one that refuses an older engine, or the reverse,
