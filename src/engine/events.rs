@@ -44,12 +44,13 @@ const CALM: Duration = Duration::from_secs(10);
 /// [`Signal::Resync`].
 pub fn subscribe<E: Engine>(engine: Arc<E>, tasks: &TaskTracker, cancel: CancellationToken) -> mpsc::Receiver<Signal> {
     let (signals_tx, signals_rx) = mpsc::channel(CAPACITY);
-    let subscription = Subscription { engine, signals_tx, last_seen: None, said: None };
+    let subscription = Subscription { engine, signals_tx: signals_tx.clone(), last_seen: None, said: None };
     tasks.spawn(async move {
         // Cancel-safe: nothing is kept half-done between two awaits, and dropping a subscription ends it at the engine.
         tokio::select! {
             () = cancel.cancelled() => {}
-            _ = subscription.run() => {}
+            () = signals_tx.closed() => {}
+            Closed = subscription.run() => {}
         }
     });
     signals_rx
@@ -86,10 +87,7 @@ impl<E: Engine> Subscription<E> {
                 delays = self::delays();
             }
             let delay = delays.next().unwrap_or(LONGEST_DELAY).min(LONGEST_DELAY);
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = self.signals_tx.closed() => return Closed,
-            }
+            tokio::time::sleep(delay).await;
         }
     }
 
@@ -134,7 +132,6 @@ impl<E: Engine> Subscription<E> {
                     Some(Err(error)) => return Ok(error),
                     None => return Ok(ended()),
                 },
-                () = self.signals_tx.closed() => return Err(Closed),
             }
         }
     }

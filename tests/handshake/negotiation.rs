@@ -72,6 +72,20 @@ async fn an_engine_replaced_under_us_is_negotiated_with_again() {
 }
 
 #[tokio::test]
+async fn after_a_loss_the_version_is_negotiated_anew() {
+    let fake = FakeDocker::engine(41, 12, listing);
+    let engine = fake.client();
+    engine.list(&ListFilter::default()).await.unwrap();
+    fake.kill();
+    assert_eq!(engine.list(&ListFilter::default()).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    // The newer one would still accept 1.41.
+    fake.replace(personality(47, 24, listing));
+    fake.listen();
+    engine.list(&ListFilter::default()).await.unwrap();
+    assert_eq!(fake.lines(), [format!("GET /v1.41/{LIST}"), format!("GET /v1.47/{LIST}")]);
+}
+
+#[tokio::test]
 async fn an_engine_that_only_ever_refuses_versions_is_not_asked_for_ever() {
     let fake = FakeDocker::engine(47, 24, |_| refuse(400, "client version 1.47 is too new. Maximum is a secret"));
     let error = fake.client().list(&ListFilter::default()).await.unwrap_err();
