@@ -43,7 +43,7 @@ pub fn compose_yaml(spec: &ContainerSpec) -> String {
     out.line(2, "read_only: true");
     out.line(2, "init: true");
     out.list(2, "cap_drop", ["ALL"]);
-    out.list(2, "security_opt", ["no-new-privileges:true"]);
+    out.list(2, "security_opt", ["no-new-privileges"]);
     out.line(2, &format!("mem_limit: {}", spec.limits.memory.get()));
     out.line(2, &format!("memswap_limit: {}", spec.limits.memory.get()));
     out.line(2, &format!("cpus: {}", cpus(spec.limits.cpus)));
@@ -121,11 +121,19 @@ fn quote(text: &str) -> String {
     out
 }
 
-/// `docker-compose` 1.29 multiplies the number as a float and cuts off: 1.001 became 1.000999999 cores. Where that
-/// would happen, a ten-billionth is added.
+/// `docker-compose` 1.29 multiplies the number by 10⁹ as a float and refuses what then is no whole number: 0.067 becomes
+/// 67000000.00000001. Where that would happen, the next billionth of a core above is written that it takes; the kernel's
+/// unit is a hundred thousandth, so the limit in force is the same.
 fn cpus(cpus: MilliCpus) -> String {
-    let text = cpus.to_string();
-    #[expect(clippy::cast_possible_truncation, reason = "it is what the tool does")]
-    let seen = text.parse::<f64>().map_or(0, |cores| (cores * 1e9) as i64);
-    if seen == cpus.nano() { text } else { format!("{}.{:03}0000001", cpus.0 / 1000, cpus.0 % 1000) }
+    let wanted = cpus.nano();
+    // Of all values below 512 cores none needs more than a few.
+    for nano in wanted..wanted + 50 {
+        let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
+        #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "it is what the tool does, to the bit")]
+        let taken = text.parse::<f64>().is_ok_and(|cores| cores * 1e9 == nano as f64);
+        if taken {
+            return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+        }
+    }
+    cpus.to_string()
 }
