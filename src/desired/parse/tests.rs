@@ -110,7 +110,7 @@ fn a_file_that_is_no_manifest_at_all_is_refused() {
         ("template: diary-v1\nenv: {A: \"\0\"}", ":2:11: the file contains a zero byte (save it as plain text)"),
     ]);
     insta::assert_snapshot!(refused(b"template: diary-v1\nenv: {A: \xed\x95\x9c\xff}"), @":2:11: byte 0xff is not UTF-8 text (save the file in the encoding UTF-8)");
-    insta::assert_snapshot!(refused([b'#'; MAX_BYTES + 1]), @": the file is larger than 64 KiB (a manifest needs a few lines: remove what is not for this app)");
+    insta::assert_snapshot!(refused(vec![b'#'; MAX_BYTES + 1]), @": the file is larger than 64 KiB (a manifest needs a few lines: remove what is not for this app)");
     let mut largest = b"template: diary-v1\n#".to_vec();
     largest.resize(MAX_BYTES, b'x');
     accepted(largest);
