@@ -198,3 +198,6 @@ fn counts<K>(root: &Root<K>, path: &Path) -> bool {
         Depth::Deep => path.starts_with(&root.path),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -248,3 +248,6 @@ fn content(path: &Path) -> Result<Option<Vec<u8>>, EditError> {
         Err(error) => Err(failed("read", path, error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -310,3 +310,6 @@ pub fn is_manifest(name: &str) -> bool {
 fn stem(name: &str) -> Option<&str> {
     name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"))
 }
+
+#[cfg(test)]
+mod tests;

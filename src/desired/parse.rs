@@ -32,7 +32,7 @@ pub const KEYS: [&str; 13] = [
 ];
 
 const MIN_DISK: Bytes = Bytes::mib(1);
-const MAX_REDEPLOY_CHARS: usize = 200;
+pub(super) const MAX_REDEPLOY_CHARS: usize = 200;
 const SMALLEST: &str = "the smallest manifest is one line: `template: diary-v1`";
 
 /// Reads one manifest. `file_name` only goes into the message.

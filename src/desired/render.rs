@@ -86,3 +86,26 @@ fn quoted(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::parse;
+
+    #[test]
+    fn every_manifest_reads_back_as_it_was() {
+        let key = AppKey::parse("alice-diary").unwrap();
+        for text in [
+            "template: diary-v1",
+            "template: diary-v1\nenableApi: true\nstate: deleted\nmemory: 64m\ncpus: 1.25\npids: 7\nrestart: 'no'\n\
+             env: {A: '', B: \"it's: #1\\n\\ttab \\u0001 \\uFEFF \\u2028\", no: 'no', C: 한글 😀}\nredeploy: \"'x\\\\\"\n\
+             keepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 1025k\nstrategy: recreate",
+            "template: diary-v1\nbackup: {}",
+            "template: diary-v1\nbackup: {keep: 1}\nstate: stopped",
+        ] {
+            let manifest = parse("x.yaml", text.as_bytes()).unwrap();
+            let rendered = render(&key, &manifest);
+            assert_eq!(parse("y.yaml", rendered.as_bytes()), Ok(manifest), "{rendered}");
+        }
+    }
+}

@@ -117,3 +117,105 @@ fn environment(manifest: &Manifest, template: &Template) -> BTreeMap<String, Str
     env.extend(platform.map(|(name, value)| (name.to_owned(), value)));
     env
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::parse;
+    use crate::model::{MilliCpus, RestartPolicy, Strategy, TemplateId};
+
+    fn template(supports_api: bool) -> Template {
+        Template {
+            id: TemplateId::parse("diary-v1").unwrap(),
+            name: "일기장".into(),
+            description: String::new(),
+            version: "1".into(),
+            supports_api,
+            internal_port: 3000,
+            health_path: None,
+        }
+    }
+
+    fn resolved(text: &str, settings: &Settings, template: Result<&Template, String>) -> Resolved {
+        let manifest = parse("alice-diary.yaml", text.as_bytes()).unwrap();
+        let dirs = Dirs { code: "/paas/apps/alice/diary/app".into(), data: "/paas/apps/alice/diary/data".into() };
+        let key = AppKey::parse("alice-diary").unwrap();
+        let memory = Some(Bytes(8 << 30));
+        resolve(&key, &manifest, &Digest::of(text.as_bytes()), settings, template, dirs, memory)
+    }
+
+    fn spec(resolved: Resolved) -> AppSpec {
+        match resolved {
+            Resolved::Usable { desired: Desired::Run(spec) | Desired::Stop(spec), .. } => *spec,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_the_manifest_leaves_out_comes_from_the_settings() {
+        let settings = Settings {
+            domain: "example.org".into(),
+            mem_limit: Bytes::mib(99),
+            cpu_limit: MilliCpus(700),
+            pids_limit: 9,
+            disk_limit: Bytes::mib(3),
+            restart_policy: RestartPolicy::Always,
+            runtime_image: "runtime:1".into(),
+            network: "apps".into(),
+            ..Settings::defaults("/paas")
+        };
+        let spec = spec(resolved("template: diary-v1", &settings, Ok(&template(true))));
+        assert_eq!(spec.host, "alice-diary.example.org");
+        assert_eq!(spec.limits, Limits { memory: Bytes::mib(99), cpus: MilliCpus(700), pids: 9 });
+        assert_eq!((spec.disk, spec.restart), (Bytes::mib(3), RestartPolicy::Always));
+        assert_eq!((spec.image.as_str(), spec.network.as_str()), ("runtime:1", "apps"));
+        let env: Vec<String> = spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(env, ["ENABLE_API=false", "NODE_ENV=production", "PORT=3000", "SQLITE_PATH=/data/db.sqlite3"]);
+    }
+
+    #[test]
+    fn what_the_manifest_says_wins() {
+        let text = "template: diary-v1\nenableApi: true\nmemory: 64m\ncpus: 2\npids: 7\nrestart: 'no'\ndisk: 2m\n\
+                    env: {GREETING: hello}\nredeploy: x\nstrategy: recreate\nstate: stopped";
+        let resolved = resolved(text, &Settings::defaults("/paas"), Ok(&template(true)));
+        assert!(matches!(&resolved, Resolved::Usable { desired: Desired::Stop(_), .. }), "{resolved:?}");
+        let spec = spec(resolved);
+        assert_eq!(spec.limits, Limits { memory: Bytes::mib(64), cpus: MilliCpus(2000), pids: 7 });
+        assert_eq!((spec.disk, spec.restart, spec.strategy), (Bytes::mib(2), RestartPolicy::No, Strategy::Recreate));
+        assert_eq!(spec.redeploy.as_deref(), Some("x"));
+        assert_eq!((spec.env["GREETING"].as_str(), spec.env["ENABLE_API"].as_str()), ("hello", "true"));
+        assert_eq!(spec.digest, Digest::of(text.as_bytes()));
+    }
+
+    #[test]
+    fn a_deleted_app_needs_no_template_and_gives_up_its_data_only_when_it_says_so() {
+        for (text, purges) in [
+            ("template: gone\nstate: deleted", false),
+            ("template: gone\nstate: deleted\nkeepData: true", false),
+            ("template: gone\nstate: deleted\nkeepData: false", true),
+        ] {
+            match resolved(text, &Settings::defaults("/paas"), Err("no such template".into())) {
+                Resolved::Usable { desired: Desired::Remove { purge }, .. } => {
+                    assert_eq!(purge.is_some(), purges, "{text}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_says_why() {
+        let told = |text: &str, settings: &Settings, template: Result<&Template, String>| match resolved(
+            text, settings, template,
+        ) {
+            Resolved::Unusable { kind, message } => format!("{kind:?}: {message}"),
+            Resolved::Usable { .. } => panic!("accepted: {text}"),
+        };
+        let defaults = Settings::defaults("/paas");
+        insta::assert_snapshot!(told("template: gone", &defaults, Err("there is no such template".into())), @"TemplateMissing: there is no such template");
+        insta::assert_snapshot!(told("template: diary-v1\nenableApi: true", &defaults, Ok(&template(false))), @"Invalid: template `diary-v1` has no API: remove `enableApi`, or choose another template");
+        insta::assert_snapshot!(told("template: diary-v1\nmemory: 9g", &defaults, Ok(&template(true))), @"Invalid: memory 9g is more than this machine has (8192 MiB): write less in `memory`");
+        let greedy = Settings { mem_limit: Bytes(9 << 30), ..defaults };
+        insta::assert_snapshot!(told("template: diary-v1", &greedy, Ok(&template(true))), @"Invalid: memory 9g is more than this machine has (8192 MiB): write less in DEFAULT_MEM_LIMIT of .env, or give this app a `memory`");
+    }
+}

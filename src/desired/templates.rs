@@ -137,3 +137,83 @@ pub fn parse(id: &TemplateId, text: &str) -> Result<Template, String> {
         health_path: written.health_path,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn id(text: &str) -> TemplateId {
+        TemplateId::parse(text).unwrap()
+    }
+
+    fn put(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn template_json_is_read_with_its_defaults() {
+        let template = parse(
+            &id("diary-v1"),
+            r#"{"id": "diary-v1", "name": "일기장", "version": "1.0.0", "supportsApi": true, "healthPath": "/healthz"}"#,
+        );
+        let template = template.unwrap();
+        assert_eq!((template.name.as_str(), template.internal_port, template.supports_api), ("일기장", 3000, true));
+        assert_eq!(template.health_path.as_deref(), Some("/healthz"));
+    }
+
+    #[test]
+    fn a_template_json_that_is_wrong_says_where_or_what() {
+        let told = |text: &str| parse(&id("diary-v1"), text).unwrap_err();
+        insta::assert_snapshot!(told("{\n  \"id\": \"diary-v1\",,"), @"template.json is not right: key must be a string at line 2 column 20; compare it with the template `diary-v1`");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x"}"#), @"template.json is not right: missing field `version` at line 1 column 31; compare it with the template `diary-v1`");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "nome": "x"}"#), @"template.json is not right: unknown field `nome`, expected one of `id`, `name`, `description`, `version`, `supportsApi`, `internalPort`, `healthPath` at line 1 column 25; compare it with the template `diary-v1`");
+        insta::assert_snapshot!(told(r#"{"id": "other", "name": "x", "version": "1"}"#), @"template.json says id `other`: write `diary-v1`, or rename the folder");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": " ", "version": "1"}"#), @"template.json has an empty `name` or `version`: write both");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "internalPort": 0}"#), @"template.json has `internalPort` 0: write the port that server.js listens on, or leave it out for 3000");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "healthPath": "healthz"}"#), @"template.json has a `healthPath` that is no path: write one such as `/healthz`");
+        assert!(told(&"[".repeat(100_000)).contains("template.json is not right"));
+    }
+
+    #[test]
+    fn each_folder_is_judged_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path();
+        let json = |id: &str| format!(r#"{{"id": "{id}", "name": "x", "version": "1"}}"#);
+        for name in ["whole", "no-server", "no-json", "linked-server", "linked-app"] {
+            put(&dir.join(name).join("app/server.js"), "");
+            put(&dir.join(name).join("template.json"), &json(name));
+        }
+        fs::remove_file(dir.join("no-server/app/server.js")).unwrap();
+        fs::remove_file(dir.join("no-json/template.json")).unwrap();
+        fs::remove_file(dir.join("linked-server/app/server.js")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.join("linked-server/app/server.js")).unwrap();
+        fs::rename(dir.join("linked-app/app"), dir.join("linked-app/code")).unwrap();
+        std::os::unix::fs::symlink("code", dir.join("linked-app/app")).unwrap();
+        std::os::unix::fs::symlink("whole", dir.join("linked-whole")).unwrap();
+        put(&dir.join("README.md"), "not a template");
+        put(&dir.join("readme"), "not a template");
+        fs::create_dir(dir.join(".git")).unwrap();
+
+        let told: Vec<String> = load(dir)
+            .unwrap()
+            .into_iter()
+            .map(|(id, template)| match template {
+                Ok(_) => format!("{id} is usable"),
+                Err(problem) => problem.replace(&dir.display().to_string(), "DIR"),
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        template `linked-app`: `app` is missing or not a folder: put the app's code into `app/`, starting from `app/server.js`
+        template `linked-server`: `app/server.js` is missing or not a plain file: put the app's code into `app/`, starting from `app/server.js`
+        template `linked-whole`: DIR/linked-whole is not a folder: links are not followed, copy it
+        template `no-json`: template.json is missing: write one with at least `id`, `name` and `version`
+        template `no-server`: `app/server.js` is missing or not a plain file: put the app's code into `app/`, starting from `app/server.js`
+        whole is usable
+        ");
+        assert!(load(&dir.join("nowhere")).is_err());
+        assert!(read(dir, &id("gone")).unwrap_err().contains("create it, or name another template"));
+    }
+}

@@ -312,3 +312,35 @@ pub(super) fn clip(text: &str) -> String {
     }
     clipped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many nodes are made before a text is refused.
+    fn work(text: &str) -> usize {
+        let options = granit_parser::options! { flow_nesting_limit: MAX_DEPTH + 1, emit_anchor_events: true };
+        let mut reader = Reader { text, events: Parser::new_from_str_with_options(text, options), nodes: 0 };
+        assert!(reader.document().is_err());
+        reader.nodes
+    }
+
+    #[test]
+    fn hostile_texts_are_refused_after_little_work() {
+        assert!(work(&"[".repeat(65_000)) <= MAX_DEPTH + 1);
+        assert!(work(&"- ".repeat(32_000)) <= MAX_DEPTH + 1);
+        assert!(work("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]") <= 3);
+        assert_eq!(work(&format!("[{}]", "1,".repeat(30_000))), MAX_NODES + 1);
+    }
+
+    #[test]
+    fn places_count_characters_not_bytes() {
+        let Some(Node { value: Value::Group(entries), .. }) = read("한글: 값 # 주석\r\n키: [x]\r\n").unwrap()
+        else {
+            panic!()
+        };
+        let places: Vec<_> = entries.iter().map(|entry| (entry.key_at, entry.value.at)).collect();
+        let spot = |line, column| Spot { line, column };
+        assert_eq!(places, [(spot(1, 1), spot(1, 5)), (spot(2, 1), spot(2, 4))]);
+    }
+}

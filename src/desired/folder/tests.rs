@@ -1,0 +1,186 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+use crate::desired::parse::parse;
+use crate::model::{Bytes, Manifest};
+
+struct World {
+    root: tempfile::TempDir,
+    dir: ManifestDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let dir = ManifestDir::new(root.path().to_owned());
+        Self { root, dir }
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        File::create(self.root.path().join(name)).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.root.path().join(name)).unwrap()
+    }
+
+    /// Names in the folder except the lock.
+    fn names(&self) -> Vec<String> {
+        let names =
+            fs::read_dir(self.root.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name != LOCK_FILE).collect();
+        names.sort();
+        names
+    }
+}
+
+fn key() -> AppKey {
+    AppKey::parse("alice-diary").unwrap()
+}
+
+fn manifest(text: &str) -> Manifest {
+    parse("x.yaml", text.as_bytes()).unwrap()
+}
+
+const STOP: [Change; 1] = [Change::State(RunState::Stopped)];
+
+#[test]
+fn a_new_app_gets_a_file_that_says_exactly_that() {
+    let world = World::new();
+    let wanted = manifest("template: diary-v1\nenableApi: true");
+    let digest = world.dir.create(&key(), &wanted).unwrap();
+    let current = world.dir.read(&key()).unwrap().unwrap();
+    insta::assert_snapshot!(current.text, @r"
+    # The app `alice-diary`. Save this file and the daemon makes the app match it.
+    # All keys and examples: examples/README.md
+    template: diary-v1
+    enableApi: true
+    ");
+    assert_eq!((current.digest, manifest(&current.text)), (digest, wanted));
+    assert_eq!(current.path.metadata().unwrap().mode() & 0o777, 0o644);
+    assert_eq!(world.names(), ["alice-diary.yaml"], "nothing else is left behind");
+}
+
+#[test]
+fn an_app_that_is_there_is_not_overwritten_unless_it_was_deleted() {
+    let world = World::new();
+    let wanted = manifest("template: diary-v1");
+    for (name, text) in [
+        ("alice-diary.yaml", "template: static-v1"),
+        ("alice-diary.yml", "template: static-v1"),
+        ("alice-diary.yaml", "broken: ["),
+    ] {
+        world.put(name, text);
+        let refused = world.dir.create(&key(), &wanted).unwrap_err();
+        assert!(matches!(refused, EditError::Exists { .. }), "{refused}");
+        assert_eq!(world.text(name), text);
+        fs::remove_file(world.root.path().join(name)).unwrap();
+    }
+    world.put("alice-diary.yml", "template: static-v1\nstate: deleted");
+    world.dir.create(&key(), &wanted).unwrap();
+    assert_eq!(manifest(&world.text("alice-diary.yml")), wanted);
+    assert_eq!(world.names(), ["alice-diary.yml"]);
+}
+
+#[test]
+fn an_edit_keeps_the_rest_of_the_file_and_its_mode() {
+    let world = World::new();
+    let source = "# mine\ntemplate: diary-v1 # t\n";
+    world.put("alice-diary.yml", source);
+    let path = world.root.path().join("alice-diary.yml");
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let edited = world.dir.edit(&key(), Some(&Digest::of(source.as_bytes())), &STOP).unwrap();
+    let expected = "# mine\ntemplate: diary-v1 # t\nstate: stopped\n";
+    assert_eq!(world.text("alice-diary.yml"), expected);
+    assert_eq!(edited, Edited { before: Digest::of(source.as_bytes()), after: Digest::of(expected.as_bytes()) });
+    assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o640);
+    assert_eq!(world.names(), ["alice-diary.yml"]);
+}
+
+#[test]
+fn an_edit_that_changes_nothing_does_not_touch_the_file() {
+    let world = World::new();
+    world.put("alice-diary.yaml", "template: diary-v1\nstate: stopped\n");
+    let before = fs::metadata(world.root.path().join("alice-diary.yaml")).unwrap().ino();
+    let edited = world.dir.edit(&key(), None, &STOP).unwrap();
+    assert_eq!(edited.before, edited.after);
+    assert_eq!(fs::metadata(world.root.path().join("alice-diary.yaml")).unwrap().ino(), before);
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_is_not_overwritten() {
+    let world = World::new();
+    world.put("alice-diary.yaml", "template: diary-v1\n");
+    let stale = Digest::of(b"template: older\n");
+    for refused in [
+        world.dir.edit(&key(), Some(&stale), &STOP).map(drop).unwrap_err(),
+        world.dir.remove(&key(), &stale).unwrap_err(),
+        // As if an editor had saved after the file was read.
+        world.dir.replace(&world.root.path().join("alice-diary.yaml"), &stale, "mine").unwrap_err(),
+    ] {
+        assert!(matches!(refused, EditError::Changed { .. }), "{refused}");
+    }
+    assert_eq!(world.text("alice-diary.yaml"), "template: diary-v1\n");
+    assert_eq!(world.names(), ["alice-diary.yaml"]);
+    world.dir.remove(&key(), &Digest::of(b"template: diary-v1\n")).unwrap();
+    assert_eq!(world.names(), Vec::<String>::new());
+}
+
+#[test]
+fn what_cannot_be_edited_says_why_and_stays() {
+    let world = World::new();
+    let told = |change: &[Change]| {
+        let error = world.dir.edit(&key(), None, change).unwrap_err().to_string();
+        error.replace(&world.root.path().display().to_string(), "DIR")
+    };
+    insta::assert_snapshot!(told(&STOP), @"there is no app `alice-diary`: DIR/alice-diary.yaml does not exist");
+    world.put("alice-diary.yaml", "template: [");
+    insta::assert_snapshot!(told(&STOP), @"alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every opening bracket its closing one); correct the file first");
+    world.put("alice-diary.yml", "template: diary-v1");
+    insta::assert_snapshot!(told(&STOP), @"DIR/alice-diary.yaml and DIR/alice-diary.yml are about the same app: keep one of them");
+    fs::remove_file(world.root.path().join("alice-diary.yaml")).unwrap();
+    insta::assert_snapshot!(told(&[Change::Memory(Some(Bytes(1)))]), @"the change would make the file invalid: alice-diary.yml:2:9: `memory`: 1 is too little (write 6m or more)");
+    fs::remove_file(world.root.path().join("alice-diary.yml")).unwrap();
+    symlink("/etc/passwd", world.root.path().join("alice-diary.yaml")).unwrap();
+    insta::assert_snapshot!(told(&STOP), @"DIR/alice-diary.yaml is not a plain file: replace it with one");
+    fs::remove_file(world.root.path().join("alice-diary.yaml")).unwrap();
+    File::create(world.root.path().join("alice-diary.yaml")).unwrap().write_all(b"template: \xff").unwrap();
+    insta::assert_snapshot!(told(&STOP), @"alice-diary.yaml:1:11: byte 0xff is not UTF-8 text (save the file in the encoding UTF-8); correct the file first");
+    let gone = ManifestDir::new(world.root.path().join("gone"));
+    assert!(matches!(gone.edit(&key(), None, &STOP), Err(EditError::Io { .. })));
+    assert!(gone.read(&key()).unwrap().is_none());
+}
+
+#[test]
+fn edits_from_many_sides_are_all_made() {
+    let world = World::new();
+    world.put("alice-diary.yaml", "template: diary-v1\n");
+    std::thread::scope(|scope| {
+        for change in [
+            Change::Memory(Some(Bytes::mib(64))),
+            Change::Pids(Some(7)),
+            Change::EnableApi(true),
+            Change::Redeploy("x".into()),
+            Change::State(RunState::Stopped),
+            Change::Disk(Some(Bytes::mib(9))),
+        ] {
+            let dir = world.dir.clone();
+            scope.spawn(move || dir.edit(&key(), None, &[change]).unwrap());
+        }
+    });
+    let expected =
+        manifest("template: diary-v1\nmemory: 64m\npids: 7\nenableApi: true\nredeploy: x\nstate: stopped\ndisk: 9m");
+    assert_eq!(manifest(&world.text("alice-diary.yaml")), expected);
+}
+
+#[test]
+fn only_one_of_many_creates_an_app() {
+    let world = World::new();
+    let wanted = manifest("template: diary-v1");
+    let made = std::thread::scope(|scope| {
+        let create = || world.dir.create(&key(), &wanted).is_ok();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).filter(|made| *made).count()
+    });
+    assert_eq!(made, 1);
+}
