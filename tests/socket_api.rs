@@ -1,4 +1,5 @@
 //! The API on its Unix socket, against a controller that the test plays.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; clippy only exempts the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -89,3 +89,6 @@ async fn remove<E: Engine>(engine: &E, instance: &InstanceId, id: &ContainerId) 
     engine.remove(&container.id).await?;
     Ok(Removal::Removed(app))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
@@ -144,7 +144,7 @@ pub fn table(headers: &[&str]) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(width())
         .enforce_styling()
-        .set_header(headers.iter().map(|name| Cell::new(name).add_attribute(Attribute::Dim)));
+        .set_header(headers);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

@@ -14,6 +14,9 @@ use crate::model::{AppKey, ConditionKind, Digest, Health, RunState, SyncState};
 use crate::portal::events::Gone;
 use crate::portal::view::{AppView, trouble};
 
+/// The status does not know the file as it is now.
+const UNSEEN: &str = "not seen by the daemon yet";
+
 /// What was written.
 #[derive(Debug, Clone)]
 pub struct Goal {
@@ -41,7 +44,7 @@ pub async fn wait(context: &mut Context, goal: Goal, wait: Wait) -> anyhow::Resu
     let client = context.client()?;
     let mut progress = Progress::new(context, &goal.key);
     let limit = Duration::from_secs(wait.wait);
-    let mut last = Verdict::NotYet("not seen by the daemon yet".to_owned());
+    let mut last = Verdict::NotYet(UNSEEN.to_owned());
     let watched = tokio::time::timeout(limit, watch(&client, &goal, &mut progress, context, &mut last)).await;
     progress.finish();
     let key = &goal.key;
@@ -115,7 +118,7 @@ fn judge(view: Option<&AppView>, goal: &Goal) -> Verdict {
         return match goal.state {
             // Its file is there, so the daemon lists the app until the last of it is gone.
             RunState::Deleted => Verdict::Converged,
-            RunState::Running | RunState::Stopped => Verdict::NotYet("not seen by the daemon yet".to_owned()),
+            RunState::Running | RunState::Stopped => Verdict::NotYet(UNSEEN.to_owned()),
         };
     };
     let status = &view.status;
@@ -130,7 +133,7 @@ fn judge(view: Option<&AppView>, goal: &Goal) -> Verdict {
         return Verdict::Converged;
     }
     if status.file_digest.as_ref() != Some(&goal.digest) {
-        return Verdict::NotYet("not seen by the daemon yet".to_owned());
+        return Verdict::NotYet(UNSEEN.to_owned());
     }
     let reason = match trouble(status) {
         Some(condition) => format!("{}: {}", view.phase, condition.message),
@@ -178,6 +181,8 @@ impl Progress {
         reason.clone_into(&mut self.shown);
         match &self.spinner {
             Some(spinner) => spinner.set_message(format!("{}: {reason}", self.key)),
+            // A moment that is over before anybody has read the line.
+            None if reason == UNSEEN => {}
             None => context.err.note(format_args!("{}: {reason}", self.key)),
         }
     }
@@ -186,5 +191,60 @@ impl Progress {
         if let Some(spinner) = &self.spinner {
             spinner.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AppStatus;
+
+    fn goal(state: RunState) -> Goal {
+        Goal { key: AppKey::parse("alice-diary").unwrap(), digest: Digest::of(b"new"), state }
+    }
+
+    fn view(file: &[u8], applied: &[u8], sync: SyncState, health: Health) -> AppView {
+        let status = AppStatus {
+            app: AppKey::parse("alice-diary").unwrap(),
+            sync,
+            health,
+            desired: RunState::Running,
+            template: None,
+            host: "alice-diary.localhost".to_owned(),
+            file_digest: Some(Digest::of(file)),
+            applied_digest: Some(Digest::of(applied)),
+            container: None,
+            endpoint: None,
+            limits: None,
+            restarts: 0,
+            started_at: None,
+            last_exit: None,
+            conditions: Vec::new(),
+        };
+        AppView::new(&status, &crate::model::Settings::defaults("/paas"))
+    }
+
+    #[test]
+    fn only_this_very_file_applied_and_in_the_wanted_state_is_converged() {
+        use Health::{CrashLoop, Deleted, Running, Starting, Stopped};
+        use SyncState::{OutOfSync, Synced};
+        let (running, stopped, deleted) = (RunState::Running, RunState::Stopped, RunState::Deleted);
+        for (state, file, applied, sync, health, want) in [
+            (running, b"new", b"new", Synced, Running, true),
+            (running, b"old", b"old", Synced, Running, false),
+            (running, b"new", b"old", Synced, Running, false),
+            (running, b"new", b"new", OutOfSync, Running, false),
+            (running, b"new", b"new", Synced, Starting, false),
+            (running, b"new", b"new", Synced, CrashLoop, false),
+            (stopped, b"new", b"new", Synced, Stopped, true),
+            (stopped, b"new", b"new", Synced, Running, false),
+            (deleted, b"new", b"new", Synced, Deleted, true),
+            (deleted, b"new", b"new", Synced, Stopped, false),
+        ] {
+            let verdict = judge(Some(&view(file, applied, sync, health)), &goal(state));
+            assert_eq!(verdict == Verdict::Converged, want, "{state:?} {sync:?} {health:?}: {verdict:?}");
+        }
+        assert_eq!(judge(None, &goal(deleted)), Verdict::Converged);
+        assert!(matches!(judge(None, &goal(running)), Verdict::NotYet(_)), "a new file is not seen at once");
     }
 }

@@ -1,0 +1,541 @@
+//! The `paas` binary as a person or a script meets it, on roots made for the purpose. No Docker, no daemon but one that
+//! the test plays.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; clippy only exempts the tests themselves")]
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+struct Root {
+    dir: tempfile::TempDir,
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("ended by itself"),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    fn done(self) -> String {
+        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
+        self.out
+    }
+
+    /// Both streams, without the path of this run's root.
+    fn text(&self, root: &Root) -> String {
+        format!("exit {}\n{}{}", self.code, self.out, self.err).replace(&root.path().display().to_string(), "ROOT")
+    }
+}
+
+impl Root {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["apps.d", "apps", "templates/diary-v1/app", "templates/static-v1/app"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        let root = Self { dir };
+        for template in ["diary-v1", "static-v1"] {
+            root.put(
+                &format!("templates/{template}/template.json"),
+                &json!({"id": template, "name": "일기장", "version": "1.0.0"}).to_string(),
+            );
+        }
+        root
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn put(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        path
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paas"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PAAS_ENV_FILE", self.path().join(".env"))
+            .env("PAAS_ROOT", self.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().unwrap())
+    }
+
+    fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
+        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Ran::of(child.wait_with_output().unwrap())
+    }
+}
+
+const TYPO: &str = "template: diary-v1\nenv: {TOKEN: s3cret}\nmemmory: 256m\n";
+
+#[test]
+fn validate_shows_the_place_the_problem_and_the_remedy_but_no_other_line() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", TYPO);
+    let ran = root.run(&["validate", "apps.d/alice-diary.yaml"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 1
+    apps.d/alice-diary.yaml:3:1: error: unknown key `memmory`
+      3 | memmory: 256m
+        | ^^^^^^^
+        = help: did you mean `memory`?
+    1 of 1 manifest refused
+    ");
+    assert!(!ran.out.contains("s3cret"));
+}
+
+#[test]
+fn validate_without_files_checks_all_of_the_folder_and_only_manifests() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    root.put("apps.d/README.md", "no manifest");
+    root.put("apps.d/.alice-diary.yaml.swp", "no manifest");
+    assert_eq!(root.run(&["validate"]).done(), "1 manifest: ok\n");
+    root.put("apps.d/Bob.yaml", "template: diary-v1\n");
+    root.put("apps.d/carol-web.yaml", "state: running\n");
+    let ran = root.run(&["validate"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 1
+    ROOT/apps.d/Bob.yaml: error: `Bob` is not an app: write `userid-appname`, for example `alice-my-diary`
+        = help: rename the file to `userid-appname.yaml`
+    ROOT/apps.d/carol-web.yaml:1:1: error: `template` is missing
+      1 | state: running
+        | ^^^^^
+        = help: every manifest names one, for example `template: diary-v1`
+    2 of 3 manifests refused
+    ");
+}
+
+#[test]
+fn validate_reads_standard_input_and_speaks_json() {
+    let root = Root::new();
+    assert_eq!(root.run_with_input(&["validate", "-"], "template: diary-v1\n").done(), "1 manifest: ok\n");
+    let ran = root.run_with_input(&["validate", "-", "-o", "json"], TYPO);
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(ran.code, 1);
+    assert_eq!(
+        (&report[0]["path"], &report[0]["ok"], &report[0]["problem"]["line"]),
+        (&json!("-"), &json!(false), &json!(3))
+    );
+}
+
+#[test]
+fn validate_suits_a_git_hook() {
+    let root = Root::new();
+    let good = root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    let readme = root.put("apps.d/README.md", "no manifest");
+    let (good, readme) = (good.to_str().unwrap(), readme.to_str().unwrap());
+    let ran = root.run(&["validate", good, readme]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "1 manifest: ok\n"));
+    assert!(ran.err.contains("README.md: skipped"), "{}", ran.err);
+    let ran = root.run(&["validate", good, "apps.d/gone-app.yaml"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("apps.d/gone-app.yaml: error: cannot be read"), "{}", ran.out);
+}
+
+#[test]
+fn start_stop_and_deploy_change_their_key_and_nothing_else() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "# mine\ntemplate: diary-v1   # a diary\nmemory: 64m\n");
+    root.run(&["stop", "alice-diary", "--no-wait"]).done();
+    assert_eq!(
+        root.read("apps.d/alice-diary.yaml"),
+        "# mine\ntemplate: diary-v1   # a diary\nmemory: 64m\nstate: stopped\n"
+    );
+    root.run(&["start", "alice-diary", "--no-wait"]).done();
+    assert_eq!(
+        root.read("apps.d/alice-diary.yaml"),
+        "# mine\ntemplate: diary-v1   # a diary\nmemory: 64m\nstate: running\n"
+    );
+    root.run(&["deploy", "alice-diary", "--no-wait"]).done();
+    let first = root.read("apps.d/alice-diary.yaml");
+    assert!(first.contains("memory: 64m\nstate: running\nredeploy: "), "{first}");
+    root.run(&["deploy", "alice-diary", "--no-wait"]).done();
+    assert_ne!(root.read("apps.d/alice-diary.yaml"), first, "every deploy has a token of its own");
+}
+
+#[test]
+fn delete_keeps_the_data_unless_told_otherwise_and_start_takes_it_back() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    root.run(&["delete", "alice-diary", "--no-wait"]).done();
+    assert_eq!(root.read("apps.d/alice-diary.yaml"), "template: diary-v1\nstate: deleted\nkeepData: true\n");
+    root.run(&["start", "alice-diary", "--no-wait"]).done();
+    assert_eq!(root.read("apps.d/alice-diary.yaml"), "template: diary-v1\nstate: running\n");
+    let ran = root.run(&["delete", "alice-diary", "--purge", "--no-wait"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("add --yes"), "{}", ran.err);
+    assert_eq!(root.read("apps.d/alice-diary.yaml"), "template: diary-v1\nstate: running\n", "nothing happened");
+    root.run(&["delete", "alice-diary", "--purge", "--yes", "--no-wait"]).done();
+    assert_eq!(root.read("apps.d/alice-diary.yaml"), "template: diary-v1\nstate: deleted\nkeepData: false\n");
+}
+
+#[test]
+fn create_writes_what_was_asked_for() {
+    let root = Root::new();
+    root.run(&[
+        "create",
+        "alice-diary",
+        "--template",
+        "diary-v1",
+        "--enable-api",
+        "--memory",
+        "64m",
+        "--cpus",
+        "0.25",
+        "--pids",
+        "50",
+        "--restart",
+        "on-failure:3",
+        "--disk",
+        "500m",
+        "--env",
+        "GREETING=hello: world",
+        "--no-wait",
+    ])
+    .done();
+    let manifest: Value = serde_json::from_str(&root.run(&["get", "alice-diary", "-o", "json"]).done()).unwrap();
+    assert_eq!(
+        manifest,
+        json!({
+            "app": "alice-diary",
+            "manifest": {
+                "template": "diary-v1", "enableApi": true, "state": "running", "memory": "64m", "cpus": "0.25", "pids": 50,
+                "restart": "on-failure:3", "disk": "500m", "env": {"GREETING": "hello: world"},
+            },
+            "status": null,
+        })
+    );
+    let ran = root.run(&["create", "alice-diary", "--template", "diary-v1", "--no-wait"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("exists already"), "{}", ran.err);
+    root.run(&["delete", "alice-diary", "--no-wait"]).done();
+    root.run(&["create", "alice-diary", "--template", "static-v1", "--no-wait"]).done();
+    assert!(root.run(&["get", "alice-diary"]).done().contains("template: static-v1"));
+}
+
+#[test]
+fn create_refuses_before_anything_is_written() {
+    let root = Root::new();
+    let create = |args: &[&str]| {
+        let ran = root.run(&[&["create"], args, &["--no-wait"]].concat());
+        (ran.code, ran.err.replace(&root.path().display().to_string(), "ROOT"))
+    };
+    let (code, err) = create(&["alice-diary", "--template", "dairy-v1"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (1, "error: there is no template `dairy-v1` in ROOT/templates: did you mean `diary-v1`?\n")
+    );
+    let (code, err) = create(&["alice-diary", "--template", "diary-v1", "--env", "PORT=1"]);
+    assert_eq!((code, err.as_str()), (1, "error: the variable PORT is set by the platform: choose another name\n"));
+    for (args, says) in [
+        (["Alice", "--template", "diary-v1", "--pids=1"], "is not an app"),
+        (["alice-diary", "--template", "diary-v1", "--memory=lots"], "is not a size"),
+        (["alice-diary", "--template", "diary-v1", "--cpus=0"], "is not a number of CPU cores"),
+        (["alice-diary", "--template", "diary-v1", "--restart=never"], "is not a restart policy"),
+        (["alice-diary", "--template", "diary-v1", "--env=X"], "write NAME=VALUE"),
+    ] {
+        let (code, err) = create(&args);
+        assert_eq!(code, 64, "{err}");
+        assert!(err.contains(says), "{err}");
+    }
+    assert_eq!(std::fs::read_dir(root.path().join("apps.d")).unwrap().count(), 0);
+}
+
+#[test]
+fn without_a_daemon_every_command_says_how_to_start_it() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    let socket = root.path().join("run/paas.sock");
+    let want =
+        format!("error: the daemon is not running (no socket at {}): start it with `paas serve`\n", socket.display());
+    for args in [
+        &["status"] as &[&str],
+        &["status", "-w"],
+        &["logs", "alice-diary"],
+        &["logs", "alice-diary", "-f"],
+        &["events"],
+        &["confirm"],
+    ] {
+        let ran = root.run(args);
+        assert_eq!((ran.code, ran.err), (1, want.clone()), "{args:?}");
+    }
+}
+
+#[test]
+fn a_change_without_a_daemon_is_written_and_exits_with_3() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    let ran = root.run(&["stop", "alice-diary"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 3
+    warning: alice-diary: the manifest is written, but the daemon is not running (no socket at ROOT/run/paas.sock): start it with `paas serve`
+    ");
+    assert!(root.read("apps.d/alice-diary.yaml").contains("state: stopped"));
+}
+
+#[test]
+fn a_typo_gets_the_name_that_was_meant() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    for command in ["start", "stop", "deploy", "delete", "get"] {
+        let ran = root.run(&[command, "alice-dairy"]);
+        assert_eq!(
+            (ran.code, ran.err.as_str()),
+            (1, "error: there is no app `alice-dairy`: did you mean `alice-diary`?\n"),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_64_and_help_with_0() {
+    let root = Root::new();
+    assert_eq!(root.run(&["plann"]).code, 64);
+    assert_eq!(root.run(&["start"]).code, 64);
+    assert_eq!(root.run(&["logs", "alice-diary", "-n", "99999"]).code, 64);
+    let help = root.run(&["--help"]).done();
+    assert!(help.contains("Exit codes:") && help.contains("64"), "{help}");
+    for command in [
+        "serve",
+        "init",
+        "validate",
+        "plan",
+        "status",
+        "get",
+        "logs",
+        "events",
+        "start",
+        "stop",
+        "deploy",
+        "create",
+        "delete",
+        "schema",
+        "confirm",
+        "down",
+        "completions",
+        "doctor",
+    ] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help");
+        assert!(root.run(&[command, "--help"]).done().contains("Examples:"), "{command}");
+    }
+}
+
+#[test]
+fn the_schema_is_one_and_completions_exist_for_every_shell() {
+    let root = Root::new();
+    let schema: Value = serde_json::from_str(&root.run(&["schema"]).done()).unwrap();
+    assert!(schema["properties"]["enableApi"].is_object());
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(root.run(&["completions", shell]).done().contains("redeploy") || shell != "zsh");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let root = Root::new();
+    let mut child = root.command(&["completions", "bash"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn colour_only_where_it_is_wanted() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", TYPO);
+    assert!(!root.run(&["validate"]).out.contains('\x1b'));
+    assert!(root.run(&["--color", "always", "validate"]).out.contains('\x1b'));
+    let ran = Ran::of(root.command(&["validate"]).env("NO_COLOR", "1").output().unwrap());
+    assert!(!ran.out.contains('\x1b'));
+}
+
+#[test]
+fn init_makes_everything_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root { dir };
+    let first = root.run(&["init"]).done();
+    assert!(first.contains("made") && first.contains(".minipaas (installation "), "{first}");
+    let marker = root.read("apps.d/.minipaas");
+    let second = root.run(&["init"]).done();
+    assert!(!second.contains("made"), "{second}");
+    assert_eq!(root.read("apps.d/.minipaas"), marker);
+}
+
+#[test]
+fn a_root_given_by_hand_brings_its_own_settings() {
+    let (root, other) = (Root::new(), Root::new());
+    root.put(".env", "PAAS_MANIFESTS_DIR=elsewhere\n");
+    other.put("apps.d/bob-notes.yaml", "template: diary-v1\n");
+    let other_path = other.path().to_str().unwrap();
+    assert_eq!(root.run(&["--root", other_path, "get", "bob-notes"]).done(), "template: diary-v1\n");
+}
+
+#[test]
+fn a_bad_setting_is_told_and_stops_only_what_depends_on_it() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    root.put(".env", "PAAS_GATEWAY_PORT=many\n");
+    let ran = root.run(&["get", "alice-diary"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "template: diary-v1\n"));
+    assert!(ran.err.starts_with("warning: ") && ran.err.contains(".env:1: PAAS_GATEWAY_PORT=many"), "{}", ran.err);
+    root.put(".env", "this is no setting\n");
+    let ran = root.run(&["get", "alice-diary"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.starts_with("error: ") && ran.err.contains(".env:1"), "{}", ran.err);
+}
+
+/// Answers one request per connection with a canned body, for ever.
+struct PlayedDaemon {
+    child: std::thread::JoinHandle<()>,
+}
+
+impl PlayedDaemon {
+    fn start(root: &Root, answers: Vec<(&'static str, String)>) -> Self {
+        std::fs::create_dir_all(root.path().join("run")).unwrap();
+        let listener = UnixListener::bind(root.path().join("run/paas.sock")).unwrap();
+        let child = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).unwrap_or(0);
+                let head = String::from_utf8_lossy(&head[..read]).into_owned();
+                let path = head.split(' ').nth(1).unwrap_or_default();
+                let Some((_, body)) = answers.iter().find(|(wanted, _)| *wanted == path) else { continue };
+                let kind = if body.starts_with('{') { "application/json" } else { "text/event-stream" };
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Self { child }
+    }
+}
+
+fn view(digest: &str, health: &str, sync: &str, conditions: &Value) -> Value {
+    json!({
+        "phase": health, "url": "http://alice-diary.localhost:8080/", "app": "alice-diary", "sync": sync, "health": health,
+        "desired": "running", "host": "alice-diary.localhost", "fileDigest": digest, "appliedDigest": digest, "restarts": 0,
+        "conditions": conditions,
+    })
+}
+
+fn digest(text: &str) -> String {
+    minipaas::model::Digest::of(text.as_bytes()).as_str().to_owned()
+}
+
+#[test]
+fn a_change_waits_until_the_world_has_followed() {
+    let root = Root::new();
+    let text = "template: diary-v1\nstate: running\n";
+    root.put("apps.d/alice-diary.yaml", text);
+    let old = view("0000", "Running", "Synced", &json!([]));
+    let starting = view(&digest(text), "Starting", "OutOfSync", &json!([]));
+    let running = view(&digest(text), "Running", "Synced", &json!([]));
+    let events =
+        format!("event: apps\ndata: [{old}]\n\nevent: app\ndata: {starting}\n\nevent: app\ndata: {running}\n\n");
+    let daemon = PlayedDaemon::start(&root, vec![("/events", events)]);
+    let ran = root.run(&["start", "alice-diary"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 0
+    alice-diary: Running at http://alice-diary.localhost:8080/
+    alice-diary: Starting
+    ");
+    assert!(!daemon.child.is_finished());
+}
+
+#[test]
+fn what_cannot_come_about_ends_the_wait_with_the_reason() {
+    let root = Root::new();
+    let text = "template: diary-v1\nstate: running\n";
+    root.put("apps.d/alice-diary.yaml", text);
+    let condition = json!([{
+        "type": "QuotaExceeded", "status": true, "reason": "TooMany", "message": "20 apps are the most: delete one",
+        "since": "2026-11-22T10:00:00Z",
+    }]);
+    let held = view(&digest(text), "Stopped", "Held", &condition);
+    let daemon = PlayedDaemon::start(&root, vec![("/events", format!("event: apps\ndata: [{held}]\n\n"))]);
+    let ran = root.run(&["start", "alice-diary"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 3
+    warning: alice-diary: Stopped: 20 apps are the most: delete one
+    ");
+    assert!(!daemon.child.is_finished());
+}
+
+#[test]
+fn the_overview_fits_and_explains() {
+    let root = Root::new();
+    let status = json!({
+        "version": "test", "engine": {"state": "unreachable", "reason": "no socket", "since": "2026-11-22T10:00:00Z"},
+        "manifests": {"state": "complete"}, "image": {"state": "unknown"}, "network": {"state": "unknown"}, "apps": {},
+        "fileProblems": [{"file": "Bob.yaml", "message": "`Bob` is not an app"}], "settingsProblems": [],
+        "restartRequired": ["PORTAL_PORT"],
+    });
+    let condition = json!([{
+        "type": "CrashLoop", "status": true, "reason": "Exited", "message": "앱이 계속 종료됩니다 (exit code 1)\u{1b}[2J",
+        "since": "2020-01-01T00:00:00Z",
+    }]);
+    let apps = json!([view("00", "CrashLoop", "Synced", &condition)]);
+    let wrap = |data: &Value| json!({"ok": true, "data": data}).to_string();
+    let _daemon = PlayedDaemon::start(&root, vec![("/status", wrap(&status)), ("/apps", wrap(&apps))]);
+    let ran = root.run(&["status"]);
+    let days =
+        ran.out.split_whitespace().find(|word| word.ends_with('d') && word[..word.len() - 1].parse::<u32>().is_ok());
+    let text = ran.text(&root).replace(days.expect("an age in days"), "9999d");
+    insta::assert_snapshot!(text, @r"
+    exit 0
+    APP          PHASE      FOR    RESTARTS  URL
+    alice-diary  CrashLoop  9999d  0         http://alice-diary.localhost:8080/
+    ! alice-diary: 앱이 계속 종료됩니다 (exit code 1)�[2J
+    ! Docker does not answer: no socket
+    ! Bob.yaml: `Bob` is not an app
+    ! restart the daemon to take up: PORTAL_PORT
+    ");
+    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
+    let out = root.run(&["status", "-o", "json"]).done();
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["restartRequired"], json!(["PORTAL_PORT"]));
+}
+
+#[test]
+fn down_refuses_while_the_daemon_runs() {
+    let root = Root::new();
+    root.run(&["init"]).done();
+    let _daemon = PlayedDaemon::start(&root, Vec::new());
+    let ran = root.run(&["down", "--yes"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("the daemon is running") && ran.err.contains("stop it first"), "{}", ran.err);
+}
