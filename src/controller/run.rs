@@ -306,6 +306,8 @@ impl<W: Seams> Controller<W> {
         self.status.engine = EngineStatus::Connected { info: info.clone() };
         self.engine = Some(info);
         self.changed = true;
+        // Whatever failed while Docker was away may work now: no backoff of those failures counts any more.
+        self.mark_all(Urgency::Edit);
     }
 
     fn lose_engine(&mut self, reason: &str, kind: ErrorKind) {
