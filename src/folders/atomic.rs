@@ -44,31 +44,39 @@ pub(super) fn is_temp_name(stem: &str, name: &str) -> bool {
 /// Those of the file system; the old file is then still in place and the dot file removed.
 pub fn write_atomic(dir: &Dir, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     remove_leftovers(dir, name)?;
-    let temp = stage(dir, name, bytes, mode)?;
-    publish(dir, &temp, name)
+    let temp = stage(dir, name, bytes, mode, Flush::Yes)?;
+    publish(dir, &temp, name, Flush::Yes)
 }
 
-/// [`write_atomic`] with a place to crash between its steps, and errors that name `path`.
+/// [`write_atomic`] with places to crash between its steps and errors that name `path`.
 pub(super) fn replace(
     dir: &Dir,
     name: &str,
     bytes: &[u8],
-    mode: u32,
+    (mode, flush): (u32, Flush),
     path: &Path,
     checkpoints: &Checkpoints,
 ) -> Outcome {
     remove_leftovers(dir, name).at("clean up beside", path)?;
     checkpoints.reach("leftovers of a write removed")?;
-    let temp = stage(dir, name, bytes, mode).at("write", path)?;
+    let temp = stage(dir, name, bytes, mode, flush).at("write", path)?;
     checkpoints.reach("new content written beside")?;
-    publish(dir, &temp, name).at("replace", path)?;
+    publish(dir, &temp, name, flush).at("replace", path)?;
     checkpoints.reach("new content in place")
 }
 
-/// Writes and flushes the new content under a temporary name, which it returns.
-fn stage(dir: &Dir, name: &str, bytes: &[u8], mode: u32) -> io::Result<String> {
+/// Whether the content must survive a power loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flush {
+    Yes,
+    /// It is made again by itself.
+    No,
+}
+
+/// Writes the new content under a temporary name, which it returns.
+fn stage(dir: &Dir, name: &str, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<String> {
     let temp = temp_name(name);
-    match write_new(dir, &temp, bytes, mode) {
+    match write_new(dir, &temp, bytes, mode, flush) {
         Ok(()) => Ok(temp),
         Err(error) => {
             let _ = dir.remove_file(&temp);
@@ -77,20 +85,26 @@ fn stage(dir: &Dir, name: &str, bytes: &[u8], mode: u32) -> io::Result<String> {
     }
 }
 
-fn publish(dir: &Dir, temp: &str, name: &str) -> io::Result<()> {
+fn publish(dir: &Dir, temp: &str, name: &str, flush: Flush) -> io::Result<()> {
     if let Err(error) = dir.rename(temp, dir, name) {
         let _ = dir.remove_file(temp);
         return Err(error);
     }
-    nofollow::sync(dir)
+    match flush {
+        Flush::Yes => nofollow::sync(dir),
+        Flush::No => Ok(()),
+    }
 }
 
-/// Writes a file that must not exist yet, and flushes it.
-pub(super) fn write_new(dir: &Dir, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+/// Writes a file that must not exist yet.
+pub(super) fn write_new(dir: &Dir, name: &str, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()> {
     let mut file = nofollow::open_file(dir, name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, mode)?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
     file.write_all(bytes)?;
-    file.sync_all()
+    match flush {
+        Flush::Yes => file.sync_all(),
+        Flush::No => Ok(()),
+    }
 }
 
 fn remove_leftovers(dir: &Dir, stem: &str) -> io::Result<()> {

@@ -46,20 +46,25 @@ enum ItemKind {
     File { size: u64, mode: u32 },
 }
 
-/// Copies `templates/{id}/app` to `app/` in the app's folder, unless that exists.
+/// A complete copy of a template under a temporary name.
+pub(super) struct Staged {
+    temp: String,
+}
+
+/// Copies `templates/{id}/app` beside its place in the app's folder, unless `app/` exists. Not flushed.
 ///
 /// # Crash
-/// `app/` is complete or absent; a half-made copy keeps its dot name and is removed by the next call.
-pub(super) fn ensure(
+/// A copy that is not [published](Staged::publish) keeps its dot name and is removed by the next call.
+pub(super) fn stage(
     app: &Dir,
     app_path: &Path,
     templates: &Path,
     id: &TemplateId,
     checkpoints: &Checkpoints,
-) -> Outcome {
+) -> Outcome<Option<Staged>> {
     let target = app_path.join(CODE);
     if exists(app, &target)? {
-        return Ok(());
+        return Ok(None);
     }
     remove_leftovers(app, app_path)?;
     checkpoints.reach("half-made code removed")?;
@@ -67,27 +72,36 @@ pub(super) fn ensure(
     let source_path = templates.join(id.as_str()).join(CODE);
     let source = open_template(templates, id, &source_path)?;
     let items = scan(&source, &source_path)?;
-    let temp = atomic::temp_name(CODE);
-    let copied = copy(&source, &source_path, &items, app, &temp, &target, checkpoints).and_then(|()| {
+    let staged = Staged { temp: atomic::temp_name(CODE) };
+    let copied = copy(&source, &source_path, &items, app, &staged.temp, &target, checkpoints).and_then(|()| {
         if scan(&source, &source_path)? == items {
-            Ok(())
-        } else {
-            Err(FolderError::Retryable(format!(
-                "template {} is being changed; it is tried again by itself",
-                source_path.display()
-            ))
-            .into())
+            return Ok(());
         }
+        let problem = format!("template {} is being changed; it is tried again by itself", source_path.display());
+        Err(FolderError::Retryable(problem).into())
     });
-    if let Err(Stop::Failed(error)) = copied {
-        // The disk may be full: give the space back. Should that fail too, the next call removes it.
-        let _ = app.remove_dir_all(&temp);
-        return Err(error.into());
+    match copied {
+        Ok(()) => Ok(Some(staged)),
+        Err(stop) => Err(staged.give_up(app, stop)),
     }
-    copied?;
-    app.rename(&temp, app, CODE).at("move new code to", &target)?;
-    checkpoints.reach("code in place")?;
-    nofollow::sync(app).at("flush", app_path)
+}
+
+impl Staged {
+    /// Makes the copy `app/`. What it consists of must have been flushed: the name may reach the disk before the content
+    /// otherwise.
+    pub(super) fn publish(self, app: &Dir, app_path: &Path, checkpoints: &Checkpoints) -> Outcome {
+        app.rename(&self.temp, app, CODE).at("move new code to", app_path.join(CODE))?;
+        checkpoints.reach("code in place")?;
+        nofollow::sync(app).at("flush", app_path)
+    }
+
+    /// After a real failure the disk may be full: gives the space back. Should that fail too, the next call does it.
+    pub(super) fn give_up(&self, app: &Dir, stop: Stop) -> Stop {
+        if matches!(stop, Stop::Failed(_)) {
+            let _ = app.remove_dir_all(&self.temp);
+        }
+        stop
+    }
 }
 
 /// Whether `app/` is there. Anything but a folder is refused.
@@ -175,8 +189,7 @@ fn changed(stat: &Stat) -> (i64, i64) {
     (stat.st_ctime as i64, stat.st_ctime_nsec as i64)
 }
 
-/// Makes `temp` in the app's folder: everything written first and flushed afterwards, so that the first flush carries
-/// most of the others with it.
+/// Makes `temp` in the app's folder.
 fn copy(
     source: &Dir,
     source_path: &Path,
@@ -208,18 +221,7 @@ fn copy(
         }
         checkpoints.reach("one more piece of code copied")?;
     }
-    flush(&top, items, target)
-}
-
-/// Files, then folders, the innermost first.
-fn flush(top: &Dir, items: &[Item], target: &Path) -> Outcome {
-    for item in items.iter().rev() {
-        let path = target.join(&item.path);
-        let (dir, name) = parent_of(top, &item.path).at("open", &path)?;
-        let entry = nofollow::open_file(&dir, name, OFlags::RDONLY, 0).at("open", &path)?;
-        entry.sync_all().at("flush", &path)?;
-    }
-    nofollow::sync(top).at("flush", target)
+    Ok(())
 }
 
 /// The folder an item is in, and its name there.

@@ -51,6 +51,13 @@ impl Owner {
     }
 }
 
+/// Whether something is new, and so has to be flushed before it is relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    Before,
+    Now,
+}
+
 /// Whether `data/` is there and belongs to the app's user. Anything but a folder is refused.
 pub(super) fn ready(app: &Dir, path: &Path, owner: Owner) -> Outcome<bool> {
     match nofollow::stat(app, DATA).at("look at", path)? {
@@ -64,10 +71,10 @@ pub(super) fn ready(app: &Dir, path: &Path, owner: Owner) -> Outcome<bool> {
 ///
 /// # Crash
 /// The top is given away last: as long as it has the wrong owner, the whole is done again.
-pub(super) fn ensure(app: &Dir, app_path: &Path, owner: Owner, checkpoints: &Checkpoints) -> Outcome {
+pub(super) fn ensure(app: &Dir, app_path: &Path, owner: Owner, checkpoints: &Checkpoints) -> Outcome<Made> {
     let path = app_path.join(DATA);
     if ready(app, &path, owner)? {
-        return Ok(());
+        return Ok(Made::Before);
     }
     let data = match nofollow::stat(app, DATA).at("look at", &path)? {
         Some(_) => nofollow::open_dir(app, DATA).at("open", &path)?,
@@ -89,8 +96,7 @@ pub(super) fn ensure(app: &Dir, app_path: &Path, owner: Owner, checkpoints: &Che
     rustix::fs::fchown(&data, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))
         .map_err(|error| cannot_give(&error.into(), &path, owner))?;
     checkpoints.reach("data folder given to the app's user")?;
-    nofollow::sync(&data).at("flush", &path)?;
-    nofollow::sync(app).at("flush", app_path)
+    Ok(Made::Now)
 }
 
 fn cannot_give(error: &std::io::Error, path: &Path, owner: Owner) -> Stop {
@@ -108,7 +114,7 @@ fn cannot_give(error: &std::io::Error, path: &Path, owner: Owner) -> Stop {
 }
 
 /// The log folder, made when it is missing. The app cannot write there: it is not mounted.
-pub(super) fn logs(app: &Dir, app_path: &Path, checkpoints: &Checkpoints) -> Outcome<Dir> {
+pub(super) fn logs(app: &Dir, app_path: &Path, checkpoints: &Checkpoints) -> Outcome<(Dir, Made)> {
     let path = app_path.join(LOGS);
     let dir = match nofollow::stat(app, LOGS).at("look at", &path)? {
         Some(stat) if Kind::of(&stat) == Kind::Folder => nofollow::open_dir(app, LOGS).at("open", &path)?,
@@ -116,11 +122,10 @@ pub(super) fn logs(app: &Dir, app_path: &Path, checkpoints: &Checkpoints) -> Out
         None => {
             let dir = nofollow::make_dir(app, LOGS, LOGS_MODE).at("make", &path)?;
             checkpoints.reach("log folder made")?;
-            nofollow::sync(app).at("flush", app_path)?;
-            dir
+            return Ok((dir, Made::Now));
         }
     };
-    Ok(dir)
+    Ok((dir, Made::Before))
 }
 
 /// Disk space that `data/` takes: allocated blocks, so a sparse file costs what it occupies, and each inode once.

@@ -6,7 +6,7 @@ use std::path::Path;
 use cap_std::fs::Dir;
 use rustix::fs::OFlags;
 
-use super::atomic;
+use super::atomic::{self, Flush};
 use super::data::LOGS;
 use super::nofollow::{self, Kind};
 use super::place::in_the_way;
@@ -42,7 +42,7 @@ pub(super) fn append(logs: &Dir, app_path: &Path, text: &str, checkpoints: &Chec
     file.take(keep).read_to_end(&mut bytes).at("read", &path)?;
     bytes.extend_from_slice(text.as_bytes());
     let kept = newest_lines(&bytes, usize::try_from(MAX_LOG_BYTES / 2).unwrap_or(usize::MAX).max(text.len()));
-    atomic::replace(logs, NAME, kept, MODE, &path, checkpoints)
+    atomic::replace(logs, NAME, kept, (MODE, Flush::Yes), &path, checkpoints)
 }
 
 /// With a line end, and itself no larger than half the bound.

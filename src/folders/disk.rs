@@ -10,12 +10,13 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::OFlags;
 
-use super::data::{self, DATA, Owner};
+use super::atomic::{self, Flush};
+use super::data::{self, DATA, Made, Owner};
 use super::nofollow::{self, Kind};
 use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
 use super::trash::{self, Part};
-use super::{FolderError, FolderState, Folders, Space, atomic, code, deploy_log};
+use super::{FolderError, FolderState, Folders, Space, code, deploy_log};
 use crate::clock::Clock;
 use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
 
@@ -133,9 +134,20 @@ impl Folders for DiskFolders {
         self.blocking(move |inner| {
             let app = place.find_or_make(&inner.checkpoints)?;
             let path = place.path();
-            code::ensure(&app, &path, &inner.templates, &template, &inner.checkpoints)?;
-            data::ensure(&app, &path, inner.owner, &inner.checkpoints)?;
-            data::logs(&app, &path, &inner.checkpoints).map(drop)
+            match code::stage(&app, &path, &inner.templates, &template, &inner.checkpoints)? {
+                Some(staged) => match ensure_rest(&app, &path, inner) {
+                    Ok(_) => {
+                        nofollow::sync_filesystem(&app).at("flush", &path)?;
+                        inner.checkpoints.reach("everything flushed")?;
+                        staged.publish(&app, &path, &inner.checkpoints)
+                    }
+                    Err(stop) => Err(staged.give_up(&app, stop)),
+                },
+                None => match ensure_rest(&app, &path, inner)? {
+                    Made::Now => nofollow::sync_filesystem(&app).at("flush", &path),
+                    Made::Before => Ok(()),
+                },
+            }
         })
         .await
     }
@@ -148,7 +160,9 @@ impl Folders for DiskFolders {
             if read_compose(&app, &path)?.as_deref() == Some(text.as_bytes()) {
                 return Ok(());
             }
-            atomic::replace(&app, COMPOSE, text.as_bytes(), COMPOSE_MODE, &path, &inner.checkpoints)
+            // Spoilt by a power loss, it differs from what it should be, and is written again.
+            let how = (COMPOSE_MODE, Flush::No);
+            atomic::replace(&app, COMPOSE, text.as_bytes(), how, &path, &inner.checkpoints)
         })
         .await
     }
@@ -158,7 +172,7 @@ impl Folders for DiskFolders {
         self.blocking(move |inner| {
             let app = place.find_or_make(&inner.checkpoints)?;
             let path = place.path();
-            let logs = data::logs(&app, &path, &inner.checkpoints)?;
+            let (logs, _) = data::logs(&app, &path, &inner.checkpoints)?;
             deploy_log::append(&logs, &path, &text, &inner.checkpoints)
         })
         .await
@@ -200,6 +214,13 @@ impl Folders for DiskFolders {
         })
         .await
     }
+}
+
+/// `data/` and `logs/`.
+fn ensure_rest(app: &Dir, path: &Path, inner: &Inner) -> Outcome<Made> {
+    let data = data::ensure(app, path, inner.owner, &inner.checkpoints)?;
+    let (_, logs) = data::logs(app, path, &inner.checkpoints)?;
+    Ok(if logs == Made::Now { logs } else { data })
 }
 
 fn look(place: &Place, owner: Owner) -> Outcome<FolderState> {

@@ -43,7 +43,7 @@ impl Place {
         find_dir(&user, self.key.app.as_str(), &self.path())
     }
 
-    /// The app's folder, made when it is missing. An app of the same user may be removing the user's empty folder at
+    /// The app's folder, made (but not flushed) when it is missing. An app of the same user may be removing the user's empty folder at
     /// the same time, so that is tried again.
     pub(super) fn find_or_make(&self, checkpoints: &Checkpoints) -> Outcome<Dir> {
         let apps = self.open_apps()?;
@@ -73,7 +73,6 @@ impl Place {
             checkpoints.reach("empty app folder removed")?;
             remove_empty(&apps, self.key.user.as_str()).at("remove", self.user_path())?;
             checkpoints.reach("empty user folder removed")?;
-            nofollow::sync(&apps).at("flush", &self.apps)?;
         }
         Ok(())
     }
@@ -112,10 +111,7 @@ fn find_or_make_dir(parent: &Dir, name: &str, path: &std::path::Path) -> Outcome
         return Ok(Some(dir));
     }
     match nofollow::make_dir(parent, name, MODE) {
-        Ok(dir) => {
-            nofollow::sync(parent).at("flush", path)?;
-            Ok(Some(dir))
-        }
+        Ok(dir) => Ok(Some(dir)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => find_dir(parent, name, path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).at("make", path),

@@ -113,8 +113,8 @@ fn make_entry(root: &Dir, root_path: &Path, note: &TrashNote, checkpoints: &Chec
     let dir = nofollow::make_dir(root, &temp, MODE).at("make", root_path.join(&temp))?;
     checkpoints.reach("trash entry made")?;
     let text = serde_json::to_string_pretty(note).map_err(|error| refuse(format!("cannot write {NOTE}: {error}")))?;
-    atomic::write_new(&dir, NOTE, text.as_bytes(), 0o600).at("write", root_path.join(&temp).join(NOTE))?;
-    nofollow::sync(&dir).at("flush", root_path.join(&temp))?;
+    atomic::write_new(&dir, NOTE, text.as_bytes(), 0o600, atomic::Flush::No)
+        .at("write", root_path.join(&temp).join(NOTE))?;
     checkpoints.reach("trash note written")?;
     let time = note.at.to_string();
     let time: String = time.chars().take_while(|c| *c != '.').filter(char::is_ascii_alphanumeric).collect();
@@ -125,7 +125,6 @@ fn make_entry(root: &Dir, root_path: &Path, note: &TrashNote, checkpoints: &Chec
         match root.rename(&temp, root, &name) {
             Ok(()) => {
                 checkpoints.reach("trash entry named")?;
-                nofollow::sync(root).at("flush", root_path)?;
                 return Ok(TrashEntry { dir, name, path });
             }
             Err(error)
@@ -148,9 +147,7 @@ fn move_all(app: &Dir, app_path: &Path, names: &[OsString], entry: &TrashEntry, 
         app.rename(name, &entry.dir, &to).at("move to trash", app_path.join(name))?;
         checkpoints.reach("one more part moved to trash")?;
     }
-    // The new place first: after a power loss it is in both or in the new one, never in none.
-    nofollow::sync(&entry.dir).at("flush", &entry.path)?;
-    nofollow::sync(app).at("flush", app_path)
+    nofollow::sync_filesystem(&entry.dir).at("flush", &entry.path)
 }
 
 /// Takes an entry away that nothing could be moved into (the trash is on another filesystem, say).

@@ -10,7 +10,7 @@ use minipaas::model::spec::{Access, Mount};
 use minipaas::model::{Bytes, ContainerId, ContainerSpec, Limits, MilliCpus, RestartPolicy};
 use serde_json::Value;
 
-use crate::common::Place;
+use crate::common::{Place, by_hand};
 
 /// A spec like that of an app, on a network of its own.
 async fn app(place: &Place, suffix: &str) -> ContainerSpec {
@@ -33,10 +33,10 @@ async fn by_compose(place: &Place, spec: &ContainerSpec) -> Value {
     let folder = write(place, spec, &format!("{}-compose", spec.name)).await;
     compose(&folder, &["config", "--quiet"]).await;
     compose(&folder, &["up", "--detach"]).await;
-    let seen = inspect(place, &spec.name).await;
+    let seen = inspect(&spec.name).await;
     // It counts as up to date: a second `up` changes nothing.
     compose(&folder, &["up", "--detach"]).await;
-    assert_eq!(inspect(place, &spec.name).await["Id"], seen["Id"]);
+    assert_eq!(inspect(&spec.name).await["Id"], seen["Id"]);
     place.engine.remove(&ContainerId(spec.name.clone())).await.unwrap();
     seen
 }
@@ -65,13 +65,13 @@ async fn compose(folder: &Path, arguments: &[&str]) {
 
 async fn by_daemon(place: &Place, spec: &ContainerSpec) -> Value {
     let id = place.run(spec).await;
-    let seen = inspect(place, id.as_str()).await;
+    let seen = inspect(id.as_str()).await;
     place.engine.remove(&id).await.unwrap();
     seen
 }
 
-async fn inspect(place: &Place, container: &str) -> Value {
-    let seen = place.by_hand().inspect_container(container, None).await.unwrap();
+async fn inspect(container: &str) -> Value {
+    let seen = by_hand().inspect_container(container, None).await.unwrap();
     serde_json::to_value(seen).unwrap()
 }
 
@@ -204,10 +204,10 @@ async fn apps_of_one_name_of_two_people_leave_without_touching_each_other() {
         spec.hostname = format!("{user}-diary");
         let folder = write(&place, &spec, &format!("{user}/{}", place.name("diary"))).await;
         compose(&folder, &["up", "--detach"]).await;
-        ids.push((spec.name.clone(), inspect(&place, &spec.name).await["Id"].clone()));
+        ids.push((spec.name.clone(), inspect(&spec.name).await["Id"].clone()));
     }
     for (name, id) in ids {
-        let seen = inspect(&place, &name).await;
+        let seen = inspect(&name).await;
         assert_eq!((&seen["Id"], &seen["State"]["Running"]), (&id, &Value::Bool(true)), "{name}");
     }
 }

@@ -6,4 +6,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is the point")]
 
 mod common;
+mod compose;
 mod engine;

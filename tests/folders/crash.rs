@@ -136,6 +136,7 @@ async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
         "data folder made",
         "empty app folder removed",
         "empty user folder removed",
+        "everything flushed",
         "folder for new code made",
         "half-made code removed",
         "half-made trash entry removed",

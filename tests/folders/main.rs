@@ -4,4 +4,5 @@
 mod crash;
 mod everyday;
 mod hostile;
+mod refused;
 mod support;
