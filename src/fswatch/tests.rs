@@ -162,7 +162,7 @@ async fn constant_changes_are_reported_while_they_go_on_and_after_the_last() {
     let (file, temporary) = (world.path("flat/a"), world.path("flat/.a"));
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    let writer = tokio::task::spawn_blocking(move || {
+    let writing = tokio::task::spawn_blocking(move || {
         let mut writes = 0u64;
         while !stopped.is_cancelled() {
             writes += 1;
@@ -176,9 +176,9 @@ async fn constant_changes_are_reported_while_they_go_on_and_after_the_last() {
     for _ in 0..2 {
         world.hint(Kind::Flat).await;
     }
-    assert!(!writer.is_finished());
+    assert!(!writing.is_finished());
     stop.cancel();
-    let writes = writer.await.unwrap();
+    let writes = writing.await.unwrap();
     // Whoever looks after each hint sees the last state in the end.
     // The writer's last change may be behind the last hint taken: then looking now is looking after it.
     while fs::read_to_string(world.path("flat/a")).unwrap() != writes.to_string() {
