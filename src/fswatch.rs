@@ -56,12 +56,23 @@ pub(crate) fn watch<K>(
 where
     K: Copy + Ord + Send + Sync + 'static,
 {
+    checking(roots, CHECK, cancel)
+}
+
+fn checking<K>(
+    roots: Vec<Root<K>>,
+    check: Duration,
+    cancel: CancellationToken,
+) -> (mpsc::Receiver<K>, impl Future<Output = ()> + Send + 'static)
+where
+    K: Copy + Ord + Send + Sync + 'static,
+{
     // One place is enough: what does not fit waits in the inbox, where hints of one kind merge.
     let (hints_tx, hints_rx) = mpsc::channel(1);
     let running = async move {
         tokio::select! {
             () = cancel.cancelled() => {}
-            () = run(Arc::new(roots), hints_tx) => {}
+            () = run(Arc::new(roots), check, hints_tx) => {}
         }
     };
     (hints_rx, running)
@@ -91,7 +102,11 @@ impl<K: Copy + Ord> Inbox<K> {
     }
 }
 
-async fn run<K: Copy + Ord + Send + Sync + 'static>(roots: Arc<Vec<Root<K>>>, hints_tx: mpsc::Sender<K>) {
+async fn run<K: Copy + Ord + Send + Sync + 'static>(
+    roots: Arc<Vec<Root<K>>>,
+    check: Duration,
+    hints_tx: mpsc::Sender<K>,
+) {
     loop {
         let inbox = Arc::new(Inbox {
             marks: Mutex::new(Marks { changed: BTreeSet::new(), rebuild: false }),
@@ -107,7 +122,7 @@ async fn run<K: Copy + Ord + Send + Sync + 'static>(roots: Arc<Vec<Root<K>>>, hi
             }
         }
         loop {
-            if timeout(CHECK, inbox.arrived.notified()).await.is_err() {
+            if timeout(check, inbox.arrived.notified()).await.is_err() {
                 if identities(&roots) == seen {
                     continue;
                 }

@@ -55,11 +55,16 @@ pub fn edit_text(file_name: &str, source: &str, changes: &[Change]) -> Result<St
     let Some(first) = needed.first() else { return Ok(source.to_owned()) };
     let not_exact = || TextError::NotExact { file: file_name.to_owned(), key: first.key() };
     let text = rewrite(source, &needed).ok_or_else(not_exact)?;
-    match parse(file_name, text.as_bytes()) {
-        Ok(after) if after == wanted && comment_lines(&text) == comment_lines(source) => Ok(text),
-        Ok(_) => Err(not_exact()),
-        Err(diagnostic) => Err(TextError::Refused(diagnostic)),
+    let after = parse(file_name, text.as_bytes()).map_err(TextError::Refused)?;
+    if !is_exact(source, &text, &wanted, &after) {
+        return Err(not_exact());
     }
+    Ok(text)
+}
+
+/// The new text says what is wanted, and no comment line got lost.
+fn is_exact(source: &str, text: &str, wanted: &Manifest, after: &Manifest) -> bool {
+    after == wanted && comment_lines(text) == comment_lines(source)
 }
 
 /// Editing knows only bare line feeds and no byte order mark; both are put back afterwards.

@@ -150,8 +150,16 @@ impl Reading<'_> {
             _ => format!("the manifests folder {folder} cannot be read ({error}): check its permissions and the disk"),
         };
         let mut names = BTreeSet::new();
+        let mut outcome = Ok(());
         for entry in fs::read_dir(self.folder).map_err(cannot)? {
-            let name = entry.map_err(cannot)?.file_name();
+            let name = match entry {
+                Ok(entry) => entry.file_name(),
+                // What was listed so far is still worth reading: repairs go on.
+                Err(error) => {
+                    outcome = Err(cannot(error));
+                    break;
+                }
+            };
             match name.to_str() {
                 Some(name) if is_manifest(name) => {
                     names.insert(name.to_owned());
@@ -163,7 +171,7 @@ impl Reading<'_> {
         for name in names {
             self.file(name);
         }
-        Ok(())
+        outcome
     }
 
     fn odd_name(&mut self, name: &str) {
@@ -201,17 +209,17 @@ impl Reading<'_> {
     }
 
     /// `None` if the file is gone. The stamp is there if the entry holds for as long as the file looks the same.
-    fn entry(&self, name: &str) -> Option<(Option<Stamp>, FileEntry)> {
+    fn entry(&mut self, name: &str) -> Option<(Option<Stamp>, FileEntry)> {
         let path = self.folder.join(name);
         let metadata = match path.symlink_metadata() {
             Ok(metadata) => metadata,
             Err(error) => return unreadable(name, path, &error).map(|entry| (None, entry)),
         };
         let stamp = Stamp::of(&metadata);
-        if let Some((old, entry)) = self.old.get(name)
-            && *old == stamp
+        if let Some((old, entry)) = self.old.remove(name)
+            && old == stamp
         {
-            return Some((Some(stamp), entry.clone()));
+            return Some((Some(stamp), entry));
         }
         if metadata.is_symlink() {
             // Never remembered: the link's own status says nothing about the file it leads to.

@@ -151,7 +151,7 @@ fn known_key(entry: &Entry, keys: &[&str]) -> Result<(), Refusal> {
 }
 
 /// The candidate a typing error away from the text.
-pub(crate) fn nearest<'a>(text: &str, candidates: &[&'a str]) -> Option<&'a str> {
+fn nearest<'a>(text: &str, candidates: &[&'a str]) -> Option<&'a str> {
     // The comparison's cost grows with the product of both lengths, and nobody mistypes a key at this length.
     if text.len() > 64 {
         return None;

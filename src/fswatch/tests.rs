@@ -5,8 +5,10 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 
-/// Longer than any machine needs, shorter than a person waits for a broken test. It also covers [`CHECK`].
+/// Longer than any machine needs, shorter than a person waits for a broken test.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// So rare that only events count.
+const NEVER: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -31,7 +33,7 @@ impl World {
             Root { path: root.path().join("deep"), depth: Depth::Deep, kind: Kind::Deep },
         ];
         let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
-        let (hints_rx, watching) = watch(roots, cancel.clone());
+        let (hints_rx, watching) = checking(roots, NEVER, cancel.clone());
         tracker.spawn(watching);
         let mut world = Self { root, hints_rx, cancel, tracker };
         world.hint(Kind::Flat).await;
@@ -145,7 +147,7 @@ async fn a_folder_whose_parents_do_not_exist_yet_is_found() {
     let path = root.path().join("a/b/c");
     let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
     let (hints_rx, watching) =
-        watch(vec![Root { path: path.clone(), depth: Depth::Flat, kind: Kind::Flat }], cancel.clone());
+        checking(vec![Root { path: path.clone(), depth: Depth::Flat, kind: Kind::Flat }], NEVER, cancel.clone());
     tracker.spawn(watching);
     let mut world = World { root, hints_rx, cancel, tracker };
     world.hint(Kind::Flat).await;
@@ -162,7 +164,7 @@ async fn constant_changes_are_reported_while_they_go_on_and_after_the_last() {
     let (file, temporary) = (world.path("flat/a"), world.path("flat/.a"));
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    let writer = tokio::task::spawn_blocking(move || {
+    let writing = tokio::task::spawn_blocking(move || {
         let mut writes = 0u64;
         while !stopped.is_cancelled() {
             writes += 1;
@@ -176,14 +178,61 @@ async fn constant_changes_are_reported_while_they_go_on_and_after_the_last() {
     for _ in 0..2 {
         world.hint(Kind::Flat).await;
     }
-    assert!(!writer.is_finished());
+    assert!(!writing.is_finished());
     stop.cancel();
-    let writes = writer.await.unwrap();
+    let writes = writing.await.unwrap();
     // Whoever looks after each hint sees the last state in the end.
     // The writer's last change may be behind the last hint taken: then looking now is looking after it.
     while fs::read_to_string(world.path("flat/a")).unwrap() != writes.to_string() {
         world.hint(Kind::Flat).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_without_end_is_reported_after_a_second() {
+    let arrived = Notify::new();
+    let burst = async {
+        loop {
+            arrived.notify_one();
+            tokio::time::sleep(QUIET / 2).await;
+        }
+    };
+    let start = Instant::now();
+    tokio::select! {
+        () = settle(&arrived) => {}
+        () = burst => {}
+    }
+    assert!((LONGEST..LONGEST + QUIET * 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+
+    // One change is reported when it is over.
+    arrived.notify_one();
+    let start = Instant::now();
+    settle(&arrived).await;
+    assert!((QUIET..QUIET * 3).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_folder_exchanged_without_any_event_is_found_by_looking() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["one/flat", "two/flat"] {
+        fs::create_dir_all(root.path().join(name)).unwrap();
+    }
+    // Switching a link above the parent changes nothing in the folders that are watched, as a mount would.
+    std::os::unix::fs::symlink("one", root.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("two", root.path().join("next")).unwrap();
+    let path = root.path().join("link/flat");
+    let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
+    let roots = vec![Root { path, depth: Depth::Flat, kind: Kind::Flat }];
+    let (hints_rx, watching) = checking(roots, QUIET, cancel.clone());
+    tracker.spawn(watching);
+    let mut world = World { root, hints_rx, cancel, tracker };
+    world.hint(Kind::Flat).await;
+    world.settle_gone().await;
+    fs::rename(world.path("next"), world.path("link")).unwrap();
+    world.hint(Kind::Flat).await;
+    world.settle_gone().await;
+    world.put("two/flat/a");
+    world.hint(Kind::Flat).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 /// Why a schedule was refused; the message ends with the accepted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
-    #[error("has {0} fields instead of five: write `minute hour day month weekday`, for example `0 3 * * *`")]
+    #[error("needs five fields, not {0}: write `minute hour day month weekday`, for example `0 3 * * *`")]
     Fields(usize),
     #[error("has `{text}` as its {field}: write {accepted}, for example `0 3 * * *` for every night at three")]
     Field { field: &'static str, text: String, accepted: &'static str },
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_the_field_that_is_wrong() {
         let refused = |text: &str| check(text).unwrap_err().to_string();
-        insta::assert_snapshot!(refused("daily"), @"has 1 fields instead of five: write `minute hour day month weekday`, for example `0 3 * * *`");
+        insta::assert_snapshot!(refused("daily"), @"needs five fields, not 1: write `minute hour day month weekday`, for example `0 3 * * *`");
         insta::assert_snapshot!(refused("60 3 * * *"), @"has `60` as its minute: write 0 to 59, for example `0 3 * * *` for every night at three");
         for bad in [
             "",

@@ -142,3 +142,20 @@ fn a_comment_line_is_never_lost() {
     let source = "template: diary-v1\n# about memory\nmemory: 1g\n# tail\n";
     assert_eq!(edited(source, &[Change::Memory(None)]), "template: diary-v1\n# about memory\n# tail\n");
 }
+
+#[test]
+fn a_result_that_says_anything_else_is_not_taken() {
+    let source = "# top\ntemplate: diary-v1\nenv: {A: '1'}\n";
+    let wanted = parse("x.yaml", "template: diary-v1\nenv: {A: '1'}\nstate: stopped".as_bytes()).unwrap();
+    for (text, taken) in [
+        ("# top\ntemplate: diary-v1\nenv: {A: '1'}\nstate: stopped\n", true),
+        ("# top\ntemplate: diary-v1\nstate: stopped\nenv:\n  A: 1\n", true),
+        ("# top\ntemplate: diary-v1\nstate: stopped\n", false),
+        ("# top\ntemplate: diary-v1\nenv: {A: '2'}\nstate: stopped\n", false),
+        ("# top\ntemplate: diary-v1\nenv: {A: '1'}\n", false),
+        ("template: diary-v1\nenv: {A: '1'}\nstate: stopped\n", false),
+    ] {
+        let after = parse("x.yaml", text.as_bytes()).unwrap();
+        assert_eq!(is_exact(source, text, &wanted, &after), taken, "{text}");
+    }
+}

@@ -208,7 +208,7 @@ fn values_are_checked_where_they_stand() {
         ),
         (
             "template: diary-v1\nbackup: {schedule: daily}",
-            ":2:20: `schedule`: `daily` has 1 fields instead of five (write `minute hour day month weekday`, for example `0 3 * * *`)",
+            ":2:20: `schedule`: `daily` needs five fields, not 1 (write `minute hour day month weekday`, for example `0 3 * * *`)",
         ),
         (
             "template: diary-v1\nbackup: {keep: 1001}",
