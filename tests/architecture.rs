@@ -1,5 +1,7 @@
 //! Which module may know which: DESIGN.md's table, enforced on the `use` lines and paths of the sources.
 
+#![allow(clippy::unwrap_used, reason = "clippy counts helpers of tests as code")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
