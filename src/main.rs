@@ -23,9 +23,9 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr);
     // The journal stamps its lines itself.
     if journal {
-        log.without_time().init()
+        log.without_time().init();
     } else {
-        log.init()
+        log.init();
     }
     cli::run(arguments, &Daemon)
 }
