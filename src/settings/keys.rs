@@ -15,13 +15,22 @@ pub(super) enum Takes {
     Restart,
 }
 
+/// What a path in a setting starts from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    /// Absolute; relative paths start here.
+    pub(super) folder: &'a Path,
+    /// What a leading `$PAAS_ROOT` stands for.
+    pub(super) root: &'a Path,
+}
+
 pub(super) struct Key {
     pub(super) name: &'static str,
     /// Completes "write …".
     pub(super) accepted: &'static str,
     pub(super) takes: Takes,
-    /// Puts a value into the settings, or refuses it. The folder is what relative paths start from.
-    pub(super) put: fn(&mut Settings, &str, &Path) -> Option<()>,
+    /// Puts a value into the settings, or refuses it.
+    pub(super) put: fn(&mut Settings, &str, At<'_>) -> Option<()>,
     /// Copies the value from other settings.
     pub(super) copy: fn(&mut Settings, &Settings),
     pub(super) same: fn(&Settings, &Settings) -> bool,
@@ -33,9 +42,9 @@ macro_rules! key {
             name: $name,
             accepted: $accepted,
             takes: Takes::$takes,
-            put: |settings, text, folder| {
-                let read: fn(&str, &Path) -> Option<_> = $read;
-                settings.$field = read(text, folder)?;
+            put: |settings, text, at| {
+                let read: fn(&str, At<'_>) -> Option<_> = $read;
+                settings.$field = read(text, at)?;
                 Some(())
             },
             copy: |to, from| to.$field = from.$field.clone(),
@@ -260,9 +269,12 @@ fn image(text: &str) -> Option<String> {
     (text.len() <= 255 && digest_ok && tag_ok && path_ok).then(|| text.to_owned())
 }
 
-/// Absolute, with `.` and `..` taken out by name: the value may name a folder that does not exist yet.
-fn path(text: &str, folder: &Path) -> Option<PathBuf> {
-    if text.is_empty() || text.contains('\0') {
+/// Absolute, with `.` and `..` taken out by name: the value may name a folder that does not exist yet. `$PAAS_ROOT` may
+/// stand in front, as in `.env.example`; no other variable is filled in, and taking it for a name would surprise.
+fn path(text: &str, at: At<'_>) -> Option<PathBuf> {
+    let below_root = ["$PAAS_ROOT/", "${PAAS_ROOT}/"].iter().find_map(|variable| text.strip_prefix(variable));
+    let (folder, text) = below_root.map_or((at.folder, text), |rest| (at.root, rest));
+    if text.is_empty() || text.contains(['\0', '$']) {
         return None;
     }
     let mut absolute = PathBuf::new();

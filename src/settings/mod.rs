@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use self::keys::{KEYS, Key, ROOT, SECRET, Takes};
+use self::keys::{At, KEYS, Key, ROOT, SECRET, Takes};
 use crate::model::Settings;
 
 pub use source::{Env, SettingsSource};
@@ -149,8 +149,9 @@ pub fn parse_env(
 
     let mut put = |settings: &mut Settings, key: &Key| {
         let Some(Found { line, value }) = found.get(key.name) else { return };
-        let base = if *line == 0 { bases.process } else { bases.file };
-        if (key.put)(settings, value, base).is_none() {
+        let root = settings.root.clone();
+        let at = At { folder: if *line == 0 { bases.process } else { bases.file }, root: &root };
+        if (key.put)(settings, value, at).is_none() {
             problems.push(SettingProblem {
                 file: if *line == 0 { "environment".to_owned() } else { file.to_owned() },
                 line: *line,

@@ -75,10 +75,33 @@ fn every_key_reaches_its_setting() {
 }
 
 #[test]
+fn the_root_may_stand_in_front_of_a_path() {
+    for text in ["PAAS_APPS_DIR=$PAAS_ROOT/a", "PAAS_APPS_DIR=${PAAS_ROOT}/a", "PAAS_APPS_DIR='$PAAS_ROOT/./a'"] {
+        assert_eq!(good(&format!("{text}\nPAAS_ROOT=/srv")).apps_dir, Path::new("/srv/a"), "{text}");
+    }
+}
+
+#[test]
+fn the_shipped_example_shows_every_setting_with_its_default() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".env.example");
+    let text = std::fs::read_to_string(file).unwrap();
+    assert_eq!(good(&text), Settings::defaults(DEFAULT_ROOT), "as it is");
+    let assignment =
+        |line: &&str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+    let settings: Vec<&str> = text.lines().filter(assignment).map(|line| &line[1..]).collect();
+    assert_eq!(good(&settings.join("\n")), Settings::defaults(DEFAULT_ROOT), "with every line in force");
+    for key in all_keys() {
+        let shown = settings.iter().filter(|line| line.starts_with(&format!("{}=", key.name))).count();
+        assert_eq!(shown, 1, "{}", key.name);
+    }
+}
+
+#[test]
 fn bad_values_are_refused_with_the_accepted_form() {
     for (key, bad) in [
         ("PAAS_DOMAIN", &["", "a b", "x:80", "-x", "x..y", "http://x", "192.168.0.1", "under_score", "x.", "한국"][..]),
         ("PAAS_ROOT", &[""]),
+        ("PAAS_APPS_DIR", &["", "$HOME/apps", "$PAAS_ROOT", "a/$b"]),
         ("PORTAL_PORT", &["", "0", "65536", "+80", "80a", "-1"]),
         ("PORTAL_BIND", &["", "localhost", "1.2.3", "1.2.3.4:80"]),
         ("PORTAL_API_KEY", &["with space", "한글"]),
