@@ -615,6 +615,13 @@ async fn upstream_connections_are_kept_and_reused() {
         assert_eq!(body(&world.get("/", "").await), "ok");
     }
     assert_eq!(app.accepted(), 1);
+
+    let world = World::with(Tuning { upstream_idle: Duration::ZERO, ..short() }, None).await;
+    world.route(app.addr).await;
+    for _ in 0..3 {
+        assert_eq!(body(&world.get("/", "").await), "ok");
+    }
+    assert_eq!(app.accepted(), 1 + 3, "one that was idle for too long is not used: the app may be closing it");
 }
 
 #[tokio::test]
