@@ -1,6 +1,7 @@
 //! `paas serve`: everything wired together. Each task is owned by one tracker, and each ends when the token is cancelled.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::engine::docker::{DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, Tuning};
-use crate::model::{ContainerId, Settings};
+use crate::model::{ContainerId, Routing, Settings};
 use crate::portal::{PortalState, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::settings::{self, SettingsSource, SettingsState};
@@ -124,9 +125,12 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     let instance = setup::prepare(&settings, &world.store, setup::Asked::ByStart).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), root = %settings.root.display(), %instance, "starting");
 
+    // Every door is opened before anything is done: a daemon that cannot be reached does not touch the apps either.
+    let listener = gateway_listener(&settings, source.file()).await?;
+    let door = UnixDoor::bind(&settings.socket_path()).await?;
+
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let env_file = source.file().to_owned();
     let (settings_rx, following) = settings::follow(source, settings.clone(), stop.clone());
     tasks.spawn(following);
 
@@ -142,22 +146,14 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     tasks.spawn(controller.run(stop.clone()));
 
     let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
-    let listener = TcpListener::bind((settings.gateway_bind, settings.gateway_port)).await.with_context(|| {
-        format!(
-            "the gateway cannot listen on {}:{}: something else does; stop that, or set PAAS_GATEWAY_PORT in {}",
-            settings.gateway_bind,
-            settings.gateway_port,
-            env_file.display()
-        )
-    })?;
-    let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
-    let gateway = Gateway::new(ends.status_rx, config_rx, None, Tuning::default());
-    let gateway_stop = stop.clone();
-    tasks.spawn(async move { gateway.serve(listener, gateway_stop).await });
-
+    if let Some(listener) = listener {
+        let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
+        let gateway = Gateway::new(ends.status_rx, config_rx, None, Tuning::default());
+        let gateway_stop = stop.clone();
+        tasks.spawn(async move { gateway.serve(listener, gateway_stop).await });
+    }
     let state =
         PortalState { controller: handle, events: Arc::new(world.store.clone()), settings_rx, stopping: stop.clone() };
-    let door = UnixDoor::bind(&settings.socket_path()).await?;
     tasks.spawn(door.serve(router(state), stop.clone()));
 
     wait_for_stop().await?;
@@ -232,6 +228,19 @@ fn only_settings(
         }
     });
     settings_rx
+}
+
+/// The gateway's port. In direct mode somebody else routes, and the port is left to them.
+async fn gateway_listener(settings: &Settings, env_file: &Path) -> Result<Option<TcpListener>> {
+    if settings.routing == Routing::Direct {
+        return Ok(None);
+    }
+    let (bind, port) = (settings.gateway_bind, settings.gateway_port);
+    let listener = TcpListener::bind((bind, port)).await.with_context(|| {
+        let file = env_file.display();
+        format!("the gateway cannot listen on {bind}:{port}: stop what does, or set PAAS_GATEWAY_PORT in {file}")
+    })?;
+    Ok(Some(listener))
 }
 
 /// What the gateway takes from the settings, as they change.

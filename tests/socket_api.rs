@@ -68,6 +68,7 @@ fn daemon(apps: impl IntoIterator<Item = AppStatus>) -> DaemonStatus {
                 memory: 8 << 30,
                 cpus: 4,
                 cgroup_version: "2".to_owned(),
+                memory_limit: true,
                 swap_limit: true,
                 pids_limit: true,
                 cpu_limit: true,

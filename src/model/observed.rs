@@ -145,7 +145,9 @@ pub struct EngineInfo {
     pub cpus: u32,
     /// `1` or `2`.
     pub cgroup_version: String,
-    /// Whether the kernel can limit swap; without it only memory is compared.
+    /// Whether the kernel can limit memory at all; some boards' kernels come with that switched off.
+    pub memory_limit: bool,
+    /// Whether it can limit swap; without it only memory is compared.
     pub swap_limit: bool,
     pub pids_limit: bool,
     pub cpu_limit: bool,

@@ -238,10 +238,15 @@ fn report_obstacles(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, verdict: 
             ),
         );
     }
-    if !view.engine.swap_limit || !view.engine.pids_limit || !view.engine.cpu_limit {
-        let missing =
-            [(view.engine.swap_limit, "swap"), (view.engine.pids_limit, "pids"), (view.engine.cpu_limit, "cpus")];
-        let names: Vec<_> = missing.iter().filter(|(there, _)| !there).map(|(_, name)| *name).collect();
+    let engine = &view.engine;
+    let support = [
+        (engine.memory_limit, "memory"),
+        (engine.swap_limit, "swap"),
+        (engine.pids_limit, "pids"),
+        (engine.cpu_limit, "cpus"),
+    ];
+    let names: Vec<_> = support.iter().filter(|(there, _)| !there).map(|(_, name)| *name).collect();
+    if !names.is_empty() {
         find(
             ConditionKind::LimitsNotEnforced,
             "KernelSupportMissing",

@@ -315,7 +315,7 @@ fn tunables_differ(engine: &EngineInfo, spec: &AppSpec, container: &ObservedCont
             differences.push(format!("{name} is {have} instead of {want}"));
         }
     };
-    compare("memory", true, memory, have.memory);
+    compare("memory", engine.memory_limit, memory, have.memory);
     compare("memory with swap", engine.swap_limit, memory, have.memory_swap);
     compare("nano cpus", engine.cpu_limit, want.cpus.nano(), have.nano_cpus);
     compare("pids", engine.pids_limit, i64::from(want.pids), have.pids);

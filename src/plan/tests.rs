@@ -147,6 +147,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
             memory: 8 << 30,
             cpus: 4,
             cgroup_version: "2".to_owned(),
+            memory_limit: true,
             swap_limit: true,
             pids_limit: true,
             cpu_limit: true,

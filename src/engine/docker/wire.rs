@@ -182,6 +182,7 @@ impl Version {
             cpus: info.cpus,
             // Docker before 20.10 did not say; those are refused.
             cgroup_version: if info.cgroup_version.is_empty() { "1".to_owned() } else { info.cgroup_version },
+            memory_limit: able(info.memory_limit),
             swap_limit: able(info.swap_limit) && able(info.memory_limit),
             pids_limit: able(info.pids_limit),
             cpu_limit: able(info.cpu_quota),
