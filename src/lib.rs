@@ -20,3 +20,7 @@ pub mod serve;
 pub mod settings;
 pub mod setup;
 pub mod store;
+/// Worlds to prove things in; never part of the program (see `Cargo.toml`).
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;

@@ -12,6 +12,10 @@
 
 pub mod docker;
 pub mod events;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty;
+#[cfg(any(test, feature = "testing"))]
+pub mod sim;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -7,4 +7,5 @@
 
 mod common;
 mod compose;
+mod conformance;
 mod engine;

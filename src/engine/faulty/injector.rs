@@ -1,0 +1,331 @@
+//! Counts the daemon's calls to the outside and strikes at the chosen one.
+//!
+//! One [`Injector`] stands behind all decorators of one run, so that "the 17th call" means the same whichever seam it
+//! goes through. It survives the daemon's deaths and goes on counting; each life of the daemon gets a [`Life`], and once
+//! that has ended, whatever still runs of it hangs at its next call, as a killed process does nothing more.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::{self, Future};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::fault::{CallKind, CallRecord, Fault};
+use crate::engine::ErrorKind;
+
+/// Which calls are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// What can change the world, inner steps included.
+    #[default]
+    Mutating,
+    All,
+}
+
+type Hand = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct State {
+    scope: Scope,
+    /// Counted so far.
+    count: u64,
+    calls: Vec<CallRecord>,
+    faults: BTreeMap<u64, Fault>,
+    /// Hand operations to do right before the call with that number.
+    hands: BTreeMap<u64, Vec<Hand>>,
+    /// Seams that fail until healed.
+    failing: BTreeMap<&'static str, ErrorKind>,
+    deaths: u64,
+}
+
+/// Shared by all decorators of a run; cheap to clone.
+#[derive(Clone)]
+pub struct Injector {
+    state: Arc<Mutex<State>>,
+    /// Number of the life that may still act; a crash raises it.
+    alive_tx: Arc<watch::Sender<u64>>,
+}
+
+impl fmt::Debug for Injector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Injector")
+            .field("count", &state.count)
+            .field("faults", &state.faults)
+            .field("failing", &state.failing)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a decorator is to make its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Pass,
+    Fail(ErrorKind),
+    /// Make the call, then die.
+    DieAfter,
+    LoseAnswer,
+    Stale,
+}
+
+impl Injector {
+    #[must_use]
+    pub fn new(scope: Scope) -> Self {
+        let state = State { scope, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), alive_tx: Arc::new(watch::Sender::new(0)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Strikes at the call with that number, counted from 1 over the whole run.
+    pub fn strike_at(&self, number: u64, fault: Fault) {
+        self.lock().faults.insert(number, fault);
+    }
+
+    /// Strikes at the `nth` call from now (1 = the next).
+    pub fn strike_in(&self, nth: u64, fault: Fault) {
+        let mut state = self.lock();
+        let number = state.count + nth;
+        state.faults.insert(number, fault);
+    }
+
+    /// Does something by hand right before the call with that number.
+    pub fn hand_at(&self, number: u64, hand: impl FnOnce() + Send + 'static) {
+        self.lock().hands.entry(number).or_default().push(Box::new(hand));
+    }
+
+    /// Ends every failure that was to last, and forgets the strikes that did not come yet.
+    pub fn heal(&self) {
+        let mut state = self.lock();
+        state.failing.clear();
+        state.faults.clear();
+        state.hands.clear();
+    }
+
+    /// Calls counted so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.lock().count
+    }
+
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallRecord> {
+        self.lock().calls.clone()
+    }
+
+    /// Strikes that were ordered and did not come yet.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        let state = self.lock();
+        state.faults.len() + state.hands.len()
+    }
+
+    #[must_use]
+    pub fn deaths(&self) -> u64 {
+        self.lock().deaths
+    }
+
+    /// The next life of the daemon. The one before, if it still lives, is dead from here on.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        let mut number = 0;
+        self.alive_tx.send_modify(|alive| {
+            *alive += 1;
+            number = *alive;
+        });
+        Life { injector: Some(self.clone()), number }
+    }
+
+    /// Ends the present life, as `kill -9` from outside.
+    pub fn kill(&self) {
+        self.lock().deaths += 1;
+        self.alive_tx.send_modify(|alive| *alive += 1);
+    }
+}
+
+/// One life of the daemon, held by its decorators.
+#[derive(Debug, Clone)]
+pub struct Life {
+    /// `None`: nothing strikes.
+    injector: Option<Injector>,
+    number: u64,
+}
+
+impl Life {
+    /// A life that nothing happens to.
+    #[must_use]
+    pub fn charmed() -> Self {
+        Self { injector: None, number: 0 }
+    }
+
+    /// Counts a call and says how to make it. Never returns once this life is over.
+    pub async fn step(&self, point: &'static str, object: impl fmt::Display, kind: CallKind) -> Verdict {
+        let Some(injector) = &self.injector else { return Verdict::Pass };
+        self.hang_if_dead(injector).await;
+        let (fault, hands) = injector.count_call(point, object, kind);
+        // Outside of the lock: a hand may well count calls itself.
+        for hand in hands {
+            hand();
+        }
+        match fault {
+            None => Verdict::Pass,
+            Some(Fault::CrashBefore) => self.die().await,
+            Some(Fault::CrashAfter) => Verdict::DieAfter,
+            Some(Fault::Fail(kind) | Fault::FailFrom(kind)) => Verdict::Fail(kind),
+            Some(Fault::LoseAnswer) => Verdict::LoseAnswer,
+            Some(Fault::StaleList) => Verdict::Stale,
+        }
+    }
+
+    /// An answer arrives: not any more, if this life ended meanwhile.
+    pub async fn settle(&self) {
+        if let Some(injector) = &self.injector {
+            self.hang_if_dead(injector).await;
+        }
+    }
+
+    /// Dies. Never returns.
+    pub async fn die(&self) -> ! {
+        if let Some(injector) = &self.injector
+            && *injector.alive_tx.borrow() == self.number
+        {
+            injector.kill();
+        }
+        match future::pending::<std::convert::Infallible>().await {}
+    }
+
+    async fn hang_if_dead(&self, injector: &Injector) {
+        if *injector.alive_tx.borrow() != self.number {
+            future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until this life has ended: the harness then drops what is left of the daemon.
+    pub async fn ended(&self) {
+        let Some(injector) = &self.injector else { return future::pending().await };
+        let mut alive_rx = injector.alive_tx.subscribe();
+        let number = self.number;
+        // The sender lives as long as the injector, which is borrowed here.
+        let _ = alive_rx.wait_for(|alive| *alive != number).await;
+    }
+
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.injector.as_ref().is_some_and(|injector| *injector.alive_tx.borrow() != self.number)
+    }
+}
+
+impl Injector {
+    fn count_call(&self, point: &'static str, object: impl fmt::Display, kind: CallKind) -> (Option<Fault>, Vec<Hand>) {
+        let mut state = self.lock();
+        let seam = point.split('.').next().unwrap_or(point);
+        let lasting = (kind != CallKind::Inner).then(|| state.failing.get(seam).copied()).flatten();
+        if state.scope == Scope::Mutating && kind == CallKind::Read {
+            return (lasting.map(Fault::Fail), Vec::new());
+        }
+        state.count += 1;
+        let number = state.count;
+        let hands = state.hands.remove(&number).unwrap_or_default();
+        let mut record = CallRecord { number, point, object: object.to_string(), kind, struck: None };
+        let ordered = state.faults.remove(&number).filter(|fault| fault.applies_to(&record));
+        if let Some(Fault::FailFrom(kind)) = ordered {
+            state.failing.insert(seam, kind);
+        }
+        record.struck = ordered.or(lasting.map(Fault::Fail));
+        let struck = record.struck;
+        state.calls.push(record);
+        (struck, hands)
+    }
+}
+
+/// Makes one call the way the life says.
+pub async fn guard<T>(
+    life: &Life,
+    point: &'static str,
+    object: impl fmt::Display,
+    kind: CallKind,
+    call: impl Future<Output = T>,
+    fail: impl FnOnce(ErrorKind) -> T,
+) -> T {
+    match life.step(point, object, kind).await {
+        Verdict::Pass | Verdict::Stale => {
+            let answer = call.await;
+            life.settle().await;
+            answer
+        }
+        Verdict::Fail(kind) => fail(kind),
+        Verdict::DieAfter => {
+            call.await;
+            life.die().await
+        }
+        Verdict::LoseAnswer => {
+            call.await;
+            life.settle().await;
+            fail(ErrorKind::Unreachable)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[test]
+    fn the_chosen_call_is_struck_and_no_other() {
+        let injector = Injector::new(Scope::Mutating);
+        let life = injector.life();
+        injector.strike_at(2, Fault::Fail(ErrorKind::Retryable));
+        let step = |point, kind| life.step(point, "x", kind).now_or_never();
+        assert_eq!(step("engine.create", CallKind::Write), Some(Verdict::Pass));
+        assert_eq!(step("engine.list", CallKind::Read), Some(Verdict::Pass), "reads are not counted");
+        assert_eq!(step("store.put", CallKind::Write), Some(Verdict::Fail(ErrorKind::Retryable)));
+        assert_eq!(step("store.put", CallKind::Write), Some(Verdict::Pass));
+        assert_eq!(injector.count(), 3);
+    }
+
+    #[test]
+    fn a_lasting_failure_stays_with_its_seam_until_healed() {
+        let injector = Injector::new(Scope::Mutating);
+        let life = injector.life();
+        injector.strike_at(1, Fault::FailFrom(ErrorKind::Unreachable));
+        let step = |point, kind| life.step(point, "x", kind).now_or_never();
+        let down = Some(Verdict::Fail(ErrorKind::Unreachable));
+        assert_eq!(step("engine.create", CallKind::Write), down);
+        assert_eq!(step("engine.list", CallKind::Read), down, "reads fail as well");
+        assert_eq!(step("store.put", CallKind::Write), Some(Verdict::Pass));
+        injector.heal();
+        assert_eq!(step("engine.create", CallKind::Write), Some(Verdict::Pass));
+    }
+
+    #[test]
+    fn after_a_crash_the_old_life_does_nothing_more_and_a_new_one_works() {
+        let injector = Injector::new(Scope::All);
+        let life = injector.life();
+        injector.strike_at(1, Fault::CrashBefore);
+        assert_eq!(life.step("engine.create", "x", CallKind::Write).now_or_never(), None);
+        assert!(life.is_over());
+        assert_eq!(life.ended().now_or_never(), Some(()));
+        assert_eq!(life.step("engine.create", "x", CallKind::Write).now_or_never(), None, "dead stays dead");
+        let next = injector.life();
+        assert_eq!(next.ended().now_or_never(), None);
+        assert_eq!(next.step("engine.create", "x", CallKind::Write).now_or_never(), Some(Verdict::Pass));
+        assert_eq!(injector.deaths(), 1);
+    }
+
+    #[test]
+    fn a_hand_acts_right_before_its_call() {
+        let injector = Injector::new(Scope::All);
+        let life = injector.life();
+        let counter = injector.clone();
+        let (seen_tx, seen_rx) = std::sync::mpsc::channel();
+        injector.hand_at(2, move || seen_tx.send(counter.count()).unwrap());
+        life.step("engine.list", "", CallKind::Read).now_or_never();
+        assert!(seen_rx.try_recv().is_err());
+        life.step("engine.start", "", CallKind::Write).now_or_never();
+        assert_eq!(seen_rx.try_recv(), Ok(2));
+    }
+}

@@ -1,0 +1,129 @@
+//! Simulated networks.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::journal::Actor;
+use super::world::{Witness, World, error};
+use crate::engine::{Effect, ErrorKind, NetworkSpec, Result};
+use crate::model::{ContainerId, ObservedNetwork};
+
+#[derive(Debug, Clone)]
+pub(super) struct Network {
+    pub(super) id: String,
+    driver: &'static str,
+    spec: NetworkSpec,
+    /// Second byte of its addresses: `172.{subnet_index}.0.0/16`.
+    pub(super) subnet_index: u8,
+}
+
+impl Network {
+    fn subnet(&self) -> String {
+        self.spec.subnet.clone().unwrap_or_else(|| format!("172.{}.0.0/16", self.subnet_index))
+    }
+}
+
+/// Whether two IPv4 ranges in CIDR form share an address. What is no such range shares none.
+fn overlap(one: &str, other: &str) -> bool {
+    let parse = |text: &str| {
+        let (address, bits) = text.split_once('/')?;
+        Some((u32::from(address.parse::<Ipv4Addr>().ok()?), bits.parse::<u32>().ok().filter(|bits| *bits <= 32)?))
+    };
+    match (parse(one), parse(other)) {
+        (Some((a, a_bits)), Some((b, b_bits))) => {
+            let free = 32 - a_bits.min(b_bits);
+            a.checked_shr(free).unwrap_or(0) == b.checked_shr(free).unwrap_or(0)
+        }
+        _ => false,
+    }
+}
+
+impl World {
+    pub(super) fn add_predefined_networks(&mut self) {
+        for (name, driver) in [("bridge", "bridge"), ("host", "host"), ("none", "null")] {
+            let spec =
+                NetworkSpec { name: name.to_owned(), labels: BTreeMap::new(), options: BTreeMap::new(), subnet: None };
+            self.add_network(spec, driver);
+        }
+    }
+
+    fn add_network(&mut self, spec: NetworkSpec, driver: &'static str) -> String {
+        let id = self.fresh_id("network");
+        let taken: Vec<u8> = self.networks.values().map(|network| network.subnet_index).collect();
+        let subnet_index = (17..=u8::MAX).find(|index| !taken.contains(index)).unwrap_or(u8::MAX);
+        let network = Network { id: id.clone(), driver, spec, subnet_index };
+        self.networks.insert(network.spec.name.clone(), network);
+        id
+    }
+
+    pub(super) fn network(&self, id_or_name: &str) -> Option<ObservedNetwork> {
+        let network = self
+            .networks
+            .get(id_or_name)
+            .or_else(|| self.networks.values().find(|network| network.id == id_or_name))?;
+        Some(ObservedNetwork {
+            id: network.id.clone(),
+            name: network.spec.name.clone(),
+            driver: network.driver.to_owned(),
+            labels: network.spec.labels.clone(),
+            options: network.spec.options.clone(),
+            subnets: vec![network.subnet()],
+        })
+    }
+
+    pub(super) fn create_network(&mut self, actor: Actor, spec: &NetworkSpec) -> Result<()> {
+        let result = if self.networks.contains_key(&spec.name) {
+            Err(error(ErrorKind::Conflict, format!("network with name {} already exists", spec.name)))
+        } else if spec
+            .subnet
+            .as_ref()
+            .is_some_and(|subnet| self.networks.values().any(|other| overlap(subnet, &other.subnet())))
+        {
+            Err(error(ErrorKind::Conflict, "Pool overlaps with other one on this address space"))
+        } else {
+            let id = self.add_network(spec.clone(), "bridge");
+            self.emit_network("create", &spec.name, &id, None);
+            Ok(())
+        };
+        self.record_change(actor, "create_network", Witness::of_object(&spec.name, &spec.labels), &result);
+        result
+    }
+
+    pub(super) fn remove_network(&mut self, actor: Actor, id_or_name: &str) -> Result<Effect> {
+        let found = self.network(id_or_name);
+        let labels = found.as_ref().map(|network| network.labels.clone()).unwrap_or_default();
+        let witness = Witness::of_object(found.as_ref().map_or(id_or_name, |network| &network.name), &labels);
+        let result = match found {
+            None => Ok(Effect::Already),
+            Some(network) if self.has_endpoints(&network.name) => Err(error(
+                ErrorKind::Conflict,
+                format!(
+                    "error while removing network: network {} id {} has active endpoints",
+                    network.name, network.id
+                ),
+            )),
+            Some(network) => {
+                self.networks.remove(&network.name);
+                self.emit_network("destroy", &network.name, &network.id, None);
+                Ok(Effect::Done)
+            }
+        };
+        self.record_effect(actor, "remove_network", witness, &result);
+        result
+    }
+
+    fn has_endpoints(&self, network: &str) -> bool {
+        self.containers
+            .values()
+            .any(|container| container.networks.get(network).is_some_and(|attachment| attachment.ip.is_some()))
+    }
+
+    pub(super) fn emit_network(&mut self, action: &str, name: &str, id: &str, container: Option<&ContainerId>) {
+        let mut attributes: BTreeMap<String, String> =
+            [("name".to_owned(), name.to_owned()), ("type".to_owned(), "bridge".to_owned())].into();
+        if let Some(container) = container {
+            attributes.insert("container".to_owned(), container.to_string());
+        }
+        self.emit("network", action, id, attributes);
+    }
+}

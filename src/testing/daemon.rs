@@ -1,0 +1,179 @@
+//! One life of the daemon in a simulated world: the controller, its subscription to Docker's events and its watchers,
+//! wired as `serve` wires the real ones. Dropping it is `kill -9`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::seams::World;
+use crate::controller::{Command, Config, Controller, Input};
+use crate::engine::events::{self, Signal};
+use crate::engine::faulty::Life;
+use crate::model::DaemonStatus;
+use crate::store::StoreError;
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    pub life: Life,
+    pub status_rx: watch::Receiver<Arc<DaemonStatus>>,
+    pub commands_tx: mpsc::Sender<Command>,
+    world: World,
+    _tasks: JoinSet<()>,
+    _stop: DropGuard,
+}
+
+impl Daemon {
+    /// Begins a life; the one before, if any, is over.
+    ///
+    /// # Errors
+    /// When the inventory cannot be read, as the real one then refuses to start. A fault may be the reason.
+    pub async fn start(world: &World) -> Result<Self, StoreError> {
+        Self::start_with(world, |_| {}).await
+    }
+
+    /// As [`Self::start`], with other figures than those of the product.
+    pub async fn start_with(world: &World, adjust: impl FnOnce(&mut Config)) -> Result<Self, StoreError> {
+        let seams = Arc::new(world.seams());
+        let life = seams.life.clone();
+        let mut config = Config::new(world.instance.clone(), 1);
+        adjust(&mut config);
+        let news = world.settings_tx.borrow().clone();
+        // A crash in here ends the start as well.
+        let started = tokio::select! {
+            started = Controller::new(Arc::clone(&seams), config, news) => Some(started?),
+            () = life.ended() => None,
+        };
+        let Some((controller, ends)) = started else {
+            return Err(StoreError("the daemon died while it started".to_owned()));
+        };
+        let stop = CancellationToken::new();
+        let signals_rx = events::subscribe(Arc::clone(&seams.engine), &TaskTracker::new(), stop.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(bring_news(world.clone(), signals_rx, ends.inputs_tx));
+        tasks.spawn(controller.run(stop.clone()));
+        Ok(Self {
+            life,
+            status_rx: ends.status_rx,
+            commands_tx: ends.commands_tx,
+            world: world.clone(),
+            _tasks: tasks,
+            _stop: stop.drop_guard(),
+        })
+    }
+
+    #[must_use]
+    pub fn status(&self) -> Arc<DaemonStatus> {
+        self.status_rx.borrow().clone()
+    }
+
+    /// `kill -9`.
+    pub fn kill(self) {
+        if !self.life.is_over() {
+            self.world.injector.kill();
+        }
+    }
+
+    /// Waits until the status is as wanted. `false` when the daemon died or the (simulated) time is up.
+    pub async fn until(&mut self, patience: Duration, wanted: impl FnMut(&Arc<DaemonStatus>) -> bool) -> bool {
+        tokio::select! {
+            seen = self.status_rx.wait_for(wanted) => seen.is_ok(),
+            () = self.life.ended() => false,
+            () = tokio::time::sleep(patience) => false,
+        }
+    }
+}
+
+/// Carries what the watchers see to the controller.
+async fn bring_news(world: World, mut signals_rx: mpsc::Receiver<Signal>, inputs_tx: mpsc::Sender<Input>) {
+    let mut settings_rx = world.settings_tx.subscribe();
+    let mut manifests_rx = world.manifests.changes();
+    let mut runtime_rx = world.runtime.changes();
+    loop {
+        // Cancel-safe: each arm takes an item only when it is returned.
+        let input = tokio::select! {
+            Ok(()) = settings_rx.changed() => Input::Settings(settings_rx.borrow_and_update().clone()),
+            Ok(()) = manifests_rx.changed() => Input::Folders,
+            Ok(()) = runtime_rx.changed() => Input::Runtime,
+            Some(signal) = signals_rx.recv() => Input::Engine(signal),
+            else => return,
+        };
+        if inputs_tx.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::faulty::{Fault, Injector, Scope};
+    use crate::engine::sim::SimConfig;
+    use crate::model::{AppKey, ContainerState, Template, TemplateId};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn world() -> World {
+        let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
+        world.add_template(Template {
+            id: TemplateId::parse("diary-v1").unwrap(),
+            name: "diary".to_owned(),
+            description: String::new(),
+            version: "1".to_owned(),
+            supports_api: true,
+            internal_port: 3000,
+            health_path: Some("/healthz".to_owned()),
+        });
+        world
+    }
+
+    async fn ready(daemon: &mut Daemon, key: &AppKey) -> bool {
+        let ready = |status: &Arc<DaemonStatus>| status.apps.get(key).is_some_and(|app| app.is_ready());
+        daemon.until(10 * MINUTE, ready).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_manifest_becomes_a_running_app_and_then_nothing_moves() {
+        let world = world();
+        let key = AppKey::parse("alice-diary").unwrap();
+        let mut daemon = Daemon::start(&world).await.unwrap();
+        world.manifests.put("alice-diary.yaml", "template: diary-v1\n");
+        assert!(ready(&mut daemon, &key).await, "{:#?}\n{:#?}", daemon.status(), world.docker.journal());
+        let container = world.docker.container("paas-app-alice-diary").unwrap();
+        assert_eq!(container.state, ContainerState::Running);
+        assert!(world.folders.app(&key).unwrap().data_owned);
+        let calls = world.docker.journal_len();
+        tokio::time::sleep(10 * MINUTE).await;
+        assert_eq!(world.docker.journal_since(calls), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wherever_the_daemon_dies_on_the_way_its_next_life_gets_there() {
+        let key = AppKey::parse("alice-diary").unwrap();
+        for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+            let mut number = 0;
+            loop {
+                number += 1;
+                let world = world();
+                world.injector.strike_at(number, fault);
+                world.manifests.put("alice-diary.yaml", "template: diary-v1\n");
+                if let Ok(mut daemon) = Daemon::start(&world).await
+                    && ready(&mut daemon, &key).await
+                {
+                    assert_eq!(world.injector.deaths(), 0);
+                    break;
+                }
+                assert_eq!(world.injector.deaths(), 1, "{:#?}", world.injector.calls());
+                let mut daemon = Daemon::start(&world).await.unwrap();
+                let calls = || world.injector.calls();
+                assert!(ready(&mut daemon, &key).await, "{fault} at {number}: {:#?}\n{:#?}", calls(), daemon.status());
+                assert_eq!(world.docker.containers().len(), 1, "{fault} at {number}: {:#?}", calls());
+            }
+            assert!(number > 8, "only {number} calls were seen");
+        }
+    }
+}

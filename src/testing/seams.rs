@@ -1,0 +1,187 @@
+//! The controller's whole outside world in memory, for one life of the daemon.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::clock::SimClock;
+use super::faulty::{FaultyFolders, FaultyManifests, FaultyStore};
+use super::folders::{FolderWorld, MemFolders};
+use super::manifests::ManifestWorld;
+use super::store::MemStore;
+use crate::controller::{Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
+use crate::engine::faulty::{FaultyEngine, Injector, Life};
+use crate::engine::sim::{SimConfig, SimDocker, SimEngine};
+use crate::model::status::Endpoint;
+use crate::model::{Digest, InstanceId, Settings, Template, TemplateId};
+
+/// Everything that outlives the daemon. Cheap to clone; all clones are one world.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub docker: SimDocker,
+    pub folders: FolderWorld,
+    pub manifests: ManifestWorld,
+    pub store: MemStore,
+    pub runtime: RuntimeFolder,
+    pub clock: SimClock,
+    pub injector: Injector,
+    pub instance: InstanceId,
+    /// What `.env` says.
+    pub settings_tx: Arc<watch::Sender<SettingsNews>>,
+}
+
+impl World {
+    /// An installation that was just set up: a marker, no apps, no image, an engine without containers. Mounts of folders
+    /// that are not there fail as on Docker.
+    ///
+    /// # Panics
+    /// Never: the instance id is well-formed.
+    #[must_use]
+    pub fn new(config: SimConfig, injector: Injector) -> Self {
+        let docker = SimDocker::new(config);
+        let clock = SimClock::of(&docker);
+        let instance = InstanceId::parse("00c0ffee00c0ffee").expect("16 lower-case hex digits");
+        let folders = FolderWorld::new("/paas");
+        let present = folders.clone();
+        docker.check_paths(move |path| present.exists(path));
+        Self {
+            manifests: ManifestWorld::new(instance.clone(), clock.clone()),
+            store: MemStore::default(),
+            runtime: RuntimeFolder::default(),
+            folders,
+            docker,
+            clock,
+            injector,
+            instance,
+            settings_tx: Arc::new(watch::Sender::new(SettingsNews {
+                settings: Arc::new(Settings::defaults("/paas")),
+                problems: Vec::new(),
+                restart_required: Vec::new(),
+            })),
+        }
+    }
+
+    /// Edits `.env`.
+    pub fn edit_settings(&self, edit: impl FnOnce(&mut Settings)) {
+        self.settings_tx.send_modify(|news| edit(Arc::make_mut(&mut news.settings)));
+    }
+
+    /// Puts a template there, usable, under `templates/`.
+    pub fn add_template(&self, template: Template) {
+        self.folders.add_template(template.id.clone());
+        self.manifests.put_template(template.id.clone(), Ok(template));
+    }
+
+    /// Takes a template away again.
+    pub fn remove_template(&self, id: &TemplateId) {
+        self.folders.remove_template(id);
+        self.manifests.remove_template(id);
+    }
+
+    /// The seams for the next life of the daemon; the one before is over.
+    #[must_use]
+    pub fn seams(&self) -> SimSeams {
+        let life = self.injector.life();
+        SimSeams {
+            engine: Arc::new(FaultyEngine::new(self.docker.engine(), life.clone())),
+            store: FaultyStore::new(self.store.clone(), life.clone()),
+            folders: FaultyFolders::new(self.folders.folders(life.clone()), life.clone()),
+            manifests: FaultyManifests::new(self.manifests.clone(), life.clone()),
+            prober: SimProber { docker: self.docker.clone() },
+            runtime: self.runtime.clone(),
+            clock: self.clock.clone(),
+            life,
+        }
+    }
+}
+
+/// [`Seams`] over a [`World`].
+#[derive(Debug)]
+pub struct SimSeams {
+    /// Shared with the subscription to its events.
+    pub engine: Arc<FaultyEngine<SimEngine>>,
+    store: FaultyStore<MemStore>,
+    folders: FaultyFolders<MemFolders>,
+    manifests: FaultyManifests<ManifestWorld>,
+    prober: SimProber,
+    runtime: RuntimeFolder,
+    clock: SimClock,
+    /// Ends when the injector lets the daemon crash: whoever runs it then drops it.
+    pub life: Life,
+}
+
+impl Seams for SimSeams {
+    type Engine = FaultyEngine<SimEngine>;
+    type Store = FaultyStore<MemStore>;
+    type Folders = FaultyFolders<MemFolders>;
+    type Manifests = FaultyManifests<ManifestWorld>;
+    type Prober = SimProber;
+    type Runtime = RuntimeFolder;
+    type Clock = SimClock;
+
+    fn engine(&self) -> &Self::Engine {
+        &self.engine
+    }
+    fn store(&self) -> &Self::Store {
+        &self.store
+    }
+    fn folders(&self) -> &Self::Folders {
+        &self.folders
+    }
+    fn manifests(&self) -> &Self::Manifests {
+        &self.manifests
+    }
+    fn prober(&self) -> &Self::Prober {
+        &self.prober
+    }
+    fn runtime(&self) -> &Self::Runtime {
+        &self.runtime
+    }
+    fn clock(&self) -> &Self::Clock {
+        &self.clock
+    }
+}
+
+/// Asks the simulated process behind an address.
+#[derive(Debug, Clone)]
+pub struct SimProber {
+    docker: SimDocker,
+}
+
+impl Prober for SimProber {
+    async fn probe(&self, endpoint: &Endpoint, _path: Option<&str>) -> Result<(), String> {
+        self.docker.answers(endpoint.ip, endpoint.port)
+    }
+}
+
+/// `runtime/`: a Dockerfile in memory.
+#[derive(Debug, Clone)]
+pub struct RuntimeFolder {
+    content_tx: Arc<watch::Sender<Result<String, String>>>,
+}
+
+impl Default for RuntimeFolder {
+    fn default() -> Self {
+        Self { content_tx: Arc::new(watch::Sender::new(Ok("FROM node:24-alpine\n".to_owned()))) }
+    }
+}
+
+impl RuntimeFolder {
+    /// Changes the Dockerfile, or says why the folder cannot be read.
+    pub fn set(&self, content: Result<&str, &str>) {
+        self.content_tx.send_replace(content.map(str::to_owned).map_err(str::to_owned)).ok();
+    }
+
+    /// What a file watcher would report.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Result<String, String>> {
+        self.content_tx.subscribe()
+    }
+}
+
+impl RuntimeSource for RuntimeFolder {
+    async fn context(&self) -> Result<RuntimeContext, String> {
+        let tar = self.content_tx.borrow().clone()?.into_bytes();
+        Ok(RuntimeContext { digest: Digest::of(&tar), tar })
+    }
+}
