@@ -7,4 +7,5 @@
 
 mod common;
 mod compose;
+mod daemon;
 mod engine;
