@@ -335,10 +335,10 @@ impl<W: Seams> Controller<W> {
                 // Looking at a container, or somebody typing in one, is no change.
                 let quiet =
                     ["exec_", "health_status", "top", "attach", "resize", "copy", "export", "commit", "archive"];
-                if !quiet.iter().any(|prefix| event.action.starts_with(prefix))
-                    && let Some(key) = app_of_event(event)
-                {
-                    self.queue.mark(key, Urgency::Hint, Instant::now());
+                if !quiet.iter().any(|prefix| event.action.starts_with(prefix)) {
+                    for key in apps_of_event(event) {
+                        self.queue.mark(key, Urgency::Hint, Instant::now());
+                    }
                 }
             }
             "image" => self.start_image(),
@@ -849,13 +849,14 @@ impl<W: Seams> Controller<W> {
     }
 }
 
-/// The app an event is about, by its labels or (for somebody else's container with our name) by its name.
-fn app_of_event(event: &EngineEvent) -> Option<AppKey> {
+/// The apps an event is about: by its labels, else (for somebody else's container with our name) by its name, and by the
+/// name that a rename gave up, which may be what an app is waiting for.
+fn apps_of_event(event: &EngineEvent) -> BTreeSet<AppKey> {
     let get = |name: &str| event.attributes.get(name).map(String::as_str);
     let by_label = || AppKey::parse(&format!("{}-{}", get(labels::USER)?, get(labels::APP)?)).ok();
-    let by_name = || {
-        let name = get("name")?.strip_prefix("paas-app-")?;
+    let by_name = |attribute: &str| {
+        let name = get(attribute)?.trim_start_matches('/').strip_prefix("paas-app-")?;
         AppKey::parse(name.strip_suffix(".next").or(name.strip_suffix(".prev")).unwrap_or(name)).ok()
     };
-    by_label().or_else(by_name)
+    by_label().or_else(|| by_name("name")).into_iter().chain(by_name("oldName")).collect()
 }

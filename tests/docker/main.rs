@@ -8,4 +8,5 @@
 mod common;
 mod compose;
 mod conformance;
+mod daemon;
 mod engine;

@@ -120,6 +120,7 @@ impl Engine for SimEngine {
                 memory: 8 << 30,
                 cpus: 4,
                 cgroup_version: "2".to_owned(),
+                memory_limit: true,
                 swap_limit: true,
                 pids_limit: true,
                 cpu_limit: true,

@@ -1,0 +1,86 @@
+//! What people and other programs do to Docker behind the daemon's back.
+
+use std::collections::BTreeSet;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::http::{Answer, exchange};
+
+/// Docker's own API, asked directly.
+#[derive(Debug, Clone)]
+pub(crate) struct Docker(pub(crate) PathBuf);
+
+impl Docker {
+    pub(crate) fn of_this_run() -> Self {
+        let value = std::env::var("MINIPAAS_TEST_DOCKER").unwrap_or_default();
+        let path = value.strip_prefix("unix://").unwrap_or_else(|| {
+            panic!("MINIPAAS_TEST_DOCKER is `{value}` instead of `unix:///path/to/docker.sock`: run `scripts/test --docker`")
+        });
+        Self(PathBuf::from(path))
+    }
+
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let stream = UnixStream::connect(&self.0).expect("the test engine answers");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let text = body.map(Value::to_string);
+        exchange(stream, method, path, "docker", text.as_ref().map(|text| ("application/json", text.as_bytes())))
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// Does something, and insists on it.
+    #[track_caller]
+    pub(crate) fn does(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let answer = self.ask(method, path, body);
+        assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.text());
+        serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
+    }
+
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str) -> Value {
+        self.does("POST", path, None)
+    }
+
+    /// `None` when there is no such container.
+    pub(crate) fn inspect(&self, container: &str) -> Option<Value> {
+        let answer = self.ask("GET", &format!("/containers/{container}/json"), None);
+        (answer.status == 200).then(|| answer.json())
+    }
+
+    pub(crate) fn remove(&self, container: &str) {
+        self.ask("DELETE", &format!("/containers/{container}?force=true&v=true"), None);
+    }
+
+    /// Names of all containers on a network of this name, running or not.
+    pub(crate) fn names_on(&self, network: &str) -> BTreeSet<String> {
+        let filter = json!({ "network": [network] }).to_string();
+        let path = format!("/containers/json?all=true&filters={}", escaped(&filter));
+        let list = self.does("GET", &path, None);
+        let name = |container: &Value| container["Names"][0].as_str().unwrap().trim_start_matches('/').to_owned();
+        list.as_array().unwrap().iter().map(name).collect()
+    }
+
+    /// A container that is not ours: made by hand, doing nothing, without our labels.
+    #[track_caller]
+    pub(crate) fn foreign(&self, name: &str, image: &str, command: &[&str]) -> String {
+        let spec = json!({ "Image": image, "Cmd": command, "User": "0", "HostConfig": { "NetworkMode": "none" } });
+        self.does("POST", &format!("/containers/create?name={name}"), Some(&spec))["Id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn tag(&self, image: &str, repository: &str) {
+        self.post(&format!("/images/{image}/tag?repo={repository}&tag=latest"));
+    }
+
+    pub(crate) fn image_id(&self, image: &str) -> String {
+        self.does("GET", &format!("/images/{image}/json"), None)["Id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// For a query string.
+pub(crate) fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

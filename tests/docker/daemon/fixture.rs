@@ -1,0 +1,445 @@
+//! A whole installation in a folder of its own, and its daemon: started, killed and asked the way an operator does it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use minipaas::model::Digest;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::by_hand::Docker;
+use super::http::{Answer, exchange};
+
+/// How long anything may take to come about. Far above what it does take; only a failing test waits so long.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+pub(crate) const RUNTIME_IMAGE: &str = "my-paas-node-runtime:latest";
+
+pub(crate) const DIARY: &str = "template: diary-v1\nenableApi: true\n";
+pub(crate) const PAGE: &str = "template: static-v1\n";
+
+pub(crate) struct Daemon {
+    pub(crate) docker: Docker,
+    pub(crate) port: u16,
+    pub(crate) network: String,
+    pub(crate) env: BTreeMap<String, String>,
+    dir: TempDir,
+    process: Option<Child>,
+    /// Undone before the folder is removed.
+    mounts: Vec<PathBuf>,
+    /// Removed at the end.
+    images: Vec<String>,
+}
+
+/// What a command printed.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("ended by itself"),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn done(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.out
+    }
+}
+
+impl Daemon {
+    /// A fresh installation whose daemon runs and reaches Docker.
+    pub(crate) fn start() -> Self {
+        let mut daemon = Self::prepared();
+        daemon.serve();
+        daemon
+    }
+
+    /// With settings of its own.
+    pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::prepared();
+        daemon.set(settings);
+        daemon.serve();
+        daemon
+    }
+
+    /// A fresh installation, daemon not started.
+    pub(crate) fn prepared() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = tempfile::Builder::new().prefix("minipaas-e2e-").tempdir_in("/var/tmp").unwrap();
+        let network = format!("paas-e2e-{}-{number}", std::process::id());
+        // Tests run one at a time, so this only keeps apart what an interrupted run may have left behind.
+        let third = (std::process::id() + number) % 250;
+        let base = std::env::var("RUNTIME_BASE_IMAGE").unwrap_or_else(|_| "node:24-alpine".to_owned());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for folder in ["templates", "runtime"] {
+            copy(&repository.join(folder), &dir.path().join(folder));
+        }
+        let env = [
+            ("PAAS_ROOT", dir.path().display().to_string()),
+            ("PAAS_DOMAIN", "paas.test".to_owned()),
+            ("PAAS_NETWORK", network.clone()),
+            ("PAAS_NETWORK_SUBNET", format!("10.216.{third}.0/24")),
+            ("PAAS_GATEWAY_PORT", port.to_string()),
+            ("RUNTIME_BASE_IMAGE", base),
+        ];
+        let env = env.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let docker = Docker::of_this_run();
+        let mut daemon =
+            Self { docker, port, network, env, dir, process: None, mounts: Vec::new(), images: Vec::new() };
+        daemon.set(&[]);
+        daemon
+    }
+
+    // -------------------------------------------------------------- the daemon's process
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paas"));
+        command
+            .args(args)
+            .current_dir(self.root())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PAAS_ENV_FILE", self.root().join(".env"))
+            .env("DOCKER_HOST", format!("unix://{}", self.docker.0.display()))
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub(crate) fn serve(&mut self) {
+        self.spawn();
+        self.until("the daemon answers", || self.try_ask("GET", "/status").ok());
+    }
+
+    pub(crate) fn spawn(&mut self) {
+        assert!(self.process.is_none(), "the daemon runs already");
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
+        let process = self.command(&["serve"]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.process = Some(process);
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the daemon runs").id()
+    }
+
+    /// As a power cut would: `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// As systemd would: SIGTERM, then waiting for the end.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("the daemon runs");
+        let pid = rustix::process::Pid::from_child(&process);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let mut status = None;
+        self.until("the daemon ends", || {
+            status = process.try_wait().unwrap();
+            status
+        })
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.serve();
+    }
+
+    /// Runs `paas …` to its end.
+    pub(crate) fn paas(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().unwrap())
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.root().join("daemon.log")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    // -------------------------------------------------------------- files
+
+    pub(crate) fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A path below the root.
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.root().join(below)
+    }
+
+    pub(crate) fn manifest(&self, app: &str) -> PathBuf {
+        self.root().join("apps.d").join(format!("{app}.yaml"))
+    }
+
+    /// The app's own folder.
+    pub(crate) fn folder(&self, app: &str) -> PathBuf {
+        let (user, name) = app.split_once('-').unwrap();
+        self.root().join("apps").join(user).join(name)
+    }
+
+    /// Saves a manifest as an editor does.
+    pub(crate) fn save(&self, app: &str, text: &str) {
+        write(&self.manifest(app), text);
+    }
+
+    pub(crate) fn delete(&self, app: &str) {
+        fs::remove_file(self.manifest(app)).unwrap();
+    }
+
+    /// Changes lines of `.env`; the rest of it stays. An empty value is one.
+    pub(crate) fn set(&mut self, settings: &[(&str, &str)]) {
+        for (key, value) in settings {
+            self.env.insert((*key).to_owned(), (*value).to_owned());
+        }
+        let text: String = self.env.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        write(&self.path(".env"), &text);
+    }
+
+    /// Names a runtime image that no other test uses. Returns its name without the tag.
+    pub(crate) fn use_own_image(&mut self) -> String {
+        let repository = format!("{}-runtime", self.network);
+        let reference = format!("{repository}:latest");
+        self.set(&[("RUNTIME_IMAGE", &reference)]);
+        self.images.push(reference);
+        repository
+    }
+
+    /// Puts a small file system of its own on a folder, so that it can be full.
+    pub(crate) fn mount_small(&mut self, below: &str, bytes: u64) {
+        let path = self.path(below);
+        fs::create_dir_all(&path).unwrap();
+        run("mount", &["-t", "tmpfs", "-o", &format!("size={bytes}"), "minipaas-e2e", path.to_str().unwrap()]);
+        self.mounts.push(path);
+    }
+
+    /// Trash entries about this app, by what they hold.
+    pub(crate) fn trashed(&self, app: &str, part: &str) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.path("trash")) else { return Vec::new() };
+        let marker = format!("-{app}-{part}-");
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.to_str().unwrap().contains(&marker)).collect()
+    }
+
+    // -------------------------------------------------------------- the daemon's answers
+
+    fn try_ask(&self, method: &str, path: &str) -> std::io::Result<Answer> {
+        let stream = UnixStream::connect(self.path("run/paas.sock"))?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        exchange(stream, method, path, "localhost", None)
+    }
+
+    /// `data` of an answer of the daemon's own API; null when it refuses or does not answer.
+    pub(crate) fn ask(&self, path: &str) -> Value {
+        self.try_ask("GET", path).map_or(Value::Null, |answer| answer.json()["data"].clone())
+    }
+
+    /// Status code and `code` of `GET /health`.
+    pub(crate) fn health(&self) -> (u16, String) {
+        let answer = self.try_ask("GET", "/health").unwrap();
+        (answer.status, answer.json()["code"].as_str().unwrap_or_default().to_owned())
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.ask("/status")
+    }
+
+    /// Null when the daemon knows no such app.
+    pub(crate) fn app(&self, app: &str) -> Value {
+        let (user, name) = app.split_once('-').unwrap();
+        self.ask(&format!("/apps/{user}/{name}"))
+    }
+
+    /// A condition's message, if it holds.
+    pub(crate) fn condition(&self, app: &str, kind: &str) -> Option<String> {
+        condition(&self.app(app), kind)
+    }
+
+    /// Everything the event log holds, oldest first.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.ask("/events/log?lines=1000").as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits for a condition; fails with its name and the status when it does not come about.
+    #[track_caller]
+    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            if Instant::now() > deadline {
+                panic!("not within {DEADLINE:?}: {what}\n{:#}", self.status());
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until the app runs exactly what its file says, and returns its container as Docker shows it.
+    #[track_caller]
+    pub(crate) fn ready(&self, app: &str) -> Value {
+        let digest = digest(&self.manifest(app));
+        self.until(&format!("{app} is ready"), || {
+            let status = self.app(app);
+            let is_ready = condition(&status, "Ready").is_some() && status["appliedDigest"] == digest.as_str();
+            if is_ready { self.docker.inspect(&container(app)) } else { None }
+        })
+    }
+
+    /// Saves the manifest and waits until it runs.
+    #[track_caller]
+    pub(crate) fn run(&self, app: &str, manifest: &str) -> Value {
+        self.save(app, manifest);
+        self.ready(app)
+    }
+
+    /// Waits until the condition holds, and returns its message.
+    #[track_caller]
+    pub(crate) fn until_condition(&self, app: &str, kind: &str) -> String {
+        self.until(&format!("{app} has condition {kind}"), || self.condition(app, kind))
+    }
+
+    #[track_caller]
+    pub(crate) fn until_gone(&self, app: &str) {
+        self.until(&format!("{app} is gone"), || {
+            (self.docker.inspect(&container(app)).is_none() && self.app(app).is_null()).then_some(())
+        });
+    }
+
+    pub(crate) fn container(&self, app: &str) -> Value {
+        self.docker.inspect(&container(app)).unwrap_or(Value::Null)
+    }
+
+    // -------------------------------------------------------------- a visitor
+
+    pub(crate) fn host(&self, app: &str) -> String {
+        format!("{app}.{}", self.env["PAAS_DOMAIN"])
+    }
+
+    pub(crate) fn visit(&self, app: &str, path: &str) -> std::io::Result<Answer> {
+        visit(self.port, "GET", &self.host(app), path, None)
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, app: &str, path: &str) -> Answer {
+        self.visit(app, path).unwrap()
+    }
+
+    /// Writes a diary entry; returns its address.
+    #[track_caller]
+    pub(crate) fn write_entry(&self, app: &str, text: &str) -> String {
+        let body = serde_json::json!({ "body": text }).to_string();
+        let answer = visit(self.port, "POST", &self.host(app), "/api/entries", Some(body.as_bytes())).unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        format!("/api/entries/{}", answer.json()["id"])
+    }
+
+    /// Texts of all entries of a diary, sorted.
+    #[track_caller]
+    pub(crate) fn entries(&self, app: &str) -> Vec<String> {
+        let answer = self.get(app, "/api/entries?limit=100");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let entries = answer.json()["entries"].clone();
+        let mut texts: Vec<_> =
+            entries.as_array().unwrap().iter().map(|entry| entry["excerpt"].as_str().unwrap().to_owned()).collect();
+        texts.sort();
+        texts
+    }
+}
+
+/// One request through the gateway.
+pub(crate) fn visit(port: u16, method: &str, host: &str, path: &str, body: Option<&[u8]>) -> std::io::Result<Answer> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    exchange(stream, method, path, &format!("{host}:{port}"), body.map(|body| ("application/json", body)))
+}
+
+pub(crate) fn container(app: &str) -> String {
+    format!("paas-app-{app}")
+}
+
+/// Message of a condition that holds.
+pub(crate) fn condition(status: &Value, kind: &str) -> Option<String> {
+    let conditions = status["conditions"].as_array()?;
+    let found = conditions.iter().find(|condition| condition["type"] == kind && condition["status"] == true)?;
+    Some(found["message"].as_str().unwrap_or_default().to_owned())
+}
+
+pub(crate) fn digest(file: &Path) -> String {
+    Digest::of(&fs::read(file).unwrap()).as_str().to_owned()
+}
+
+/// In place, as `vim` with `backupcopy=yes` and `>` in a shell do: readers may see half of it.
+pub(crate) fn write(path: &Path, text: &str) {
+    fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+#[track_caller]
+pub(crate) fn run(program: &str, args: &[&str]) {
+    let output = Command::new(program).args(args).output().unwrap();
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("--- the daemon's last words\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        for mount in &self.mounts {
+            let _ = Command::new("umount").arg("--lazy").arg(mount).status();
+        }
+        // By hand rather than by `paas down`, which is tested elsewhere: a broken product must not leave anything behind.
+        if UnixStream::connect(&self.docker.0).is_ok() {
+            for name in self.docker.names_on(&self.network) {
+                self.docker.remove(&name);
+            }
+            self.docker.ask("DELETE", &format!("/networks/{}", self.network), None);
+            for image in &self.images {
+                self.docker.ask("DELETE", &format!("/images/{image}"), None);
+            }
+        }
+    }
+}

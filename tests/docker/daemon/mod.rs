@@ -1,0 +1,16 @@
+//! The whole daemon against a real Docker, from the operator's and the visitor's point of view. Each test has an
+//! installation of its own (see [`fixture::Daemon`]); some stop and kill the engine, so they run one at a time.
+
+mod by_hand;
+mod crash;
+mod deletion;
+mod disk;
+mod drift;
+mod everyday;
+mod fixture;
+mod http;
+mod image;
+mod lifecycle;
+mod manifests;
+mod outage;
+mod settings;
