@@ -121,7 +121,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   paas delete alice-diary                 an app created again under this name finds its data
-  paas delete alice-diary --purge         the data goes as well (backed up and kept in trash for a while)
+  paas delete alice-diary --purge         the data moves to trash as well and stays there; no backup is made
   paas delete alice-diary --purge --yes   the same without a question")]
     Delete(Delete),
     /// Print the JSON Schema of the manifest, for editors
@@ -266,7 +266,7 @@ pub struct Delete {
     /// The app, for example `alice-diary`
     #[arg(value_name = "APP")]
     pub app: String,
-    /// Give up the app's data as well
+    /// Move the app's data to trash as well; also for an app whose manifest is gone already
     #[arg(long)]
     pub purge: bool,
     /// Do not ask before a purge
