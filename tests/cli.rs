@@ -201,6 +201,36 @@ fn delete_keeps_the_data_unless_told_otherwise_and_start_takes_it_back() {
 }
 
 #[test]
+fn a_purge_promises_no_more_than_the_trash() {
+    let help = Root::new().run(&["delete", "--help"]).done();
+    assert!(help.contains("the data moves to trash as well and stays there; no backup is made"), "{help}");
+}
+
+#[test]
+fn data_whose_manifest_is_gone_can_still_be_purged() {
+    let root = Root::new();
+    std::fs::create_dir_all(root.path().join("apps/alice/diary/data")).unwrap();
+    let ran = root.run(&["delete", "alice-diary", "--no-wait"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 1
+    error: `alice-diary` has no manifest any more, only its data is left in ROOT/apps/alice/diary/data: `paas delete alice-diary --purge` moves it to trash
+    ");
+    let ran = root.run(&["delete", "alice-diary", "--purge", "--no-wait"]);
+    assert!(ran.code == 1 && ran.err.contains("add --yes"), "{}", ran.err);
+    assert_eq!(std::fs::read_dir(root.path().join("apps.d")).unwrap().count(), 0, "nothing happened");
+    let ran = root.run(&["delete", "alice-diary", "--purge", "--yes", "--no-wait"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 0
+    alice-diary had no manifest any more: wrote ROOT/apps.d/alice-diary.yaml with `state: deleted` and `keepData: false`, by which the daemon moves ROOT/apps/alice/diary/data to ROOT/trash
+    ");
+    let text = root.read("apps.d/alice-diary.yaml");
+    assert!(text.ends_with("template: diary-v1\nstate: deleted\nkeepData: false\n"), "{text}");
+    assert_eq!(root.run(&["validate"]).done(), "1 manifest: ok\n");
+    let ran = root.run(&["delete", "bob-notes", "--purge", "--yes"]);
+    assert!(ran.code == 1 && ran.err.contains("there is no app `bob-notes`"), "{}", ran.err);
+}
+
+#[test]
 fn create_writes_what_was_asked_for() {
     let root = Root::new();
     root.run(&[

@@ -420,6 +420,8 @@ fn deletion_keeps_the_data_unless_a_token_says_otherwise() {
     let mut gone = view(goal, vec![]);
     gone.folder = FolderState { data: true, ..FolderState::default() };
     gone.recorded = None;
+    let leftover = AppView { goal: Goal::Remove { purge: PurgeToken::from_manifest(&key(), &deleted) }, ..gone.clone() };
+    assert!(text(&leftover).contains("move the app's data to trash"), "data that an earlier removal left behind");
     assert_eq!(text(&gone), "");
     assert_eq!(health(&gone), Health::Deleted);
 }
