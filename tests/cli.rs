@@ -561,6 +561,26 @@ fn the_overview_fits_and_explains() {
 }
 
 #[test]
+fn doctor_asks_for_no_port_that_nothing_listens_on() {
+    let root = Root::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let found = |setting: &str| {
+        root.put(".env", &format!("{setting}={port}\n"));
+        root.run(&["doctor", "-o", "json"]).out
+    };
+    let names = |out: &str| -> Vec<(String, String)> {
+        let checks: Vec<Value> = serde_json::from_str(out).unwrap();
+        let word = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+        checks.iter().map(|check| (word(check, "what"), word(check, "verdict"))).collect()
+    };
+    let checks = names(&found("PORTAL_PORT"));
+    assert!(checks.iter().all(|(what, _)| !what.contains("portal")), "{checks:?}");
+    let checks = names(&found("PAAS_GATEWAY_BIND=127.0.0.1\nPAAS_GATEWAY_PORT"));
+    assert!(checks.contains(&("gateway port".to_owned(), "bad".to_owned())), "{checks:?}");
+}
+
+#[test]
 fn down_refuses_while_the_daemon_runs() {
     let root = Root::new();
     root.run(&["init"]).done();
