@@ -561,6 +561,32 @@ fn the_overview_fits_and_explains() {
 }
 
 #[test]
+fn a_refused_setting_is_told_once_by_status() {
+    let root = Root::new();
+    root.put(".env", "DEFAULT_PIDS_LIMIT=abc\n");
+    let ran = root.run(&["status"]);
+    assert_eq!(ran.err.matches("DEFAULT_PIDS_LIMIT=abc").count(), 1, "without a daemon: {}", ran.err);
+    let problem = root.run(&["get", "x"]).err.lines().next().unwrap().replace("warning: ", "");
+    let mut status = json!({
+        "version": "test", "engine": {"state": "connecting"}, "manifests": {"state": "complete"},
+        "image": {"state": "unknown"}, "network": {"state": "unknown"}, "apps": {}, "fileProblems": [],
+        "settingsProblems": [problem], "restartRequired": [],
+    });
+    let wrap = |data: &Value| json!({"ok": true, "data": data}).to_string();
+    let daemon = PlayedDaemon::start(&root, vec![("/status", wrap(&status)), ("/apps", wrap(&json!([])))]);
+    let ran = root.run(&["status"]);
+    assert_eq!(ran.text(&root).matches("DEFAULT_PIDS_LIMIT=abc").count(), 1, "{}", ran.text(&root));
+    assert!(ran.out.contains("! settings: "), "{}", ran.out);
+    // A daemon that does not have the line, say because it is of this shell's environment only.
+    drop(daemon);
+    std::fs::remove_file(root.path().join("run/paas.sock")).unwrap();
+    status["settingsProblems"] = json!([]);
+    let _daemon = PlayedDaemon::start(&root, vec![("/status", wrap(&status)), ("/apps", wrap(&json!([])))]);
+    let ran = root.run(&["status"]);
+    assert!(ran.err.contains("DEFAULT_PIDS_LIMIT=abc"), "{}", ran.err);
+}
+
+#[test]
 fn doctor_asks_for_no_port_that_nothing_listens_on() {
     let root = Root::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
