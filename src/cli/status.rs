@@ -17,7 +17,7 @@ use super::output;
 use crate::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{AppKey, DaemonStatus, Timestamp};
 use crate::portal::events::Gone;
-use crate::portal::view::{AppView, trouble};
+use crate::portal::view::{AppView, trouble, troubles};
 
 pub(super) async fn run(context: &mut Context, args: &Status) -> anyhow::Result<Exit> {
     // The daemon tells of refused settings itself; what it does not know of is told when its answer is here.
@@ -71,7 +71,7 @@ fn overview(context: &mut Context, status: &DaemonStatus, views: &[AppView]) -> 
         context.out.table(&table)?;
     }
     for view in views {
-        if let Some(condition) = trouble(&view.status) {
+        for condition in troubles(&view.status) {
             let message = output::harmless(&condition.message);
             context.out.line(format_args!("{} {}: {message}", "!".yellow().bold(), view.status.app))?;
         }
@@ -244,8 +244,9 @@ fn line(context: &mut Context, change: &Change<'_>) -> anyhow::Result<()> {
     }
     match change {
         Change::App(view) => {
-            let why = trouble(&view.status).map(|c| format!(": {}", output::harmless(&c.message))).unwrap_or_default();
-            context.out.line(format_args!("{} {}{why}", view.status.app, view.phase))?;
+            let why: Vec<_> = troubles(&view.status).iter().map(|c| output::harmless(&c.message)).collect();
+            let colon = if why.is_empty() { "" } else { ": " };
+            context.out.line(format_args!("{} {}{colon}{}", view.status.app, view.phase, why.join("; ")))?;
         }
         Change::Gone(gone) => context.out.line(format_args!("{} Gone", gone.app))?,
         Change::Daemon(status) => {
@@ -260,7 +261,7 @@ fn line(context: &mut Context, change: &Change<'_>) -> anyhow::Result<()> {
 fn colour(phase: &str) -> Color {
     match phase {
         "Running" => Color::Green,
-        "Invalid" | "CrashLoop" | "Degraded" => Color::Red,
+        "Invalid" | "Conflict" | "CrashLoop" | "Degraded" | "DeployFailed" => Color::Red,
         "Stopped" | "Deleted" => Color::DarkGrey,
         _ => Color::Yellow,
     }
