@@ -201,6 +201,17 @@ fn delete_keeps_the_data_unless_told_otherwise_and_start_takes_it_back() {
 }
 
 #[test]
+fn help_says_when_a_plan_is_of_use_and_shows_tokens_as_they_are() {
+    let root = Root::new();
+    let help = root.run(&["plan", "--help"]).done();
+    assert!(help.contains("daemon") && help.contains("PAAS_MANIFESTS_DIR="), "{help}");
+    let help = root.run(&["confirm", "--help"]).done();
+    let hex = |word: &&str| word.bytes().all(|b| b.is_ascii_hexdigit());
+    let tokens: Vec<_> = help.split_whitespace().filter(hex).map(str::len).collect();
+    assert_eq!(tokens, [8], "{help}");
+}
+
+#[test]
 fn a_purge_promises_no_more_than_the_trash() {
     let help = Root::new().run(&["delete", "--help"]).done();
     assert!(help.contains("the data moves to trash as well and stays there; no backup is made"), "{help}");

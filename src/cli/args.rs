@@ -75,8 +75,13 @@ Examples:
     Validate(Validate),
     /// Show what would be done and why, without doing it
     #[command(after_help = "\
+A running daemon acts within moments of a save, and then nothing is left to show. This is for before: while the daemon
+is stopped, or for manifests that are not in force yet, such as a checkout. A copy of the .minipaas file there makes
+removals count.
+
 Examples:
   paas plan
+  PAAS_MANIFESTS_DIR=$PWD/checkout paas plan
   paas plan alice-diary -o json
   paas plan || echo 'out of sync'         exit code 2: something would be done")]
     Plan(OptionalApp),
@@ -129,7 +134,7 @@ Examples:
     Schema,
     /// Show a held mass deletion, or let it go on
     #[command(
-        after_help = "Examples:\n  paas confirm                            what is held, and its token\n  paas confirm 3f9c2a"
+        after_help = "Examples:\n  paas confirm                            what is held, and its token\n  paas confirm 3f9c2a41"
     )]
     Confirm(Confirm),
     /// Remove every container of this installation; files and data stay
