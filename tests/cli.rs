@@ -621,8 +621,16 @@ fn doctor_asks_for_no_port_that_nothing_listens_on() {
 fn down_refuses_while_the_daemon_runs() {
     let root = Root::new();
     root.run(&["init"]).done();
-    let _daemon = PlayedDaemon::start(&root, Vec::new());
+    let refused = || {
+        let ran = root.run(&["down", "--yes"]);
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.contains("the daemon is running") && ran.err.contains("stop it first"), "{}", ran.err);
+    };
+    let lock = minipaas::folders::RootLock::acquire(root.path()).unwrap();
+    refused();
+    drop(lock);
     let ran = root.run(&["down", "--yes"]);
-    assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("the daemon is running") && ran.err.contains("stop it first"), "{}", ran.err);
+    assert!(!ran.err.contains("the daemon is running"), "{}", ran.err);
+    let _daemon = PlayedDaemon::start(&root, Vec::new());
+    refused();
 }
