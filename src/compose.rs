@@ -15,7 +15,10 @@ use crate::model::spec::{Access, ContainerSpec, LOG_MAX_FILE, LOG_MAX_SIZE};
 pub fn compose_yaml(spec: &ContainerSpec) -> String {
     let mut out = Text::default();
     out.line(0, "# Written by minipaas, and written again whenever the app changes: edit the app's manifest instead.");
-    out.line(0, "# It is the way to run this app without minipaas: stop the daemon, run `paas down` (the container's name must");
+    out.line(
+        0,
+        "# It is the way to run this app without minipaas: stop the daemon, run `paas down` (the container's name must",
+    );
     out.line(0, "# be free), then `docker compose up -d` (or `docker-compose up -d`) in this folder. The container is the same,");
     out.line(0, "# and so is its data.");
     out.line(0, "version: \"2.4\"");

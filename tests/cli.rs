@@ -52,6 +52,7 @@ impl Root {
                 &format!("templates/{template}/template.json"),
                 &json!({"id": template, "name": "일기장", "version": "1.0.0"}).to_string(),
             );
+            root.put(&format!("templates/{template}/app/server.js"), "");
         }
         root
     }
@@ -147,6 +148,50 @@ fn validate_reads_standard_input_and_speaks_json() {
         (&report[0]["path"], &report[0]["ok"], &report[0]["problem"]["line"]),
         (&json!("-"), &json!(false), &json!(3))
     );
+}
+
+#[test]
+fn validate_refuses_what_only_the_daemon_of_this_machine_would_refuse() {
+    let root = Root::new();
+    root.run(&["init"]).done();
+    let validate = |text: &str| {
+        root.put("apps.d/alice-diary.yaml", text);
+        let text = root.run(&["validate"]).text(&root);
+        let memory = text.split_once("has (").and_then(|(_, rest)| rest.split_once(" MiB")).map(|(memory, _)| memory);
+        memory.map_or_else(|| text.clone(), |memory| text.replace(memory, "MEMORY"))
+    };
+    insta::assert_snapshot!(validate("template: diary-v1\nmemory: 900000g\n"), @r"
+    exit 1
+    ROOT/apps.d/alice-diary.yaml:2:9: error: memory 900000g is more than this machine has (MEMORY MiB)
+      2 | memory: 900000g
+        |         ^^^^^^^
+        = help: write less in `memory`
+    1 of 1 manifest refused
+    ");
+    insta::assert_snapshot!(validate("template: dairy-v1\n"), @r"
+    exit 1
+    ROOT/apps.d/alice-diary.yaml:1:11: error: template `dairy-v1` does not exist
+      1 | template: dairy-v1
+        |           ^^^^^^^^
+        = help: there are `diary-v1`, `static-v1`
+    1 of 1 manifest refused
+    ");
+    insta::assert_snapshot!(validate("template: diary-v1\nenableApi: true\n"), @r"
+    exit 1
+    ROOT/apps.d/alice-diary.yaml:2:12: error: template `diary-v1` has no API
+      2 | enableApi: true
+        |            ^^^^
+        = help: remove `enableApi`, or choose another template
+    1 of 1 manifest refused
+    ");
+    assert!(validate("template: gone-v1\nstate: deleted\n").starts_with("exit 0"), "nothing is needed to delete");
+    std::fs::create_dir_all(root.path().join("apps/alice/diary/app")).unwrap();
+    assert!(validate("template: gone-v1\n").starts_with("exit 0"), "the app has its code already");
+    // Elsewhere than where it runs: no marker, no templates.
+    root.put("apps.d/bob-big.yaml", "template: gone-v1\nmemory: 900000g\n");
+    std::fs::remove_file(root.path().join("apps.d/.minipaas")).unwrap();
+    std::fs::remove_dir_all(root.path().join("templates")).unwrap();
+    root.run(&["validate", "apps.d/bob-big.yaml"]).done();
 }
 
 #[test]

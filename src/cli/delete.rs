@@ -114,7 +114,10 @@ fn agreed(context: &mut Context, settings: &Settings, target: &Target) -> anyhow
     let what = match target {
         Target::Declared(_) => format!("This deletes {key} together with its data"),
         Target::LeftOver { data, .. } => {
-            format!("{key} has no manifest any more; this takes away what is left of it, its data in {}", data.display())
+            format!(
+                "{key} has no manifest any more; this takes away what is left of it, its data in {}",
+                data.display()
+            )
         }
     };
     context.err.note(format_args!(

@@ -321,7 +321,10 @@ fn limits_that_differ_are_told_in_the_manifests_words() {
         "memory is 64m instead of 256m, memory with swap is unlimited instead of 256m"
     );
     assert_eq!(cause(m, 512 << 20, cpu, 128), "memory with swap is 512m instead of 256m");
-    assert_eq!(cause(0, 0, 0, 0), "memory is unlimited instead of 256m, cpus is unlimited instead of 0.5, pids is unlimited instead of 128");
+    assert_eq!(
+        cause(0, 0, 0, 0),
+        "memory is unlimited instead of 256m, cpus is unlimited instead of 0.5, pids is unlimited instead of 128"
+    );
     assert_eq!(cause(m, m, 2_000_000_000, -1), "cpus is 2 instead of 0.5, pids is unlimited instead of 128");
     assert_eq!(cause(m, m, 333_333_333, 64), "cpus is 0.333333333 instead of 0.5, pids is 64 instead of 128");
 }
@@ -440,7 +443,8 @@ fn deletion_keeps_the_data_unless_a_token_says_otherwise() {
     let mut gone = view(goal, vec![]);
     gone.folder = FolderState { data: true, ..FolderState::default() };
     gone.recorded = None;
-    let leftover = AppView { goal: Goal::Remove { purge: PurgeToken::from_manifest(&key(), &deleted) }, ..gone.clone() };
+    let leftover =
+        AppView { goal: Goal::Remove { purge: PurgeToken::from_manifest(&key(), &deleted) }, ..gone.clone() };
     assert!(text(&leftover).contains("move the app's data to trash"), "data that an earlier removal left behind");
     assert_eq!(text(&gone), "");
     assert_eq!(health(&gone), Health::Deleted);
