@@ -13,8 +13,9 @@ use crate::plan::step::{Action, Outcome, Step, Target};
 use crate::plan::view::OwnedContainer;
 use crate::store::{Store, StoreError};
 
-/// Lines of a failed container's log that are kept in `logs/deploy.log` and in the status.
-pub const LOG_EXCERPT_LINES: u32 = 20;
+/// Lines of a failed container's log that are kept in `logs/deploy.log` and in the status. A stack trace of Node has
+/// about fifteen, and an app that crashed several times has written several: this shows at least the last one whole.
+pub const LOG_EXCERPT_LINES: u32 = 40;
 
 /// How long reading such an excerpt may take before it is done without.
 const LOG_EXCERPT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,5 +1,5 @@
-//! `docker-compose.yml`: the way out. Whoever no longer wants minipaas stops it and runs `docker compose up -d` in the
-//! app's folder, and gets the same container, down to its labels: a daemon started again later adopts it.
+//! `docker-compose.yml`: the way out. Whoever no longer wants minipaas stops it, runs `paas down` and then `docker compose
+//! up -d` in the app's folder, and gets the same container, down to its labels: a daemon started again later adopts it.
 //!
 //! Written for both tools that are around: `docker-compose` 1.29 (Python, in Debian 12) and `docker compose` (v2). The
 //! newest format in which the former still knows `mem_limit`, `cpus`, `pids_limit` and `init` is 2.4; the latter ignores
@@ -17,9 +17,10 @@ pub fn compose_yaml(spec: &ContainerSpec) -> String {
     out.line(0, "# Written by minipaas, and written again whenever the app changes: edit the app's manifest instead.");
     out.line(
         0,
-        "# It is the way to run this app without minipaas: stop the daemon, then run `docker compose up -d` (or",
+        "# It is the way to run this app without minipaas: stop the daemon, run `paas down` (the container's name must",
     );
-    out.line(0, "# `docker-compose up -d`) in this folder. The container is the same, and so is its data.");
+    out.line(0, "# be free), then `docker compose up -d` (or `docker-compose up -d`) in this folder. The container is the same,");
+    out.line(0, "# and so is its data.");
     out.line(0, "version: \"2.4\"");
     out.line(0, "services:");
     // Not `app`: folders of one name would be one project, and their services one service.

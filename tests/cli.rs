@@ -52,6 +52,7 @@ impl Root {
                 &format!("templates/{template}/template.json"),
                 &json!({"id": template, "name": "일기장", "version": "1.0.0"}).to_string(),
             );
+            root.put(&format!("templates/{template}/app/server.js"), "");
         }
         root
     }
@@ -150,6 +151,50 @@ fn validate_reads_standard_input_and_speaks_json() {
 }
 
 #[test]
+fn validate_refuses_what_only_the_daemon_of_this_machine_would_refuse() {
+    let root = Root::new();
+    root.run(&["init"]).done();
+    let validate = |text: &str| {
+        root.put("apps.d/alice-diary.yaml", text);
+        let text = root.run(&["validate"]).text(&root);
+        let memory = text.split_once("has (").and_then(|(_, rest)| rest.split_once(" MiB")).map(|(memory, _)| memory);
+        memory.map_or_else(|| text.clone(), |memory| text.replace(memory, "MEMORY"))
+    };
+    insta::assert_snapshot!(validate("template: diary-v1\nmemory: 900000g\n"), @r"
+    exit 1
+    ROOT/apps.d/alice-diary.yaml:2:9: error: memory 900000g is more than this machine has (MEMORY MiB)
+      2 | memory: 900000g
+        |         ^^^^^^^
+        = help: write less in `memory`
+    1 of 1 manifest refused
+    ");
+    insta::assert_snapshot!(validate("template: dairy-v1\n"), @r"
+    exit 1
+    ROOT/apps.d/alice-diary.yaml:1:11: error: template `dairy-v1` does not exist
+      1 | template: dairy-v1
+        |           ^^^^^^^^
+        = help: there are `diary-v1`, `static-v1`
+    1 of 1 manifest refused
+    ");
+    insta::assert_snapshot!(validate("template: diary-v1\nenableApi: true\n"), @r"
+    exit 1
+    ROOT/apps.d/alice-diary.yaml:2:12: error: template `diary-v1` has no API
+      2 | enableApi: true
+        |            ^^^^
+        = help: remove `enableApi`, or choose another template
+    1 of 1 manifest refused
+    ");
+    assert!(validate("template: gone-v1\nstate: deleted\n").starts_with("exit 0"), "nothing is needed to delete");
+    std::fs::create_dir_all(root.path().join("apps/alice/diary/app")).unwrap();
+    assert!(validate("template: gone-v1\n").starts_with("exit 0"), "the app has its code already");
+    // Elsewhere than where it runs: no marker, no templates.
+    root.put("apps.d/bob-big.yaml", "template: gone-v1\nmemory: 900000g\n");
+    std::fs::remove_file(root.path().join("apps.d/.minipaas")).unwrap();
+    std::fs::remove_dir_all(root.path().join("templates")).unwrap();
+    root.run(&["validate", "apps.d/bob-big.yaml"]).done();
+}
+
+#[test]
 fn validate_suits_a_git_hook() {
     let root = Root::new();
     let good = root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
@@ -198,6 +243,47 @@ fn delete_keeps_the_data_unless_told_otherwise_and_start_takes_it_back() {
     assert_eq!(root.read("apps.d/alice-diary.yaml"), "template: diary-v1\nstate: running\n", "nothing happened");
     root.run(&["delete", "alice-diary", "--purge", "--yes", "--no-wait"]).done();
     assert_eq!(root.read("apps.d/alice-diary.yaml"), "template: diary-v1\nstate: deleted\nkeepData: false\n");
+}
+
+#[test]
+fn help_says_when_a_plan_is_of_use_and_shows_tokens_as_they_are() {
+    let root = Root::new();
+    let help = root.run(&["plan", "--help"]).done();
+    assert!(help.contains("daemon") && help.contains("PAAS_MANIFESTS_DIR="), "{help}");
+    let help = root.run(&["confirm", "--help"]).done();
+    let hex = |word: &&str| word.len() > 4 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let tokens: Vec<_> = help.split_whitespace().filter(hex).map(str::len).collect();
+    assert_eq!(tokens, [8], "{help}");
+}
+
+#[test]
+fn a_purge_promises_no_more_than_the_trash() {
+    let help = Root::new().run(&["delete", "--help"]).done();
+    assert!(help.contains("the data moves to trash as well and stays there; no backup is made"), "{help}");
+}
+
+#[test]
+fn data_whose_manifest_is_gone_can_still_be_purged() {
+    let root = Root::new();
+    std::fs::create_dir_all(root.path().join("apps/alice/diary/data")).unwrap();
+    let ran = root.run(&["delete", "alice-diary", "--no-wait"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 1
+    error: `alice-diary` has no manifest any more, only its data is left in ROOT/apps/alice/diary/data: `paas delete alice-diary --purge` moves it to trash
+    ");
+    let ran = root.run(&["delete", "alice-diary", "--purge", "--no-wait"]);
+    assert!(ran.code == 1 && ran.err.contains("add --yes"), "{}", ran.err);
+    assert_eq!(std::fs::read_dir(root.path().join("apps.d")).unwrap().count(), 0, "nothing happened");
+    let ran = root.run(&["delete", "alice-diary", "--purge", "--yes", "--no-wait"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 0
+    alice-diary had no manifest any more: wrote ROOT/apps.d/alice-diary.yaml with `state: deleted` and `keepData: false`, by which the daemon moves ROOT/apps/alice/diary/data to ROOT/trash
+    ");
+    let text = root.read("apps.d/alice-diary.yaml");
+    assert!(text.ends_with("template: diary-v1\nstate: deleted\nkeepData: false\n"), "{text}");
+    assert_eq!(root.run(&["validate"]).done(), "1 manifest: ok\n");
+    let ran = root.run(&["delete", "bob-notes", "--purge", "--yes"]);
+    assert!(ran.code == 1 && ran.err.contains("there is no app `bob-notes`"), "{}", ran.err);
 }
 
 #[test]
@@ -531,11 +617,65 @@ fn the_overview_fits_and_explains() {
 }
 
 #[test]
+fn a_refused_setting_is_told_once_by_status() {
+    let root = Root::new();
+    root.put(".env", "DEFAULT_PIDS_LIMIT=abc\n");
+    let ran = root.run(&["status"]);
+    assert_eq!(ran.err.matches("DEFAULT_PIDS_LIMIT=abc").count(), 1, "without a daemon: {}", ran.err);
+    let problem = root.run(&["get", "x"]).err.lines().next().unwrap().replace("warning: ", "");
+    let mut status = json!({
+        "version": "test", "engine": {"state": "connecting"}, "manifests": {"state": "complete"},
+        "image": {"state": "unknown"}, "network": {"state": "unknown"}, "apps": {}, "fileProblems": [],
+        "settingsProblems": [problem], "restartRequired": [],
+    });
+    let wrap = |data: &Value| json!({"ok": true, "data": data}).to_string();
+    let daemon = PlayedDaemon::start(&root, vec![("/status", wrap(&status)), ("/apps", wrap(&json!([])))]);
+    let ran = root.run(&["status"]);
+    assert_eq!(ran.text(&root).matches("DEFAULT_PIDS_LIMIT=abc").count(), 1, "{}", ran.text(&root));
+    assert!(ran.out.contains("! settings: "), "{}", ran.out);
+    // A daemon that does not have the line, say because it is of this shell's environment only.
+    drop(daemon);
+    std::fs::remove_file(root.path().join("run/paas.sock")).unwrap();
+    status["settingsProblems"] = json!([]);
+    let _daemon = PlayedDaemon::start(&root, vec![("/status", wrap(&status)), ("/apps", wrap(&json!([])))]);
+    let ran = root.run(&["status"]);
+    assert!(ran.err.contains("DEFAULT_PIDS_LIMIT=abc"), "{}", ran.err);
+}
+
+#[test]
+fn doctor_asks_for_no_port_that_nothing_listens_on() {
+    let root = Root::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let found = |setting: &str| {
+        root.put(".env", &format!("{setting}={port}\n"));
+        root.run(&["doctor", "-o", "json"]).out
+    };
+    let names = |out: &str| -> Vec<(String, String)> {
+        let checks: Vec<Value> = serde_json::from_str(out).unwrap();
+        let word = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+        checks.iter().map(|check| (word(check, "what"), word(check, "verdict"))).collect()
+    };
+    let checks = names(&found("PORTAL_PORT"));
+    assert!(checks.iter().all(|(what, _)| !what.contains("portal")), "{checks:?}");
+    let checks = names(&found("PAAS_GATEWAY_BIND=127.0.0.1\nPAAS_GATEWAY_PORT"));
+    assert!(checks.contains(&("gateway port".to_owned(), "bad".to_owned())), "{checks:?}");
+}
+
+#[test]
 fn down_refuses_while_the_daemon_runs() {
     let root = Root::new();
     root.run(&["init"]).done();
-    let _daemon = PlayedDaemon::start(&root, Vec::new());
+    let refused = || {
+        let ran = root.run(&["down", "--yes"]);
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.contains("the daemon is running") && ran.err.contains("stop it first"), "{}", ran.err);
+    };
+    let lock = minipaas::folders::RootLock::acquire(root.path()).unwrap();
+    refused();
+    drop(lock);
     let ran = root.run(&["down", "--yes"]);
-    assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("the daemon is running") && ran.err.contains("stop it first"), "{}", ran.err);
+    assert!(!ran.err.contains("the daemon is running"), "{}", ran.err);
+    let _daemon = PlayedDaemon::start(&root, Vec::new());
+    refused();
 }

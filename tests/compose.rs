@@ -46,8 +46,9 @@ fn spec() -> ContainerSpec {
 fn everything_the_daemon_asks_docker_for_is_in_the_file() {
     insta::assert_snapshot!(compose_yaml(&spec()), @r###"
     # Written by minipaas, and written again whenever the app changes: edit the app's manifest instead.
-    # It is the way to run this app without minipaas: stop the daemon, then run `docker compose up -d` (or
-    # `docker-compose up -d`) in this folder. The container is the same, and so is its data.
+    # It is the way to run this app without minipaas: stop the daemon, run `paas down` (the container's name must
+    # be free), then `docker compose up -d` (or `docker-compose up -d`) in this folder. The container is the same,
+    # and so is its data.
     version: "2.4"
     services:
       "alice-diary":

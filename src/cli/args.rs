@@ -75,8 +75,13 @@ Examples:
     Validate(Validate),
     /// Show what would be done and why, without doing it
     #[command(after_help = "\
+A running daemon acts within moments of a save, and then nothing is left to show. This is for before: while the daemon
+is stopped, or for manifests that are not in force yet, such as a checkout. A copy of the .minipaas file there makes
+removals count.
+
 Examples:
   paas plan
+  PAAS_MANIFESTS_DIR=$PWD/checkout paas plan
   paas plan alice-diary -o json
   paas plan || echo 'out of sync'         exit code 2: something would be done")]
     Plan(OptionalApp),
@@ -121,7 +126,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   paas delete alice-diary                 an app created again under this name finds its data
-  paas delete alice-diary --purge         the data goes as well (backed up and kept in trash for a while)
+  paas delete alice-diary --purge         the data moves to trash as well and stays there; no backup is made
   paas delete alice-diary --purge --yes   the same without a question")]
     Delete(Delete),
     /// Print the JSON Schema of the manifest, for editors
@@ -129,7 +134,7 @@ Examples:
     Schema,
     /// Show a held mass deletion, or let it go on
     #[command(
-        after_help = "Examples:\n  paas confirm                            what is held, and its token\n  paas confirm 3f9c2a"
+        after_help = "Examples:\n  paas confirm                            what is held, and its token\n  paas confirm 3f9c2a41"
     )]
     Confirm(Confirm),
     /// Remove every container of this installation; files and data stay
@@ -266,7 +271,7 @@ pub struct Delete {
     /// The app, for example `alice-diary`
     #[arg(value_name = "APP")]
     pub app: String,
-    /// Give up the app's data as well
+    /// Move the app's data to trash as well; also for an app whose manifest is gone already
     #[arg(long)]
     pub purge: bool,
     /// Do not ask before a purge

@@ -15,13 +15,15 @@ pub struct Context {
     pub out: Out,
     pub err: Err,
     settings: Option<Settings>,
+    /// Refused lines that nobody has heard of yet.
+    untold: Vec<String>,
 }
 
 impl Context {
     #[must_use]
     pub fn new(global: Global) -> Self {
         let (out, err) = (Out::new(global.color), Err::new(global.color));
-        Self { global, out, err, settings: None }
+        Self { global, out, err, settings: None, untold: Vec::new() }
     }
 
     /// The form asked for by `-o`, or the command's own.
@@ -38,17 +40,31 @@ impl Context {
     /// The settings, read at the first call. A refused line is told and its default used; one that leaves open which
     /// folders are meant is an error.
     pub fn settings(&mut self) -> anyhow::Result<&Settings> {
+        self.settings_quietly()?;
+        self.warn_except(&[]);
+        self.settings.as_ref().context("the settings were read just above")
+    }
+
+    /// The same, but refused lines are kept for [`Self::warn_except`].
+    pub fn settings_quietly(&mut self) -> anyhow::Result<&Settings> {
         if self.settings.is_none() {
             let (settings, problems) = self.source()?.read();
-            for problem in problems {
-                if manifests::hides_folders(&problem) {
-                    anyhow::bail!("{problem}");
-                }
-                self.err.warning(problem);
+            if let Some(problem) = problems.iter().find(|problem| manifests::hides_folders(problem)) {
+                anyhow::bail!("{problem}");
             }
+            self.untold = problems.iter().map(ToString::to_string).collect();
             self.settings = Some(settings);
         }
         self.settings.as_ref().context("the settings were read just above")
+    }
+
+    /// Warns of the refused lines not told yet, but not of those that the reader has from elsewhere.
+    pub fn warn_except(&mut self, told: &[String]) {
+        for problem in std::mem::take(&mut self.untold) {
+            if !told.contains(&problem) {
+                self.err.warning(problem);
+            }
+        }
     }
 
     pub fn client(&mut self) -> anyhow::Result<Client> {

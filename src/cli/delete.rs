@@ -1,36 +1,129 @@
 //! `paas delete APP [--purge]`.
 
 use std::io::{self, BufRead, IsTerminal};
+use std::path::PathBuf;
 
 use super::args;
 use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
+use super::names;
 use super::wait::{self, Goal};
 use crate::desired::Change;
-use crate::model::{AppKey, RunState};
+use crate::model::manifest::Manifest;
+use crate::model::{AppKey, Digest, RunState, Settings, TemplateId};
 
-pub(super) async fn run(context: &mut Context, args: &args::Delete) -> anyhow::Result<Exit> {
-    let manifests = Manifests::new(context.settings()?);
-    let key = manifests.known(&args.app)?;
-    if args.purge && !args.yes && !agreed(context, &key)? {
-        context.err.note(format_args!("{key}: nothing was changed"));
-        return Ok(Exit::Failed);
-    }
-    // Both in one write: the daemon must never see the deletion without the word about the data.
-    let keep = Some(!args.purge);
-    let digest = manifests.edit(&key, &[Change::State(RunState::Deleted), Change::KeepData(keep)])?;
-    wait::wait(context, Goal { key, digest, state: RunState::Deleted }, args.wait).await
+/// What a manifest names that only says that an app is to go: nothing is made from it, so it need not exist.
+const TEMPLATE_OF_LEFTOVERS: &str = "diary-v1";
+
+/// What there is to delete.
+enum Target {
+    /// An app with a manifest.
+    Declared(AppKey),
+    /// Data of an app whose manifest was removed earlier.
+    LeftOver { key: AppKey, data: PathBuf },
 }
 
-fn agreed(context: &mut Context, key: &AppKey) -> anyhow::Result<bool> {
+pub(super) async fn run(context: &mut Context, args: &args::Delete) -> anyhow::Result<Exit> {
+    let settings = context.settings()?.clone();
+    let manifests = Manifests::new(&settings);
+    let target = find(&manifests, &settings, args)?;
+    if args.purge && !args.yes && !agreed(context, &settings, &target)? {
+        context.err.note(format_args!("{}: nothing was changed", target.key()));
+        return Ok(Exit::Failed);
+    }
+    let digest = match &target {
+        // Both in one write: the daemon must never see the deletion without the word about the data.
+        Target::Declared(key) => {
+            manifests.edit(key, &[Change::State(RunState::Deleted), Change::KeepData(Some(!args.purge))])?
+        }
+        Target::LeftOver { key, data } => ask_for_purge(context, &manifests, key, data, &settings)?,
+    };
+    wait::wait(context, Goal { key: target.key().clone(), digest, state: RunState::Deleted }, args.wait).await
+}
+
+impl Target {
+    fn key(&self) -> &AppKey {
+        match self {
+            Self::Declared(key) | Self::LeftOver { key, .. } => key,
+        }
+    }
+}
+
+fn find(manifests: &Manifests, settings: &Settings, args: &args::Delete) -> anyhow::Result<Target> {
+    let typed = &args.app;
+    let known = manifests.keys()?;
+    if let Some(key) = known.iter().find(|key| key.to_string() == *typed) {
+        return Ok(Target::Declared(key.clone()));
+    }
+    let Ok(key) = AppKey::parse(typed) else { return Err(names::unknown_app(typed, &known)) };
+    let data = settings.apps_dir.join(key.user.as_str()).join(key.app.as_str()).join("data");
+    if !data.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        return Err(names::unknown_app(typed, &known));
+    }
+    if !args.purge {
+        anyhow::bail!(
+            "`{key}` has no manifest any more, only its data is left in {}: `paas delete {key} --purge` moves it to trash",
+            data.display()
+        );
+    }
+    Ok(Target::LeftOver { key, data })
+}
+
+/// The daemon moves data for one reason only, a manifest that says so: writes one.
+fn ask_for_purge(
+    context: &mut Context,
+    manifests: &Manifests,
+    key: &AppKey,
+    data: &std::path::Path,
+    settings: &Settings,
+) -> anyhow::Result<Digest> {
+    let manifest = Manifest {
+        template: TemplateId::parse(TEMPLATE_OF_LEFTOVERS)?,
+        enable_api: false,
+        state: RunState::Deleted,
+        memory: None,
+        cpus: None,
+        pids: None,
+        restart: None,
+        env: std::collections::BTreeMap::new(),
+        redeploy: None,
+        keep_data: Some(false),
+        backup: None,
+        disk: None,
+        strategy: None,
+    };
+    let (path, digest) = manifests.create(key, &manifest)?;
+    context.err.note(format_args!(
+        "{key} had no manifest any more: wrote {} with `state: deleted` and `keepData: false`, by which the daemon moves \
+         {} to {}",
+        path.display(),
+        data.display(),
+        settings.trash_dir().display()
+    ));
+    Ok(digest)
+}
+
+fn agreed(context: &mut Context, settings: &Settings, target: &Target) -> anyhow::Result<bool> {
+    let key = target.key();
     if !io::stdin().is_terminal() {
         anyhow::bail!(
             "`--purge` gives up the data of `{key}` and there is no terminal to ask on: add --yes if that is meant"
         );
     }
+    let what = match target {
+        Target::Declared(_) => format!("This deletes {key} together with its data"),
+        Target::LeftOver { data, .. } => {
+            format!(
+                "{key} has no manifest any more; this takes away what is left of it, its data in {}",
+                data.display()
+            )
+        }
+    };
     context.err.note(format_args!(
-        "This deletes {key} together with its data (a backup goes to trash and is kept for a while).\nType the app's name to go on:"
+        "{what}.\nThe data moves to {} and stays there until you remove it; no backup is made.\nType the app's name to go \
+         on:",
+        settings.trash_dir().display()
     ));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

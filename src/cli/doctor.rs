@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::model::{Bytes, Routing, Settings};
 use crate::settings::SettingProblem;
 
-/// Below this the daemon stops writing new things (SPEC §9).
+/// Below this somebody should make room before writes begin to fail.
 const MIN_FREE_PERCENT: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -44,11 +44,9 @@ pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyho
     let mut checks =
         vec![settings_lines(&problems), folders(&settings), marker(&settings), daemon(running), disk(&settings)];
     checks.extend(docker(&settings, backend).await);
-    if !running {
-        checks.push(port("portal port", settings.portal_bind, settings.portal_port, "PORTAL_PORT"));
-        if settings.routing == Routing::Gateway {
-            checks.push(port("gateway port", settings.gateway_bind, settings.gateway_port, "PAAS_GATEWAY_PORT"));
-        }
+    // Not PORTAL_PORT: nothing listens there yet, so nobody can be in its way.
+    if !running && settings.routing == Routing::Gateway {
+        checks.push(port("gateway port", settings.gateway_bind, settings.gateway_port, "PAAS_GATEWAY_PORT"));
     }
     match context.format(Format::Table) {
         Format::Table => show(context, &checks)?,
@@ -114,7 +112,7 @@ fn disk(settings: &Settings) -> Check {
         return check(
             "disk",
             Verdict::Bad,
-            format!("{found}: nothing new is written below {MIN_FREE_PERCENT} %, make room"),
+            format!("{found}: make room before it is full, for example in {}", settings.trash_dir().display()),
         );
     }
     check("disk", Verdict::Good, found)

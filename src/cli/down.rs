@@ -11,19 +11,26 @@ use super::context::Context;
 use super::exit::Exit;
 use super::manifests;
 use crate::engine::{Engine, ListFilter};
+use crate::folders::{LockError, RootLock};
 use crate::model::spec::STOP_GRACE_SECONDS;
 use crate::model::{AppKey, ContainerId, InstanceId, Ownership, labels};
 
 /// Containers stopped at a time: each may use up its grace.
 const PARALLEL: usize = 8;
 
+const RUNNING: &str = "the daemon is running and would put the containers back at once: stop it first, or stop single \
+                       apps with `paas stop APP`";
+
 pub(super) async fn run<B: Backend>(context: &mut Context, args: &Yes, backend: &B) -> anyhow::Result<Exit> {
     let client = context.client()?;
     if client.is_running().await {
-        anyhow::bail!(
-            "the daemon is running and would put the containers back at once: stop it first, or stop single apps with `paas stop APP`"
-        );
+        anyhow::bail!(RUNNING);
     }
+    // A daemon that is just starting or ending has no socket, but the lock. Kept, so that none begins meanwhile.
+    let _lock = match RootLock::acquire(&context.settings()?.root) {
+        Err(LockError::Held { .. }) => anyhow::bail!(RUNNING),
+        lock => lock?,
+    };
     let instance = manifests::instance(context.settings()?)?;
     let engine = backend.engine()?;
     engine.info().await.context("cannot ask Docker")?;

@@ -17,15 +17,22 @@ use super::output;
 use crate::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{AppKey, DaemonStatus, Timestamp};
 use crate::portal::events::Gone;
-use crate::portal::view::{AppView, trouble};
+use crate::portal::view::{AppView, trouble, troubles};
 
 pub(super) async fn run(context: &mut Context, args: &Status) -> anyhow::Result<Exit> {
-    let client = context.client()?;
+    // The daemon tells of refused settings itself; what it does not know of is told when its answer is here.
+    let client = Client::new(context.settings_quietly()?.socket_path());
+    let shown = show(context, &client, args).await;
+    context.warn_except(&[]);
+    shown
+}
+
+async fn show(context: &mut Context, client: &Client, args: &Status) -> anyhow::Result<Exit> {
     if args.watch {
-        return watch(context, &client, args.app.as_deref()).await;
+        return watch(context, client, args.app.as_deref()).await;
     }
     if let Some(typed) = &args.app {
-        let manifests = Manifests::new(context.settings()?);
+        let manifests = Manifests::new(context.settings_quietly()?);
         let key = manifests.or_parsed(typed)?;
         let view: AppView = client.get(&app_path(&key, "")).await.map_err(|error| manifests.explain(typed, error))?;
         match context.format(Format::Table) {
@@ -35,6 +42,7 @@ pub(super) async fn run(context: &mut Context, args: &Status) -> anyhow::Result<
         return Ok(Exit::Done);
     }
     let status: DaemonStatus = client.get("/status").await?;
+    context.warn_except(&status.settings_problems);
     match context.format(Format::Table) {
         Format::Table => {
             let views: Vec<AppView> = client.get("/apps").await?;
@@ -63,7 +71,7 @@ fn overview(context: &mut Context, status: &DaemonStatus, views: &[AppView]) -> 
         context.out.table(&table)?;
     }
     for view in views {
-        if let Some(condition) = trouble(&view.status) {
+        for condition in troubles(&view.status) {
             let message = output::harmless(&condition.message);
             context.out.line(format_args!("{} {}: {message}", "!".yellow().bold(), view.status.app))?;
         }
@@ -173,7 +181,7 @@ enum Change<'a> {
 
 /// Redraws on a terminal; elsewhere prints a line per change (with `-o json`: one object per line).
 async fn watch(context: &mut Context, client: &Client, only: Option<&str>) -> anyhow::Result<Exit> {
-    let only = only.map(|typed| Manifests::new(context.settings()?).or_parsed(typed)).transpose()?;
+    let only = only.map(|typed| Manifests::new(context.settings_quietly()?).or_parsed(typed)).transpose()?;
     let wanted = |key: &AppKey| only.as_ref().is_none_or(|only| only == key);
     let mut events = client.events("/events").await?;
     let mut daemon: Option<DaemonStatus> = None;
@@ -182,6 +190,7 @@ async fn watch(context: &mut Context, client: &Client, only: Option<&str>) -> an
         match event.event.as_str() {
             "daemon" => {
                 let status: DaemonStatus = event.json()?;
+                context.warn_except(&status.settings_problems);
                 line(context, &Change::Daemon(&status))?;
                 daemon = Some(status);
             }
@@ -235,8 +244,9 @@ fn line(context: &mut Context, change: &Change<'_>) -> anyhow::Result<()> {
     }
     match change {
         Change::App(view) => {
-            let why = trouble(&view.status).map(|c| format!(": {}", output::harmless(&c.message))).unwrap_or_default();
-            context.out.line(format_args!("{} {}{why}", view.status.app, view.phase))?;
+            let why: Vec<_> = troubles(&view.status).iter().map(|c| output::harmless(&c.message)).collect();
+            let colon = if why.is_empty() { "" } else { ": " };
+            context.out.line(format_args!("{} {}{colon}{}", view.status.app, view.phase, why.join("; ")))?;
         }
         Change::Gone(gone) => context.out.line(format_args!("{} Gone", gone.app))?,
         Change::Daemon(status) => {
@@ -251,7 +261,7 @@ fn line(context: &mut Context, change: &Change<'_>) -> anyhow::Result<()> {
 fn colour(phase: &str) -> Color {
     match phase {
         "Running" => Color::Green,
-        "Invalid" | "CrashLoop" | "Degraded" => Color::Red,
+        "Invalid" | "Conflict" | "CrashLoop" | "Degraded" | "DeployFailed" => Color::Red,
         "Stopped" | "Deleted" => Color::DarkGrey,
         _ => Color::Yellow,
     }

@@ -1,6 +1,6 @@
 //! From file, inventory and circumstances to what one app is to become: a pure function (DESIGN rules 5 and 7).
 
-use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, resolve};
+use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, resolve, templates};
 use crate::model::{
     AppKey, AppSpec, Bytes, ConditionKind, Digest, InventoryRow, Manifest, RunState, Settings, SyncState, Template,
     Timestamp,
@@ -133,19 +133,7 @@ fn template_of(at: &Circumstances<'_>, manifest: &Manifest) -> Result<Template, 
     match (at.snapshot.templates.get(&manifest.template), remembered) {
         (Some(Ok(template)), _) | (_, Some(template)) => Ok(template.clone()),
         (Some(Err(reason)), None) => Err(reason.clone()),
-        (None, None) => {
-            Err(format!("template `{}` does not exist: there {}", manifest.template, known_templates(at.snapshot)))
-        }
-    }
-}
-
-fn known_templates(snapshot: &Snapshot) -> String {
-    let names: Vec<_> =
-        snapshot.templates.iter().filter(|(_, template)| template.is_ok()).map(|(id, _)| format!("`{id}`")).collect();
-    match names.len() {
-        0 => "are no templates: put some into the templates folder".to_owned(),
-        1 => format!("is {}", names[0]),
-        _ => format!("are {}", names.join(", ")),
+        (None, None) => Err(templates::missing(&manifest.template, &at.snapshot.templates)),
     }
 }
 

@@ -84,14 +84,70 @@ pub fn report(
 fn ready_finding(at: &Report<'_>, ready: bool, sync: SyncState, health: Health, findings: &[Finding]) -> Finding {
     let (reason, message) = if ready {
         ("Ready".to_owned(), "the app runs as its manifest says".to_owned())
-    } else if let Some(first) = findings.first() {
+    } else if let Some(first) = findings.iter().min_by_key(|finding| finding.kind) {
         (first.reason.clone(), first.message.clone())
     } else {
-        match at.decision.desired {
-            RunState::Stopped => ("Stopped".to_owned(), "the manifest says `state: stopped`".to_owned()),
-            RunState::Deleted => ("Deleted".to_owned(), "the app was deleted".to_owned()),
-            RunState::Running => (format!("{health:?}"), format!("not there yet: {sync:?}, {health:?}")),
-        }
+        let (reason, message) = unready(at.decision.desired, sync, health);
+        (reason.to_owned(), message.to_owned())
     };
     Finding { kind: ConditionKind::Ready, status: ready, reason, message }
+}
+
+/// Why an app is not ready when there is nothing special to say about it: a word for programs and a sentence.
+fn unready(desired: RunState, sync: SyncState, health: Health) -> (&'static str, &'static str) {
+    match (desired, health) {
+        (RunState::Stopped, Health::Running | Health::Starting) => ("Stopping", "the app is being stopped"),
+        (RunState::Stopped, _) => ("Stopped", "the manifest says `state: stopped`"),
+        (RunState::Deleted, Health::Deleted) => ("Deleted", "the app was deleted"),
+        (RunState::Deleted, _) => ("Deleting", "the app is being deleted"),
+        (RunState::Running, Health::Unknown) => ("Unknown", "the app was not looked at yet"),
+        (RunState::Running, Health::Running) if sync == SyncState::OutOfSync => {
+            ("Updating", "a change is being taken over")
+        }
+        (RunState::Running, Health::Running) => ("Running", "the app runs, but not by a manifest that is there"),
+        (RunState::Running, Health::Starting) => ("Starting", "the app is starting"),
+        (RunState::Running, Health::Stopped | Health::Deleted) => ("Stopped", "the app does not run yet"),
+        (RunState::Running, Health::CrashLoop) => ("CrashLoop", "the app keeps ending by itself: look at its log"),
+        (RunState::Running, Health::Degraded) => ("Degraded", "the app does not answer: look at its log"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unready_app_says_so_in_a_sentence_and_contradicts_itself_nowhere() {
+        use Health::{CrashLoop, Degraded, Deleted, Running, Starting, Stopped, Unknown};
+        let mut told = String::new();
+        for desired in [RunState::Running, RunState::Stopped, RunState::Deleted] {
+            for health in [Unknown, Running, Starting, Stopped, CrashLoop, Degraded, Deleted] {
+                let (reason, message) = unready(desired, SyncState::OutOfSync, health);
+                told += &format!("{desired:?} {health:?} - {reason}: {message}\n");
+            }
+        }
+        insta::assert_snapshot!(told, @r"
+        Running Unknown - Unknown: the app was not looked at yet
+        Running Running - Updating: a change is being taken over
+        Running Starting - Starting: the app is starting
+        Running Stopped - Stopped: the app does not run yet
+        Running CrashLoop - CrashLoop: the app keeps ending by itself: look at its log
+        Running Degraded - Degraded: the app does not answer: look at its log
+        Running Deleted - Stopped: the app does not run yet
+        Stopped Unknown - Stopped: the manifest says `state: stopped`
+        Stopped Running - Stopping: the app is being stopped
+        Stopped Starting - Stopping: the app is being stopped
+        Stopped Stopped - Stopped: the manifest says `state: stopped`
+        Stopped CrashLoop - Stopped: the manifest says `state: stopped`
+        Stopped Degraded - Stopped: the manifest says `state: stopped`
+        Stopped Deleted - Stopped: the manifest says `state: stopped`
+        Deleted Unknown - Deleting: the app is being deleted
+        Deleted Running - Deleting: the app is being deleted
+        Deleted Starting - Deleting: the app is being deleted
+        Deleted Stopped - Deleting: the app is being deleted
+        Deleted CrashLoop - Deleting: the app is being deleted
+        Deleted Degraded - Deleting: the app is being deleted
+        Deleted Deleted - Deleted: the app was deleted
+        ");
+    }
 }

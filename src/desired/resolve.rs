@@ -59,23 +59,10 @@ pub fn resolve(
         Ok(template) => template,
         Err(message) => return Resolved::Unusable { kind: ConditionKind::TemplateMissing, message },
     };
-    let invalid = |message: String| Resolved::Unusable { kind: ConditionKind::Invalid, message };
-    if manifest.enable_api && !template.supports_api {
-        return invalid(format!(
-            "template `{}` has no API: remove `enableApi`, or choose another template",
-            template.id
-        ));
-    }
-    let memory = manifest.memory.unwrap_or(settings.mem_limit);
-    if let Some(host) = host_memory.filter(|host| memory > *host) {
-        let remedy = match manifest.memory {
-            Some(_) => "write less in `memory`",
-            None => "write less in DEFAULT_MEM_LIMIT of .env, or give this app a `memory`",
-        };
-        return invalid(format!(
-            "memory {memory} is more than this machine has ({} MiB): {remedy}",
-            host.get() / Bytes::MIB
-        ));
+    if let Some(message) =
+        lacks_api(manifest, template).or_else(|| host_memory.and_then(|host| exceeds(manifest, settings, host)))
+    {
+        return Resolved::Unusable { kind: ConditionKind::Invalid, message };
     }
     let spec = Box::new(AppSpec {
         key: key.clone(),
@@ -84,7 +71,7 @@ pub fn resolve(
         image: settings.runtime_image.clone(),
         env: environment(manifest, template),
         limits: Limits {
-            memory,
+            memory: manifest.memory.unwrap_or(settings.mem_limit),
             cpus: manifest.cpus.unwrap_or(settings.cpu_limit),
             pids: manifest.pids.unwrap_or(settings.pids_limit),
         },
@@ -102,6 +89,25 @@ pub fn resolve(
         RunState::Running | RunState::Deleted => Desired::Run(spec),
     };
     Resolved::Usable { desired, digest }
+}
+
+/// Why the template cannot give what the manifest asks of it.
+#[must_use]
+pub fn lacks_api(manifest: &Manifest, template: &Template) -> Option<String> {
+    (manifest.enable_api && !template.supports_api)
+        .then(|| format!("template `{}` has no API: remove `enableApi`, or choose another template", template.id))
+}
+
+/// Why the machine cannot give the memory that the manifest, or the settings for it, ask for.
+#[must_use]
+pub fn exceeds(manifest: &Manifest, settings: &Settings, host: Bytes) -> Option<String> {
+    let memory = manifest.memory.unwrap_or(settings.mem_limit);
+    let remedy = match manifest.memory {
+        Some(_) => "write less in `memory`",
+        None => "write less in DEFAULT_MEM_LIMIT of .env, or give this app a `memory`",
+    };
+    (memory > host)
+        .then(|| format!("memory {memory} is more than this machine has ({} MiB): {remedy}", host.get() / Bytes::MIB))
 }
 
 /// The platform's variables, then the manifest's. They share no name: a manifest that sets a reserved one is refused.

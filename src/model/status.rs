@@ -45,25 +45,38 @@ pub enum Health {
 }
 
 /// Stable kinds of conditions; their names are part of the API.
+///
+/// **The order here is their precedence**, the only place where it is laid down: conditions are listed in it, and where
+/// there is room for one reason only (a line of the overview, the message of `Ready`) the first that holds is told. What
+/// explains the others comes before them: first what is about to be lost, then what hides the world, what keeps the
+/// manifest from being taken up, what stands in the way of a container, how the app itself is doing, and last what it can
+/// live with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ConditionKind {
+    /// The verdict; never itself the reason for anything.
     Ready,
+    // About to be lost.
+    RemovalHeld,
+    Tombstone,
+    // The world cannot be seen.
+    ManifestsUnavailable,
+    EngineUnreachable,
+    // The manifest is not taken up.
     Invalid,
     TemplateMissing,
+    QuotaExceeded,
+    // No container can be made, or not this one.
+    Conflict,
     ImageMissing,
     NetworkMissing,
-    Conflict,
-    QuotaExceeded,
-    Tombstone,
-    RemovalHeld,
+    StepFailed,
+    // How the app is doing.
     CrashLoop,
     NotAnswering,
     DeployFailed,
-    LimitsNotEnforced,
+    // It runs all the same.
     DiskPressure,
-    EngineUnreachable,
-    ManifestsUnavailable,
-    StepFailed,
+    LimitsNotEnforced,
 }
 
 /// One thing worth knowing. `message` is written so that a beginner can act on it.

@@ -303,8 +303,31 @@ fn what_a_person_did_by_hand_is_undone() {
     insta::assert_snapshot!(change(|c| c.state = ContainerState::Paused), @"alice-diary: unpause container paas-app-alice-diary (main) - it was paused");
     insta::assert_snapshot!(change(|c| c.name = "renamed".to_owned()), @"alice-diary: rename container renamed (main) to paas-app-alice-diary - its name is the app's name");
     insta::assert_snapshot!(change(|c| c.networks.clear()), @"alice-diary: connect container paas-app-alice-diary (main) to network paas-proxy - it is not connected to network paas-proxy");
-    insta::assert_snapshot!(change(|c| c.limits.memory = 1), @"alice-diary: set limits of container paas-app-alice-diary (main) to memory 256m, 0.5 cpus, 128 pids, restart unless-stopped - memory is 1 instead of 268435456");
+    insta::assert_snapshot!(change(|c| c.limits.memory = 1), @"alice-diary: set limits of container paas-app-alice-diary (main) to memory 256m, 0.5 cpus, 128 pids, restart unless-stopped - memory is 1 instead of 256m");
     insta::assert_snapshot!(change(|c| c.restart = Some(RestartPolicy::No)), @"alice-diary: set limits of container paas-app-alice-diary (main) to memory 256m, 0.5 cpus, 128 pids, restart unless-stopped - restart is no instead of unless-stopped");
+}
+
+#[test]
+fn limits_that_differ_are_told_in_the_manifests_words() {
+    let cause = |memory: i64, memory_swap: i64, nano_cpus: i64, pids: i64| {
+        let limits = ObservedLimits { memory, memory_swap, nano_cpus, pids };
+        let container = ObservedContainer { limits, ..main_container(&spec()) };
+        let plan = text(&view(run(spec()), vec![container]));
+        plan.rsplit_once(" - ").unwrap().1.trim_end().to_owned()
+    };
+    let (m, cpu) = (256 << 20, 500_000_000);
+    assert_eq!(cause(64 << 20, 64 << 20, cpu, 128), "memory is 64m instead of 256m");
+    assert_eq!(
+        cause(64 << 20, -1, cpu, 128),
+        "memory is 64m instead of 256m, memory with swap is unlimited instead of 256m"
+    );
+    assert_eq!(cause(m, 512 << 20, cpu, 128), "memory with swap is 512m instead of 256m");
+    assert_eq!(
+        cause(0, 0, 0, 0),
+        "memory is unlimited instead of 256m, cpus is unlimited instead of 0.5, pids is unlimited instead of 128"
+    );
+    assert_eq!(cause(m, m, 2_000_000_000, -1), "cpus is 2 instead of 0.5, pids is unlimited instead of 128");
+    assert_eq!(cause(m, m, 333_333_333, 64), "cpus is 0.333333333 instead of 0.5, pids is 64 instead of 128");
 }
 
 #[test]
@@ -421,6 +444,9 @@ fn deletion_keeps_the_data_unless_a_token_says_otherwise() {
     let mut gone = view(goal, vec![]);
     gone.folder = FolderState { data: true, ..FolderState::default() };
     gone.recorded = None;
+    let leftover =
+        AppView { goal: Goal::Remove { purge: PurgeToken::from_manifest(&key(), &deleted) }, ..gone.clone() };
+    assert!(text(&leftover).contains("move the app's data to trash"), "data that an earlier removal left behind");
     assert_eq!(text(&gone), "");
     assert_eq!(health(&gone), Health::Deleted);
 }

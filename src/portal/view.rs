@@ -25,12 +25,20 @@ impl AppView {
 /// What a person wants to hear first: what hinders the app if something does, else how it is doing.
 #[must_use]
 pub fn phase(status: &AppStatus) -> &'static str {
+    let holds = |kind| status.condition(kind).is_some_and(|condition| condition.status);
     match (status.sync, status.health) {
         (SyncState::Invalid, _) => "Invalid",
         (SyncState::Held, _) => "Held",
         (_, Health::CrashLoop) => "CrashLoop",
         (_, Health::Degraded) => "Degraded",
         (_, Health::Unknown) => "Unknown",
+        // Neither goes on by itself, so neither is on its way.
+        (SyncState::OutOfSync, Health::Running | Health::Starting | Health::Stopped)
+            if status.desired == RunState::Running && holds(ConditionKind::Conflict) =>
+        {
+            "Conflict"
+        }
+        (SyncState::OutOfSync, Health::Running) if holds(ConditionKind::DeployFailed) => "DeployFailed",
         (SyncState::OutOfSync, Health::Running) if status.desired == RunState::Running => "Updating",
         (SyncState::OutOfSync, Health::Running | Health::Starting) if status.desired == RunState::Stopped => "Stopping",
         (SyncState::OutOfSync, Health::Running | Health::Starting | Health::Stopped)
@@ -45,14 +53,30 @@ pub fn phase(status: &AppStatus) -> &'static str {
     }
 }
 
-/// The condition that explains why an app is not what it should be; `None` when it is. That a stopped app is not ready
-/// needs no explanation.
+/// The condition that explains why an app is not what it should be, by the precedence of [`ConditionKind`]; `None` when it
+/// is. That a stopped app is not ready needs no explanation.
 #[must_use]
 pub fn trouble(status: &AppStatus) -> Option<&Condition> {
-    let specific =
-        status.conditions.iter().find(|condition| condition.kind != ConditionKind::Ready && condition.status);
+    let specific = status
+        .conditions
+        .iter()
+        .filter(|condition| condition.kind != ConditionKind::Ready && condition.status)
+        .min_by_key(|condition| condition.kind);
     let not_ready = status.condition(ConditionKind::Ready).filter(|ready| !ready.status);
     specific.or(not_ready.filter(|_| status.desired == RunState::Running))
+}
+
+/// [`trouble`], and after it that the app itself is in trouble: a phase such as `Invalid` or `Held` says nothing about the
+/// version that runs meanwhile.
+#[must_use]
+pub fn troubles(status: &AppStatus) -> Vec<&Condition> {
+    let first = trouble(status);
+    let ailing = [ConditionKind::CrashLoop, ConditionKind::NotAnswering]
+        .into_iter()
+        .filter_map(|kind| status.condition(kind))
+        .find(|condition| condition.status)
+        .filter(|ailing| first.is_some_and(|first| first.kind < ailing.kind));
+    first.into_iter().chain(ailing).collect()
 }
 
 /// Where a browser on the same network opens the app.
@@ -62,5 +86,79 @@ pub fn url(host: &str, settings: &Settings) -> String {
         // In direct mode somebody else's proxy listens, on the usual port as far as anyone here knows.
         (Routing::Direct, _) | (Routing::Gateway, 80) => format!("http://{host}/"),
         (Routing::Gateway, port) => format!("http://{host}:{port}/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppKey, Timestamp};
+
+    fn status(sync: SyncState, health: Health, kinds: &[ConditionKind]) -> AppStatus {
+        let condition = |kind: &ConditionKind| Condition {
+            kind: *kind,
+            status: true,
+            reason: format!("{kind:?}"),
+            message: format!("{kind:?}"),
+            digest: None,
+            since: Timestamp(0),
+        };
+        AppStatus {
+            app: AppKey::parse("alice-diary").unwrap(),
+            sync,
+            health,
+            desired: RunState::Running,
+            template: None,
+            host: String::new(),
+            file_digest: None,
+            applied_digest: None,
+            container: None,
+            endpoint: None,
+            limits: None,
+            restarts: 0,
+            started_at: None,
+            last_exit: None,
+            conditions: kinds.iter().map(condition).collect(),
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_on_by_itself_is_not_shown_as_on_its_way() {
+        use ConditionKind::{Conflict, DeployFailed};
+        use Health::{CrashLoop, Running, Starting};
+        use SyncState::{Invalid, OutOfSync, Synced};
+        for (sync, health, kinds, want) in [
+            (OutOfSync, Running, &[] as &[_], "Updating"),
+            (OutOfSync, Running, &[DeployFailed], "DeployFailed"),
+            (OutOfSync, Running, &[Conflict, DeployFailed], "Conflict"),
+            (OutOfSync, Starting, &[], "Starting"),
+            (OutOfSync, Starting, &[Conflict], "Conflict"),
+            (OutOfSync, CrashLoop, &[DeployFailed], "CrashLoop"),
+            (Invalid, CrashLoop, &[DeployFailed], "Invalid"),
+            (Synced, Running, &[Conflict], "Running"),
+        ] {
+            assert_eq!(phase(&status(sync, health, kinds)), want, "{sync:?} {health:?} {kinds:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_to_be_lost_is_told_first_and_a_crash_is_never_hidden() {
+        use ConditionKind::{
+            Conflict, CrashLoop, DeployFailed, EngineUnreachable, Invalid, LimitsNotEnforced, NotAnswering,
+            RemovalHeld, StepFailed, Tombstone,
+        };
+        for (kinds, want) in [
+            (&[] as &[_], &[] as &[_]),
+            (&[LimitsNotEnforced, DeployFailed], &[DeployFailed]),
+            (&[StepFailed, Conflict, Tombstone], &[Tombstone]),
+            (&[CrashLoop, RemovalHeld, EngineUnreachable], &[RemovalHeld, CrashLoop]),
+            (&[CrashLoop, Invalid], &[Invalid, CrashLoop]),
+            (&[NotAnswering, Invalid, StepFailed], &[Invalid, NotAnswering]),
+            (&[DeployFailed, CrashLoop], &[CrashLoop]),
+        ] {
+            let status = status(SyncState::OutOfSync, Health::Running, kinds);
+            let told: Vec<_> = troubles(&status).iter().map(|condition| condition.kind).collect();
+            assert_eq!(told, want, "{kinds:?}");
+        }
     }
 }
