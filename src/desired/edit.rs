@@ -1,11 +1,11 @@
 //! Changes one key of a manifest's text and leaves the rest as it is: comments, order, formatting, line endings. Pure.
 //!
 //! The result is never trusted: old and new text are parsed, and the new one must say exactly what the old one said
-//! plus the change, with every comment line still there. Otherwise nothing is written.
+//! plus the change, with every comment still there. Otherwise nothing is written.
 
 use std::str::FromStr as _;
 
-use yaml_edit::Document;
+use yaml_edit::{Document, YamlFile};
 
 use super::parse::parse;
 use super::snapshot::Diagnostic;
@@ -56,15 +56,14 @@ pub fn edit_text(file_name: &str, source: &str, changes: &[Change]) -> Result<St
     let not_exact = || TextError::NotExact { file: file_name.to_owned(), key: first.key() };
     let text = rewrite(source, &needed).ok_or_else(not_exact)?;
     let after = parse(file_name, text.as_bytes()).map_err(TextError::Refused)?;
-    if !is_exact(source, &text, &wanted, &after) {
-        return Err(not_exact());
-    }
-    Ok(text)
+    let removes = needed.iter().any(|change| change.removes());
+    let kept = if removes { keeps_comment_lines(source, &text) } else { keeps_comments(source, &text) };
+    accept(text, &after, &wanted, kept).ok_or_else(not_exact)
 }
 
-/// The new text says what is wanted, and no comment line got lost.
-fn is_exact(source: &str, text: &str, wanted: &Manifest, after: &Manifest) -> bool {
-    after == wanted && comment_lines(text) == comment_lines(source)
+/// Last door before a file is written.
+fn accept(text: String, after: &Manifest, wanted: &Manifest, comments_kept: bool) -> Option<String> {
+    (after == wanted && comments_kept).then_some(text)
 }
 
 /// Editing knows only bare line feeds and no byte order mark; both are put back afterwards.
@@ -76,17 +75,32 @@ fn rewrite(source: &str, changes: &[&Change]) -> Option<String> {
     let newlines = body.matches('\n').count();
     let windows = newlines > 0 && body.matches("\r\n").count() == newlines;
     let plain = if windows { body.replace("\r\n", "\n") } else { body.to_owned() };
-    let document = Document::from_str(&plain).ok()?;
+    // The file and not its document: comments above `---` belong to the file.
+    let file = YamlFile::from_str(&plain).ok()?;
+    let document = file.document()?;
     for change in changes {
         change.write(&document)?;
     }
-    let text = document.to_string();
+    let text = file.to_string();
     let text = if windows { text.replace('\n', "\r\n") } else { text };
     Some(format!("{mark}{text}"))
 }
 
-fn comment_lines(text: &str) -> Vec<&str> {
-    text.lines().map(str::trim).filter(|line| line.starts_with('#')).collect()
+/// yaml-edit loses a comment behind a value that stands on a line of its own.
+fn keeps_comments(source: &str, text: &str) -> bool {
+    let comments = |text: &str| -> Option<Vec<String>> {
+        let file = YamlFile::from_str(text).ok()?;
+        Some(file.comments().map(|comment| comment.text().trim().to_owned()).collect())
+    };
+    comments(source).is_some_and(|before| comments(text) == Some(before))
+}
+
+/// A line that is taken out may take the comment behind it along, but no other.
+fn keeps_comment_lines(source: &str, text: &str) -> bool {
+    let lines = |text: &str| -> Vec<String> {
+        text.lines().map(str::trim).filter(|line| line.starts_with('#')).map(str::to_owned).collect()
+    };
+    lines(source) == lines(text)
 }
 
 impl Change {
@@ -104,6 +118,20 @@ impl Change {
             Self::Disk(_) => "disk",
             Self::Strategy(_) => "strategy",
         }
+    }
+
+    /// Takes a line out.
+    fn removes(&self) -> bool {
+        matches!(
+            self,
+            Self::KeepData(None)
+                | Self::Memory(None)
+                | Self::Cpus(None)
+                | Self::Pids(None)
+                | Self::Restart(None)
+                | Self::Disk(None)
+                | Self::Strategy(None)
+        )
     }
 
     /// What the manifest says afterwards.
