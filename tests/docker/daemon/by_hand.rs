@@ -43,10 +43,14 @@ impl Docker {
         self.does("POST", path, None)
     }
 
-    /// `None` when there is no such container.
+    /// `None` when there is no such container. The order of mounts means nothing and changes from answer to answer.
     pub(crate) fn inspect(&self, container: &str) -> Option<Value> {
         let answer = self.ask("GET", &format!("/containers/{container}/json"), None);
-        (answer.status == 200).then(|| answer.json())
+        let mut seen = (answer.status == 200).then(|| answer.json())?;
+        if let Some(mounts) = seen["Mounts"].as_array_mut() {
+            mounts.sort_by_key(|mount| mount["Destination"].to_string());
+        }
+        Some(seen)
     }
 
     pub(crate) fn remove(&self, container: &str) {

@@ -90,3 +90,18 @@ fn without_space_for_manifests_a_command_fails_and_the_manifest_stays_as_it_was(
     daemon.paas(&["stop", "alice-page"]).done();
     assert_eq!(daemon.app("alice-page")["phase"], "Stopped");
 }
+
+#[test]
+fn app_folders_on_another_disk_than_the_trash_lose_nothing_and_the_deletion_says_what_hinders_it() {
+    let mut daemon = Daemon::prepared();
+    daemon.mount_small("apps", 4 << 20);
+    daemon.serve();
+    daemon.run("alice-diary", DIARY);
+    daemon.write_entry("alice-diary", "kept");
+    daemon.save("alice-diary", &format!("{DIARY}state: deleted\nkeepData: false\n"));
+    let message = daemon.until_condition("alice-diary", "StepFailed");
+    assert!(message.contains("another filesystem") && message.contains("put both on one"), "{message}");
+    assert_eq!(daemon.container("alice-diary"), Value::Null);
+    daemon.run("alice-diary", DIARY);
+    assert_eq!(daemon.entries("alice-diary"), ["kept"]);
+}

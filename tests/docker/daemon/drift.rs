@@ -77,10 +77,10 @@ fn a_container_of_somebody_else_with_our_name_is_left_alone_until_its_owner_move
     let message = daemon.until_condition("alice-page", "Conflict");
     assert!(message.contains(&name) && message.contains("docker rename"), "{message}");
     daemon.ready("bob-page");
-    daemon.delete("bob-page");
     daemon.paas(&["stop", "alice-page", "--no-wait"]).done();
     daemon.paas(&["start", "alice-page", "--no-wait"]).done();
-    daemon.until_gone("bob-page");
+    // Time enough for whatever might happen to alice's.
+    daemon.paas(&["delete", "bob-page"]).done();
     assert_eq!(daemon.docker.inspect(&foreign).unwrap(), before);
     daemon.until_condition("alice-page", "Conflict");
 
@@ -128,4 +128,21 @@ fn a_moved_image_tag_rolls_the_apps_over_to_what_it_stands_for_now() {
     let after = until_repaired(&daemon, "rolled over", |seen| seen["Image"] == id.as_str());
     assert_ne!(after["Id"], first["Id"]);
     visitor.was_always_served();
+}
+
+#[test]
+fn a_network_removed_while_the_daemon_was_away_is_made_again_and_the_apps_are_back_on_it() {
+    let mut daemon = Daemon::start();
+    daemon.run("alice-page", PAGE);
+    daemon.kill();
+    let path = format!("/networks/{}", daemon.network);
+    let who = json!({ "Container": container("alice-page"), "Force": true });
+    daemon.docker.does("POST", &format!("{path}/disconnect"), Some(&who));
+    daemon.docker.does("DELETE", &path, None);
+    daemon.serve();
+    until_repaired(&daemon, "on a new network", |seen| {
+        let ip = &seen["NetworkSettings"]["Networks"][&daemon.network]["IPAddress"];
+        ip.as_str().is_some_and(|ip| !ip.is_empty())
+    });
+    assert_eq!(daemon.status()["network"]["state"], "ready");
 }

@@ -279,9 +279,9 @@ impl Daemon {
         condition(&self.app(app), kind)
     }
 
-    /// Everything the event log holds, oldest first.
+    /// What the event log holds, newest first.
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.ask("/events/log?lines=1000").as_array().cloned().unwrap_or_default()
+        self.ask("/events/log?limit=1000").as_array().cloned().unwrap_or_default()
     }
 
     /// Waits for a condition; fails with its name and the status when it does not come about.

@@ -167,6 +167,8 @@ fn a_thousand_files_at_once_neither_stop_the_daemon_from_answering_nor_what_runs
         fs::rename(entry.path(), daemon.path("apps.d").join(entry.file_name())).unwrap();
     }
     daemon.until("each of them has its answer", || {
+        // The whole list is long: it is asked for once the end is near.
+        daemon.condition("user999-page", "QuotaExceeded")?;
         let apps = daemon.ask("/apps");
         let refused = apps.as_array()?.iter().filter_map(|app| condition(app, "QuotaExceeded")).count();
         (refused == 1000).then_some(())

@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod crash;
+mod crashing;
 mod deletion;
 mod disk;
 mod drift;

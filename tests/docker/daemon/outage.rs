@@ -76,13 +76,17 @@ fn after_a_killed_engine_the_apps_are_back_with_their_data() {
     let engine = Engine;
     daemon.run("alice-diary", DIARY);
     daemon.write_entry("alice-diary", "kept");
-    // A policy under which Docker itself brings nothing back.
     daemon.run("bob-page", "template: static-v1\nrestart: \"no\"\n");
     Engine::does("kill");
     until_unreachable(&daemon);
     Engine::does("start");
     until_served(&daemon, "alice-diary");
     assert_eq!(daemon.entries("alice-diary"), ["kept"]);
+    // The returning engine ends what it finds running. With this policy that looks like the app's own end: it is told,
+    // with the way out.
+    let told = daemon.until_condition("bob-page", "CrashLoop");
+    assert!(told.contains("restart policy `no`") && told.contains("paas deploy bob-page"), "{told}");
+    daemon.paas(&["deploy", "bob-page"]).done();
     until_served(&daemon, "bob-page");
     // The connection is a living one: what is done by hand is heard again.
     daemon.docker.remove(&container("alice-diary"));

@@ -83,3 +83,12 @@ fn a_daemon_with_bad_settings_does_not_start_and_says_which() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.err.contains("PAAS_GATEWAY_PORT") && ran.err.contains("eighty"), "{ran:?}");
 }
+
+#[test]
+fn a_taken_port_is_told_with_the_setting_that_changes_it() {
+    let daemon = Daemon::prepared();
+    let _taken = std::net::TcpListener::bind(("0.0.0.0", daemon.port)).unwrap();
+    let ran = daemon.paas(&["serve"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains(&daemon.port.to_string()) && ran.err.contains("PAAS_GATEWAY_PORT"), "{ran:?}");
+}

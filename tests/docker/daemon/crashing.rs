@@ -1,0 +1,74 @@
+//! Apps that end by themselves, and deploys in the mode without a gateway.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::fixture::{Daemon, PAGE, write};
+
+/// A template whose app is this program.
+fn template(daemon: &Daemon, id: &str, program: &str) {
+    let folder = daemon.path("templates").join(id);
+    fs::create_dir_all(folder.join("app")).unwrap();
+    let about = json!({ "id": id, "name": "a test", "version": "1.0.0", "supportsApi": false, "internalPort": 3000 });
+    write(&folder.join("template.json"), &about.to_string());
+    write(&folder.join("app/server.js"), program);
+}
+
+#[test]
+fn an_app_that_keeps_ending_is_a_crash_loop_with_its_exit_code_and_last_words() {
+    let daemon = Daemon::start();
+    template(&daemon, "broken-v1", "console.error('no such wheel'); process.exit(5);\n");
+    daemon.save("alice-page", "template: broken-v1\n");
+    daemon.run("bob-page", PAGE);
+    let app = daemon.until("the crash loop is told", || {
+        let app = daemon.app("alice-page");
+        (app["phase"] == "CrashLoop").then_some(app)
+    });
+    assert_eq!((&app["lastExit"]["code"], &app["lastExit"]["oomKilled"]), (&json!(5), &json!(false)), "{app:#}");
+    assert!(app["lastExit"]["log"].to_string().contains("no such wheel"), "{app:#}");
+    let answer = daemon.get("alice-page", "/");
+    assert!(answer.status >= 500, "{} {}", answer.status, answer.text());
+    assert_eq!(daemon.get("bob-page", "/").status, 200);
+
+    // Repaired in its own folder, as the page of its owner would be.
+    let server = daemon.folder("alice-page").join("app/server.js");
+    write(&server, &fs::read_to_string(daemon.path("templates/static-v1/app/server.js")).unwrap());
+    fs::copy(daemon.path("templates/static-v1/app/index.html"), daemon.folder("alice-page").join("app/index.html"))
+        .unwrap();
+    daemon.paas(&["deploy", "alice-page"]).done();
+    assert_eq!(daemon.get("alice-page", "/").status, 200);
+    assert_eq!(daemon.app("alice-page")["phase"], "Running");
+}
+
+#[test]
+fn an_app_that_takes_more_memory_than_it_may_is_told_to_have_done_so() {
+    let daemon = Daemon::start();
+    template(&daemon, "greedy-v1", "const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 7));\n");
+    daemon.save("alice-page", "template: greedy-v1\nmemory: 48m\n");
+    let app = daemon.until("the lack of memory is told", || {
+        let app = daemon.app("alice-page");
+        (app["lastExit"]["oomKilled"] == true && app["phase"] == "CrashLoop").then_some(app)
+    });
+    let message = daemon.condition("alice-page", "CrashLoop").unwrap_or_default();
+    assert!(message.contains("raise `memory`"), "{message} {app:#}");
+}
+
+#[test]
+fn without_the_gateway_a_version_that_fails_gives_way_to_the_one_before() {
+    let daemon = Daemon::start_with(&[("PAAS_ROUTING", "direct")]);
+    let good = daemon.run("alice-page", PAGE);
+    let server = daemon.folder("alice-page").join("app/server.js");
+    write(&server, "process.exit(3);\n");
+    daemon.paas(&["deploy", "alice-page", "--no-wait"]).done();
+    daemon.until_condition("alice-page", "DeployFailed");
+    let kept = daemon.until("the version before is back", || {
+        let seen = daemon.container("alice-page");
+        (seen["Id"] == good["Id"]).then_some(seen)
+    });
+    // Its code is the app's folder, which is broken: that it runs or not is the code's affair, that it is there is ours.
+    assert_ne!(kept["State"], Value::Null);
+    assert!(daemon.docker.inspect("paas-app-alice-page.prev").is_none());
+    let options = daemon.docker.does("GET", &format!("/networks/{}", daemon.network), None)["Options"].clone();
+    assert_eq!(options["com.docker.network.bridge.enable_icc"], "true");
+}
