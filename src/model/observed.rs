@@ -136,6 +136,10 @@ pub struct ObservedNetwork {
 /// What the engine is and can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about the kernel, not a choice between two behaviours"
+)]
 pub struct EngineInfo {
     pub version: String,
     /// Negotiated, for example `1.41`.
