@@ -126,7 +126,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   paas delete alice-diary                 an app created again under this name finds its data
-  paas delete alice-diary --purge         the data moves to trash as well and stays there; no backup is made
+  paas delete alice-diary --purge         its data moves to trash, without a backup
   paas delete alice-diary --purge --yes   the same without a question")]
     Delete(Delete),
     /// Print the JSON Schema of the manifest, for editors
