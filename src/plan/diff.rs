@@ -317,7 +317,7 @@ fn tunables_differ(engine: &EngineInfo, spec: &AppSpec, container: &ObservedCont
         differs("memory", &want.memory, bytes(have.memory));
     }
     // Both move together; saying it twice tells nobody more.
-    let said_already = memory != have.memory && have.memory_swap == have.memory;
+    let said_already = engine.memory_limit && memory != have.memory && have.memory_swap == have.memory;
     if engine.swap_limit && memory != have.memory_swap && !said_already {
         differs("memory with swap", &want.memory, bytes(have.memory_swap));
     }
