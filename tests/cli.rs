@@ -190,7 +190,7 @@ fn validate_refuses_what_only_the_daemon_of_this_machine_would_refuse() {
     // Elsewhere than where it runs: no marker, no templates.
     root.put("apps.d/bob-big.yaml", "template: gone-v1\nmemory: 900000g\n");
     std::fs::remove_file(root.path().join("apps.d/.minipaas")).unwrap();
-    std::fs::remove_dir_all(root.path().join("templates")).unwrap();
+    std::fs::rename(root.path().join("templates"), root.path().join("elsewhere")).unwrap();
     root.run(&["validate", "apps.d/bob-big.yaml"]).done();
 }
 
@@ -259,7 +259,7 @@ fn help_says_when_a_plan_is_of_use_and_shows_tokens_as_they_are() {
 #[test]
 fn a_purge_promises_no_more_than_the_trash() {
     let help = Root::new().run(&["delete", "--help"]).done();
-    assert!(help.contains("the data moves to trash as well and stays there; no backup is made"), "{help}");
+    assert!(help.contains("its data moves to trash, without a backup"), "{help}");
 }
 
 #[test]
@@ -592,6 +592,9 @@ fn the_overview_fits_and_explains() {
         "restartRequired": ["PORTAL_PORT"],
     });
     let condition = json!([{
+        "type": "Invalid", "status": true, "reason": "Invalid", "message": "alice-diary.yaml:2:1: unknown key `memmory`",
+        "since": "2020-01-01T00:00:00Z",
+    }, {
         "type": "CrashLoop", "status": true, "reason": "Exited", "message": "앱이 계속 종료됩니다 (exit code 1)\u{1b}[2J",
         "since": "2020-01-01T00:00:00Z",
     }]);
@@ -606,6 +609,7 @@ fn the_overview_fits_and_explains() {
     exit 0
     APP          PHASE      FOR    RESTARTS  URL
     alice-diary  CrashLoop  9999d  0         http://alice-diary.localhost:8080/
+    ! alice-diary: alice-diary.yaml:2:1: unknown key `memmory`
     ! alice-diary: 앱이 계속 종료됩니다 (exit code 1)�[2J
     ! Docker does not answer: no socket
     ! Bob.yaml: `Bob` is not an app

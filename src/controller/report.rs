@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn an_unready_app_says_so_in_a_sentence_and_contradicts_itself_nowhere() {
         use Health::{CrashLoop, Degraded, Deleted, Running, Starting, Stopped, Unknown};
-        let mut told = String::new();
+        let mut told = Vec::new();
         for desired in [RunState::Running, RunState::Stopped, RunState::Deleted] {
             for health in [Unknown, Running, Starting, Stopped, CrashLoop, Degraded, Deleted] {
                 let (reason, message) = unready(desired, SyncState::OutOfSync, health);
-                told += &format!("{desired:?} {health:?} - {reason}: {message}\n");
+                told.push(format!("{desired:?} {health:?} - {reason}: {message}"));
             }
         }
-        insta::assert_snapshot!(told, @r"
+        insta::assert_snapshot!(told.join("\n"), @r"
         Running Unknown - Unknown: the app was not looked at yet
         Running Running - Updating: a change is being taken over
         Running Starting - Starting: the app is starting
