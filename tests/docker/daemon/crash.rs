@@ -35,7 +35,7 @@ fn twenty_kills_in_the_middle_of_edits_lose_nothing_and_converge() {
 }
 
 #[test]
-fn a_kill_in_the_middle_of_a_roll_over_loses_no_visitor_of_the_app_itself() {
+fn an_app_still_runs_when_the_daemon_is_killed_in_the_middle_of_its_roll_over() {
     let mut daemon = Daemon::start();
     daemon.run("alice-diary", DIARY);
     for wait in [0, 150, 400, 800, 1200] {

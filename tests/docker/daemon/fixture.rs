@@ -50,7 +50,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().expect("ended by itself"),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -171,7 +171,7 @@ impl Daemon {
 
     /// Runs `paas …` to its end.
     pub(crate) fn paas(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).output().unwrap())
+        Ran::of(&self.command(args).output().unwrap())
     }
 
     fn log_path(&self) -> PathBuf {
@@ -217,8 +217,8 @@ impl Daemon {
         for (key, value) in settings {
             self.env.insert((*key).to_owned(), (*value).to_owned());
         }
-        let text: String = self.env.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-        write(&self.path(".env"), &text);
+        let lines: Vec<_> = self.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        write(&self.path(".env"), &format!("{}\n", lines.join("\n")));
     }
 
     /// Names a runtime image that no other test uses. Returns its name without the tag.
@@ -292,9 +292,7 @@ impl Daemon {
             if let Some(found) = look() {
                 return found;
             }
-            if Instant::now() > deadline {
-                panic!("not within {DEADLINE:?}: {what}\n{:#}", self.status());
-            }
+            assert!(Instant::now() <= deadline, "not within {DEADLINE:?}: {what}\n{:#}", self.status());
             std::thread::sleep(LOOK);
         }
     }

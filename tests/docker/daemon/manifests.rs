@@ -189,7 +189,7 @@ fn running(daemon: &Daemon) -> usize {
 }
 
 #[test]
-fn a_folder_that_was_given_up_and_made_again_is_used_with_what_it_still_holds() {
+fn code_that_its_owner_changed_is_never_overwritten() {
     let daemon = Daemon::start();
     daemon.run("alice-diary", DIARY);
     daemon.write_entry("alice-diary", "still here");
