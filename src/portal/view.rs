@@ -49,6 +49,8 @@ pub fn phase(status: &AppStatus) -> &'static str {
         (_, Health::Running) => "Running",
         (SyncState::OutOfSync, Health::Stopped) | (_, Health::Starting) => "Starting",
         (_, Health::Stopped) => "Stopped",
+        // The container is gone, its folder not yet.
+        (SyncState::OutOfSync, Health::Deleted) => "Deleting",
         (_, Health::Deleted) => "Deleted",
     }
 }
