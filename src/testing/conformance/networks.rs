@@ -22,12 +22,12 @@ checks![
 async fn a_network_is_as_asked_and_found_by_name_and_by_id<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
     let mut spec = bench.network();
     spec.options.insert("com.docker.network.bridge.enable_icc".to_owned(), "false".to_owned());
-    spec.subnet = Some("10.213.0.0/24".to_owned());
+    spec.subnet = Some("10.243.0.0/24".to_owned());
     bench.engine.create_network(&spec).await.unwrap();
     let seen = bench.engine.network(&spec.name).await.unwrap().unwrap();
     assert_eq!((seen.name.as_str(), seen.driver.as_str()), (spec.name.as_str(), "bridge"));
     assert_eq!((&seen.labels, &seen.options), (&spec.labels, &spec.options));
-    assert_eq!(seen.subnets, ["10.213.0.0/24"]);
+    assert_eq!(seen.subnets, ["10.243.0.0/24"]);
     assert_eq!(bench.engine.network(&seen.id).await.unwrap().as_ref(), Some(&seen));
     assert_eq!(bench.engine.network(&bench.name()).await.unwrap(), None);
 }
@@ -40,11 +40,11 @@ async fn a_network_name_is_given_only_once<E: Engine, H: Hand>(bench: &Bench<'_,
 
 async fn an_overlapping_subnet_conflicts<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
     let with = |subnet: &str| NetworkSpec { subnet: Some(subnet.to_owned()), ..bench.network() };
-    bench.engine.create_network(&with("10.214.0.0/16")).await.unwrap();
-    for overlapping in ["10.214.0.0/16", "10.214.7.0/24"] {
+    bench.engine.create_network(&with("10.244.0.0/16")).await.unwrap();
+    for overlapping in ["10.244.0.0/16", "10.244.7.0/24"] {
         assert_kind(bench.engine.create_network(&with(overlapping)).await, ErrorKind::Conflict);
     }
-    bench.engine.create_network(&with("10.215.0.0/24")).await.unwrap();
+    bench.engine.create_network(&with("10.245.0.0/24")).await.unwrap();
 }
 
 async fn removing_a_network_twice_is_already_done<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
