@@ -1,0 +1,60 @@
+//! The proof of convergence: operator scripts in a simulated world, a fault at every call, and the properties of the design
+//! held against every run. `docs/testing.md` tells how to reproduce a failure and how to add a property.
+
+mod properties;
+mod scripts;
+mod sweep;
+mod world;
+
+/// Runs per script at most; a script with more possible strikes has every n-th of them tried.
+const RUNS_PER_SCRIPT: usize = 100_000;
+
+fn wanted() -> Vec<scripts::Script> {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    scripts::all().into_iter().filter(|script| only.is_empty() || script.name == only).collect()
+}
+
+#[test]
+fn every_script_keeps_the_properties_undisturbed() {
+    let scripts = wanted();
+    let ended = sweep::parallel(scripts.len(), |number| world::run(&scripts[number], &[], None));
+    let mut failures = String::new();
+    for (script, ended) in scripts.iter().zip(ended) {
+        if !ended.violations.is_empty() {
+            failures.push_str(&format!("{}:\n    {}\n{}\n", script.name, ended.violations.join("\n    "), ended.story));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn every_script_keeps_the_properties_whatever_strikes_wherever() {
+    let most = std::env::var("RUNS_PER_SCRIPT").ok().and_then(|text| text.parse().ok()).unwrap_or(RUNS_PER_SCRIPT);
+    if let Err(failures) = sweep::single_faults(&wanted(), most) {
+        panic!("{failures}");
+    }
+}
+
+/// `REPLAY="script=edit fault=crash-after call=17"` runs exactly that; without the variable it replays one of its own.
+#[test]
+fn replay() {
+    let line = std::env::var("REPLAY").unwrap_or_else(|_| "script=edit fault=crash-after call=17".to_owned());
+    let mut name = String::new();
+    let mut strikes = Vec::new();
+    let mut blow = None;
+    for word in line.split_whitespace() {
+        match word.split_once('=') {
+            Some(("script", text)) => text.clone_into(&mut name),
+            Some(("fault", text)) => blow = Some(text.parse::<world::Blow>().unwrap()),
+            Some(("call", text)) => {
+                let blow = blow.expect("`fault=` comes before its `call=`");
+                strikes.push(world::Strike { call: text.parse().unwrap(), blow });
+            }
+            _ => panic!("`{word}` is neither `script=`, `fault=` nor `call=`"),
+        }
+    }
+    let script = scripts::all().into_iter().find(|script| script.name == name).expect("no script has that name");
+    let undisturbed = world::run(&script, &[], None);
+    let ended = world::run(&script, &strikes, Some(&undisturbed));
+    assert!(ended.violations.is_empty(), "{}\n{}", ended.violations.join("\n"), ended.story);
+}
