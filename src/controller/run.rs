@@ -439,6 +439,7 @@ impl<W: Seams> Controller<W> {
         }
         let gone = output.status.health == Health::Deleted
             && !self.rows.contains_key(&key)
+            && !self.memories.get(&key).is_some_and(Memory::is_row_in_doubt)
             && !self.snapshot.files.contains_key(&key);
         if gone {
             self.drop_app(&key);

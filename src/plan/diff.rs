@@ -88,7 +88,7 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
     if let Some(token) = purge.filter(|_| view.folder.data) {
         plan.push(Action::TrashData(token.clone()), &cause);
     }
-    if view.recorded.is_some() {
+    if view.recorded.is_some() || view.row_in_doubt {
         plan.push(Action::Forget, &cause);
     }
 }
@@ -96,9 +96,13 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
 /// Record first, then folders: a crash in between leaves something the next start knows about.
 fn prepare(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     if let Some(row) = &view.record
-        && view.recorded.as_ref() != Some(row)
+        && (view.row_in_doubt || view.recorded.as_ref() != Some(row))
     {
-        let cause = if view.recorded.is_some() { "the manifest changed" } else { "a new app" };
+        let cause = match &view.recorded {
+            Some(recorded) if recorded == row => "the last write of its row failed",
+            Some(_) => "the manifest changed",
+            None => "a new app",
+        };
         plan.push(Action::Record(Box::new(row.clone())), &Cause::new(cause));
     }
     if !view.folder.code || !view.folder.data {

@@ -79,6 +79,8 @@ pub struct AppView {
     pub record: Option<InventoryRow>,
     /// The row that is there.
     pub recorded: Option<InventoryRow>,
+    /// The last write of that row failed and may have happened all the same: it has to be written again, or dropped.
+    pub row_in_doubt: bool,
     pub folder: FolderState,
     /// Ours, in the order Docker listed them.
     pub containers: Vec<OwnedContainer>,
