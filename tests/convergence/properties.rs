@@ -137,9 +137,12 @@ impl Record {
             if there.is_some_and(|container| container.state == ContainerState::Running) {
                 continue;
             }
-            let left = world.docker.transitions().into_iter().rev().find(|change| {
-                change.container == *id && change.from == Some(ContainerState::Running)
-            });
+            let left = world
+                .docker
+                .transitions()
+                .into_iter()
+                .rev()
+                .find(|change| change.container == *id && change.from == Some(ContainerState::Running));
             let ago = left.map_or(Duration::MAX, |left| world.docker.age().saturating_sub(left.at));
             if ago > LAG {
                 self.broken(format!("P10 {} is said to be ready but has not run for {ago:?}", app.app));
@@ -338,8 +341,10 @@ pub(crate) fn portrait(world: &World, daemon: Option<&Daemon>) -> String {
             folder.data_owned,
         );
     }
-    let trash: BTreeSet<String> =
-        world.folders.trash().iter().map(|trashed| format!("trash {} {}", trashed.key, trashed.part)).collect();
+    // A crash may leave an app without `logs/`: it is made when the first line is written.
+    let trash = world.folders.trash();
+    let trash = trash.iter().filter(|trashed| trashed.part != "logs");
+    let trash: BTreeSet<String> = trash.map(|trashed| format!("trash {} {}", trashed.key, trashed.part)).collect();
     for line in trash {
         let _ = writeln!(text, "{line}");
     }

@@ -229,12 +229,18 @@ fn everyday() -> Vec<Script> {
         script(
             "limits",
             Running,
-            vec![create(), to("more memory", |world| world.manifests.put(A, diary("memory: 300m\ncpus: 1\npids: 99\n")))],
+            vec![
+                create(),
+                to("more memory", |world| world.manifests.put(A, diary("memory: 300m\ncpus: 1\npids: 99\n"))),
+            ],
         ),
         script(
             "restart-policy",
             Running,
-            vec![create(), to("another restart policy", |world| world.manifests.put(A, diary("restart: on-failure:3\n")))],
+            vec![
+                create(),
+                to("another restart policy", |world| world.manifests.put(A, diary("restart: on-failure:3\n"))),
+            ],
         ),
         script(
             "delete",
@@ -325,13 +331,9 @@ fn files() -> Vec<Script> {
             ],
         )
         .reverts(),
-        script(
-            "rename",
-            Gone,
-            vec![create(), to("mv", |world| world.manifests.rename(A, "alice-journal.yaml"))],
-        )
-        .and("alice-journal", Running)
-        .interrupted(),
+        script("rename", Gone, vec![create(), to("mv", |world| world.manifests.rename(A, "alice-journal.yaml"))])
+            .and("alice-journal", Running)
+            .interrupted(),
         script(
             "rename-back",
             Running,
@@ -444,7 +446,9 @@ fn failures() -> Vec<Script> {
             "crash-loop-fixed",
             Running,
             vec![
-                to("a diary that ends", |world| world.manifests.put(A, diary("env: {SIM_BEHAVIOUR: \"exit:3@500ms\"}\n"))),
+                to("a diary that ends", |world| {
+                    world.manifests.put(A, diary("env: {SIM_BEHAVIOUR: \"exit:3@500ms\"}\n"))
+                }),
                 to("repaired", |world| world.manifests.put(A, diary(""))),
             ],
         )
@@ -452,20 +456,24 @@ fn failures() -> Vec<Script> {
         script(
             "crash-loop",
             CrashLoop,
-            vec![create(), to("it ends again and again", |world| {
-                world.docker.add_rule(|spec, _| {
-                    (spec.name == MAIN).then(|| "exit:3@500ms".parse().unwrap())
-                });
-                by_hand(world.docker.crash(MAIN, 3));
-            })],
+            vec![
+                create(),
+                to("it ends again and again", |world| {
+                    world.docker.add_rule(|spec, _| (spec.name == MAIN).then(|| "exit:3@500ms".parse().unwrap()));
+                    by_hand(world.docker.crash(MAIN, 3));
+                }),
+            ],
         )
         .interrupted(),
         script(
             "bad-deploy",
             RunningGivenUp,
-            vec![create(), to("a change that never answers", |world| {
-                world.manifests.put(A, diary("env: {SIM_BEHAVIOUR: never-answers}\n"));
-            })],
+            vec![
+                create(),
+                to("a change that never answers", |world| {
+                    world.manifests.put(A, diary("env: {SIM_BEHAVIOUR: never-answers}\n"));
+                }),
+            ],
         ),
         script(
             "bad-deploy-fixed",
@@ -481,9 +489,12 @@ fn failures() -> Vec<Script> {
         script(
             "bad-deploy-unstartable",
             RunningGivenUp,
-            vec![create(), to("a change that Docker cannot start", |world| {
-                world.manifests.put(A, diary("env: {SIM_BEHAVIOUR: cannot-start}\n"));
-            })],
+            vec![
+                create(),
+                to("a change that Docker cannot start", |world| {
+                    world.manifests.put(A, diary("env: {SIM_BEHAVIOUR: cannot-start}\n"));
+                }),
+            ],
         ),
     ]
 }
@@ -533,7 +544,9 @@ fn hands() -> Vec<Script> {
             "lookalike-before",
             Conflict,
             vec![
-                to("somebody else's container has the name", |world| by_hand(world.docker.run(&foreign(MAIN, "other")))),
+                to("somebody else's container has the name", |world| {
+                    by_hand(world.docker.run(&foreign(MAIN, "other")))
+                }),
                 create(),
             ],
         )
@@ -542,7 +555,9 @@ fn hands() -> Vec<Script> {
             "lookalike-leaves",
             Running,
             vec![
-                to("somebody else's container has the name", |world| by_hand(world.docker.run(&foreign(MAIN, "other")))),
+                to("somebody else's container has the name", |world| {
+                    by_hand(world.docker.run(&foreign(MAIN, "other")))
+                }),
                 create(),
                 to("it is renamed away", |world| by_hand(world.docker.rename(MAIN, "theirs"))),
             ],

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use minipaas::controller::Command;
 use minipaas::engine::faulty::{CallRecord, Fault, Injector, Scope};
-use minipaas::engine::sim::SimConfig;
-use minipaas::model::status::{EngineStatus, ImageStatus};
-use minipaas::model::{ConditionKind, Health, SyncState, Template, TemplateId};
+use minipaas::engine::sim::{SimConfig, SimDocker};
+use minipaas::model::status::{EngineStatus, ImageStatus, ManifestsStatus};
+use minipaas::model::{ConditionKind, Health, SyncState, Template, TemplateId, labels};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
 use tokio::sync::oneshot;
@@ -82,6 +82,11 @@ pub(crate) struct Strike {
     pub(crate) blow: Blow,
 }
 
+/// A lookalike is for its own people to kill.
+fn is_ours(docker: &SimDocker) -> bool {
+    docker.container(MAIN).is_some_and(|container| container.labels.contains_key(labels::INSTANCE))
+}
+
 /// What a run came to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ended {
@@ -93,6 +98,8 @@ pub(crate) struct Ended {
     /// Changes the daemon made to Docker.
     pub(crate) changes: usize,
     pub(crate) story: String,
+    /// Strikes that were ordered and never came: the run took another way before.
+    pub(crate) missed: usize,
 }
 
 /// Runs one script on a runtime of its own, whose time is paused: it jumps to whatever comes next.
@@ -127,22 +134,22 @@ impl<'s> Run<'s> {
         world.docker.add_image("other", "somebody else's", None);
         world.manifests.put(&format!("{BYSTANDER}.yaml"), diary(""));
         let record = Record::new(&world);
-        let mut run =
-            Self { world, script, strikes, daemon: None, record, offset: 0, heal_at: None, struck: strikes.is_empty() };
+        let mut run = Self { world, script, strikes, daemon: None, record, offset: 0, heal_at: None, struck: true };
         run.settle(Duration::from_secs(2)).await;
         run.record.begin(&run.world);
         run.offset = run.world.injector.count();
+        run.struck = strikes.is_empty();
         for strike in strikes {
             let call = run.offset + strike.call;
             match strike.blow {
                 Blow::Fault(fault) => run.world.injector.strike_at(call, fault),
                 Blow::HandKill => {
                     let docker = run.world.docker.clone();
-                    run.world.injector.hand_at(call, move || drop(docker.kill(MAIN)));
+                    run.world.injector.hand_at(call, move || drop(is_ours(&docker).then(|| docker.kill(MAIN))));
                 }
                 Blow::HandRemove => {
                     let docker = run.world.docker.clone();
-                    run.world.injector.hand_at(call, move || drop(docker.remove(MAIN)));
+                    run.world.injector.hand_at(call, move || drop(is_ours(&docker).then(|| docker.remove(MAIN))));
                 }
             }
         }
@@ -174,6 +181,7 @@ impl<'s> Run<'s> {
             }
         }
         let last_call = self.world.injector.count();
+        let missed = self.world.injector.outstanding();
         // A fault that waits for a later call would strike in the checks: it did not come, so it never does.
         self.world.injector.heal();
         if !self.at_end(undisturbed, &first).is_empty() {
@@ -196,6 +204,7 @@ impl<'s> Run<'s> {
         Ended {
             portrait: portrait(&self.world, self.daemon.as_ref()),
             changes,
+            missed,
             story: if self.record.violations.is_empty() { String::new() } else { self.story(&calls) },
             calls,
             violations: self.record.violations,
@@ -296,6 +305,7 @@ impl<'s> Run<'s> {
         let troubled = |kind| status.apps.values().any(|app| app.condition(kind).is_some());
         matches!(status.engine, EngineStatus::Connected { .. })
             && matches!(status.image, ImageStatus::Ready { .. })
+            && matches!(status.manifests, ManifestsStatus::Complete)
             && !troubled(ConditionKind::StepFailed)
             && !troubled(ConditionKind::EngineUnreachable)
             && status.apps.values().all(|app| {
@@ -314,7 +324,10 @@ impl<'s> Run<'s> {
                 let command = Command::Confirm { token: held.token.clone(), answer };
                 drop(daemon.commands_tx.send(command).await);
                 // A daemon that dies meanwhile answers nothing; the person asks again.
-                if tokio::time::timeout(Duration::from_secs(1), reply).await.is_ok_and(|reply| matches!(reply, Ok(Ok(_)))) {
+                if tokio::time::timeout(Duration::from_secs(1), reply)
+                    .await
+                    .is_ok_and(|reply| matches!(reply, Ok(Ok(_))))
+                {
                     self.record.confirmed();
                     // A confirmation lives in the daemon's memory: a person whose daemon died repeats it.
                     self.pump(CALM).await;
@@ -335,18 +348,26 @@ impl<'s> Run<'s> {
             lines.iter().for_each(|line| text.push_str(&format!("     {line}\n")));
         };
         let around = |call: &&CallRecord| {
-            self.strikes.first().is_none_or(|strike| call.number + 25 > strike.call && call.number < strike.call + 60)
+            self.strikes.first().is_none_or(|strike| call.number + 25 > strike.call && call.number < strike.call + 140)
         };
-        add("calls around the strike", calls.iter().filter(around).take(90).map(ToString::to_string).collect());
+        add("calls around the strike", calls.iter().filter(around).take(170).map(ToString::to_string).collect());
         let journal = self.world.docker.journal();
         add("Docker's journal", journal.iter().rev().take(40).rev().map(ToString::to_string).collect());
         let now = portrait(&self.world, self.daemon.as_ref());
         add("the end", now.lines().map(str::to_owned).collect());
         if let Some(daemon) = &self.daemon {
-            let conditions = daemon.status().apps.values().flat_map(|app| {
-                let app = app.clone();
-                app.conditions.clone().into_iter().map(move |c| format!("{} {:?} {}: {}", app.app, c.kind, c.reason, c.message))
-            }).collect();
+            let conditions = daemon
+                .status()
+                .apps
+                .values()
+                .flat_map(|app| {
+                    let app = app.clone();
+                    app.conditions
+                        .clone()
+                        .into_iter()
+                        .map(move |c| format!("{} {:?} {}: {}", app.app, c.kind, c.reason, c.message))
+                })
+                .collect();
             add("conditions", conditions);
         }
         text
