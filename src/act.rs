@@ -100,7 +100,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
             }
             Action::RecordFailure { failure, target } => self.record_failure(failure, target).await,
             Action::Forget => {
-                self.row_in_doubt = true;
+                self.row_in_doubt = !planted!(LostAnswerForgotten);
                 self.store.forget(self.key).await?;
                 (self.row, self.row_in_doubt) = (None, false);
                 Ok(Outcome::Changed)
@@ -161,7 +161,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
     }
 
     async fn put(&mut self, row: &InventoryRow) -> Result<(), StoreError> {
-        self.row_in_doubt = true;
+        self.row_in_doubt = !planted!(LostAnswerForgotten);
         self.store.put(row).await?;
         (self.row, self.row_in_doubt) = (Some(row.clone()), false);
         Ok(())

@@ -268,7 +268,11 @@ impl<W: Seams> Pass<'_, W> {
             .collect(),
         };
         let mut owned = Vec::new();
-        for summary in engine.list(&filter).await? {
+        let listed = match engine.list(&filter).await {
+            Err(_) if planted!(FailedListMeansEmpty) => Vec::new(),
+            listed => listed?,
+        };
+        for summary in listed {
             // One that vanished since the listing is simply not there.
             if let Some(container) = engine.inspect(summary.id.as_str()).await?
                 && let Some(container) = OwnedContainer::prove(container, key, instance)

@@ -1,6 +1,10 @@
 //! The proof of convergence: operator scripts in a simulated world, a fault at every call, and the properties of the design
 //! held against every run. `docs/testing.md` tells how to reproduce a failure and how to add a property.
 
+#![allow(clippy::unwrap_used, reason = "clippy counts helpers of tests as code")]
+#![allow(clippy::format_push_str, reason = "the text of a failure is not worth a fallible `write!`")]
+
+mod mutants;
 mod properties;
 mod scripts;
 mod sweep;
@@ -33,6 +37,31 @@ fn every_script_keeps_the_properties_whatever_strikes_wherever() {
     let most = std::env::var("RUNS_PER_SCRIPT").ok().and_then(|text| text.parse().ok()).unwrap_or(RUNS_PER_SCRIPT);
     if let Err(failures) = sweep::single_faults(&wanted(), most) {
         panic!("{failures}");
+    }
+}
+
+/// What was found and repaired: the script and the fault, at every call.
+const REPAIRED: [(&str, world::Blow); 1] =
+    [("edit-revert-at-once", world::Blow::Fault(minipaas::engine::faulty::Fault::LoseAnswer))];
+
+#[test]
+fn what_was_repaired_stays_repaired() {
+    for (name, blow) in REPAIRED {
+        let script = scripts::all().into_iter().find(|script| script.name == name).expect("no script has that name");
+        let undisturbed = world::run(&script, &[], None);
+        let strikes = sweep::strikes_of(&script, &undisturbed.calls);
+        for strike in strikes.into_iter().filter(|strike| strike.blow == blow) {
+            let ended = world::run(&script, &[strike], Some(&undisturbed));
+            let replay = sweep::replay_line(&script, &[strike]);
+            assert!(ended.violations.is_empty(), "{replay}\n{}\n{}", ended.violations.join("\n"), ended.story);
+        }
+    }
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    if let Err(survivors) = mutants::kill_all() {
+        panic!("{survivors}");
     }
 }
 

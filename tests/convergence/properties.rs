@@ -59,8 +59,6 @@ impl Record {
         self.calls_before = world.injector.count();
     }
 
-    pub(crate) fn confirmed(&mut self) {}
-
     /// A step of the script was done: what do the files permit from now on?
     pub(crate) fn deed(&mut self, world: &World) {
         for name in world.manifests.names() {

@@ -104,6 +104,11 @@ impl Script {
         self.reach = Reach::Everyone;
         self
     }
+    /// Whether the daemon can make up for a container that somebody removes. Not for a stopped one, which is only made
+    /// again when the app is to run, nor for the predecessor of a version that does not work.
+    pub(crate) fn replaceable(&self) -> bool {
+        !self.name.starts_with("bad-deploy") && self.expect.iter().all(|(_, expect)| *expect != Expect::Stopped)
+    }
     fn reverts(mut self) -> Self {
         self.reverts = true;
         self

@@ -39,7 +39,7 @@ pub(crate) fn parallel<T: Send>(jobs: usize, work: impl Fn(usize) -> T + Sync) -
 }
 
 /// What to try at each call. A read is only worth a fault near a write: the looks of a daemon at rest all are alike.
-pub(crate) fn strikes_of(calls: &[CallRecord]) -> Vec<Strike> {
+pub(crate) fn strikes_of(script: &Script, calls: &[CallRecord]) -> Vec<Strike> {
     let writes: Vec<u64> = calls.iter().filter(|call| call.kind != CallKind::Read).map(|call| call.number).collect();
     let mut strikes = Vec::new();
     for call in calls {
@@ -57,7 +57,9 @@ pub(crate) fn strikes_of(calls: &[CallRecord]) -> Vec<Strike> {
         }
         if call.kind == CallKind::Write && call.point.starts_with("engine") {
             strikes.push(Strike { call: call.number, blow: Blow::HandKill });
-            strikes.push(Strike { call: call.number, blow: Blow::HandRemove });
+            if script.replaceable() {
+                strikes.push(Strike { call: call.number, blow: Blow::HandRemove });
+            }
         }
     }
     strikes
@@ -83,13 +85,13 @@ pub(crate) fn single_faults(scripts: &[Script], most: usize) -> Result<(), Strin
     let mut jobs: Vec<(usize, Strike)> = Vec::new();
     let (mut possible, mut calls) = (0, 0);
     for (number, ended) in undisturbed.iter().enumerate().filter(|(_, ended)| ended.violations.is_empty()) {
-        let strikes = strikes_of(&ended.calls);
+        let strikes = strikes_of(&scripts[number], &ended.calls);
         possible += strikes.len();
         calls += ended.calls.iter().filter(|call| call.kind != CallKind::Read).count();
         let most = if scripts[number].expect.is_empty() { most.min(CROWD_RUNS) } else { most };
         let stride = strikes.len().div_ceil(most).max(1);
         // Scattered, so that no kind of fault falls through the same gap at every call; the same ones every time.
-        let chosen = |index: usize| stride == 1 || (index * 7_919 + number) % 10_007 % stride == 0;
+        let chosen = |index: usize| stride == 1 || ((index * 7_919 + number) % 10_007).is_multiple_of(stride);
         let strikes = strikes.into_iter().enumerate().filter(|(index, _)| chosen(*index));
         jobs.extend(strikes.map(|(_, strike)| (number, strike)));
     }

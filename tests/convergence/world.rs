@@ -328,7 +328,6 @@ impl<'s> Run<'s> {
                     .await
                     .is_ok_and(|reply| matches!(reply, Ok(Ok(_))))
                 {
-                    self.record.confirmed();
                     // A confirmation lives in the daemon's memory: a person whose daemon died repeats it.
                     self.pump(CALM).await;
                     if self.daemon.as_ref().is_some_and(|daemon| daemon.status().held.is_none()) {
@@ -347,6 +346,7 @@ impl<'s> Run<'s> {
             text.push_str(&format!("  -- {title}\n"));
             lines.iter().for_each(|line| text.push_str(&format!("     {line}\n")));
         };
+        add("what was done", self.script.steps.iter().map(|step| step.sentence.to_owned()).collect());
         let around = |call: &&CallRecord| {
             self.strikes.first().is_none_or(|strike| call.number + 25 > strike.call && call.number < strike.call + 140)
         };
