@@ -75,6 +75,8 @@ pub struct Actor<'a, E, S, F> {
     pub key: &'a AppKey,
     /// The app's row as it now is in the inventory.
     pub row: Option<InventoryRow>,
+    /// A write to the inventory failed: it may have happened all the same, so `row` may be wrong.
+    pub row_in_doubt: bool,
     created: BTreeMap<String, ContainerId>,
 }
 
@@ -87,21 +89,21 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         key: &'a AppKey,
         row: Option<InventoryRow>,
     ) -> Self {
-        Self { engine, store, folders, instance, key, row, created: BTreeMap::new() }
+        Self { engine, store, folders, instance, key, row, row_in_doubt: false, created: BTreeMap::new() }
     }
 
     /// A crash before, within or after leaves a state that the next look at the world understands.
     pub async fn carry_out(&mut self, step: &Step) -> Result<Outcome, StepError> {
         match &step.action {
             Action::Record(row) => {
-                self.store.put(row).await?;
-                self.row = Some((**row).clone());
+                self.put(row).await?;
                 Ok(Outcome::Changed)
             }
             Action::RecordFailure { failure, target } => self.record_failure(failure, target).await,
             Action::Forget => {
+                self.row_in_doubt = !planted!(LostAnswerForgotten);
                 self.store.forget(self.key).await?;
-                self.row = None;
+                (self.row, self.row_in_doubt) = (None, false);
                 Ok(Outcome::Changed)
             }
             Action::EnsureFolder { template } => Ok(self.folders.ensure(self.key, template).await.map(changed)?),
@@ -155,9 +157,15 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         self.folders.append_deploy_log(self.key, &text).await?;
         let Some(row) = &self.row else { return Ok(Outcome::Unchanged) };
         let row = InventoryRow { failed: Some(failure.clone()), ..row.clone() };
-        self.store.put(&row).await?;
-        self.row = Some(row);
+        self.put(&row).await?;
         Ok(Outcome::Changed)
+    }
+
+    async fn put(&mut self, row: &InventoryRow) -> Result<(), StoreError> {
+        self.row_in_doubt = !planted!(LostAnswerForgotten);
+        self.store.put(row).await?;
+        (self.row, self.row_in_doubt) = (Some(row.clone()), false);
+        Ok(())
     }
 
     fn id<'t>(&'t self, target: &'t Target) -> Result<&'t ContainerId, StepError> {

@@ -1,6 +1,20 @@
 //! minipaas: a desired-state mini-PaaS for one home server. See `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+/// Whether a planted bug is switched on (`testing::mutants`); in the program always `false`, at no cost.
+#[cfg(any(test, feature = "testing"))]
+macro_rules! planted {
+    ($mutant:ident) => {
+        crate::testing::mutants::is_on(crate::testing::mutants::Mutant::$mutant)
+    };
+}
+#[cfg(not(any(test, feature = "testing")))]
+macro_rules! planted {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 pub mod act;
 pub mod backend;
 pub mod cli;

@@ -67,6 +67,10 @@ pub fn decide(at: &Circumstances<'_>) -> Decision {
 fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
     let manifest = match &file.parsed {
         Ok(manifest) => manifest,
+        Err(_) if planted!(InvalidMeansDeleted) => {
+            let (dirs, admission, absence) = (at.dirs.clone(), at.admission.clone(), Absence::Certain);
+            return decide_by_absence(&Circumstances { dirs, absence, admission, ..*at });
+        }
         Err(diagnostic) => {
             let finding = Finding::new(ConditionKind::Invalid, "Invalid", diagnostic.to_string());
             return last_good(at, Some(file), SyncState::Invalid, finding);

@@ -37,6 +37,9 @@ impl<K> Default for Queue<K> {
 
 impl<K: Ord + Clone> Queue<K> {
     pub fn mark(&mut self, key: K, urgency: Urgency, now: Instant) {
+        if planted!(EventDroppedWhileBusy) && self.active.contains(&key) {
+            return;
+        }
         let at = match urgency {
             Urgency::Edit => {
                 self.held_until.remove(&key);

@@ -41,7 +41,7 @@ pub fn report(
     };
     let ready = synced
         && decision.desired == RunState::Running
-        && verdict.health == Health::Running
+        && (verdict.health == Health::Running || planted!(ReadyWhateverHealth))
         && decision.file_digest.is_some();
     let mut findings: Vec<Finding> = decision.findings.iter().cloned().chain(verdict.findings).chain(extra).collect();
     findings.push(ready_finding(at, ready, sync, verdict.health, &findings));

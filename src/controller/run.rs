@@ -325,6 +325,9 @@ impl<W: Seams> Controller<W> {
             format!("Docker cannot be reached, so nothing is known or changed until it is back: {reason}"),
         );
         for key in self.known() {
+            if planted!(LossUnreported) {
+                break;
+            }
             self.report_without_looking(&key, &finding, Health::Unknown);
         }
     }
@@ -377,7 +380,9 @@ impl<W: Seams> Controller<W> {
             Some(held) if held.token != token => Err(ConfirmError::Changed { current: held.token.clone() }),
             Some(held) => Ok(held.apps.clone()),
         };
-        if let Ok(apps) = &result {
+        if let Ok(apps) = &result
+            && !planted!(ConfirmationForgotten)
+        {
             self.guard.confirm(apps.iter().cloned());
             for key in apps {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
@@ -439,6 +444,7 @@ impl<W: Seams> Controller<W> {
         }
         let gone = output.status.health == Health::Deleted
             && !self.rows.contains_key(&key)
+            && !self.memories.get(&key).is_some_and(Memory::is_row_in_doubt)
             && !self.snapshot.files.contains_key(&key);
         if gone {
             self.drop_app(&key);
@@ -581,11 +587,14 @@ impl<W: Seams> Controller<W> {
 
     fn absence(&self, key: &AppKey) -> Absence {
         if let ManifestsStatus::Unavailable { reason, .. } = &self.status.manifests {
+            if planted!(MissingFolderMeansEmpty) {
+                return Absence::Certain;
+            }
             return Absence::Uncertain { reason: reason.clone() };
         }
         match (&self.held, self.missing_since.get(key)) {
             (Some(held), _) if held.apps.contains(key) => Absence::Held { token: held.token.clone() },
-            (_, Some(since)) if since.elapsed() >= self.config.grace => Absence::Certain,
+            (_, Some(since)) if planted!(NoGrace) || since.elapsed() >= self.config.grace => Absence::Certain,
             // Never had a row, a container or a file: nothing to be careful about.
             (_, None) if !self.rows.contains_key(key) && !self.orphans.contains(key) => Absence::Certain,
             _ => Absence::Grace,
@@ -607,8 +616,14 @@ impl<W: Seams> Controller<W> {
     /// A full look: what was missed is found here.
     fn resync(&mut self) {
         self.next_resync = Instant::now() + self.jitter.spread(self.config.resync);
+        if planted!(NoResync) && self.status.last_resync.is_some() {
+            return;
+        }
         self.start_loading();
-        self.start_image();
+        // A build that failed keeps its own, longer wait; what changes meanwhile is heard of.
+        if self.image_retry.is_none() {
+            self.start_image();
+        }
         self.start_network();
         self.start_listing();
         self.mark_all(Urgency::Hint);

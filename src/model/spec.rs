@@ -101,7 +101,7 @@ impl AppSpec {
         field("data", &self.data_dir.to_string_lossy());
         field("port", &self.template.internal_port.to_string());
         field("redeploy", self.redeploy.as_deref().unwrap_or(""));
-        for (name, value) in &self.env {
+        for (name, value) in self.env.iter().filter(|_| !planted!(EnvIgnored)) {
             field("env", name);
             field("value", value);
         }

@@ -60,7 +60,7 @@ fn stop(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
         discard(useless, &Cause::new("it can never run again"), plan);
     }
     let mut usable = roles.fresh.iter().chain(&roles.old);
-    if let Some(kept) = usable.next() {
+    if let Some(kept) = usable.next().filter(|_| !planted!(StopIgnored)) {
         halt(kept, &cause, plan);
         put_name_right(view, kept, &roles, plan);
     }
@@ -76,6 +76,9 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
         None => "the app was deleted",
     });
     let (leaving, present): (Vec<_>, Vec<_>) = view.containers.iter().partition(|owned| owned.is_leaving());
+    if planted!(ForgetFirst) && view.recorded.is_some() {
+        plan.push(Action::Forget, &cause);
+    }
     for owned in present {
         discard(owned, &cause, plan);
     }
@@ -88,7 +91,7 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
     if let Some(token) = purge.filter(|_| view.folder.data) {
         plan.push(Action::TrashData(token.clone()), &cause);
     }
-    if view.recorded.is_some() {
+    if view.recorded.is_some() || view.row_in_doubt {
         plan.push(Action::Forget, &cause);
     }
 }
@@ -96,9 +99,13 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
 /// Record first, then folders: a crash in between leaves something the next start knows about.
 fn prepare(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     if let Some(row) = &view.record
-        && view.recorded.as_ref() != Some(row)
+        && (view.row_in_doubt || view.recorded.as_ref() != Some(row))
     {
-        let cause = if view.recorded.is_some() { "the manifest changed" } else { "a new app" };
+        let cause = match &view.recorded {
+            Some(recorded) if recorded == row => "the last write of its row failed",
+            Some(_) => "the manifest changed",
+            None => "a new app",
+        };
         plan.push(Action::Record(Box::new(row.clone())), &Cause::new(cause));
     }
     if !view.folder.code || !view.folder.data {
@@ -140,7 +147,10 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
     };
     let just_failed = view.failed_before(spec).is_some()
         || plan.steps.iter().any(|step| matches!(step.action, Action::RecordFailure { .. }));
-    let rolling = view.routing == Routing::Gateway && spec.strategy == Strategy::Rolling && best.runs();
+    let rolling = !planted!(StopBeforeStart)
+        && view.routing == Routing::Gateway
+        && spec.strategy == Strategy::Rolling
+        && best.runs();
     let name = if rolling && best.name() == main { view.key.next_container_name() } else { main.clone() };
     if just_failed || !may_create(view, roles, &name) {
         bring_back(view, spec, best, plan);
@@ -183,6 +193,11 @@ fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'
         return;
     }
     match trial(view, spec, best.get()) {
+        Trial::Running if planted!(OldGoesFirst) => {
+            for old in &roles.old {
+                discard(old, &Cause::new("a planted bug"), plan);
+            }
+        }
         Trial::Passed if view.published.as_ref() != Some(best.id()) && view.routing == Routing::Gateway => {
             // Requests still go to the old one: publish first, stop afterwards.
             keep(view, spec, best, plan);
@@ -222,10 +237,12 @@ fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> Trial
     let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
     match container.state {
         ContainerState::Running if view.answers(&container.id) => Trial::Passed,
-        ContainerState::Running if age > READY_DEADLINE_MS => match view.readiness.get(&container.id) {
-            Some(Readiness::Silent(why)) => Trial::Failed(format!("the new container did not answer: {why}")),
-            Some(Readiness::Answers) | None => Trial::Running,
-        },
+        ContainerState::Running if age > READY_DEADLINE_MS && !planted!(TrialNeverFails) => {
+            match view.readiness.get(&container.id) {
+                Some(Readiness::Silent(why)) => Trial::Failed(format!("the new container did not answer: {why}")),
+                Some(Readiness::Answers) | None => Trial::Running,
+            }
+        }
         ContainerState::Exited
             if container.started_at.is_some() && !was_stopped_from_outside(spec.restart, container) =>
         {
@@ -260,11 +277,13 @@ fn keep(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut Plan)
             &Cause::new(difference),
         );
     }
-    if view.network_ready && !container.networks.contains_key(&spec.network) {
+    if view.network_ready && !planted!(NetworkIgnored) && !container.networks.contains_key(&spec.network) {
         let cause = Cause::new(format!("it is not connected to network {}", spec.network));
         plan.push(Action::Connect { target: target(), network: spec.network.clone() }, &cause);
     }
     match container.state {
+        ContainerState::Paused if planted!(PausedMeansRunning) => {}
+        ContainerState::Created if planted!(CreatedMeansRunning) => {}
         ContainerState::Paused => plan.push(Action::Unpause(target()), &Cause::new("it was paused")),
         ContainerState::Created => plan.push(Action::Start(target()), &Cause::new("it was never started")),
         ContainerState::Exited if was_stopped_from_outside(spec.restart, container) => {
@@ -296,6 +315,9 @@ fn bring_back(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut
 /// outside, or has ended for good under a policy that allows it.
 #[must_use]
 pub fn was_stopped_from_outside(policy: RestartPolicy, container: &ObservedContainer) -> bool {
+    if planted!(StoppedMeansWanted) {
+        return false;
+    }
     let by_signal = matches!(container.exit_code, 137 | 143) && !container.oom_killed;
     match policy {
         RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
@@ -331,7 +353,7 @@ fn tunables_differ(engine: &EngineInfo, spec: &AppSpec, container: &ObservedCont
         let have = container.restart.map_or("unknown".to_owned(), |policy| policy.to_string());
         differences.push(format!("restart is {have} instead of {}", spec.restart));
     }
-    (!differences.is_empty()).then(|| differences.join(", "))
+    (!differences.is_empty() && !planted!(LimitsNeverRepaired)).then(|| differences.join(", "))
 }
 
 /// Docker writes "no limit" as 0 or below.
@@ -390,7 +412,12 @@ fn put_name_right_after(
     let holder = view.containers.iter().find(|other| other.name() == main && other.id() != owned.id());
     let held =
         holder.is_some_and(|holder| !gone.iter().chain(&roles.useless).any(|removed| removed.id() == holder.id()));
-    if owned.name() != main && !held && !view.squatted.contains(&main) && !roles.is_leaving(&main) {
+    if owned.name() != main
+        && !planted!(RenameForgotten)
+        && !held
+        && !view.squatted.contains(&main)
+        && !roles.is_leaving(&main)
+    {
         let cause = Cause::new("its name is the app's name");
         plan.push(Action::Rename { target: Target::known(owned), name: main }, &cause);
     }

@@ -29,7 +29,7 @@ impl RemovalGuard {
     #[must_use]
     pub fn judge(&self, vanished: &BTreeSet<AppKey>, known: usize) -> Guard {
         let open: BTreeSet<AppKey> = vanished.difference(&self.confirmed).cloned().collect();
-        if open.len() >= HELD_FROM && vanished.len() * 2 > known {
+        if !planted!(NoMassGuard) && open.len() >= HELD_FROM && vanished.len() * 2 > known {
             Guard::Held { token: token(&open), apps: open }
         } else {
             Guard::Allowed

@@ -28,7 +28,8 @@ impl<'a> Roles<'a> {
         for owned in &view.containers {
             let container = owned.get();
             let same_make = container.labels.get(labels::IDENTITY).map(String::as_str) == Some(identity.as_str());
-            let same_image = view.image_id.as_deref().is_none_or(|id| id == container.image_id);
+            let same_image =
+                planted!(ImageIgnored) || view.image_id.as_deref().is_none_or(|id| id == container.image_id);
             let group = match container.state {
                 ContainerState::Removing => &mut roles.leaving,
                 ContainerState::Dead => &mut roles.useless,

@@ -130,6 +130,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         goal,
         record: Some(row()),
         recorded: Some(row()),
+        row_in_doubt: false,
         folder: FolderState { code: true, data: true, compose: Some(Digest::of(compose.as_bytes())) },
         containers: containers
             .into_iter()
@@ -449,6 +450,17 @@ fn deletion_keeps_the_data_unless_a_token_says_otherwise() {
     assert!(text(&leftover).contains("move the app's data to trash"), "data that an earlier removal left behind");
     assert_eq!(text(&gone), "");
     assert_eq!(health(&gone), Health::Deleted);
+}
+
+#[test]
+fn a_row_whose_write_failed_is_written_or_dropped_again() {
+    let mut doubtful = view(run(spec()), vec![main_container(&spec())]);
+    assert_eq!(text(&doubtful), "");
+    doubtful.row_in_doubt = true;
+    insta::assert_snapshot!(text(&doubtful), @"alice-diary: record in the inventory - the last write of its row failed");
+    let mut gone = view(Goal::Remove { purge: None }, vec![]);
+    (gone.folder, gone.recorded, gone.row_in_doubt) = (FolderState::default(), None, true);
+    insta::assert_snapshot!(text(&gone), @"alice-diary: drop from the inventory - the app was deleted");
 }
 
 #[test]

@@ -31,6 +31,9 @@ impl OwnedContainer {
     /// `None` for everything that this installation did not make for this app, however similar its name.
     #[must_use]
     pub fn prove(container: ObservedContainer, key: &AppKey, instance: &InstanceId) -> Option<Self> {
+        if planted!(OwnedByName) && container.name.starts_with(&key.container_name()) {
+            return Some(Self { container });
+        }
         match Ownership::of(&container.labels, instance) {
             Ownership::Owned(owner) if owner == *key => Some(Self { container }),
             Ownership::Owned(_) | Ownership::Foreign => None,
@@ -79,6 +82,8 @@ pub struct AppView {
     pub record: Option<InventoryRow>,
     /// The row that is there.
     pub recorded: Option<InventoryRow>,
+    /// The last write of that row failed and may have happened all the same: it has to be written again, or dropped.
+    pub row_in_doubt: bool,
     pub folder: FolderState,
     /// Ours, in the order Docker listed them.
     pub containers: Vec<OwnedContainer>,
@@ -102,6 +107,9 @@ impl AppView {
     /// A successor of exactly this make was given up before.
     #[must_use]
     pub fn failed_before(&self, spec: &AppSpec) -> Option<&FailedDeploy> {
+        if planted!(FailureForgotten) {
+            return None;
+        }
         let failed = self.recorded.as_ref()?.failed.as_ref()?;
         let same_image = self.image_id.as_deref().is_none_or(|id| id == failed.image_id);
         (failed.identity == spec.identity() && same_image).then_some(failed)

@@ -12,5 +12,6 @@ pub mod faulty;
 pub mod folders;
 pub mod hand;
 pub mod manifests;
+pub mod mutants;
 pub mod seams;
 pub mod store;

@@ -30,6 +30,8 @@ struct State {
     scope: Scope,
     /// Counted so far.
     count: u64,
+    /// Calls that can change the world, whether counted or struck or not.
+    writes: u64,
     calls: Vec<CallRecord>,
     faults: BTreeMap<u64, Fault>,
     /// Hand operations to do right before the call with that number.
@@ -109,6 +111,12 @@ impl Injector {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.lock().count
+    }
+
+    /// Calls so far that could have changed the world, failed ones included: while this stands still the daemon rests.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.lock().writes
     }
 
     #[must_use]
@@ -222,6 +230,7 @@ impl Injector {
     fn count_call(&self, point: &'static str, object: impl fmt::Display, kind: CallKind) -> (Option<Fault>, Vec<Hand>) {
         let mut state = self.lock();
         let seam = point.split('.').next().unwrap_or(point);
+        state.writes += u64::from(kind != CallKind::Read);
         let lasting = (kind != CallKind::Inner).then(|| state.failing.get(seam).copied()).flatten();
         if state.scope == Scope::Mutating && kind == CallKind::Read {
             return (lasting.map(Fault::Fail), Vec::new());
