@@ -2,7 +2,13 @@
 //! held against every run. `docs/testing.md` tells how to reproduce a failure and how to add a property.
 
 #![allow(clippy::unwrap_used, reason = "clippy counts helpers of tests as code")]
-#![allow(clippy::format_push_str, reason = "the text of a failure is not worth a fallible `write!`")]
+#![allow(
+    clippy::assigning_clones,
+    clippy::if_not_else,
+    clippy::semicolon_if_nothing_returned,
+    reason = "scripts are tables: a step reads as one expression"
+)]
+#![allow(clippy::format_push_string, reason = "the text of a failure is not worth a fallible `write!`")]
 
 mod mutants;
 mod properties;

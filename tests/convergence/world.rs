@@ -344,7 +344,9 @@ impl<'s> Run<'s> {
         let mut text = String::new();
         let mut add = |title: &str, lines: Vec<String>| {
             text.push_str(&format!("  -- {title}\n"));
-            lines.iter().for_each(|line| text.push_str(&format!("     {line}\n")));
+            for line in lines {
+                text.push_str(&format!("     {line}\n"));
+            }
         };
         add("what was done", self.script.steps.iter().map(|step| step.sentence.to_owned()).collect());
         let around = |call: &&CallRecord| {
