@@ -85,7 +85,8 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
     if !leaving.is_empty() {
         return; // its folders may still be mounted; the next look goes on
     }
-    if view.folder.code || view.folder.compose.is_some() {
+    // Also with a row alone: a crash may have left the folder behind empty, and this is what takes it away.
+    if view.folder.code || view.folder.compose.is_some() || view.recorded.is_some() {
         plan.push(Action::TrashCode, &cause);
     }
     if let Some(token) = purge.filter(|_| view.folder.data) {

@@ -329,11 +329,6 @@ pub(crate) fn portrait(world: &World, daemon: Option<&Daemon>) -> String {
         let _ = writeln!(text, "{}", words.join(" "));
     }
     for (key, folder) in world.folders.apps() {
-        // A crash right after the last thing was moved out of a folder may leave it behind, empty: nothing is lost, and the
-        // next app of that name moves in.
-        if folder.code.is_none() && folder.data.is_none() && folder.compose.is_none() && !folder.staged {
-            continue;
-        }
         let compose = folder.compose.map(|text| Digest::of(text.as_bytes()).short().to_owned());
         let _ = writeln!(
             text,
