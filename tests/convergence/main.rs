@@ -47,8 +47,11 @@ fn every_script_keeps_the_properties_whatever_strikes_wherever() {
 }
 
 /// What was found and repaired: the script and the fault, at every call.
-const REPAIRED: [(&str, world::Blow); 1] =
-    [("edit-revert-at-once", world::Blow::Fault(minipaas::engine::faulty::Fault::LoseAnswer))];
+const REPAIRED: [(&str, world::Blow); 3] = [
+    ("edit-revert-at-once", world::Blow::Fault(minipaas::engine::faulty::Fault::LoseAnswer)),
+    ("purge", world::Blow::Fault(minipaas::engine::faulty::Fault::CrashBefore)),
+    ("purge", world::Blow::Fault(minipaas::engine::faulty::Fault::CrashAfter)),
+];
 
 #[test]
 fn what_was_repaired_stays_repaired() {
