@@ -62,7 +62,7 @@ impl Daemon {
         put(
             &root.join(".env"),
             &format!(
-                "PAAS_ROOT={}\nPAAS_NETWORK={network}\nRUNTIME_BASE_IMAGE={base}\nPAAS_GATEWAY_PORT=18099\n\
+                "PAAS_ROOT={}\nPAAS_NETWORK={network}\nRUNTIME_BASE_IMAGE={base}\nPAAS_GATEWAY_PORT=18099\nPORTAL_PORT=18098\n\
                  PAAS_GATEWAY_BIND=127.0.0.1\nMAX_APPS_PER_USER=100\nMAX_TOTAL_APPS=100\n",
                 root.display()
             ),

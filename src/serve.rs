@@ -22,7 +22,7 @@ use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, Tuning};
 use crate::model::{ContainerId, Routing, Settings};
-use crate::portal::{PortalState, UnixDoor, router};
+use crate::portal::{Caller, Credentials, PortalState, Presented, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::settings::{self, SettingsSource, SettingsState};
 use crate::setup;
@@ -127,6 +127,7 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
 
     // Every door is opened before anything is done: a daemon that cannot be reached does not touch the apps either.
     let listener = gateway_listener(&settings, source.file()).await?;
+    let portal_listener = portal_listener(&settings, source.file()).await?;
     let door = UnixDoor::bind(&settings.socket_path()).await?;
 
     let stop = CancellationToken::new();
@@ -146,15 +147,22 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     tasks.spawn(controller.run(stop.clone()));
 
     let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
+    let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
+    let state = PortalState {
+        controller: handle,
+        events: Arc::new(world.store.clone()),
+        credentials: Arc::new(Nobody),
+        settings_rx,
+        stopping: stop.clone(),
+    };
+    let portal = router(state);
     if let Some(listener) = listener {
-        let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
-        let gateway = Gateway::new(ends.status_rx, config_rx, None, Tuning::default());
+        let gateway = Gateway::new(ends.status_rx, config_rx.clone(), Some(portal.clone()), Tuning::default());
         let gateway_stop = stop.clone();
         tasks.spawn(async move { gateway.serve(listener, gateway_stop).await });
     }
-    let state =
-        PortalState { controller: handle, events: Arc::new(world.store.clone()), settings_rx, stopping: stop.clone() };
-    tasks.spawn(door.serve(router(state), stop.clone()));
+    tasks.spawn(TcpDoor::new(portal_listener, config_rx).serve(portal.clone(), stop.clone()));
+    tasks.spawn(door.serve(portal, stop.clone()));
 
     wait_for_stop().await?;
     tracing::info!("stopping; the apps keep running");
@@ -241,6 +249,27 @@ async fn gateway_listener(settings: &Settings, env_file: &Path) -> Result<Option
         format!("the gateway cannot listen on {bind}:{port}: stop what does, or set PAAS_GATEWAY_PORT in {file}")
     })?;
     Ok(Some(listener))
+}
+
+/// The portal's own port.
+async fn portal_listener(settings: &Settings, env_file: &Path) -> Result<TcpListener> {
+    let (bind, port) = (settings.portal_bind, settings.portal_port);
+    TcpListener::bind((bind, port)).await.with_context(|| {
+        let file = env_file.display();
+        format!("the portal cannot listen on {bind}:{port}: stop what does, or set PORTAL_PORT in {file}")
+    })
+}
+
+/// Nobody is known yet.
+struct Nobody;
+
+impl Credentials for Nobody {
+    fn caller(
+        &self,
+        _: Presented,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, crate::store::StoreError>> + Send + '_>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// What the gateway takes from the settings, as they change.

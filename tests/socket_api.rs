@@ -20,7 +20,7 @@ use minipaas::model::{
     AppKey, AppStatus, Cause, ContainerId, DaemonStatus, Event, EventKind, Health, RunState, Settings, SyncState,
     Timestamp,
 };
-use minipaas::portal::{BindError, EventReader, PortalState, UnixDoor, router};
+use minipaas::portal::{BindError, Caller, Credentials, EventReader, PortalState, Presented, UnixDoor, router};
 use minipaas::store::StoreError;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -130,6 +130,14 @@ impl LogReader for FakeLogs {
     }
 }
 
+/// Whoever may open the socket needs no credentials.
+struct Nobody;
+impl Credentials for Nobody {
+    fn caller(&self, _: Presented) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreError>> + Send + '_>> {
+        panic!("nobody is asked for credentials on the socket")
+    }
+}
+
 struct FakeEvents;
 impl EventReader for FakeEvents {
     fn events(
@@ -181,6 +189,7 @@ impl Daemon {
         let state = PortalState {
             controller: ControllerHandle::new(status_rx, commands_tx, Arc::new(logs)),
             events: Arc::new(FakeEvents),
+            credentials: Arc::new(Nobody),
             settings_rx,
             stopping: stopping.clone(),
         };
@@ -248,7 +257,7 @@ async fn every_answer_wears_the_envelope() {
         ("GET", "/apps/alice/diary/logs?tail=1", "", 400, Some("bad-query")),
         ("GET", "/events/log?limit=1001", "", 400, Some("bad-query")),
         ("POST", "/confirm", "{", 400, Some("bad-body")),
-        ("POST", "/confirm", "{}", 422, Some("bad-body")),
+        ("POST", "/confirm", "{}", 422, Some("wrong-shape")),
         ("POST", "/confirm", &large, 413, Some("body-too-large")),
     ] {
         let (got, answer) = daemon.ask(method, path, body).await;

@@ -44,7 +44,9 @@ pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyho
     let mut checks =
         vec![settings_lines(&problems), folders(&settings), marker(&settings), daemon(running), disk(&settings)];
     checks.extend(docker(&settings, backend).await);
-    // Not PORTAL_PORT: nothing listens there yet, so nobody can be in its way.
+    if !running {
+        checks.push(port("portal port", settings.portal_bind, settings.portal_port, "PORTAL_PORT"));
+    }
     if !running && settings.routing == Routing::Gateway {
         checks.push(port("gateway port", settings.gateway_bind, settings.gateway_port, "PAAS_GATEWAY_PORT"));
     }

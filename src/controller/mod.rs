@@ -28,4 +28,4 @@ pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream};
 pub use run::{Config, Controller, Input, SettingsNews};
 pub use seams::{Prober, RuntimeContext, RuntimeSource, Seams};
 // Those who read logs through the handle may not know the engine.
-pub use crate::engine::{Follow, LogLine, LogSource};
+pub use crate::engine::{EngineError, Follow, LogLine, LogSource};

@@ -115,6 +115,11 @@ pub(super) fn for_portal(headers: &mut HeaderMap, peer: &Peer, config: &GatewayC
     from
 }
 
+/// [`for_portal`] for the portal's own port.
+pub(crate) fn client_address(headers: &mut HeaderMap, peer: IpAddr, config: &GatewayConfig) -> IpAddr {
+    for_portal(headers, &Peer::new(peer), config)
+}
+
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())

@@ -4,7 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_LANGUAGE};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
+pub enum Language {
     Korean,
     English,
 }
@@ -16,7 +16,7 @@ pub(super) enum Format {
 }
 
 /// English unless Korean is liked better: who says nothing is a program.
-pub(super) fn language(headers: &HeaderMap) -> Language {
+pub(crate) fn language(headers: &HeaderMap) -> Language {
     let (mut korean, mut english) = (None, None);
     each(headers, &ACCEPT_LANGUAGE, |range, q| {
         let primary = range.split('-').next().unwrap_or_default();

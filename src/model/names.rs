@@ -95,14 +95,25 @@ name_type!(
     TemplateId, Template, 2..=40, hyphens: true
 );
 
-impl JsonSchema for TemplateId {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "TemplateId".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "pattern": "^[a-z][a-z0-9-]{0,38}[a-z0-9]$"})
-    }
+macro_rules! name_schema {
+    ($type:ident, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        }
+    };
 }
+
+name_schema!(UserId, {"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]});
+name_schema!(AppName, {"type": "string", "pattern": "^[a-z][a-z0-9-]{1,28}[a-z0-9]$", "examples": ["diary"]});
+name_schema!(TemplateId, {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,38}[a-z0-9]$"});
+name_schema!(AppKey, {
+    "type": "string", "pattern": "^[a-z][a-z0-9]{2,19}-[a-z][a-z0-9-]{1,28}[a-z0-9]$", "examples": ["alice-diary"]
+});
 
 /// Identity of an app: `{userid}-{appname}`, which is also the stem of its manifest's file name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::labels::{self, InstanceId};
@@ -21,7 +22,7 @@ pub const APP_GID: u32 = 10_001;
 pub const STOP_GRACE_SECONDS: u32 = 10;
 
 /// What can be changed on a running container without a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// Memory and swap together: the limit is real.
     pub memory: Bytes,
@@ -58,7 +59,7 @@ pub struct AppSpec {
 ///
 /// Only chosen fields go in, so an upgrade of the daemon restarts nothing. Limits and the restart policy are left out:
 /// they are compared on the inspected container and changed in place. The image's id is compared there as well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Identity(String);
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::RunState;
@@ -13,7 +14,7 @@ use super::spec::Limits;
 use super::units::{Digest, Timestamp};
 
 /// Whether the world equals the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub enum SyncState {
     Synced,
@@ -25,7 +26,7 @@ pub enum SyncState {
 }
 
 /// How the app itself is doing, apart from whether it is what the file says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub enum Health {
     /// Not looked at yet, or Docker cannot be asked.
@@ -51,7 +52,7 @@ pub enum Health {
 /// explains the others comes before them: first what is about to be lost, then what hides the world, what keeps the
 /// manifest from being taken up, what stands in the way of a container, how the app itself is doing, and last what it can
 /// live with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionKind {
     /// The verdict; never itself the reason for anything.
     Ready,
@@ -80,7 +81,7 @@ pub enum ConditionKind {
 }
 
 /// One thing worth knowing. `message` is written so that a beginner can act on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {
     #[serde(rename = "type")]
     pub kind: ConditionKind,
@@ -97,7 +98,7 @@ pub struct Condition {
 }
 
 /// Where a running app can be reached from the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoint {
     pub container: ContainerId,
     pub ip: IpAddr,
@@ -105,7 +106,7 @@ pub struct Endpoint {
 }
 
 /// How the last run of the app's process ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastExit {
     pub code: i64,
@@ -118,7 +119,7 @@ pub struct LastExit {
 }
 
 /// One app, as the daemon last saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppStatus {
     pub app: AppKey,
@@ -165,7 +166,7 @@ impl AppStatus {
 }
 
 /// State of the connection to Docker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum EngineStatus {
     /// Not asked yet.
@@ -184,7 +185,7 @@ pub enum EngineStatus {
 }
 
 /// State of the shared runtime image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum ImageStatus {
     Unknown,
@@ -205,7 +206,7 @@ pub enum ImageStatus {
 }
 
 /// State of the manifests folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum ManifestsStatus {
     Unknown,
@@ -218,7 +219,7 @@ pub enum ManifestsStatus {
 }
 
 /// A mass deletion that waits for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldRemoval {
     /// What `paas confirm` must repeat: it names exactly this set of apps.
@@ -229,14 +230,14 @@ pub struct HeldRemoval {
 }
 
 /// A file in `apps.d` that is no app: a bad name, say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileProblem {
     pub file: String,
     pub message: String,
 }
 
 /// Everything the daemon knows, published as one value after every change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DaemonStatus {
     pub version: String,
@@ -259,7 +260,7 @@ pub struct DaemonStatus {
 }
 
 /// State of the network that the apps sit on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum NetworkStatus {
     Unknown,

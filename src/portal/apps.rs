@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 
-use super::envelope::{ApiError, Data};
+use super::code;
+use super::envelope::{ApiError, Data, said};
 use super::extract::App;
 use super::state::PortalState;
 use super::view::AppView;
@@ -25,9 +26,13 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Dat
 /// The app's present status, or the 404 that says so.
 pub(super) fn find(state: &PortalState, key: &AppKey) -> Result<Arc<AppStatus>, ApiError> {
     state.controller.status().apps.get(key).cloned().ok_or_else(|| {
-        ApiError::not_found(
-            "no-such-app",
-            format!("there is no app `{key}`: see `GET /apps`, or put `{}` into the manifests folder", key.file_name()),
+        let file = key.file_name();
+        ApiError::new(
+            code::NO_SUCH_APP,
+            said!(
+                "there is no app `{key}`: see `GET /apps`, or put `{file}` into the manifests folder",
+                "`{key}` 앱이 없습니다: `GET /apps`를 보거나 매니페스트 폴더에 `{file}` 파일을 넣으세요"
+            ),
         )
     })
 }

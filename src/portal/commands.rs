@@ -2,22 +2,24 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::envelope::{ApiError, Data};
+use super::code;
+use super::envelope::{ApiError, Data, Text};
 use super::extract::Body;
 use super::state::PortalState;
 use crate::controller::ConfirmError;
 use crate::model::AppKey;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Confirm {
     /// `held.token` of the status: it names exactly the apps that were shown.
     pub token: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmed {
     /// The apps that are now removed.
     pub apps: Vec<AppKey>,
@@ -30,17 +32,23 @@ pub async fn confirm(
     match state.controller.confirm(token).await {
         Ok(apps) => Ok(Data(Confirmed { apps })),
         Err(error) => {
-            let message = error.to_string();
-            Err(match error {
-                ConfirmError::NothingHeld => ApiError::conflict("nothing-held", message),
-                ConfirmError::Changed { .. } => ApiError::conflict("token-changed", message),
-                ConfirmError::Stopping => ApiError::unavailable("stopping", message),
-            })
+            let english = error.to_string();
+            let (code, korean) = match error {
+                ConfirmError::NothingHeld => (code::NOTHING_HELD, "확인을 기다리는 삭제가 없습니다".to_owned()),
+                ConfirmError::Changed { current } => (
+                    code::TOKEN_CHANGED,
+                    format!("보여 준 뒤에 내용이 바뀌었습니다: 상태를 다시 보고 `{current}`(으)로 확인하세요"),
+                ),
+                ConfirmError::Stopping => {
+                    (code::STOPPING, "데몬이 멈추는 중입니다: 다시 시작한 뒤 확인하세요".to_owned())
+                }
+            };
+            Err(ApiError::new(code, Text { english, korean }))
         }
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Resyncing {
     pub resync: String,
 }

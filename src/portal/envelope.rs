@@ -1,9 +1,14 @@
 //! The two shapes of every answer: `{"ok":true,"data":…}` and `{"ok":false,"error":"…","code":"…"}`.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::code::{self, Code};
+use crate::gateway::Language;
 
 /// An answer as it travels. Also what a client reads back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +29,18 @@ fn none<T>() -> Option<T> {
     None
 }
 
+/// A refusal as the API's description shows it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Refusal {
+    /// Always `false`.
+    #[schemars(extend("const" = false))]
+    ok: bool,
+    /// For people, in Korean or English by `Accept-Language`: what is wrong and what to do.
+    error: String,
+    /// For programs: never changes its spelling.
+    code: String,
+}
+
 /// A good answer.
 #[derive(Debug)]
 pub struct Data<T>(pub T);
@@ -34,40 +51,85 @@ impl<T: Serialize> IntoResponse for Data<T> {
     }
 }
 
-/// A refusal. `code` is stable, `message` names the thing, the problem and the remedy.
+/// A sentence in both languages. There is no way to write it in one only; see [`said!`](super::said).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    pub english: String,
+    pub korean: String,
+}
+
+impl Text {
+    #[must_use]
+    pub fn in_language(&self, language: Language) -> &str {
+        match language {
+            Language::Korean => &self.korean,
+            Language::English => &self.english,
+        }
+    }
+}
+
+/// `said!("there is no `{x}`", "`{x}`이(가) 없습니다")`: both languages of one sentence, with the same variables.
+macro_rules! said {
+    ($english:literal, $korean:literal $(,)?) => {
+        $crate::portal::envelope::Text { english: format!($english), korean: format!($korean) }
+    };
+}
+pub(crate) use said;
+
+/// A refusal. The text names the thing, the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
-    pub status: StatusCode,
-    pub code: &'static str,
-    pub message: String,
+    pub code: &'static Code,
+    pub text: Text,
+    /// Seconds until another try makes sense.
+    pub retry_after: Option<u64>,
 }
 
 impl ApiError {
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+    #[must_use]
+    pub fn new(code: &'static Code, text: Text) -> Self {
+        Self { code, text, retry_after: None }
     }
 
-    pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, code, message)
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
-    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, message)
+    pub fn status(&self) -> StatusCode {
+        self.code.status
     }
 
-    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, code, message)
+    /// The body in one language.
+    fn body(&self, language: Language) -> Envelope<()> {
+        let error = self.text.in_language(language).to_owned();
+        Envelope { ok: false, data: None, error: Some(error), code: Some(self.code.word.to_owned()) }
     }
 
-    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+    /// Puts this refusal's words into a response that was made from it, see [`super::frame`].
+    pub(super) fn speak(&self, response: Response, language: Language) -> Response {
+        let (mut parts, _) = response.into_parts();
+        parts.headers.remove(CONTENT_LENGTH);
+        let body = Json(self.body(language)).into_response().into_body();
+        Response::from_parts(parts, body)
     }
 }
 
+impl From<crate::store::StoreError> for ApiError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::new(code::STORE_UNAVAILABLE, said!("{error}", "데이터베이스를 사용할 수 없습니다: {error}"))
+    }
+}
+
+/// In English; the frame around all routes knows the reader's language and says it again.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body =
-            Envelope::<()> { ok: false, data: None, error: Some(self.message), code: Some(self.code.to_owned()) };
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status(), Json(self.body(Language::English))).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self);
+        response
     }
 }

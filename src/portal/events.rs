@@ -10,15 +10,16 @@ use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::envelope::{ApiError, Data};
+use super::code;
+use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Params};
 use super::sse;
 use super::state::PortalState;
 use super::view::AppView;
 use crate::model::{AppKey, DaemonStatus, Event, Settings};
 
-const DEFAULT_LIMIT: u32 = 100;
-const MAX_LIMIT: u32 = 1_000;
+pub(super) const DEFAULT_LIMIT: u32 = 100;
+pub(super) const MAX_LIMIT: u32 = 1_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,11 +47,15 @@ pub async fn of_all(
 async fn read(state: &PortalState, app: Option<AppKey>, query: Query) -> Result<Data<Vec<Event>>, ApiError> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if limit > MAX_LIMIT {
-        let message = format!("`limit={limit}` is too many: ask for at most {MAX_LIMIT}");
-        return Err(ApiError::bad_request("bad-query", message));
+        return Err(ApiError::new(
+            code::BAD_QUERY,
+            said!(
+                "`limit={limit}` is too many: ask for at most {MAX_LIMIT}",
+                "`limit={limit}`은(는) 너무 많습니다: {MAX_LIMIT} 이하로 요청하세요"
+            ),
+        ));
     }
-    let events = state.events.events(app, limit).await;
-    events.map(Data).map_err(|error| ApiError::unavailable("store-unavailable", error.to_string()))
+    Ok(Data(state.events.events(app, limit).await?))
 }
 
 /// An app that is no longer there.

@@ -1,13 +1,20 @@
 //! Extractors whose refusals wear the envelope: a malformed path, query or body answers like any other error.
 
+use std::time::Duration;
+
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 
-use super::envelope::ApiError;
-use crate::model::{AppKey, AppName, UserId};
+use super::code;
+use super::envelope::{ApiError, said};
+use crate::model::{AppKey, AppName, NameError, UserId};
+
+/// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The app named by `/apps/{userid}/{appname}/…`.
 #[derive(Debug, Clone)]
@@ -19,8 +26,9 @@ impl<S: Send + Sync> FromRequestParts<S> for App {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Path((user, app)) = Path::<(String, String)>::from_request_parts(parts, state)
             .await
-            .map_err(|error| ApiError::bad_request("bad-path", error.body_text()))?;
-        let bad_name = |error: crate::model::NameError| ApiError::bad_request("bad-name", error.to_string());
+            .map_err(|error| bad_path(&error.body_text()))?;
+        let bad_name =
+            |error: NameError| ApiError::new(code::BAD_NAME, said!("{error}", "이름이 규칙에 맞지 않습니다: {error}"));
         Ok(Self(AppKey::new(UserId::parse(&user).map_err(bad_name)?, AppName::parse(&app).map_err(bad_name)?)))
     }
 }
@@ -35,7 +43,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
-            Err(error) => Err(ApiError::bad_request("bad-query", error.body_text())),
+            Err(error) => {
+                let detail = error.body_text();
+                Err(ApiError::new(code::BAD_QUERY, said!("{detail}", "쿼리가 올바르지 않습니다: {detail}")))
+            }
         }
     }
 }
@@ -48,18 +59,75 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(value)) => Ok(Self(value)),
-            Err(error) => Err(body_error(&error)),
+        match tokio::time::timeout(BODY_TIMEOUT, axum::Json::<T>::from_request(request, state)).await {
+            Ok(Ok(axum::Json(value))) => Ok(Self(value)),
+            Ok(Err(error)) => Err(body_error(&error)),
+            Err(_) => Err(too_slow()),
         }
     }
 }
 
+/// A JSON body that may be left out: then it is `T::default()`.
+#[derive(Debug)]
+pub struct MaybeBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(Self(T::default()));
+        }
+        Body::from_request(request, state).await.map(|Body(value)| Self(value))
+    }
+}
+
+/// The number named by `…/{id}`.
+#[derive(Debug, Clone, Copy)]
+pub struct Id(pub i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(id) =
+            Path::<i64>::from_request_parts(parts, state).await.map_err(|error| bad_path(&error.body_text()))?;
+        Ok(Self(id))
+    }
+}
+
+fn bad_path(detail: &str) -> ApiError {
+    ApiError::new(code::BAD_PATH, said!("{detail}", "경로가 올바르지 않습니다: {detail}"))
+}
+
+fn too_slow() -> ApiError {
+    let seconds = BODY_TIMEOUT.as_secs();
+    ApiError::new(
+        code::BODY_TOO_SLOW,
+        said!(
+            "the body did not arrive within {seconds} s: send it again",
+            "본문이 {seconds}초 안에 도착하지 않았습니다: 다시 보내세요"
+        ),
+    )
+}
+
 fn body_error(error: &JsonRejection) -> ApiError {
-    let code = match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => "body-too-large",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "not-json",
-        _ => "bad-body",
-    };
-    ApiError::new(error.status(), code, error.body_text())
+    let detail = error.body_text();
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+            code::BODY_TOO_LARGE,
+            said!("the body has more than 64 KiB: send less", "본문이 64 KiB보다 큽니다: 줄여서 보내세요"),
+        ),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::new(
+            code::NOT_JSON,
+            said!(
+                "the body must be JSON: send `Content-Type: application/json`",
+                "본문은 JSON이어야 합니다: `Content-Type: application/json`으로 보내세요"
+            ),
+        ),
+        StatusCode::UNPROCESSABLE_ENTITY => {
+            ApiError::new(code::WRONG_SHAPE, said!("{detail}", "본문의 모양이 다릅니다: {detail}"))
+        }
+        _ => ApiError::new(code::BAD_BODY, said!("{detail}", "본문을 읽을 수 없습니다: {detail}")),
+    }
 }

@@ -1,14 +1,16 @@
 //! `GET /health` (for monitors, without details) and `GET /status` (everything the daemon knows).
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::envelope::{ApiError, Data};
+use super::code::{self, Code};
+use super::envelope::{ApiError, Data, Text};
 use super::state::PortalState;
 use crate::model::DaemonStatus;
 use crate::model::status::{EngineStatus, ManifestsStatus};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Healthy {
     pub status: String,
 }
@@ -17,25 +19,35 @@ pub struct Healthy {
 pub async fn health(State(state): State<PortalState>) -> Result<Data<Healthy>, ApiError> {
     match hindrance(&state.controller.status()) {
         None => Ok(Data(Healthy { status: "ok".to_owned() })),
-        Some((code, message)) => Err(ApiError::unavailable(code, message)),
+        Some((code, english, korean)) => {
+            Err(ApiError::new(code, Text { english: english.to_owned(), korean: korean.to_owned() }))
+        }
     }
 }
 
 /// What keeps the daemon from doing its work. No names, paths or reasons: the route needs no password.
-fn hindrance(status: &DaemonStatus) -> Option<(&'static str, &'static str)> {
+fn hindrance(status: &DaemonStatus) -> Option<(&'static Code, &'static str, &'static str)> {
     match (&status.engine, &status.manifests) {
-        (EngineStatus::Unreachable { .. }, _) => {
-            Some(("engine-unreachable", "Docker does not answer: start it; the daemon reconnects by itself"))
-        }
-        (EngineStatus::Unsupported { .. }, _) => {
-            Some(("engine-unsupported", "this Docker is too old or too new: see `paas status`"))
-        }
-        (_, ManifestsStatus::Unavailable { .. }) => {
-            Some(("manifests-unavailable", "the manifests folder cannot be read: see `paas status`"))
-        }
-        (EngineStatus::Connecting, _) | (_, ManifestsStatus::Unknown) => {
-            Some(("starting", "the daemon is starting: ask again in a moment"))
-        }
+        (EngineStatus::Unreachable { .. }, _) => Some((
+            code::ENGINE_UNREACHABLE,
+            "Docker does not answer: start it; the daemon reconnects by itself",
+            "Docker가 응답하지 않습니다: Docker를 시작하면 데몬이 스스로 다시 연결합니다",
+        )),
+        (EngineStatus::Unsupported { .. }, _) => Some((
+            code::ENGINE_UNSUPPORTED,
+            "this Docker is too old or too new: see `paas status`",
+            "이 Docker 버전은 지원되지 않습니다: `paas status`를 보세요",
+        )),
+        (_, ManifestsStatus::Unavailable { .. }) => Some((
+            code::MANIFESTS_UNAVAILABLE,
+            "the manifests folder cannot be read: see `paas status`",
+            "매니페스트 폴더를 읽을 수 없습니다: `paas status`를 보세요",
+        )),
+        (EngineStatus::Connecting, _) | (_, ManifestsStatus::Unknown) => Some((
+            code::STARTING,
+            "the daemon is starting: ask again in a moment",
+            "데몬이 시작하는 중입니다: 잠시 뒤에 다시 물어보세요",
+        )),
         (EngineStatus::Connected { .. }, ManifestsStatus::Complete) => None,
     }
 }

@@ -12,20 +12,30 @@
 //!   takes nothing for a while is dropped by the door ([`stall`]).
 
 pub mod apps;
+pub mod caller;
+pub mod code;
 pub mod commands;
+pub mod connection;
+pub mod describe;
 pub mod envelope;
 pub mod events;
 pub mod extract;
+mod frame;
 pub mod health;
 pub mod logs;
 pub mod router;
+pub mod rule;
 pub mod sse;
 pub mod stall;
 pub mod state;
+pub mod tcp;
 pub mod unix;
 pub mod view;
 
+pub use caller::{Caller, Credentials, Member, Peer, Presented};
 pub use envelope::ApiError;
 pub use router::router;
+pub use rule::Rule;
 pub use state::{EventReader, PortalState};
+pub use tcp::TcpDoor;
 pub use unix::{BindError, UnixDoor};

@@ -1,43 +1,217 @@
-//! Every route in one place.
+//! Every route in one place: method, path, who may use it, what handles it, and how it is described. A route without a
+//! rule or a description does not compile.
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::handler::Handler;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
+use axum::routing::{MethodFilter, on};
+use axum::{Json, Router};
+use serde_json::json;
 
-use super::envelope::ApiError;
+use super::code;
+use super::describe::{Described, Operation, Verb, document};
+use super::envelope::{ApiError, said};
+use super::frame::frame;
+use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
+use super::view::AppView;
 use super::{apps, commands, events, health, logs};
+use crate::model::{DaemonStatus, Event};
 
 /// Most bytes a request's body may have.
 pub const MAX_BODY: usize = 64 << 10;
 
-/// The API without a door: whoever serves it decides first who may ask.
+/// The API. Whoever serves it says with [`Peer`](super::caller::Peer) where each request comes from; one without counts as
+/// coming from anywhere.
 pub fn router(state: PortalState) -> Router {
-    Router::new()
-        .route("/health", get(health::health))
-        .route("/status", get(health::status))
-        .route("/apps", get(apps::list))
-        .route("/apps/{userid}/{appname}", get(apps::show))
-        .route("/apps/{userid}/{appname}/logs", get(logs::logs))
-        .route("/apps/{userid}/{appname}/events", get(events::of_app))
-        .route("/events", get(events::live))
-        .route("/events/log", get(events::of_all))
-        .route("/confirm", post(commands::confirm))
-        .route("/resync", post(commands::resync))
+    table(&state)
+        .router
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(frame))
         .with_state(state)
+}
+
+/// The routes as they are described.
+#[must_use]
+pub fn described(state: &PortalState) -> Vec<Described> {
+    table(state).described
+}
+
+/// Routes being collected.
+struct Table<'a> {
+    state: &'a PortalState,
+    router: Router<PortalState>,
+    described: Vec<Described>,
+}
+
+impl Table<'_> {
+    fn on<H, T>(mut self, verb: Verb, path: &'static str, rule: Rule, handler: H, operation: Operation) -> Self
+    where
+        H: Handler<T, PortalState>,
+        T: 'static,
+    {
+        let method = match verb {
+            Verb::Get => MethodFilter::GET,
+            Verb::Post => MethodFilter::POST,
+            Verb::Delete => MethodFilter::DELETE,
+        };
+        let guarded = Gate { state: self.state.clone(), rule };
+        self.router = self.router.route(path, on(method, handler).route_layer(from_fn_with_state(guarded, gate)));
+        self.described.push(Described { verb, path, rule, operation });
+        self
+    }
+}
+
+fn table(state: &PortalState) -> Table<'_> {
+    use Rule::{Member, Public};
+    use Verb::{Get, Post};
+    let lines = json!({"type": "integer", "minimum": 0, "maximum": logs::MAX_LINES, "default": logs::DEFAULT_LINES});
+    let limit =
+        json!({"type": "integer", "minimum": 0, "maximum": events::MAX_LIMIT, "default": events::DEFAULT_LIMIT});
+    Table { state, router: Router::new(), described: Vec::new() }
+        .on(
+            Get,
+            "/health",
+            Public,
+            health::health,
+            Operation::new("daemon", "health", "Whether the daemon does its work")
+                .more("For monitors: no password, no details. 503 with the reason's code when not.")
+                .answers::<health::Healthy>(200, "It reconciles and reaches Docker.")
+                .refuses(&[
+                    code::ENGINE_UNREACHABLE,
+                    code::ENGINE_UNSUPPORTED,
+                    code::MANIFESTS_UNAVAILABLE,
+                    code::STARTING,
+                    code::STUCK,
+                ]),
+        )
+        .on(
+            Get,
+            "/status",
+            Member,
+            health::status,
+            Operation::new("daemon", "status", "Everything the daemon knows")
+                .answers::<DaemonStatus>(200, "Engine, image, network, problems, and every app with its conditions."),
+        )
+        .on(
+            Get,
+            "/openapi.json",
+            Public,
+            openapi,
+            Operation::new("daemon", "openapi", "This description").answers_document("OpenAPI 3.1."),
+        )
+        .on(
+            Get,
+            "/apps",
+            Member,
+            apps::list,
+            Operation::new("apps", "listApps", "All apps").answers::<Vec<AppView>>(200, "In order of their names."),
+        )
+        .on(
+            Get,
+            "/apps/{userid}/{appname}",
+            Member,
+            apps::show,
+            Operation::new("apps", "showApp", "One app: desired, observed, phase, conditions, address")
+                .answers::<AppView>(200, "As the daemon last saw it.")
+                .refuses(&[code::NO_SUCH_APP]),
+        )
+        .on(
+            Get,
+            "/apps/{userid}/{appname}/logs",
+            Member,
+            logs::logs,
+            Operation::new("apps", "readLog", "The container's log, newest last")
+                .more(
+                    "With `follow=1` server-sent events: `log` per line, `end` when it is over. An event's id is the line's time; \
+                     `Last-Event-ID` goes on after it.",
+                )
+                .query("lines", lines, "How many of the newest lines.")
+                .query("follow", json!({"type": "string", "enum": ["0", "1"]}), "`1`: go on as a stream.")
+                .header("Last-Event-ID", "The id of the last event that was read, to go on after it.")
+                .answers::<logs::Log>(200, "The lines, or the stream.")
+                .answers_with(200, "text/event-stream", "The stream.")
+                .refuses(&[code::NO_SUCH_APP, code::NO_CONTAINER, code::LOG_UNAVAILABLE, code::BUSY]),
+        )
+        .on(
+            Get,
+            "/apps/{userid}/{appname}/events",
+            Member,
+            events::of_app,
+            Operation::new("apps", "appEvents", "What was done to one app, why, and who changed its manifest")
+                .more("An app that is gone still has a history; a name that never was an app has an empty one.")
+                .query("limit", limit.clone(), "How many of the newest.")
+                .answers::<Vec<Event>>(200, "Newest first."),
+        )
+        .on(
+            Get,
+            "/events",
+            Member,
+            events::live,
+            Operation::new("events", "liveEvents", "Live changes of every app")
+                .more(
+                    "Server-sent events: first `daemon` and `apps` (everything), then `app`, `gone` and `daemon` as they \
+                     change. With a `Last-Event-ID` of the same daemon only what changed since.",
+                )
+                .header("Last-Event-ID", "The id of the last event that was read, to go on after it.")
+                .answers_with(200, "text/event-stream", "The stream.")
+                .refuses(&[code::BUSY]),
+        )
+        .on(
+            Get,
+            "/events/log",
+            Member,
+            events::of_all,
+            Operation::new("events", "eventLog", "What was done to everything and why")
+                .query("limit", limit, "How many of the newest.")
+                .answers::<Vec<Event>>(200, "Newest first."),
+        )
+        .on(
+            Post,
+            "/confirm",
+            Member,
+            commands::confirm,
+            Operation::new("daemon", "confirmRemoval", "Let a held mass removal go on")
+                .takes::<commands::Confirm>(json!({"token": "3f9a"}))
+                .answers::<commands::Confirmed>(200, "The apps that are now removed.")
+                .refuses(&[code::NOTHING_HELD, code::TOKEN_CHANGED, code::STOPPING]),
+        )
+        .on(
+            Post,
+            "/resync",
+            Member,
+            commands::resync,
+            Operation::new("daemon", "resync", "Look at everything now")
+                .answers::<commands::Resyncing>(202, "Asked for, not waited for."),
+        )
+}
+
+async fn openapi(State(state): State<PortalState>) -> impl IntoResponse {
+    // Written anew each time: it is asked for rarely, and keeping it would cost memory for ever.
+    Json(document(&described(&state)))
 }
 
 async fn no_such_route(request: Request) -> ApiError {
     let (method, path) = (request.method(), request.uri().path());
-    ApiError::not_found("no-such-route", format!("there is no `{method} {path}`"))
+    ApiError::new(
+        code::NO_SUCH_ROUTE,
+        said!(
+            "there is no `{method} {path}`: see /docs for what there is",
+            "`{method} {path}` 경로는 없습니다: /docs를 보세요"
+        ),
+    )
 }
 
 async fn wrong_method(request: Request) -> ApiError {
     let (method, path) = (request.method(), request.uri().path());
-    let message = format!("`{path}` does not answer `{method}`: see the `allow` header for what it does");
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", message)
+    ApiError::new(
+        code::WRONG_METHOD,
+        said!(
+            "`{path}` does not answer `{method}`: see the `allow` header for what it does",
+            "`{path}` 경로는 `{method}` 요청을 받지 않습니다: `allow` 헤더를 보세요"
+        ),
+    )
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::caller::Credentials;
 use crate::controller::ControllerHandle;
 use crate::model::{AppKey, Event, Settings};
 use crate::store::{Store, StoreError};
@@ -37,10 +38,22 @@ impl<S: Store> EventReader for S {
 pub struct PortalState {
     pub controller: ControllerHandle,
     pub events: Arc<dyn EventReader>,
+    /// Who may enter.
+    pub credentials: Arc<dyn Credentials>,
     /// The settings in force: addresses shown to people follow them.
     pub settings_rx: watch::Receiver<Arc<Settings>>,
     /// Cancelled when the daemon stops: every stream then ends.
     pub stopping: CancellationToken,
+}
+
+impl PortalState {
+    /// With `PORTAL_COOKIE_SECURE` the browser itself guards that nobody but this very host, over TLS, has set the cookie.
+    #[must_use]
+    pub fn cookie_name(&self) -> String {
+        let settings = self.settings_rx.borrow();
+        let prefix = if settings.portal_cookie_secure { "__Host-" } else { "" };
+        format!("{prefix}{}", settings.session_cookie_name)
+    }
 }
 
 impl fmt::Debug for PortalState {

@@ -3,34 +3,21 @@
 //! # Guarantees
 //! - The socket is `0600` in a folder that is `0700`, and the peer's user id is checked on every connection as well.
 //! - A socket somebody answers at is never taken over; one that a dead daemon left behind is replaced.
-//! - On a graceful stop streams end, running requests finish within [`GRACE`], and the socket file is removed, unless
+//! - On a graceful stop streams end, running requests finish within [`GRACE`](super::connection::GRACE), and the socket file is removed, unless
 //!   it has become somebody else's meanwhile. After a crash it stays and is replaced by the next start.
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::stall::{DropStalled, WRITE_STALL};
+use super::connection::{Connections, Origin};
+use super::stall::WRITE_STALL;
 
-/// How long a stop waits for running requests.
-pub const GRACE: Duration = Duration::from_secs(5);
-/// Connections served at a time; further ones wait.
-const MAX_CONNECTIONS: usize = 128;
-/// A connection that has not sent its request's head by then is closed.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_HEADERS: usize = 64;
-const MAX_BUFFER: usize = 64 << 10;
 /// Out of file descriptors, say: look again after a moment instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -85,42 +72,36 @@ impl UnixDoor {
 
     /// Answers until `stopping` is cancelled, then stops gracefully and removes the socket.
     pub async fn serve(self, router: Router, stopping: CancellationToken) {
-        let connections = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let connections = Connections::new(router, self.write_stall, stopping.clone());
         loop {
-            let stream = tokio::select! {
+            let place = tokio::select! {
                 // Cancel-safe: a token stays cancelled.
                 () = stopping.cancelled() => break,
-                // Cancel-safe: a place that was not taken is free, `accept` loses no connection.
-                accepted = self.accept(&places) => accepted,
+                place = connections.place() => place,
             };
-            match stream {
-                Ok((stream, place)) => {
-                    let connection = answer(stream, router.clone(), self.write_stall, stopping.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(place);
-                    });
-                }
+            let accepted = tokio::select! {
+                // Cancel-safe: a token stays cancelled, and `accept` loses no connection.
+                () = stopping.cancelled() => break,
+                accepted = self.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, uid)) => connections.answer(stream, Origin::Local { uid }, place),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection on the socket");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-        connections.close();
-        if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
-            tracing::warn!(open = connections.len(), "requests still running at the end of the grace are cut off");
-        }
+        connections.wind_down().await;
         self.remove();
     }
 
-    async fn accept(&self, places: &Arc<Semaphore>) -> io::Result<(UnixStream, tokio::sync::OwnedSemaphorePermit)> {
-        let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    /// A connection of somebody who may enter, and who that is.
+    async fn accept(&self) -> io::Result<(UnixStream, u32)> {
         loop {
             let (stream, _) = self.listener.accept().await?;
             match stream.peer_cred() {
-                Ok(peer) if may_enter(peer.uid(), self.own_uid) => return Ok((stream, place)),
+                Ok(peer) if may_enter(peer.uid(), self.own_uid) => return Ok((stream, peer.uid())),
                 Ok(peer) => tracing::warn!(uid = peer.uid(), "refused a connection of another user"),
                 Err(error) => tracing::warn!(%error, "refused a connection whose user is unknown"),
             }
@@ -163,24 +144,6 @@ async fn clear_stale(path: &Path) -> Result<(), BindError> {
         Ok(_) => Err(BindError::InUse { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed),
         Err(error) => Err(failed(error)),
-    }
-}
-
-async fn answer(stream: UnixStream, router: Router, write_stall: Duration, stopping: CancellationToken) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
-    let io = TokioIo::new(DropStalled::new(stream, write_stall));
-    let connection = http.serve_connection(io, TowerToHyperService::new(router));
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection on the socket ended early");
     }
 }
 

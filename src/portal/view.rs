@@ -1,11 +1,12 @@
 //! One app as people and programs see it from outside: its status plus the word and the address that follow from it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{AppStatus, Condition, ConditionKind, Health, Routing, RunState, Settings, SyncState};
 
 /// `GET /apps/{userid}/{appname}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppView {
     /// One word that sums it up, see [`phase`].

@@ -31,6 +31,8 @@ pub(crate) const PAGE: &str = "template: static-v1\n";
 pub(crate) struct Daemon {
     pub(crate) docker: Docker,
     pub(crate) port: u16,
+    /// Of the portal.
+    pub(crate) portal_port: u16,
     pub(crate) network: String,
     pub(crate) env: BTreeMap<String, String>,
     dir: TempDir,
@@ -90,7 +92,8 @@ impl Daemon {
         // Tests run one at a time, so this only keeps apart what an interrupted run may have left behind.
         let third = (std::process::id() + number) % 250;
         let base = std::env::var("RUNTIME_BASE_IMAGE").unwrap_or_else(|_| "node:24-alpine".to_owned());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (port, portal_port) = (free_port(), free_port());
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
         for folder in ["templates", "runtime"] {
             copy(&repository.join(folder), &dir.path().join(folder));
@@ -101,12 +104,22 @@ impl Daemon {
             ("PAAS_NETWORK", network.clone()),
             ("PAAS_NETWORK_SUBNET", format!("10.216.{third}.0/24")),
             ("PAAS_GATEWAY_PORT", port.to_string()),
+            ("PORTAL_PORT", portal_port.to_string()),
             ("RUNTIME_BASE_IMAGE", base),
         ];
         let env = env.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let docker = Docker::of_this_run();
-        let mut daemon =
-            Self { docker, port, network, env, dir, process: None, mounts: Vec::new(), images: Vec::new() };
+        let mut daemon = Self {
+            docker,
+            port,
+            portal_port,
+            network,
+            env,
+            dir,
+            process: None,
+            mounts: Vec::new(),
+            images: Vec::new(),
+        };
         daemon.set(&[]);
         daemon
     }

@@ -1,0 +1,127 @@
+//! Who is asking, and through which door.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::code;
+use super::envelope::{ApiError, said};
+use crate::store::StoreError;
+
+/// The other end of a connection. Each door puts it into every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// On the machine's own socket, which only root and the daemon's user can open: the operator.
+    Local { uid: u32 },
+    /// Anywhere else; the address is the one that trusted proxies vouch for.
+    Remote(IpAddr),
+}
+
+/// A user of the portal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub id: i64,
+    pub name: String,
+    /// Until then everything but `/auth` is refused.
+    pub must_change_password: bool,
+}
+
+/// Whose request it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// The operator, at the machine's own socket.
+    Local { uid: u32 },
+    /// A person with a session cookie.
+    Session { id: i64, member: Member },
+    /// A program with a key that a member issued.
+    Key { id: i64, name: String, member: Member },
+    /// A program with `PORTAL_API_KEY`.
+    Legacy,
+}
+
+impl Caller {
+    /// The user it acts for, if it is one of the portal's users.
+    #[must_use]
+    pub fn member(&self) -> Option<&Member> {
+        match self {
+            Self::Session { member, .. } | Self::Key { member, .. } => Some(member),
+            Self::Local { .. } | Self::Legacy => None,
+        }
+    }
+
+    #[must_use]
+    pub fn must_change_password(&self) -> bool {
+        self.member().is_some_and(|member| member.must_change_password)
+    }
+}
+
+/// As the event log names it.
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { uid } => write!(f, "the command line (uid {uid})"),
+            Self::Session { member, .. } => write!(f, "{} in the portal", member.name),
+            Self::Key { id, name, member } if name.is_empty() => write!(f, "API key {id} of {}", member.name),
+            Self::Key { id, name, member } => write!(f, "API key {id} `{name}` of {}", member.name),
+            Self::Legacy => f.write_str("the key PORTAL_API_KEY"),
+        }
+    }
+}
+
+/// Only behind a rule that lets nobody in unknown; anywhere else it is a defect and answers 401.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(sign_in)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self::Remote(IpAddr::from([0, 0, 0, 0]))))
+    }
+}
+
+pub(super) fn sign_in() -> ApiError {
+    ApiError::new(
+        code::SIGN_IN,
+        said!(
+            "sign in first: `POST /auth/login`, or send an API key as `X-API-Key`",
+            "먼저 로그인하세요: `POST /auth/login`을 호출하거나 API 키를 `X-API-Key` 헤더로 보내세요"
+        ),
+    )
+}
+
+/// What a request brings along to be let in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Presented {
+    /// The value of the session cookie.
+    Session(String),
+    /// The value of `X-API-Key`, or of `Authorization: Bearer`.
+    Key(String),
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session(_) => "Session(…)",
+            Self::Key(_) => "Key(…)",
+        })
+    }
+}
+
+/// Knows sessions and keys.
+pub trait Credentials: Send + Sync + 'static {
+    /// `None`: unknown, ended or revoked. Never tells which.
+    fn caller(
+        &self,
+        presented: Presented,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreError>> + Send + '_>>;
+}

@@ -1,0 +1,83 @@
+//! Every refusal's code in one place: the word programs compare, the HTTP status it travels with, and what it means in the
+//! API's own description. A code never changes its spelling; a new reason gets a new code.
+
+use axum::http::StatusCode;
+
+/// Why something was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    pub word: &'static str,
+    pub status: StatusCode,
+    /// For the API's description.
+    pub means: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident: $status:ident $word:literal $means:literal;)*) => {
+        $(
+            #[doc = $means]
+            pub const $name: &Code = &Code { word: $word, status: StatusCode::$status, means: $means };
+        )*
+        /// All of them, in the order of their status.
+        pub const ALL: &[&Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    BAD_PATH: BAD_REQUEST "bad-path" "The path is not valid text.";
+    BAD_NAME: BAD_REQUEST "bad-name" "A userid or appname breaks the rules of names.";
+    BAD_QUERY: BAD_REQUEST "bad-query" "A parameter of the query is unknown or out of range.";
+    BAD_BODY: BAD_REQUEST "bad-body" "The body is not the JSON that the route takes.";
+    UNKNOWN_TEMPLATE: BAD_REQUEST "unknown-template" "There is no such template.";
+    BAD_PASSWORD: BAD_REQUEST "bad-password" "The new password is too short, too long or too easy to guess.";
+    BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is too long or has control characters.";
+    SIGN_IN: UNAUTHORIZED "sign-in" "No credentials were sent, or they are wrong, ended or revoked.";
+    WRONG_PASSWORD: UNAUTHORIZED "wrong-password" "The user name and password do not belong together.";
+    PASSWORD_CHANGE_REQUIRED: FORBIDDEN "password-change-required" "The password must be changed first.";
+    CROSS_ORIGIN: FORBIDDEN "cross-origin" "A write with a session cookie came from a page of another origin.";
+    SESSION_ONLY: FORBIDDEN "session-only" "Only a signed-in person may do this, not an API key.";
+    NO_SUCH_ROUTE: NOT_FOUND "no-such-route" "The API has no such path.";
+    NO_SUCH_APP: NOT_FOUND "no-such-app" "There is no such app.";
+    NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";
+    WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
+    BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
+    APP_EXISTS: CONFLICT "app-exists" "An app of that name exists already.";
+    APP_DELETED: CONFLICT "app-deleted" "The app's manifest says `state: deleted`.";
+    NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";
+    CHANGED_MEANWHILE: CONFLICT "changed-meanwhile" "Somebody else changed the manifest at the same moment.";
+    NO_CONTAINER: CONFLICT "no-container" "The app has no container yet.";
+    NOTHING_HELD: CONFLICT "nothing-held" "No removal waits for a confirmation.";
+    TOKEN_CHANGED: CONFLICT "token-changed" "What waits is not what was shown.";
+    TOO_MANY_KEYS: CONFLICT "too-many-keys" "The user has as many API keys as are allowed.";
+    ETAG_MISMATCH: PRECONDITION_FAILED "etag-mismatch" "The manifest is not the one that `If-Match` names.";
+    BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large" "The body has more than 64 KiB.";
+    NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
+    WRONG_SHAPE: UNPROCESSABLE_ENTITY "wrong-shape" "The body is JSON, but not of the shape that the route takes.";
+    USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";
+    TOTAL_QUOTA: TOO_MANY_REQUESTS "total-quota" "The server has as many apps as are allowed.";
+    TOO_MANY_LOGINS: TOO_MANY_REQUESTS "too-many-logins" "Too many failed logins; `Retry-After` tells when to try again.";
+    INTERNAL: INTERNAL_SERVER_ERROR "internal" "A defect of the daemon; its log has the details under the request's id.";
+    STARTING: SERVICE_UNAVAILABLE "starting" "The daemon is starting.";
+    STOPPING: SERVICE_UNAVAILABLE "stopping" "The daemon is stopping.";
+    STUCK: SERVICE_UNAVAILABLE "stuck" "The daemon runs but no longer makes progress.";
+    BUSY: SERVICE_UNAVAILABLE "busy" "Too much of the same at once; try again in a moment.";
+    ENGINE_UNREACHABLE: SERVICE_UNAVAILABLE "engine-unreachable" "Docker does not answer.";
+    ENGINE_UNSUPPORTED: SERVICE_UNAVAILABLE "engine-unsupported" "This Docker is too old or too new.";
+    MANIFESTS_UNAVAILABLE: SERVICE_UNAVAILABLE "manifests-unavailable" "The manifests folder cannot be used.";
+    LOG_UNAVAILABLE: SERVICE_UNAVAILABLE "log-unavailable" "The container's log cannot be read now.";
+    STORE_UNAVAILABLE: SERVICE_UNAVAILABLE "store-unavailable" "The daemon's database cannot be used now.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_means_one_thing() {
+        for (number, code) in ALL.iter().enumerate() {
+            assert!(ALL[..number].iter().all(|other| other.word != code.word), "{} twice", code.word);
+            let plain = code.word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            assert!(plain && code.means.ends_with('.'), "{code:?}");
+        }
+    }
+}

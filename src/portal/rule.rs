@@ -1,0 +1,197 @@
+//! Who may use a route. Every route is registered with one of these; there is no other way to register it.
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::caller::{Caller, Peer, Presented, sign_in};
+use super::code;
+use super::envelope::{ApiError, said};
+use super::state::PortalState;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Anybody: what is told here is no secret.
+    Public,
+    /// Anybody, to become somebody: a password is checked behind it. A page of another origin may not even try.
+    Login,
+    /// Whoever is known, also before the first password has been changed.
+    Known,
+    /// Whoever is known and has changed the first password.
+    Member,
+}
+
+/// What the gate of one route stands on.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    pub(super) state: PortalState,
+    pub(super) rule: Rule,
+}
+
+/// Lets a request through with its [`Caller`], or answers why not.
+pub(super) async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match admit(&gate, &parts).await {
+        Ok(Some(caller)) => {
+            let told = Known(caller.clone());
+            parts.extensions.insert(caller);
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            // For the access log.
+            response.extensions_mut().insert(told);
+            response
+        }
+        Ok(None) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Who it was, for the access log.
+#[derive(Debug, Clone)]
+pub(super) struct Known(pub(super) Caller);
+
+async fn admit(gate: &Gate, request: &Parts) -> Result<Option<Caller>, ApiError> {
+    match gate.rule {
+        Rule::Public => Ok(None),
+        Rule::Login => {
+            let headers = &request.headers;
+            // Programs send neither header; browsers always send one of them with a write.
+            let from_page = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
+            if from_page && !is_same_origin(headers) { Err(cross_origin()) } else { Ok(None) }
+        }
+        Rule::Known => known(gate, request).await.map(Some),
+        Rule::Member => {
+            let caller = known(gate, request).await?;
+            if caller.must_change_password() {
+                // The text of the specification, word for word in English.
+                return Err(ApiError::new(
+                    code::PASSWORD_CHANGE_REQUIRED,
+                    said!(
+                        "Password change required: `POST /auth/change-password` first",
+                        "비밀번호를 먼저 바꿔야 합니다: `POST /auth/change-password`"
+                    ),
+                ));
+            }
+            Ok(Some(caller))
+        }
+    }
+}
+
+async fn known(gate: &Gate, request: &Parts) -> Result<Caller, ApiError> {
+    if let Some(Peer::Local { uid }) = request.extensions.get::<Peer>() {
+        return Ok(Caller::Local { uid: *uid });
+    }
+    let presented = presented(&request.headers, &gate.state.cookie_name()).ok_or_else(sign_in)?;
+    let by_cookie = matches!(presented, Presented::Session(_));
+    let caller = gate.state.credentials.caller(presented).await?.ok_or_else(sign_in)?;
+    let writes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    // The apps live below the same domain, so to a browser their pages are of the same site: SameSite stops nothing.
+    if by_cookie && writes && !is_same_origin(&request.headers) {
+        return Err(cross_origin());
+    }
+    Ok(caller)
+}
+
+/// A key counts before a cookie: who sends one means it.
+fn presented(headers: &HeaderMap, cookie_name: &str) -> Option<Presented> {
+    if let Some(key) = headers.get("x-api-key") {
+        return Some(Presented::Key(String::from_utf8_lossy(key.as_bytes()).into_owned()));
+    }
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(key) = bearer.and_then(|value| value.strip_prefix("Bearer ").or(value.strip_prefix("bearer "))) {
+        return Some(Presented::Key(key.trim().to_owned()));
+    }
+    cookie(headers, cookie_name).map(|token| Presented::Session(token.to_owned()))
+}
+
+/// The value of a cookie. Of two with one name the first counts: RFC 6265 puts the more specific one there.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Whether a browser sent this from a page of the portal itself. `Sec-Fetch-Site` cannot be forged by a page, but browsers
+/// only send it over TLS and to localhost; `Origin` comes with every write.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text = |value: &axum::http::HeaderValue| value.to_str().ok().map(str::to_ascii_lowercase);
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site.as_bytes() == b"same-origin";
+    }
+    let (Some(origin), Some(host)) = (headers.get(ORIGIN).and_then(text), headers.get(HOST).and_then(text)) else {
+        return false;
+    };
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    let bare = |authority: &str| authority.strip_suffix(usual).unwrap_or(authority).to_owned();
+    matches!(scheme, "http" | "https") && bare(authority) == bare(&host)
+}
+
+fn cross_origin() -> ApiError {
+    ApiError::new(
+        code::CROSS_ORIGIN,
+        said!(
+            "this write came from another page than the portal's own: open the portal itself, or use an API key",
+            "포털이 아닌 다른 페이지에서 보낸 요청입니다: 포털을 직접 열거나 API 키를 사용하세요"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, axum::http::HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn only_a_page_of_the_portal_itself_is_of_the_same_origin() {
+        for (sent, want) in [
+            (&[("host", "portal.home:3000"), ("origin", "http://portal.home:3000")][..], true),
+            (&[("host", "portal.home"), ("origin", "https://portal.home")], true),
+            (&[("host", "portal.home:443"), ("origin", "https://Portal.home")], true),
+            (&[("host", "portal.home"), ("origin", "http://portal.home:80")], true),
+            (&[("host", "portal.home"), ("origin", "https://alice-diary.portal.home")], false),
+            (&[("host", "portal.home:3000"), ("origin", "http://portal.home:8080")], false),
+            (&[("host", "portal.home"), ("origin", "null")], false),
+            (&[("host", "portal.home"), ("origin", "ftp://portal.home")], false),
+            (&[("host", "portal.home")], false),
+            (&[("origin", "http://portal.home")], false),
+            (&[("host", "portal.home"), ("sec-fetch-site", "same-origin")], true),
+            (&[("host", "portal.home"), ("origin", "http://portal.home"), ("sec-fetch-site", "same-site")], false),
+            (&[("host", "portal.home"), ("sec-fetch-site", "cross-site")], false),
+            (&[("host", "portal.home"), ("sec-fetch-site", "none")], false),
+        ] {
+            assert_eq!(is_same_origin(&headers(sent)), want, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_counts_before_a_cookie_and_names_are_compared_whole() {
+        let session = |text: &str| Some(Presented::Session(text.to_owned()));
+        let key = |text: &str| Some(Presented::Key(text.to_owned()));
+        for (sent, want) in [
+            (&[][..], None),
+            (&[("cookie", "paas=abc")], session("abc")),
+            (&[("cookie", "a=b; paas=abc; c=d")], session("abc")),
+            (&[("cookie", "xpaas=abc; paasx=def")], None),
+            (&[("cookie", "a=b"), ("cookie", "paas=abc")], session("abc")),
+            (&[("cookie", "paas=abc"), ("x-api-key", "secret")], key("secret")),
+            (&[("authorization", "Bearer secret")], key("secret")),
+            (&[("authorization", "Basic secret")], None),
+        ] {
+            assert_eq!(presented(&headers(sent), "paas"), want, "{sent:?}");
+        }
+    }
+}
