@@ -14,4 +14,5 @@ mod image;
 mod lifecycle;
 mod manifests;
 mod outage;
+mod portal;
 mod settings;
