@@ -148,13 +148,8 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
 
     let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
     let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
-    let state = PortalState {
-        controller: handle,
-        events: Arc::new(world.store.clone()),
-        credentials: Arc::new(Nobody),
-        settings_rx,
-        stopping: stop.clone(),
-    };
+    let events = Arc::new(world.store.clone());
+    let state = PortalState::new(handle, events, Arc::new(Nobody), settings_rx, stop.clone());
     let portal = router(state);
     if let Some(listener) = listener {
         let gateway = Gateway::new(ends.status_rx, config_rx.clone(), Some(portal.clone()), Tuning::default());

@@ -20,6 +20,7 @@ use minipaas::model::{
     AppKey, AppStatus, Cause, ContainerId, DaemonStatus, Event, EventKind, Health, RunState, Settings, SyncState,
     Timestamp,
 };
+use minipaas::portal::sse::MAX_STREAMS;
 use minipaas::portal::{BindError, Caller, Credentials, EventReader, PortalState, Presented, UnixDoor, router};
 use minipaas::store::StoreError;
 use serde_json::{Value, json};
@@ -110,7 +111,7 @@ impl LogReader for FakeLogs {
     ) -> Pin<Box<dyn Future<Output = Result<LogStream, EngineError>> + Send>> {
         let (taken, guard) = (Arc::clone(&self.taken), OnDrop(Arc::clone(&self.dropped)));
         Box::pin(async move {
-            let line = |text: String| Ok(LogLine { source: LogSource::Stdout, text });
+            let line = |text: String| Ok(LogLine { source: LogSource::Stdout, at: None, text });
             match (container.as_str(), follow) {
                 ("alice-endless-container", Follow::Yes) => Ok(stream::repeat_with(move || {
                     let _ = &guard;
@@ -120,6 +121,13 @@ impl LogReader for FakeLogs {
                 .boxed()),
                 ("alice-quiet-container", Follow::Yes) => {
                     Ok(stream::iter([line("only".to_owned())]).chain(stream::pending()).boxed())
+                }
+                ("alice-stamped-container", Follow::Yes) => {
+                    let stamped = (1..=3).map(|n| {
+                        let at = Some(format!("2026-11-23T10:00:00.00000000{n}Z"));
+                        Ok(LogLine { source: LogSource::Stdout, at, text: format!("line {n}") })
+                    });
+                    Ok(stream::iter(stamped).chain(stream::pending()).boxed())
                 }
                 ("alice-broken-container", _) => {
                     Err(EngineError::new(ErrorKind::Unreachable, "Docker does not answer: start it"))
@@ -186,13 +194,8 @@ impl Daemon {
         let logs = FakeLogs::default();
         let (taken, dropped) = (Arc::clone(&logs.taken), Arc::clone(&logs.dropped));
         let stopping = CancellationToken::new();
-        let state = PortalState {
-            controller: ControllerHandle::new(status_rx, commands_tx, Arc::new(logs)),
-            events: Arc::new(FakeEvents),
-            credentials: Arc::new(Nobody),
-            settings_rx,
-            stopping: stopping.clone(),
-        };
+        let controller = ControllerHandle::new(status_rx, commands_tx, Arc::new(logs));
+        let state = PortalState::new(controller, Arc::new(FakeEvents), Arc::new(Nobody), settings_rx, stopping.clone());
         let door = UnixDoor::bind(&socket).await.unwrap().drop_stalled_after(stall);
         let served = tokio_util::task::TaskTracker::new().spawn(door.serve(router(state), stopping.clone()));
         Self {
@@ -215,6 +218,23 @@ impl Daemon {
     async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let (status, _, body) = self.ask_raw(method, path, "application/json", body).await;
         (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{method} {path}: {error}: {body:?}")))
+    }
+
+    /// Reads a stream until it has said `until`, then hangs up.
+    async fn ask_stream(&self, path: &str, headers: &[(&str, &str)], until: &str) -> (u16, String, String) {
+        let mut stream = UnixStream::connect(&self.socket).await.unwrap();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: paas\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        let mut buffer = [0_u8; 4096];
+        while !text.contains(until) || !text.ends_with("\n\n\r\n") {
+            let count = soon(stream.read(&mut buffer)).await.unwrap();
+            assert!(count > 0, "the stream ended without {until:?}: {text}");
+            text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        }
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_lowercase(), body.to_owned())
     }
 
     async fn ask_raw(&self, method: &str, path: &str, kind: &str, body: &str) -> (u16, String, String) {
@@ -327,16 +347,78 @@ async fn a_log_comes_whole_and_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_followed_log_streams_lines_and_says_when_the_container_ended() {
-    let daemon = Daemon::start(daemon([app("alice-diary", Health::Running)])).await;
-    let mut events = daemon.client().events("/apps/alice/diary/logs?follow=1&lines=2").await.unwrap();
-    let mut got = Vec::new();
-    while let Some(event) = soon(events.next()).await.unwrap() {
-        got.push((event.event.clone(), event.json::<Value>().unwrap()));
-    }
+async fn a_followed_log_goes_on_with_the_next_run_until_the_app_is_stopped() {
+    let daemon_now = Daemon::start(daemon([app("alice-diary", Health::Running)])).await;
+    let mut events = daemon_now.client().events("/apps/alice/diary/logs?follow=1&lines=2").await.unwrap();
     let line = |text: &str| ("log".to_owned(), json!({"source": "stdout", "text": text}));
-    assert_eq!(got[..2], [line("line 1\r"), line("line 2\r")]);
-    assert_eq!(got[2..], [("end".to_owned(), json!({"message": "the container ended"}))]);
+    let mut next = async || {
+        let event = soon(events.next()).await.unwrap().unwrap();
+        (event.event.clone(), event.json::<Value>().unwrap())
+    };
+    assert_eq!([next().await, next().await], [line("line 1\r"), line("line 2\r")]);
+
+    let mut deployed = app("alice-diary", Health::Running);
+    deployed.container = Some(ContainerId("alice-new".to_owned()));
+    daemon_now.status_tx.send_replace(Arc::new(daemon([deployed.clone()])));
+    assert_eq!(next().await, ("container".to_owned(), json!({"container": "alice-new"})));
+    assert_eq!([next().await, next().await, next().await], [line("line 1\r"), line("line 2\r"), line("line 3\r")]);
+
+    deployed.started_at = Some(Timestamp(1));
+    daemon_now.status_tx.send_replace(Arc::new(daemon([deployed.clone()])));
+    assert_eq!(next().await.0, "container", "started again in place");
+    next().await;
+    deployed.desired = RunState::Stopped;
+    daemon_now.status_tx.send_replace(Arc::new(daemon([deployed])));
+    assert_eq!([next().await.0, next().await.0], ["log", "log"]);
+    assert_eq!(next().await, ("end".to_owned(), json!({"message": "the container ended"})));
+}
+
+#[tokio::test]
+async fn a_log_that_is_taken_up_again_repeats_no_line() {
+    let daemon = Daemon::start(daemon([app("alice-stamped", Health::Running)])).await;
+    let (_, _, all) = daemon.ask_stream("/apps/alice/stamped/logs?follow=1", &[], "line 3").await;
+    let ids: Vec<&str> = all.lines().filter_map(|line| line.strip_prefix("id:")).map(str::trim).collect();
+    assert_eq!(ids.len(), 3, "{all}");
+    let (_, _, rest) =
+        daemon.ask_stream("/apps/alice/stamped/logs?follow=1&lines=1", &[("last-event-id", ids[0])], "line 3").await;
+    assert!(!rest.contains("line 1") && rest.contains("line 2"), "{rest}");
+    // What is no time of ours: the stream simply begins.
+    let (_, _, anew) =
+        daemon.ask_stream("/apps/alice/stamped/logs?follow=1", &[("last-event-id", "0")], "line 3").await;
+    assert!(anew.contains("line 1"), "{anew}");
+}
+
+#[tokio::test]
+async fn a_reader_of_live_events_that_comes_back_is_told_what_it_missed() {
+    let daemon_now =
+        Daemon::start(daemon([app("alice-diary", Health::Starting), app("bob-notes", Health::Running)])).await;
+    let (_, _, first) = daemon_now.ask_stream("/events", &[], "\"bob-notes\"").await;
+    let id = first.lines().find_map(|line| line.strip_prefix("id:")).unwrap().trim().to_owned();
+    daemon_now.status_tx.send_replace(Arc::new(daemon([app("alice-diary", Health::Running)])));
+    let (_, _, missed) = daemon_now.ask_stream("/events", &[("last-event-id", &id)], "event: gone").await;
+    let named: Vec<_> = missed.lines().filter_map(|line| line.strip_prefix("event:")).map(str::trim).collect();
+    assert_eq!(named, ["app", "gone"], "{missed}");
+    let (_, _, anew) = daemon_now.ask_stream("/events", &[("last-event-id", "0123-9")], "event: apps").await;
+    assert!(anew.contains("event: daemon"), "{anew}");
+}
+
+#[tokio::test]
+async fn only_so_many_streams_are_open_at_a_time() {
+    let daemon = Daemon::start(daemon([app("alice-quiet", Health::Running)])).await;
+    let mut open = Vec::new();
+    for _ in 0..MAX_STREAMS {
+        open.push(daemon.client().events("/events").await.unwrap());
+    }
+    let (status, answer) = daemon.ask("GET", "/events", "").await;
+    assert_eq!((status, answer["code"].as_str()), (503, Some("busy")), "{answer}");
+    assert_eq!(daemon.ask("GET", "/apps", "").await.0, 200, "other answers are not kept waiting");
+    open.pop();
+    let opened = async {
+        while daemon.client().events("/events").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(opened).await;
 }
 
 #[tokio::test]

@@ -287,7 +287,8 @@ impl Engine for DockerEngine {
         };
         let opened = self.open(self.deadlines.ordinary, || {
             let path = format!("/containers/{}/logs", name::object(id.as_str())?);
-            transport::get(&path, &[("stdout", "1"), ("stderr", "1"), ("tail", &tail), ("follow", follows)])
+            let query = [("stdout", "1"), ("stderr", "1"), ("timestamps", "1"), ("tail", &tail), ("follow", follows)];
+            transport::get(&path, &query)
         });
         match opened.await {
             Ok(body) => Ok(stream::decode(body, stream::Logs::default(), idle, call)),

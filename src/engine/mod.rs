@@ -116,6 +116,8 @@ pub enum LogSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     pub source: LogSource,
+    /// When Docker took it, RFC 3339 with nine decimals: as text it sorts by time. `None` if it is not known.
+    pub at: Option<String>,
     /// Without the line end; invalid UTF-8 replaced.
     pub text: String,
 }

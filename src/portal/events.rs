@@ -10,13 +10,14 @@ use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::changes::{News, Position};
 use super::code;
 use super::envelope::{ApiError, Data, said};
-use super::extract::{App, Params};
+use super::extract::{App, LastEventId, Params};
 use super::sse;
 use super::state::PortalState;
 use super::view::AppView;
-use crate::model::{AppKey, DaemonStatus, Event, Settings};
+use crate::model::{AppKey, DaemonStatus, Event};
 
 pub(super) const DEFAULT_LIMIT: u32 = 100;
 pub(super) const MAX_LIMIT: u32 = 1_000;
@@ -64,64 +65,72 @@ pub struct Gone {
     pub app: AppKey,
 }
 
-/// Live changes: `apps` (the whole list) first, so that nothing is missed between asking and listening, then per change
-/// `app`, `gone` or `daemon` (the status without its apps). What changes twice while the reader is slow is sent once.
-pub async fn live(State(state): State<PortalState>) -> Response {
-    let changes = changes(state.controller.watch(), state.settings_rx.clone());
-    sse::response(changes, state.stopping.clone())
+/// Live changes: `daemon` and `apps` (everything) first, so that nothing is missed between asking and listening, then per
+/// change `app`, `gone` or `daemon` (the status without its apps). What changes twice while the reader is slow is sent once.
+/// A reader that comes back with the id of the last event it saw is only told what changed since.
+pub async fn live(State(state): State<PortalState>, LastEventId(last): LastEventId) -> Result<Response, ApiError> {
+    let watching = Watching {
+        status_rx: state.controller.watch(),
+        position: last.and_then(|id| id.parse().ok()),
+        fresh: true,
+        pending: VecDeque::new(),
+        state: state.clone(),
+    };
+    sse::response(&state, watching.events())
 }
 
 struct Watching {
+    state: PortalState,
     status_rx: watch::Receiver<Arc<DaemonStatus>>,
-    settings_rx: watch::Receiver<Arc<Settings>>,
-    /// What the reader knows. `None` before the first event.
-    known: Option<Arc<DaemonStatus>>,
+    /// How far the reader has got.
+    position: Option<Position>,
+    /// Nothing was looked at yet: the present status is news, even if it does not change.
+    fresh: bool,
     pending: VecDeque<SseEvent>,
 }
 
-fn changes(
-    status_rx: watch::Receiver<Arc<DaemonStatus>>,
-    settings_rx: watch::Receiver<Arc<Settings>>,
-) -> impl Stream<Item = SseEvent> + Send {
-    let start = Watching { status_rx, settings_rx, known: None, pending: VecDeque::new() };
-    stream::unfold(start, |mut watching| async move {
-        loop {
-            if let Some(event) = watching.pending.pop_front() {
-                return Some((event, watching));
+impl Watching {
+    fn events(self) -> impl Stream<Item = SseEvent> + Send {
+        stream::unfold(self, |mut watching| async move {
+            loop {
+                if let Some(event) = watching.pending.pop_front() {
+                    return Some((event, watching));
+                }
+                if !std::mem::take(&mut watching.fresh) {
+                    // Cancel-safe: `changed` marks nothing as seen before it returns. An error means the daemon is stopping.
+                    watching.status_rx.changed().await.ok()?;
+                }
+                watching.look();
             }
-            if watching.known.is_some() {
-                // Cancel-safe: `changed` marks nothing as seen before it returns. An error means the daemon is stopping.
-                watching.status_rx.changed().await.ok()?;
-            }
-            let now = watching.status_rx.borrow_and_update().clone();
-            let settings = watching.settings_rx.borrow().clone();
-            watching.pending = diff(watching.known.as_deref(), &now, &settings);
-            watching.known = Some(now);
-        }
-    })
-}
+        })
+    }
 
-/// The events that take a reader from `before` to `now`.
-fn diff(before: Option<&DaemonStatus>, now: &DaemonStatus, settings: &Settings) -> VecDeque<SseEvent> {
-    let Some(before) = before else {
-        let apps: Vec<_> = now.apps.values().map(|app| AppView::new(app, settings)).collect();
-        return VecDeque::from([sse::event("daemon", &without_apps(now)), sse::event("apps", &apps)]);
-    };
-    let mut events = VecDeque::new();
-    let (daemon_before, daemon_now) = (without_apps(before), without_apps(now));
-    if daemon_before != daemon_now {
-        events.push_back(sse::event("daemon", &daemon_now));
-    }
-    for (key, app) in &now.apps {
-        let same = before.apps.get(key).is_some_and(|known| Arc::ptr_eq(known, app) || known == app);
-        if !same {
-            events.push_back(sse::event("app", &AppView::new(app, settings)));
+    fn look(&mut self) {
+        let now = self.status_rx.borrow_and_update().clone();
+        let settings = self.state.settings_rx.borrow().clone();
+        let (news, reached) = self.state.changes.since(self.position, &now);
+        let mut events = Vec::new();
+        match news {
+            News::All => {
+                let apps: Vec<_> = now.apps.values().map(|app| AppView::new(app, &settings)).collect();
+                events.extend([sse::event("daemon", &without_apps(&now)), sse::event("apps", &apps)]);
+            }
+            News::Since { daemon, apps, gone } => {
+                if daemon {
+                    events.push(sse::event("daemon", &without_apps(&now)));
+                }
+                let apps = apps.iter().filter_map(|key| now.apps.get(key));
+                events.extend(apps.map(|app| sse::event("app", &AppView::new(app, &settings))));
+                events.extend(gone.into_iter().map(|app| sse::event("gone", &Gone { app })));
+            }
         }
+        // Only with the last of them the reader has got so far.
+        if let Some(last) = events.pop() {
+            events.push(last.id(reached.to_string()));
+        }
+        self.position = Some(reached);
+        self.pending = events.into();
     }
-    for key in before.apps.keys().filter(|key| !now.apps.contains_key(*key)) {
-        events.push_back(sse::event("gone", &Gone { app: key.clone() }));
-    }
-    events
 }
 
 fn without_apps(status: &DaemonStatus) -> DaemonStatus {

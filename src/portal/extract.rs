@@ -51,6 +51,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// Where a stream is to go on, as a browser that reconnects says it. What cannot be read counts as not sent: the stream then
+/// begins anew, which is always right.
+#[derive(Debug, Clone)]
+pub struct LastEventId(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let id = parts.headers.get("last-event-id").and_then(|value| value.to_str().ok());
+        Ok(Self(id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned)))
+    }
+}
+
 /// A JSON body.
 #[derive(Debug)]
 pub struct Body<T>(pub T);

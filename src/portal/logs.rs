@@ -1,20 +1,23 @@
 //! `GET /apps/{userid}/{appname}/logs?lines=&follow=1`.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use axum::extract::State;
+use axum::response::sse::Event as SseEvent;
 use axum::response::{IntoResponse, Response};
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::apps;
 use super::code;
 use super::envelope::{ApiError, Data, said};
-use super::extract::{App, Params};
+use super::extract::{App, LastEventId, Params};
 use super::sse;
 use super::state::PortalState;
 use crate::controller::{EngineError, Follow, LogLine, LogSource, LogStream};
+use crate::model::{AppKey, ContainerId, RunState, Timestamp};
 
 pub(super) const DEFAULT_LINES: u32 = 100;
 /// Most lines one answer holds.
@@ -34,6 +37,9 @@ pub struct Query {
 pub struct Line {
     /// `stdout` or `stderr`.
     pub source: String,
+    /// When it was written: RFC 3339 with nine decimals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     pub text: String,
 }
 
@@ -43,7 +49,7 @@ impl From<LogLine> for Line {
             LogSource::Stdout => "stdout",
             LogSource::Stderr => "stderr",
         };
-        Self { source: source.to_owned(), text: line.text }
+        Self { source: source.to_owned(), at: line.at, text: line.text }
     }
 }
 
@@ -63,6 +69,7 @@ pub async fn logs(
     State(state): State<PortalState>,
     App(key): App,
     Params(query): Params<Query>,
+    LastEventId(last): LastEventId,
 ) -> Result<Response, ApiError> {
     let follow = follow(query.follow.as_deref())?;
     let lines = query.lines.unwrap_or(DEFAULT_LINES);
@@ -85,11 +92,17 @@ pub async fn logs(
             ),
         ));
     };
-    let log = state.controller.logs(container, lines, follow).await;
-    let log = log.map_err(|error| unavailable(&error))?;
+    // A reader that comes back gets what it missed, not the same lines again.
+    let last = last.filter(|_| follow == Follow::Yes);
+    let lines = if last.is_some() { MAX_LINES } else { lines };
+    let log = state.controller.logs(container.clone(), lines, follow).await.map_err(|error| unavailable(&error))?;
     match follow {
         Follow::No => Ok(Data(collect(log).await?).into_response()),
-        Follow::Yes => Ok(sse::response(followed(log), state.stopping.clone())),
+        Follow::Yes => {
+            let began = (container, app.started_at);
+            let following = Following { state: state.clone(), key, run: began, log: Some(log), after: last };
+            sse::response(&state, following.events())
+        }
     }
 }
 
@@ -122,14 +135,95 @@ async fn collect(mut log: LogStream) -> Result<Log, ApiError> {
     Ok(Log { lines: lines.into() })
 }
 
-/// `log` events, then one `end`.
-fn followed(log: LogStream) -> impl futures_util::Stream<Item = axum::response::sse::Event> + Send {
-    stream::unfold(Some(log), |log| async move {
-        let mut log = log?;
-        match log.next().await {
-            Some(Ok(line)) => Some((sse::event("log", &Line::from(line)), Some(log))),
-            Some(Err(error)) => Some((sse::event("end", &End { message: error.to_string() }), None)),
-            None => Some((sse::event("end", &End { message: "the container ended".to_owned() }), None)),
+/// A log being followed: through the container's end on to its next run or its successor, as long as the app is to run.
+struct Following {
+    state: PortalState,
+    key: AppKey,
+    /// Which run of which container is read.
+    run: (ContainerId, Option<Timestamp>),
+    /// `None` once the stream has said its last.
+    log: Option<LogStream>,
+    /// The time of the last line that the reader has; what is not later is not sent again.
+    after: Option<String>,
+}
+
+impl Following {
+    fn events(self) -> impl Stream<Item = SseEvent> + Send {
+        stream::unfold(self, |mut following| async move {
+            let event = following.next().await?;
+            Some((event, following))
+        })
+    }
+
+    async fn next(&mut self) -> Option<SseEvent> {
+        loop {
+            match self.log.as_mut()?.next().await {
+                Some(Ok(line)) => {
+                    let known = self.after.as_ref().zip(line.at.as_ref()).is_some_and(|(after, at)| at <= after);
+                    if !known {
+                        return Some(self.line(line));
+                    }
+                }
+                Some(Err(error)) => return Some(self.end(error.to_string())),
+                None => match self.go_on().await {
+                    Some(Ok(())) => return Some(sse::event("container", &NextRun { container: self.run.0.clone() })),
+                    Some(Err(error)) => return Some(self.end(error.to_string())),
+                    None => return Some(self.end("the container ended".to_owned())),
+                },
+            }
         }
-    })
+    }
+
+    fn line(&mut self, line: LogLine) -> SseEvent {
+        let id = line.at.clone();
+        let event = sse::event("log", &Line::from(line));
+        match id {
+            Some(id) => {
+                self.after = Some(id.clone());
+                event.id(id)
+            }
+            None => event,
+        }
+    }
+
+    fn end(&mut self, message: String) -> SseEvent {
+        self.log = None;
+        sse::event("end", &End { message })
+    }
+
+    /// Opens the log of the next run: the same container started again, or the one that took its place. `None` when there
+    /// is none to wait for.
+    async fn go_on(&mut self) -> Option<Result<(), EngineError>> {
+        let mut status_rx = self.state.controller.watch();
+        let next_run = async {
+            loop {
+                let app = status_rx.borrow_and_update().apps.get(&self.key).cloned()?;
+                let run = (app.container.clone()?, app.started_at);
+                if run != self.run {
+                    return Some(run);
+                }
+                if app.desired != RunState::Running {
+                    return None;
+                }
+                // Cancel-safe: nothing is taken from a watch.
+                status_rx.changed().await.ok()?;
+            }
+        };
+        self.run = tokio::select! {
+            run = tokio::time::timeout(NEXT_RUN, next_run) => run.ok()??,
+            () = self.state.stopping.cancelled() => return None,
+        };
+        let opened = self.state.controller.logs(self.run.0.clone(), MAX_LINES, Follow::Yes).await;
+        Some(opened.map(|log| self.log = Some(log)))
+    }
+}
+
+/// A container that ended runs again, or has a successor, within this: Docker's and the daemon's own waits between two
+/// attempts are shorter at first.
+const NEXT_RUN: Duration = Duration::from_secs(30);
+
+/// From here on the lines are of another run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NextRun {
+    pub container: ContainerId,
 }

@@ -13,6 +13,7 @@
 
 pub mod apps;
 pub mod caller;
+pub mod changes;
 pub mod code;
 pub mod commands;
 pub mod connection;

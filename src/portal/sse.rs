@@ -1,6 +1,7 @@
 //! Server-sent events: one way to write them, with a heartbeat, ending when the daemon stops.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
@@ -8,7 +9,10 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
+
+use super::code;
+use super::envelope::{ApiError, said};
+use super::state::PortalState;
 
 /// A comment is sent after this long without an event, so that both ends notice a dead peer.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -19,14 +23,27 @@ pub fn event(name: &str, data: &impl Serialize) -> Event {
     Event::default().event(name).json_data(data).unwrap_or_else(|_| Event::default().event(name).data("null"))
 }
 
+/// Streams open at a time, over all doors. Each costs a connection and a little memory for as long as its reader likes.
+pub const MAX_STREAMS: usize = 100;
+
 /// The stream as a response. Nothing is read from `stream` before the reader has taken what came earlier.
-pub fn response<S>(stream: S, stopping: CancellationToken) -> Response
+pub fn response<S>(state: &PortalState, stream: S) -> Result<Response, ApiError>
 where
     S: Stream<Item = Event> + Send + 'static,
 {
-    let stream = stream.take_until(stopping.cancelled_owned()).map(Ok::<_, Infallible>);
+    let place = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
+        let text = said!(
+            "{MAX_STREAMS} streams are open already: close one, then try again",
+            "이미 {MAX_STREAMS}개의 스트림이 열려 있습니다: 하나를 닫고 다시 시도하세요"
+        );
+        ApiError::new(code::BUSY, text).retry_after(10)
+    })?;
+    let stream = stream.take_until(state.stopping.clone().cancelled_owned()).map(move |event| {
+        let _ = &place;
+        Ok::<_, Infallible>(event)
+    });
     let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat"));
     // nginx otherwise holds events back until a buffer is full.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    ([unbuffered], sse).into_response()
+    Ok(([unbuffered], sse).into_response())
 }

@@ -5,10 +5,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Credentials;
+use super::changes::Changes;
+use super::sse::MAX_STREAMS;
 use crate::controller::ControllerHandle;
 use crate::model::{AppKey, Event, Settings};
 use crate::store::{Store, StoreError};
@@ -40,6 +42,10 @@ pub struct PortalState {
     pub events: Arc<dyn EventReader>,
     /// Who may enter.
     pub credentials: Arc<dyn Credentials>,
+    /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
+    pub streams: Arc<Semaphore>,
+    /// What the readers of live events have in common.
+    pub changes: Arc<Changes>,
     /// The settings in force: addresses shown to people follow them.
     pub settings_rx: watch::Receiver<Arc<Settings>>,
     /// Cancelled when the daemon stops: every stream then ends.
@@ -47,6 +53,28 @@ pub struct PortalState {
 }
 
 impl PortalState {
+    pub fn new(
+        controller: ControllerHandle,
+        events: Arc<dyn EventReader>,
+        credentials: Arc<dyn Credentials>,
+        settings_rx: watch::Receiver<Arc<Settings>>,
+        stopping: CancellationToken,
+    ) -> Self {
+        let mut boot = [0_u8; 8];
+        // Without the kernel's random numbers a reader might take this daemon for another one of the same number, which
+        // never counts further than its own status: it would only be told too much.
+        let _ = rustix::rand::getrandom(&mut boot, rustix::rand::GetRandomFlags::empty());
+        Self {
+            controller,
+            events,
+            credentials,
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            changes: Arc::new(Changes::new(u64::from_ne_bytes(boot))),
+            settings_rx,
+            stopping,
+        }
+    }
+
     /// With `PORTAL_COOKIE_SECURE` the browser itself guards that nobody but this very host, over TLS, has set the cookie.
     #[must_use]
     pub fn cookie_name(&self) -> String {

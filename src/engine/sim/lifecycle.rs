@@ -160,7 +160,7 @@ impl World {
         }
         if end.code != 0 && container.spec.command.first().is_some_and(|program| program == "node") {
             let text = format!("Error: the app ended with exit code {}", end.code);
-            container.log.push(LogLine { source: LogSource::Stderr, text });
+            container.log.push(LogLine { source: LogSource::Stderr, at: None, text });
         }
         let back = decide_restart(container, ran);
         container.phase = if back.is_some() { Phase::Restarting } else { Phase::Exited };

@@ -110,8 +110,8 @@ pub(super) fn output(command: &[String]) -> Vec<LogLine> {
     let said = |statement: &str| {
         let text = statement.trim().strip_prefix("echo ")?;
         Some(match text.strip_suffix(" >&2") {
-            Some(text) => LogLine { source: LogSource::Stderr, text: text.to_owned() },
-            None => LogLine { source: LogSource::Stdout, text: text.to_owned() },
+            Some(text) => LogLine { source: LogSource::Stderr, at: None, text: text.to_owned() },
+            None => LogLine { source: LogSource::Stdout, at: None, text: text.to_owned() },
         })
     };
     script_of(command).into_iter().flat_map(|script| script.split(';')).filter_map(said).collect()

@@ -208,8 +208,8 @@ async fn the_last_lines_of_the_log_are_shown_oldest_first<E: Engine, H: Hand>(be
         .await;
     bench.until_exited(&id).await;
     let lines: Vec<LogLine> = bench.engine.logs(&id, 2, Follow::No).await.unwrap().try_collect().await.unwrap();
-    let line = |source, text: &str| LogLine { source, text: text.to_owned() };
-    assert_eq!(lines, [line(LogSource::Stdout, "two"), line(LogSource::Stderr, "three")]);
+    let texts: Vec<_> = lines.iter().map(|line| (line.source, line.text.as_str())).collect();
+    assert_eq!(texts, [(LogSource::Stdout, "two"), (LogSource::Stderr, "three")]);
     let all: Vec<LogLine> = bench.engine.logs(&id, 10, Follow::Yes).await.unwrap().try_collect().await.unwrap();
     assert_eq!(all.len(), 3, "following an ended one ends");
 }
