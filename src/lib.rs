@@ -26,6 +26,7 @@ pub mod engine;
 pub mod folders;
 mod fswatch;
 pub mod gateway;
+pub mod metrics;
 pub mod model;
 pub mod plan;
 pub mod portal;

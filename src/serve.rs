@@ -17,10 +17,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::controller::probe::HttpProber;
 use crate::controller::{Config, Controller, ControllerHandle, Input, LogReader, LogStream, Seams, SettingsNews};
 use crate::desired::{Changed, ManifestFolder, WatchPaths};
-use crate::engine::docker::{DockerEngine, DockerHost};
+use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
-use crate::gateway::{Gateway, GatewayConfig, Tuning};
+use crate::gateway::{Gateway, GatewayConfig, TrafficStats, Tuning};
+use crate::metrics::Metrics;
 use crate::model::{ContainerId, Routing, Settings};
 use crate::portal::{Caller, Credentials, PortalState, Presented, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
@@ -41,6 +42,7 @@ pub struct World {
     pub runtime: RuntimeFolder,
     pub prober: HttpProber,
     pub clock: SystemClock,
+    pub metrics: Metrics,
 }
 
 impl Seams for World {
@@ -83,9 +85,11 @@ impl World {
     pub fn open(settings: &Settings) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now = Arc::new(|| SystemClock.now());
+        let metrics = Metrics::default();
         let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
         Ok(Self {
-            engine: Arc::new(DockerEngine::new(host)?),
+            engine: Arc::new(DockerEngine::measured(host, Deadlines::default(), metrics.clone())?),
+            metrics,
             store: SqliteStore::open(&settings.portal_db_path)?,
             folders: DiskFolders::open(&settings.apps_dir, &settings.trash_dir(), &settings.templates_dir, clock)?,
             manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
@@ -135,7 +139,8 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     let (settings_rx, following) = settings::follow(source, settings.clone(), stop.clone());
     tasks.spawn(following);
 
-    let config = Config::new(instance, u64::from(std::process::id()) << 32 | 0x9e37);
+    let mut config = Config::new(instance, u64::from(std::process::id()) << 32 | 0x9e37);
+    config.metrics = world.metrics.clone();
     let (controller, ends) = Controller::new(Arc::clone(&world), config, news(&settings_rx.borrow())).await?;
     let logs = Arc::new(EngineLogs(Arc::clone(&world.engine)));
     let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, logs);
@@ -149,10 +154,13 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
     let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
     let events = Arc::new(world.store.clone());
-    let state = PortalState::new(handle, events, Arc::new(Nobody), settings_rx, stop.clone());
+    let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
+    let state = PortalState::new(handle, events, Arc::new(Nobody), settings_rx, stop.clone())
+        .measured(world.metrics.clone(), traffic.clone());
     let portal = router(state);
-    if let Some(listener) = listener {
-        let gateway = Gateway::new(ends.status_rx, config_rx.clone(), Some(portal.clone()), Tuning::default());
+    if let Some((listener, traffic)) = listener.zip(traffic) {
+        let (config_rx, portal) = (config_rx.clone(), portal.clone());
+        let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), Tuning::default(), traffic);
         let gateway_stop = stop.clone();
         tasks.spawn(async move { gateway.serve(listener, gateway_stop).await });
     }

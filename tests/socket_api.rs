@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -174,6 +174,8 @@ struct Daemon {
     commands_rx: mpsc::Receiver<Command>,
     _settings_tx: watch::Sender<Arc<Settings>>,
     stopping: CancellationToken,
+    /// Whether the played loop makes progress.
+    loop_turns: Arc<AtomicBool>,
     served: tokio::task::JoinHandle<()>,
     taken: Arc<AtomicUsize>,
     dropped: Arc<tokio::sync::Notify>,
@@ -189,7 +191,20 @@ impl Daemon {
         let settings = Settings::defaults(root.path());
         let socket = settings.socket_path();
         let (status_tx, status_rx) = watch::channel(Arc::new(status));
-        let (commands_tx, commands_rx) = mpsc::channel(8);
+        let (commands_tx, mut asked_rx) = mpsc::channel(8);
+        let (others_tx, commands_rx) = mpsc::channel(8);
+        let loop_turns = Arc::new(AtomicBool::new(true));
+        let turns = Arc::clone(&loop_turns);
+        // The controller's loop, as far as it only says that it turns.
+        tokio_util::task::TaskTracker::new().spawn(async move {
+            while let Some(command) = asked_rx.recv().await {
+                match command {
+                    Command::Progress { answer } if turns.load(Ordering::SeqCst) => drop(answer.send(Duration::ZERO)),
+                    Command::Progress { answer } => drop(answer.send(Duration::from_secs(3600))),
+                    other => drop(others_tx.send(other).await),
+                }
+            }
+        });
         let (settings_tx, settings_rx) = watch::channel(Arc::new(settings));
         let logs = FakeLogs::default();
         let (taken, dropped) = (Arc::clone(&logs.taken), Arc::clone(&logs.dropped));
@@ -203,6 +218,7 @@ impl Daemon {
             socket,
             status_tx,
             commands_rx,
+            loop_turns,
             _settings_tx: settings_tx,
             stopping,
             served,
@@ -223,7 +239,7 @@ impl Daemon {
     /// Reads a stream until it has said `until`, then hangs up.
     async fn ask_stream(&self, path: &str, headers: &[(&str, &str)], until: &str) -> (u16, String, String) {
         let mut stream = UnixStream::connect(&self.socket).await.unwrap();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
         let request = format!("GET {path} HTTP/1.1\r\nhost: paas\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();
@@ -329,6 +345,30 @@ async fn health_names_the_reason_by_its_code() {
     }
     door.status_tx.send_replace(Arc::new(daemon([])));
     assert_eq!(door.ask("GET", "/health", "").await.0, 200);
+    door.loop_turns.store(false, Ordering::SeqCst);
+    let (got, answer) = door.ask("GET", "/health", "").await;
+    assert_eq!((got, answer["code"].as_str()), (503, Some("stuck")), "a calm status does not hide a loop that hangs");
+}
+
+#[tokio::test]
+async fn the_metrics_tell_every_phase_and_are_well_formed() {
+    let daemon =
+        Daemon::start(daemon([app("alice-diary", Health::Running), app("bob-notes", Health::CrashLoop)])).await;
+    let (status, head, body) = daemon.ask_raw("GET", "/metrics", "", "").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(head.contains("openmetrics-text"), "{head}");
+    for line in [
+        "minipaas_engine_up 1",
+        "minipaas_apps{phase=\"Running\"} 1",
+        "minipaas_apps{phase=\"CrashLoop\"} 1",
+        "minipaas_apps{phase=\"Held\"} 0",
+        "minipaas_app_ready{app=\"alice-diary\"} 0",
+        "minipaas_workqueue_depth 0",
+        "# TYPE minipaas_reconcile_duration_seconds histogram",
+    ] {
+        assert!(body.lines().any(|found| found == line), "{line} is missing in:\n{body}");
+    }
+    assert!(body.ends_with("# EOF\n"), "{body}");
 }
 
 #[tokio::test]

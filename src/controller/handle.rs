@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -32,6 +33,8 @@ pub enum Command {
     Mark(AppKey),
     /// Read the folder and look at everything now.
     Resync,
+    /// How long the longest of the present passes has been under way; zero when there is none.
+    Progress { answer: oneshot::Sender<Duration> },
     /// Let exactly the held removal with this token go on.
     Confirm { token: String, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>> },
 }
@@ -95,6 +98,14 @@ impl ControllerHandle {
         let command = Command::Confirm { token, answer };
         self.commands_tx.send(command).await.map_err(|_| ConfirmError::Stopping)?;
         reply.await.map_err(|_| ConfirmError::Stopping)?
+    }
+
+    /// How long the longest of the present passes has been under way. Does not return while the loop stands still: give it
+    /// a deadline. `None` when the daemon is stopping.
+    pub async fn progress(&self) -> Option<Duration> {
+        let (answer, reply) = oneshot::channel();
+        self.commands_tx.send(Command::Progress { answer }).await.ok()?;
+        reply.await.ok()
     }
 
     pub async fn logs(&self, container: ContainerId, tail: u32, follow: Follow) -> Result<LogStream, EngineError> {

@@ -11,11 +11,12 @@ use crate::act::{Actor, StepError, log_excerpt};
 use crate::clock::Clock as _;
 use crate::engine::{Engine as _, EngineError, ErrorKind, ListFilter};
 use crate::folders::Folders as _;
+use crate::metrics::Metrics;
 use crate::model::observed::{ContainerState, EngineInfo};
 use crate::model::status::{Endpoint, LastExit};
 use crate::model::{
     AppKey, AppSpec, AppStatus, Cause, ConditionKind, ContainerId, Event, EventKind, FolderState, Health, InstanceId,
-    InventoryRow, ObservedContainer, Settings, SyncState, Timestamp, labels,
+    InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState, Settings, SyncState, Timestamp, labels,
 };
 use crate::plan::assess::Finding;
 use crate::plan::step::Outcome;
@@ -41,6 +42,18 @@ pub struct Memory {
     start_failures: BTreeMap<ContainerId, u32>,
     /// The last write of the app's row failed, and may have happened all the same.
     row_in_doubt: bool,
+    /// What the app was last seen to be in every respect: a step for the same is a repair of drift.
+    settled_as: Option<Wanted>,
+}
+
+/// What an app is to be, as far as it decides about its container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wanted {
+    desired: RunState,
+    identity: Option<String>,
+    limits: Option<Limits>,
+    restart: Option<RestartPolicy>,
+    image: Option<String>,
 }
 
 impl Memory {
@@ -64,6 +77,7 @@ pub struct PassInput {
     pub network_ready: bool,
     pub memory: Memory,
     pub previous: Option<Arc<AppStatus>>,
+    pub metrics: Metrics,
 }
 
 /// What came of it.
@@ -145,6 +159,20 @@ struct Failure {
     error: StepError,
 }
 
+impl Next {
+    /// One word for the metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::Recheck(_) => "recheck",
+            Self::Backoff => "backoff",
+            Self::Terminal => "terminal",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 impl<W: Seams> Pass<'_, W> {
     async fn converge(&mut self) -> Result<Settled, StepError> {
         for round in 1.. {
@@ -173,6 +201,7 @@ impl<W: Seams> Pass<'_, W> {
         let mut actor = Actor::new(world.engine(), world.store(), world.folders(), &instance, &key, self.row.clone());
         actor.row_in_doubt = self.memory.row_in_doubt;
         let mut failure = None;
+        let wanted = self.wanted();
         for step in &plan.steps {
             let what = step.to_string();
             let result = actor.carry_out(step).await;
@@ -180,12 +209,17 @@ impl<W: Seams> Pass<'_, W> {
             let event = |kind, cause: Cause| Event { at, app: Some(key.clone()), kind, what: what.clone(), cause };
             match result {
                 Ok(Outcome::Changed) => {
+                    self.input.metrics.step(step.action.word(), "done");
+                    if self.memory.settled_as.as_ref() == Some(&wanted) {
+                        self.input.metrics.drift_repaired(step.action.word());
+                    }
                     tracing::info!(app = %key, cause = %step.cause, "{what}");
                     self.changes += 1;
                     self.events.push(event(EventKind::Done, step.cause.clone()));
                 }
                 Ok(Outcome::Unchanged) => {}
                 Err(error) => {
+                    self.input.metrics.step(step.action.word(), "failed");
                     tracing::warn!(app = %key, cause = %step.cause, %error, "could not {what}");
                     self.events.push(event(EventKind::Failed, Cause::new(error.to_string())));
                     failure = Some(Failure { what, error });
@@ -198,6 +232,17 @@ impl<W: Seams> Pass<'_, W> {
             *self.memory.start_failures.entry(id).or_default() += 1;
         }
         failure
+    }
+
+    fn wanted(&self) -> Wanted {
+        let spec = self.input.decision.spec();
+        Wanted {
+            desired: self.input.decision.desired,
+            identity: spec.map(|spec| spec.identity().as_str().to_owned()),
+            limits: spec.map(|spec| spec.limits),
+            restart: spec.map(|spec| spec.restart),
+            image: self.input.image_id.clone(),
+        }
     }
 
     /// Everything about this app, freshly looked up.
@@ -388,6 +433,9 @@ impl<W: Seams> Pass<'_, W> {
             now: self.world.clock().now(),
         };
         let settled = plan.is_empty() && failure.is_none();
+        if settled {
+            self.memory.settled_as = Some(self.wanted());
+        }
         (report(&context, verdict, findings, last_exit, settled), next)
     }
 

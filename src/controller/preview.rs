@@ -80,6 +80,7 @@ pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &In
         });
         found.notes.extend(decision.findings.iter().map(|finding| (key.clone(), finding.message.clone())));
         let input = PassInput {
+            metrics: crate::metrics::Metrics::default(),
             key: key.clone(),
             instance: instance.clone(),
             decision,

@@ -22,6 +22,7 @@ use crate::desired::{Completeness, Dirs, Manifests as _, Snapshot};
 use crate::engine::events::Signal;
 use crate::engine::{Engine as _, EngineEvent, ErrorKind, ListFilter};
 use crate::folders::Folders as _;
+use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{
@@ -75,13 +76,21 @@ pub struct Config {
     pub parallel: usize,
     /// For jitter only.
     pub seed: u64,
+    pub metrics: Metrics,
 }
 
 impl Config {
     /// The figures of DESIGN.
     #[must_use]
     pub fn new(instance: InstanceId, seed: u64) -> Self {
-        Self { instance, resync: Duration::from_secs(60), grace: Duration::from_secs(10), parallel: 6, seed }
+        Self {
+            instance,
+            resync: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
+            parallel: 6,
+            seed,
+            metrics: Metrics::default(),
+        }
     }
 }
 
@@ -130,7 +139,8 @@ pub struct Controller<W: Seams> {
     network_retry: Option<Instant>,
 
     queue: Queue<AppKey>,
-    running: usize,
+    /// Passes under way, and since when.
+    running: BTreeMap<AppKey, Instant>,
     backoffs: Backoffs<AppKey>,
     memories: BTreeMap<AppKey, Memory>,
     jitter: Jitter,
@@ -240,7 +250,7 @@ impl<W: Seams> Controller<W> {
             image_retry: None,
             network_retry: None,
             queue: Queue::default(),
-            running: 0,
+            running: BTreeMap::new(),
             memories: BTreeMap::new(),
             jitter,
             status,
@@ -255,6 +265,7 @@ impl<W: Seams> Controller<W> {
         loop {
             self.dispatch();
             self.publish();
+            self.config.metrics.queue(self.queue.depth(), self.running.len());
             let wake = self.next_wake();
             // Every arm is cancel-safe: receiving from a channel or a JoinSet takes an item only when it is returned,
             // and sleeping keeps nothing.
@@ -371,6 +382,11 @@ impl<W: Seams> Controller<W> {
             Command::Mark(key) => self.queue.mark(key, Urgency::Edit, Instant::now()),
             Command::Resync => self.resync(),
             Command::Confirm { token, answer } => self.confirm(&token, answer),
+            Command::Progress { answer } => {
+                let oldest = self.running.values().min().map(Instant::elapsed);
+                // Nobody waits any more: nothing was lost.
+                let _ = answer.send(oldest.unwrap_or_default());
+            }
         }
     }
 
@@ -414,7 +430,7 @@ impl<W: Seams> Controller<W> {
     fn take_pass(&mut self, output: PassOutput) {
         let now = Instant::now();
         let key = output.key;
-        self.running -= 1;
+        self.end_pass(&key, output.next.word());
         self.queue.finish(&key);
         self.memories.insert(key.clone(), output.memory);
         let had_row = self.rows.contains_key(&key);
@@ -457,6 +473,12 @@ impl<W: Seams> Controller<W> {
         }
     }
 
+    fn end_pass(&mut self, key: &AppKey, result: &'static str) {
+        if let Some(begun) = self.running.remove(key) {
+            self.config.metrics.pass(result, begun.elapsed());
+        }
+    }
+
     fn drop_app(&mut self, key: &AppKey) {
         self.status.apps.remove(key);
         self.memories.remove(key);
@@ -470,7 +492,7 @@ impl<W: Seams> Controller<W> {
 
     fn take_panic(&mut self, key: &AppKey) {
         tracing::error!(app = %key, "a pass panicked; the app is looked at again after a while");
-        self.running -= 1;
+        self.end_pass(key, "panic");
         self.queue.finish(key);
         let wait = self.backoffs.next(key.clone());
         self.queue.hold(key.clone(), wait, Instant::now());
@@ -732,7 +754,7 @@ impl<W: Seams> Controller<W> {
     fn dispatch(&mut self) {
         let Some(engine) = self.engine.clone().filter(|_| self.loaded) else { return };
         let now = Instant::now();
-        while self.running < self.config.parallel
+        while self.running.len() < self.config.parallel
             && let Some(key) = self.queue.pop(now)
         {
             let input = PassInput {
@@ -745,9 +767,10 @@ impl<W: Seams> Controller<W> {
                 network_ready: self.network_ready,
                 memory: self.memories.get(&key).cloned().unwrap_or_default(),
                 previous: self.status.apps.get(&key).cloned(),
+                metrics: self.config.metrics.clone(),
                 key: key.clone(),
             };
-            self.running += 1;
+            self.running.insert(key.clone(), now);
             let world = Arc::clone(&self.world);
             self.work.spawn(async move {
                 // A panic is this app's misfortune only.
@@ -775,7 +798,7 @@ impl<W: Seams> Controller<W> {
     // ------------------------------------------------------------------ time
 
     fn next_wake(&self) -> Instant {
-        let ready = self.engine.is_some() && self.loaded && self.running < self.config.parallel;
+        let ready = self.engine.is_some() && self.loaded && self.running.len() < self.config.parallel;
         let queue = self.queue.next_due().filter(|_| ready);
         let grace =
             self.missing_since.values().map(|since| *since + self.config.grace).filter(|end| *end > Instant::now());

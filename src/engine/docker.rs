@@ -37,6 +37,7 @@ use self::transport::{Path, Session, Transport};
 use super::{
     BuildEvent, BuildSpec, Effect, Engine, EngineEvent, ErrorKind, Follow, ListFilter, LogLine, NetworkSpec, Result,
 };
+use crate::metrics::Metrics;
 use crate::model::observed::{ContainerSummary, EngineInfo, ObservedContainer, ObservedImage, ObservedNetwork};
 use crate::model::{ContainerId, ContainerSpec, Limits, RestartPolicy};
 
@@ -58,12 +59,17 @@ impl DockerEngine {
     /// # Errors
     /// `Terminal` when the client cannot be made; no connection is attempted.
     pub fn new(host: DockerHost) -> Result<Self> {
-        Self::with_deadlines(host, Deadlines::default())
+        Self::measured(host, Deadlines::default(), Metrics::default())
     }
 
     /// As [`DockerEngine::new`] with other deadlines than those of the product, for tests.
     pub fn with_deadlines(host: DockerHost, deadlines: Deadlines) -> Result<Self> {
-        let transport = Arc::new(Transport::new(host.socket, deadlines.connect));
+        Self::measured(host, deadlines, Metrics::default())
+    }
+
+    /// As [`DockerEngine::new`]; every request is counted and timed.
+    pub fn measured(host: DockerHost, deadlines: Deadlines, metrics: Metrics) -> Result<Self> {
+        let transport = Arc::new(Transport::new(host.socket, deadlines.connect, metrics));
         let sender = Arc::clone(&transport);
         let send = move |request: BollardRequest| {
             let transport = Arc::clone(&sender);

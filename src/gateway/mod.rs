@@ -87,7 +87,18 @@ impl Gateway {
         portal: Option<axum::Router>,
         tuning: Tuning,
     ) -> Self {
-        let traffic = Arc::new(TrafficStats::default());
+        Self::counting(status_rx, config_rx, portal, tuning, Arc::default())
+    }
+
+    /// [`Gateway::new`] that counts into figures which somebody else reads as well, its own portal say.
+    #[must_use]
+    pub fn counting(
+        status_rx: watch::Receiver<Arc<DaemonStatus>>,
+        config_rx: watch::Receiver<Arc<GatewayConfig>>,
+        portal: Option<axum::Router>,
+        tuning: Tuning,
+        traffic: Arc<TrafficStats>,
+    ) -> Self {
         let endpoints = endpoint::Registry::new(Arc::new(Notify::new()));
         let first = routes::Routes::derive(&status_rx.borrow(), config_rx.borrow().clone(), &endpoints, &traffic);
         Self {

@@ -74,6 +74,30 @@ pub enum Action {
     Forget,
 }
 
+impl Action {
+    /// One word for the metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "record",
+            Self::EnsureFolder { .. } => "ensure_folder",
+            Self::WriteCompose { .. } => "write_compose",
+            Self::Create(_) => "create",
+            Self::Start(_) => "start",
+            Self::Unpause(_) => "unpause",
+            Self::Update { .. } => "update",
+            Self::Connect { .. } => "connect",
+            Self::Stop(_) => "stop",
+            Self::Rename { .. } => "rename",
+            Self::Remove(_) => "remove",
+            Self::RecordFailure { .. } => "give_up",
+            Self::TrashCode => "trash_code",
+            Self::TrashData(_) => "trash_data",
+            Self::Forget => "forget",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     pub action: Action,

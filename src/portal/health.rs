@@ -1,11 +1,13 @@
 //! `GET /health` (for monitors, without details) and `GET /status` (everything the daemon knows).
 
+use std::time::Duration;
+
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::code::{self, Code};
-use super::envelope::{ApiError, Data, Text};
+use super::envelope::{ApiError, Data, Text, said};
 use super::state::PortalState;
 use crate::model::DaemonStatus;
 use crate::model::status::{EngineStatus, ManifestsStatus};
@@ -18,10 +20,31 @@ pub struct Healthy {
 /// 200 when the daemon reconciles and reaches Docker; 503 with the reason's code when not.
 pub async fn health(State(state): State<PortalState>) -> Result<Data<Healthy>, ApiError> {
     match hindrance(&state.controller.status()) {
+        None if is_stuck(&state).await => Err(ApiError::new(
+            code::STUCK,
+            said!(
+                "the daemon runs but makes no progress: look at its log, then restart it; the apps keep running",
+                "데몬이 실행 중이지만 진행이 없습니다: 로그를 보고 데몬을 다시 시작하세요. 앱은 계속 실행됩니다"
+            ),
+        )),
         None => Ok(Data(Healthy { status: "ok".to_owned() })),
         Some((code, english, korean)) => {
             Err(ApiError::new(code, Text { english: english.to_owned(), korean: korean.to_owned() }))
         }
+    }
+}
+
+/// The loop answers within microseconds, unless something keeps it from turning.
+const LOOP_ANSWERS: Duration = Duration::from_secs(2);
+/// Every call that a pass makes has a deadline; all of them together stay far below this.
+const LONGEST_PASS: Duration = Duration::from_secs(15 * 60);
+
+/// Asks the loop itself: a status that does not change may be calm, an answer that does not come is not.
+async fn is_stuck(state: &PortalState) -> bool {
+    match tokio::time::timeout(LOOP_ANSWERS, state.controller.progress()).await {
+        Ok(Some(longest)) => longest > LONGEST_PASS,
+        Ok(None) => !state.stopping.is_cancelled(),
+        Err(_) => true,
     }
 }
 

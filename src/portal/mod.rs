@@ -24,6 +24,7 @@ pub mod extract;
 mod frame;
 pub mod health;
 pub mod logs;
+mod metrics;
 pub mod router;
 pub mod rule;
 pub mod sse;

@@ -16,7 +16,7 @@ use super::frame::frame;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
-use super::{apps, commands, events, health, logs};
+use super::{apps, commands, events, health, logs, metrics};
 use crate::model::{DaemonStatus, Event};
 
 /// Most bytes a request's body may have.
@@ -95,6 +95,15 @@ fn table(state: &PortalState) -> Table<'_> {
             health::status,
             Operation::new("daemon", "status", "Everything the daemon knows")
                 .answers::<DaemonStatus>(200, "Engine, image, network, problems, and every app with its conditions."),
+        )
+        .on(
+            Get,
+            "/metrics",
+            Member,
+            metrics::metrics,
+            Operation::new("daemon", "metrics", "Figures for Prometheus")
+                .more("Send the key as `Authorization: Bearer`, which is what Prometheus knows.")
+                .answers_with(200, "application/openmetrics-text", "OpenMetrics text."),
         )
         .on(
             Get,

@@ -12,6 +12,8 @@ use super::caller::Credentials;
 use super::changes::Changes;
 use super::sse::MAX_STREAMS;
 use crate::controller::ControllerHandle;
+use crate::gateway::TrafficStats;
+use crate::metrics::Metrics;
 use crate::model::{AppKey, Event, Settings};
 use crate::store::{Store, StoreError};
 
@@ -46,6 +48,9 @@ pub struct PortalState {
     pub streams: Arc<Semaphore>,
     /// What the readers of live events have in common.
     pub changes: Arc<Changes>,
+    pub metrics: Metrics,
+    /// The gateway's figures; `None` in direct mode.
+    pub traffic: Option<Arc<TrafficStats>>,
     /// The settings in force: addresses shown to people follow them.
     pub settings_rx: watch::Receiver<Arc<Settings>>,
     /// Cancelled when the daemon stops: every stream then ends.
@@ -69,10 +74,19 @@ impl PortalState {
             events,
             credentials,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            metrics: Metrics::default(),
+            traffic: None,
             changes: Arc::new(Changes::new(u64::from_ne_bytes(boot))),
             settings_rx,
             stopping,
         }
+    }
+
+    /// What `/metrics` tells besides the status.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics, traffic: Option<Arc<TrafficStats>>) -> Self {
+        (self.metrics, self.traffic) = (metrics, traffic);
+        self
     }
 
     /// With `PORTAL_COOKIE_SECURE` the browser itself guards that nobody but this very host, over TLS, has set the cookie.

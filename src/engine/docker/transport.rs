@@ -7,7 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::failure::Failure;
 use super::version::ApiVersion;
+use crate::metrics::Metrics;
 
 /// Far above any true answer (a listing of 1,000 containers is 2 MB), far below what would hurt.
 const ANSWER_LIMIT: usize = 32 << 20;
@@ -50,6 +51,7 @@ pub(super) struct Transport {
     connect_deadline: Duration,
     known: Mutex<Known>,
     connections: TaskTracker,
+    metrics: Metrics,
 }
 
 /// Whether the path is sent under the negotiated version.
@@ -60,8 +62,8 @@ pub(super) enum Path {
 }
 
 impl Transport {
-    pub(super) fn new(socket: PathBuf, connect_deadline: Duration) -> Self {
-        Self { socket, connect_deadline, known: Mutex::default(), connections: TaskTracker::new() }
+    pub(super) fn new(socket: PathBuf, connect_deadline: Duration, metrics: Metrics) -> Self {
+        Self { socket, connect_deadline, known: Mutex::default(), connections: TaskTracker::new(), metrics }
     }
 
     pub(super) fn session(&self) -> Option<Session> {
@@ -86,7 +88,22 @@ impl Transport {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let call = name_of(request.method(), request.uri().path());
         *request.uri_mut() = self.target(request.uri(), path)?;
+        let begun = Instant::now();
+        let outcome = self.exchange(request).await;
+        let failed = matches!(&outcome, Err(Failure::Status { code, .. }) if *code != 304 && *code != 404)
+            || matches!(&outcome, Err(failure) if failure.status().is_none());
+        self.metrics.call(call, begun.elapsed(), failed);
+        outcome
+    }
+
+    async fn exchange<B>(&self, mut request: Request<B>) -> Result<Response<Incoming>, Failure>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
         let stream = self.connect().await?;
         let (mut sender, connection) =
@@ -220,6 +237,40 @@ fn message_of(body: &[u8]) -> String {
     one_line(&text)
 }
 
+/// What a request is called in the metrics.
+fn name_of(method: &Method, path: &str) -> &'static str {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let parts = match parts.as_slice() {
+        [version, rest @ ..] if version.starts_with('v') && version[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+            rest
+        }
+        all => all,
+    };
+    let delete = *method == Method::DELETE;
+    match parts {
+        ["containers", "json"] => "container_list",
+        ["containers", "create"] => "container_create",
+        ["containers", _, "json"] => "container_inspect",
+        ["containers", _, "start"] => "container_start",
+        ["containers", _, "stop"] => "container_stop",
+        ["containers", _, "unpause"] => "container_unpause",
+        ["containers", _, "update"] => "container_update",
+        ["containers", _, "rename"] => "container_rename",
+        ["containers", _, "logs"] => "container_logs",
+        ["containers", _] if delete => "container_remove",
+        // A name may have slashes.
+        ["images", .., "json"] => "image_inspect",
+        ["build"] => "image_build",
+        ["networks", "create"] => "network_create",
+        ["networks", _, "connect"] => "network_connect",
+        ["networks", _] if delete => "network_remove",
+        ["networks", _] => "network_inspect",
+        ["events"] => "events",
+        ["version" | "info" | "_ping"] => "info",
+        _ => "other",
+    }
+}
+
 /// Control characters become spaces, runs of spaces one, the end is cut off.
 pub(super) fn one_line(text: &str) -> String {
     let words: Vec<&str> =
@@ -244,6 +295,20 @@ mod tests {
     fn queries_are_escaped() {
         let request = get("/x", &[("filters", r#"{"label":["a=b&c"]}"#), ("t", "é")]).unwrap();
         assert_eq!(request.uri().to_string(), "/x?filters=%7B%22label%22%3A%5B%22a%3Db%26c%22%5D%7D&t=%C3%A9");
+    }
+
+    #[test]
+    fn a_request_is_known_by_what_it_does_not_by_whom_it_is_about() {
+        for (method, path, want) in [
+            (Method::GET, "/containers/json", "container_list"),
+            (Method::GET, "/v1.41/containers/paas-app-alice-diary/json", "container_inspect"),
+            (Method::DELETE, "/containers/0123", "container_remove"),
+            (Method::GET, "/images/registry/a/b:1/json", "image_inspect"),
+            (Method::GET, "/networks/paas-proxy", "network_inspect"),
+            (Method::GET, "/volumes", "other"),
+        ] {
+            assert_eq!(name_of(&method, path), want, "{method} {path}");
+        }
     }
 
     #[test]

@@ -1,0 +1,164 @@
+//! `GET /metrics`: the daemon's own figures, the apps' phases and the gateway's traffic in Prometheus' text format.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::code;
+use super::envelope::{ApiError, said};
+use super::state::PortalState;
+use super::view::phase;
+use crate::gateway::{LATENCY_BUCKETS_MS, TrafficSnapshot};
+use crate::model::status::EngineStatus;
+use crate::model::{AppKey, DaemonStatus};
+
+const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) async fn metrics(State(state): State<PortalState>) -> Result<Response, ApiError> {
+    let mut registry = Registry::with_prefix("minipaas");
+    state.metrics.register(&mut registry);
+    let traffic = state.traffic.as_ref().map(|traffic| traffic.snapshot()).unwrap_or_default();
+    registry.register_collector(Box::new(Present { status: state.controller.status(), traffic }));
+    let mut body = String::new();
+    text::encode(&mut body, &registry).map_err(|error| {
+        ApiError::new(code::INTERNAL, said!("the figures cannot be written: {error}", "수치를 쓸 수 없습니다: {error}"))
+    })?;
+    Ok(([(CONTENT_TYPE, CONTENT)], body).into_response())
+}
+
+/// What is told as it is at the moment of asking, instead of being counted along the way.
+#[derive(Debug)]
+struct Present {
+    status: std::sync::Arc<DaemonStatus>,
+    traffic: BTreeMap<AppKey, TrafficSnapshot>,
+}
+
+/// Every word of [`phase`]: a series that vanishes when its count falls to zero cannot be alarmed on.
+const PHASES: [&str; 13] = [
+    "Conflict",
+    "CrashLoop",
+    "Degraded",
+    "Deleted",
+    "Deleting",
+    "DeployFailed",
+    "Held",
+    "Invalid",
+    "Running",
+    "Starting",
+    "Stopped",
+    "Unknown",
+    "Updating",
+];
+
+impl Collector for Present {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let status = &self.status;
+        gauge(&mut encoder, "engine_up", "Whether Docker answers", |metric| {
+            metric.encode_gauge(&i64::from(matches!(status.engine, EngineStatus::Connected { .. })))
+        })?;
+        gauge(&mut encoder, "apps", "Apps by their phase", |metric| {
+            let mut counts: BTreeMap<&str, i64> = PHASES.iter().map(|phase| (*phase, 0)).collect();
+            for app in status.apps.values() {
+                *counts.entry(phase(app)).or_default() += 1;
+            }
+            counts.iter().try_for_each(|(phase, count)| metric.encode_family(&[("phase", *phase)])?.encode_gauge(count))
+        })?;
+        gauge(&mut encoder, "app_ready", "Whether an app runs as its manifest says", |metric| {
+            each(&status.apps, |app, status| {
+                metric.encode_family(&[("app", app)])?.encode_gauge(&i64::from(status.is_ready()))
+            })
+        })?;
+        gauge(&mut encoder, "app_restarts", "How often Docker started an app again by itself", |metric| {
+            each(&status.apps, |app, status| {
+                metric.encode_family(&[("app", app)])?.encode_gauge(&i64::from(status.restarts))
+            })
+        })?;
+        gauge(&mut encoder, "settings_problems", "Refused lines of .env", |metric| {
+            metric.encode_gauge(&i64::try_from(status.settings_problems.len()).unwrap_or(i64::MAX))
+        })?;
+        if let Some(at) = status.last_resync {
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for ages")]
+            let seconds = at.0 as f64 / 1000.0;
+            let help = "When everything was last looked at";
+            let metric =
+                encoder.encode_descriptor("last_resync_timestamp", help, Some(&Unit::Seconds), MetricType::Gauge);
+            metric?.encode_gauge(&seconds)?;
+        }
+        self.encode_traffic(encoder)
+    }
+}
+
+impl Present {
+    fn encode_traffic(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let mut metric =
+            encoder.encode_descriptor("app_responses", "Responses by status class", None, MetricType::Counter)?;
+        each(&self.traffic, |app, traffic| {
+            let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(traffic.classes);
+            classes
+                .into_iter()
+                .try_for_each(|(class, count)| counter(metric.encode_family(&[("app", app), ("class", class)])?, count))
+        })?;
+        for (name, help, value) in [
+            ("app_received", "Bytes of request bodies", (|traffic| traffic.bytes_in) as fn(&TrafficSnapshot) -> u64),
+            ("app_sent", "Bytes of response bodies", |traffic| traffic.bytes_out),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Bytes), MetricType::Counter)?;
+            each(&self.traffic, |app, traffic| counter(metric.encode_family(&[("app", app)])?, value(traffic)))?;
+        }
+        for (name, help, value) in [
+            (
+                "app_retries",
+                "Requests sent again on a fresh connection",
+                (|traffic| traffic.retries) as fn(&TrafficSnapshot) -> u64,
+            ),
+            ("app_upgrades", "Connections that became WebSockets", |traffic| traffic.upgrades),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            each(&self.traffic, |app, traffic| counter(metric.encode_family(&[("app", app)])?, value(traffic)))?;
+        }
+        gauge(&mut encoder, "app_requests_in_flight", "Requests whose response has not begun", |metric| {
+            each(&self.traffic, |app, traffic| {
+                let count = i64::try_from(traffic.in_flight).unwrap_or(i64::MAX);
+                metric.encode_family(&[("app", app)])?.encode_gauge(&count)
+            })
+        })?;
+        let help = "From a request's head to its response's";
+        let mut metric =
+            encoder.encode_descriptor("app_response_duration", help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        each(&self.traffic, |app, traffic| {
+            #[expect(clippy::cast_precision_loss, reason = "bounds of milliseconds are small")]
+            let bounds = LATENCY_BUCKETS_MS.iter().map(|bound| *bound as f64 / 1000.0).chain([f64::MAX]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(traffic.latency).collect();
+            let count = traffic.latency.iter().sum();
+            let sum = traffic.latency_sum.as_secs_f64();
+            metric.encode_family(&[("app", app)])?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        })
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    write: impl FnOnce(&mut MetricEncoder) -> Result<(), std::fmt::Error>,
+) -> Result<(), std::fmt::Error> {
+    write(&mut encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+fn counter(mut metric: MetricEncoder, value: u64) -> Result<(), std::fmt::Error> {
+    metric.encode_counter::<NoLabelSet, _, f64>(&value, None)
+}
+
+/// Per app, under its name.
+fn each<T>(
+    apps: &BTreeMap<AppKey, T>,
+    mut write: impl FnMut(&str, &T) -> Result<(), std::fmt::Error>,
+) -> Result<(), std::fmt::Error> {
+    apps.iter().try_for_each(|(key, value)| write(&key.to_string(), value))
+}
