@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["model"]),
     ("folders", &["model", "clock"]),
     ("store", &["model", "clock"]),
+    ("accounts", &["model", "store", "clock"]),
     ("runtime", &["model", "controller"]),
     ("act", &["model", "plan", "engine", "folders", "store"]),
     ("controller", &["model", "plan", "act", "desired", "engine", "folders", "store", "clock"]),
@@ -37,6 +38,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/", "backup/"]),
     ("axum", &["portal/", "serve", "gateway/"]),
     ("notify", &["fswatch", "desired/watch", "settings/"]),
+    ("bcrypt", &["accounts/"]),
     ("clap", &["cli/", "main.rs"]),
     ("anyhow", &["cli/", "main.rs", "serve.rs", "setup.rs", "backend.rs"]),
 ];
