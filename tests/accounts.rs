@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use minipaas::accounts::{
-    AccountStore as _, Accounts, Bootstrap, ChangeError, KeyError, LoginError, MAX_KEYS, MAX_SESSIONS, NewSession,
-    PasswordRule, Refused, ResetError,
+    AccountStore as _, Accounts, Bootstrap, ChangeError, KeyError, KeyId, LoginError, MAX_KEYS, MAX_SESSIONS,
+    NewSession, PasswordRule, Refused, ResetError, SessionId, User, UserRef,
 };
 use minipaas::clock::Clock;
 use minipaas::model::{Settings, Timestamp};
@@ -45,7 +45,10 @@ struct House {
 impl House {
     /// Before the first start.
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap())
+    }
+
+    fn on(folder: tempfile::TempDir) -> Self {
         let clock = Arc::new(HandClock(AtomicI64::new(1_795_000_000_000)));
         let mut settings = Settings::defaults(folder.path());
         settings.bcrypt_rounds = 4;
@@ -467,4 +470,25 @@ async fn a_stamp_that_cannot_be_written_makes_no_key_invalid() {
         .unwrap();
     assert!(house.accounts.key(key.secret.reveal()).await.unwrap().is_some());
     assert_eq!(house.accounts.keys(begun.session.user.id).await.unwrap()[0].last_used_at, None);
+}
+
+/// Users, sessions and keys of every released schema since there are any; `tests/store.rs` has the rest of it.
+#[tokio::test]
+async fn whoever_was_let_in_by_an_earlier_version_still_is() {
+    for (version, token, key) in [(
+        "v2",
+        "04411a7519c2de03bc04112b14a010fc8a76dbc314fd2abbf598756610f30de8",
+        "paas_2f2d2e06fd35594dcb5b6860ed38224570a1428ba32a7b02ffb02b387bb44c07",
+    )] {
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/store/{version}.sqlite3"));
+        std::fs::copy(&fixture, folder.path().join("portal.sqlite3")).unwrap();
+        let house = House::on(folder);
+        let session = house.accounts.session(token).await.unwrap().unwrap();
+        let expected = User { id: UserRef(1), name: "admin".to_owned(), must_change: false };
+        assert_eq!((session.id, session.user), (SessionId(1), expected.clone()), "{version}");
+        let owner = house.accounts.key(key).await.unwrap().unwrap();
+        assert_eq!((owner.key.id, owner.key.name.as_str(), owner.user), (KeyId(1), "backup", expected), "{version}");
+        house.login(PASSWORD).await.unwrap();
+    }
 }
