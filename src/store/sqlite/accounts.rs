@@ -172,12 +172,12 @@ fn use_key(
     Ok(found)
 }
 
-/// From the columns id, name, must_change.
+/// From the columns `id, name, must_change`.
 fn read_user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
     Ok(User { id: UserRef(row.get(at)?), name: row.get(at + 1)?, must_change: row.get(at + 2)? })
 }
 
-/// From the columns id, name, prefix, created_at, last_used_at.
+/// From the columns `id, name, prefix, created_at, last_used_at`.
 fn read_key(row: &Row<'_>, at: usize) -> rusqlite::Result<ApiKey> {
     Ok(ApiKey {
         id: KeyId(row.get(at)?),
