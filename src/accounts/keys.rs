@@ -1,8 +1,9 @@
 //! API keys: issued ones, and the one in the settings.
 
-use super::error::{Failure, KeyError};
+use super::error::KeyError;
 use super::secret::{self, Secret};
 use super::{Accounts, ApiKey, KeyId, User, UserRef};
+use crate::store::StoreError;
 use crate::store::accounts::NewKeyRow;
 
 /// How many keys a user may have.
@@ -31,7 +32,7 @@ pub struct IssuedKey {
 
 impl Accounts {
     /// The issued key with this secret. Its use is stamped, at most once a minute.
-    pub async fn key(&self, secret: &str) -> Result<Option<KeyOwner>, Failure> {
+    pub async fn key(&self, secret: &str) -> Result<Option<KeyOwner>, StoreError> {
         let Some(hash) = secret::key_hash(secret) else { return Ok(None) };
         let found = self.store.use_key(hash, self.clock.now()).await?;
         Ok(found.map(|(key, user)| KeyOwner { key, user }))
@@ -45,8 +46,8 @@ impl Accounts {
     }
 
     /// The user's keys, oldest first.
-    pub async fn keys(&self, user: UserRef) -> Result<Vec<ApiKey>, Failure> {
-        Ok(self.store.keys(user).await?)
+    pub async fn keys(&self, user: UserRef) -> Result<Vec<ApiKey>, StoreError> {
+        self.store.keys(user).await
     }
 
     /// Makes a key. Names need not differ.
@@ -69,7 +70,7 @@ impl Accounts {
     }
 
     /// Whether the user had this key. It opens nothing from now on.
-    pub async fn revoke_key(&self, user: UserRef, id: KeyId) -> Result<bool, Failure> {
-        Ok(self.store.remove_key(user, id).await?)
+    pub async fn revoke_key(&self, user: UserRef, id: KeyId) -> Result<bool, StoreError> {
+        self.store.remove_key(user, id).await
     }
 }

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::error::{ChangeError, Failure, LoginError, Refused};
+use super::error::{ChangeError, LoginError, Refused};
 use super::limiter::Attempt;
 use super::password::{self, HashError, Password, PasswordRule};
 use super::secret::{self, Secret};
 use super::{Accounts, SessionId, User};
 use crate::model::Timestamp;
+use crate::store::StoreError;
 use crate::store::accounts::{NewPassword, NewSessionRow, PasswordHash, Sessions};
 
 /// How many sessions a user may have; the oldest give way.
@@ -71,7 +72,7 @@ impl Accounts {
     }
 
     /// The session of this token, while it lasts.
-    pub async fn session(&self, token: &str) -> Result<Option<Session>, Failure> {
+    pub async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
         let Some(hash) = secret::token_hash(token) else { return Ok(None) };
         let Some(row) = self.store.session(hash).await? else { return Ok(None) };
         let expires_at = forth(row.created_at, self.session_life());
@@ -80,8 +81,8 @@ impl Accounts {
     }
 
     /// Ends a session; one that has ended already is no error.
-    pub async fn logout(&self, session: SessionId) -> Result<(), Failure> {
-        Ok(self.store.remove_session(session).await?)
+    pub async fn logout(&self, session: SessionId) -> Result<(), StoreError> {
+        self.store.remove_session(session).await
     }
 
     /// Sets a new password and ends every other session of the user. API keys stay.
