@@ -15,6 +15,7 @@ macro_rules! planted {
     };
 }
 
+pub mod accounts;
 pub mod act;
 pub mod backend;
 pub mod cli;

@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("folders", &["model", "clock"]),
     ("store", &["model", "clock"]),
+    ("accounts", &["model", "store", "clock"]),
     ("runtime", &["model", "controller"]),
     ("act", &["model", "plan", "engine", "folders", "store"]),
     ("controller", &["model", "plan", "act", "desired", "engine", "folders", "store", "clock", "metrics"]),
@@ -39,6 +40,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["portal/", "serve", "gateway/"]),
     ("prometheus_client", &["metrics", "portal/metrics"]),
     ("notify", &["fswatch", "desired/watch", "settings/"]),
+    ("bcrypt", &["accounts/"]),
     ("clap", &["cli/", "main.rs"]),
     ("anyhow", &["cli/", "main.rs", "serve.rs", "setup.rs", "backend.rs"]),
 ];

@@ -429,6 +429,7 @@ fn a_wrong_command_line_exits_with_64_and_help_with_0() {
         "schema",
         "confirm",
         "down",
+        "admin",
         "completions",
         "doctor",
     ] {
@@ -682,4 +683,54 @@ fn down_refuses_while_the_daemon_runs() {
     assert!(!ran.err.contains("the daemon is running"), "{}", ran.err);
     let _daemon = PlayedDaemon::start(&root, Vec::new());
     refused();
+}
+
+#[test]
+fn a_forgotten_password_is_replaced_beside_a_running_daemon() {
+    use minipaas::accounts::{Accounts, LoginError};
+    use minipaas::store::SqliteStore;
+
+    let root = Root::new();
+    let ran = root.run(&["admin", "reset-password"]);
+    insta::assert_snapshot!(ran.text(&root), @"
+    exit 1
+    error: ROOT was never set up: run `paas init` first
+    ");
+    root.run(&["init"]).done();
+
+    // What the daemon holds open all the while.
+    let store = SqliteStore::open(&root.path().join("portal-data/portal.sqlite3")).unwrap();
+    let mut settings = minipaas::model::Settings::defaults(root.path());
+    settings.bcrypt_rounds = 4;
+    let (_settings_tx, settings_rx) = tokio::sync::watch::channel(std::sync::Arc::new(settings));
+    let clock = std::sync::Arc::new(minipaas::clock::SystemClock);
+    let accounts = Accounts::new(std::sync::Arc::new(store), clock, settings_rx);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let login = |password: &str| runtime.block_on(accounts.login("admin", password, [10, 0, 0, 1].into()));
+    runtime.block_on(accounts.bootstrap()).unwrap();
+    let before = login("admin").unwrap();
+    let user = before.session.user.id;
+    let key = runtime.block_on(accounts.issue_key(user, Some("backup"))).unwrap().key;
+
+    let ran = root.run(&["admin", "reset-password"]);
+    let password = ran.out.trim().to_owned();
+    assert_eq!((ran.out.lines().count(), password.len()), (1, 23));
+    let told = ran.text(&root).replace(&password, "PASSWORD").replace(&key.prefix, "PREFIX");
+    insta::assert_snapshot!(told, @"
+    exit 0
+    PASSWORD
+    password of `admin`, shown only now:
+    it must be changed at the first login; every session of this user has ended
+    API keys stay: backup (PREFIX…); they work again once the password is changed, delete those you do not know
+    ");
+    assert_eq!(runtime.block_on(accounts.session(before.token.reveal())).unwrap(), None);
+    assert!(matches!(login("admin"), Err(LoginError::Wrong)));
+    assert!(login(&password).unwrap().session.user.must_change);
+
+    let ran = root.run(&["admin", "reset-password", "--username", "admin", "-o", "json"]);
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(told["username"], "admin");
+    login(told["password"].as_str().unwrap()).unwrap();
+    let ran = root.run(&["admin", "reset-password", "--username", "alice"]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, "error: there is no user `alice`: choose `admin`\n"));
 }

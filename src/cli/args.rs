@@ -145,12 +145,34 @@ Examples:
   paas down
   paas down --yes")]
     Down(Yes),
+    /// See to the portal's users
+    #[command(subcommand, after_help = "Examples:\n  paas admin reset-password")]
+    Admin(Admin),
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  paas completions bash > ~/.local/share/bash-completion/completions/paas")]
     Completions(Completions),
     /// Look for what would keep the daemon from working
     #[command(after_help = "Examples:\n  paas doctor")]
     Doctor,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Give a user a new password, shown once, and end all their sessions
+    #[command(after_help = "\
+The daemon may be running. The password must be changed at the first login. API keys stay.
+
+Examples:
+  paas admin reset-password
+  paas admin reset-password -o json")]
+    ResetPassword(ResetPassword),
+}
+
+#[derive(Debug, Args)]
+pub struct ResetPassword {
+    /// Whose password
+    #[arg(long, value_name = "NAME", default_value = crate::accounts::FIRST_USER)]
+    pub username: String,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 //! [`output`] (tables, colour), [`diagnostic`] (caret messages), [`names`] (did you mean), [`backend`] (what `main` plugs in).
 //!
 //! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
-//! so in their help: `confirm` and `down`.
+//! so in their help: `confirm`, `down` and `admin`.
 
 pub mod args;
 pub mod backend;
@@ -17,6 +17,7 @@ pub mod output;
 pub mod sse;
 pub mod wait;
 
+pub mod admin;
 pub mod completions;
 pub mod confirm;
 pub mod create;
@@ -90,6 +91,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Delete(args) => block_on(delete::run(context, &args)),
         Command::Confirm(args) => block_on(confirm::run(context, &args)),
         Command::Down(args) => block_on(down::run(context, &args, backend)),
+        Command::Admin(command) => block_on(admin::run(context, &command)),
         Command::Doctor => block_on(doctor::run(context, backend)),
     }
 }

@@ -1,11 +1,14 @@
-//! What the daemon must remember across its own death: the inventory of apps it has made, and the event log.
+//! What the daemon must remember across its own death: the inventory of apps it has made, the event log, and who may use
+//! the portal.
 
+pub mod accounts;
 mod explain;
 mod schema;
 mod sqlite;
 
 use std::future::Future;
 
+pub use accounts::AccountStore;
 pub use sqlite::{MAX_EVENTS, SqliteStore};
 
 pub use crate::model::inventory::{FailedDeploy, InventoryRow};

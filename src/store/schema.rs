@@ -1,12 +1,12 @@
 //! The schema's versions, and the way from each to the newest.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 /// Marks a database as ours (`PRAGMA application_id`): "mini" in ASCII.
 const APPLICATION_ID: i32 = 0x6d69_6e69;
 
 /// One script per version, in order: the first makes version 1 of an empty database.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/v1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/v1.sql"), include_str!("migrations/v2.sql")];
 
 /// The version this program reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -46,10 +46,15 @@ pub(super) fn version(connection: &Connection) -> Result<usize, SchemaError> {
 /// Brings the database from `version` to [`VERSION`].
 ///
 /// # Crash
-/// Each step is one transaction that also writes the version it leads to, so it happened entirely or not at all.
+/// Each step is one transaction that also writes the version it leads to, so it happened entirely or not at all. Another
+/// process may be doing the same: whoever comes second finds it done.
 pub(super) fn migrate(connection: &mut Connection, version: usize) -> Result<(), rusqlite::Error> {
     for (script, to) in MIGRATIONS.iter().zip(1_i64..).skip(version) {
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found >= to {
+            continue;
+        }
         transaction.execute_batch(script)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", to)?;

@@ -8,6 +8,8 @@
 //!   would save that flush and could lose the last commits; an inventory row that is gone means an app without an owner.)
 //! - The file and what SQLite keeps beside it are readable by the daemon's user only.
 
+mod accounts;
+
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;

@@ -1,0 +1,89 @@
+//! Why somebody is not let in, and what went wrong inside.
+
+use std::time::Duration;
+
+use super::password::PasswordRule;
+use crate::store::StoreError;
+
+/// Something that is nobody's mistake at the door.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the system gives no random numbers: {0}; try again in a moment")]
+    Random(String),
+    #[error(
+        "a password cannot be hashed or checked: {0}; set a new one with `paas admin reset-password` on the server"
+    )]
+    Hash(String),
+}
+
+/// What keeps a password from being checked at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Whole seconds, at least one.
+    #[error("too many wrong passwords: try again in {} s", after.as_secs())]
+    TooOften { after: Duration },
+    #[error("too many logins at once: try again in a few seconds")]
+    Busy,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Does not say which of the two.
+    #[error("the user name or the password is wrong; on the server, `paas admin reset-password` gives a new one")]
+    Wrong,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    #[error("the current password is wrong; on the server, `paas admin reset-password` gives a new one")]
+    Wrong,
+    #[error(transparent)]
+    Rule(#[from] PasswordRule),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("the name of a key must be 1 to {most} characters without control characters", most = super::MAX_KEY_NAME)]
+    BadName,
+    #[error("there are {most} keys already: delete one that is not used any more", most = super::MAX_KEYS)]
+    TooMany,
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    #[error("there is no user `{name}`: {}", known(there))]
+    NoSuchUser { name: String, there: Vec<String> },
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+fn known(there: &[String]) -> String {
+    if there.is_empty() {
+        return "there is none at all yet, the first start of the daemon makes `admin`".to_owned();
+    }
+    let names: Vec<String> = there.iter().map(|name| format!("`{name}`")).collect();
+    format!("choose {}", names.join(" or "))
+}
+
+macro_rules! from_store {
+    ($($error:ty),*) => {$(
+        impl From<StoreError> for $error {
+            fn from(error: StoreError) -> Self {
+                Self::Failed(error.into())
+            }
+        }
+    )*};
+}
+from_store!(LoginError, ChangeError, KeyError, ResetError);

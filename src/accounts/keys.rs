@@ -1,0 +1,76 @@
+//! API keys: issued ones, and the one in the settings.
+
+use super::error::KeyError;
+use super::secret::{self, Secret};
+use super::{Accounts, ApiKey, KeyId, User, UserRef};
+use crate::store::StoreError;
+use crate::store::accounts::NewKeyRow;
+
+/// How many keys a user may have.
+pub const MAX_KEYS: u32 = 50;
+
+/// Most characters of a key's name.
+pub const MAX_KEY_NAME: usize = 64;
+
+/// The name of a key that was given none.
+const UNNAMED: &str = "unnamed";
+
+/// A key that is in force, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOwner {
+    pub key: ApiKey,
+    pub user: User,
+}
+
+/// A key that was just made.
+#[derive(Debug)]
+pub struct IssuedKey {
+    /// For its owner; nobody can ask for it again.
+    pub secret: Secret,
+    pub key: ApiKey,
+}
+
+impl Accounts {
+    /// The issued key with this secret. Its use is stamped, at most once a minute.
+    pub async fn key(&self, secret: &str) -> Result<Option<KeyOwner>, StoreError> {
+        let Some(hash) = secret::key_hash(secret) else { return Ok(None) };
+        let found = self.store.use_key(hash, self.clock.now()).await?;
+        Ok(found.map(|(key, user)| KeyOwner { key, user }))
+    }
+
+    /// Whether this is `PORTAL_API_KEY`. Never, while that is empty.
+    #[must_use]
+    pub fn is_legacy_key(&self, secret: &str) -> bool {
+        let settings = self.settings();
+        !settings.portal_api_key.is_empty() && secret::same(secret, &settings.portal_api_key)
+    }
+
+    /// The user's keys, oldest first.
+    pub async fn keys(&self, user: UserRef) -> Result<Vec<ApiKey>, StoreError> {
+        self.store.keys(user).await
+    }
+
+    /// Makes a key. Names need not differ.
+    pub async fn issue_key(&self, user: UserRef, name: Option<&str>) -> Result<IssuedKey, KeyError> {
+        let name = name.map_or(UNNAMED, str::trim);
+        if name.is_empty() || name.chars().count() > MAX_KEY_NAME || name.chars().any(char::is_control) {
+            return Err(KeyError::BadName);
+        }
+        let secret = Secret::key()?;
+        let row = NewKeyRow {
+            secret: secret.hash(),
+            user,
+            name: name.to_owned(),
+            prefix: secret.prefix(),
+            created_at: self.clock.now(),
+            most: MAX_KEYS,
+        };
+        let key = self.store.add_key(row).await?.ok_or(KeyError::TooMany)?;
+        Ok(IssuedKey { secret, key })
+    }
+
+    /// Whether the user had this key. It opens nothing from now on.
+    pub async fn revoke_key(&self, user: UserRef, id: KeyId) -> Result<bool, StoreError> {
+        self.store.remove_key(user, id).await
+    }
+}

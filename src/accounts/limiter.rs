@@ -1,0 +1,370 @@
+//! Slows down those who guess passwords.
+//!
+//! Three counts, each with its own patience:
+//!
+//! | of | free | then |
+//! |---|---|---|
+//! | one user from one network | 5 | 1 s, doubling up to 15 min |
+//! | one network, whatever the user | 20 | the same |
+//! | one user, from strange networks | 50 | one attempt a second, never more |
+//!
+//! A network is an IPv4 address, or the 64 bits of an IPv6 address that one subscriber gets.
+//!
+//! # Guarantees
+//! - An attempt is counted before the password is looked at, so a hundred at once are not a hundred free ones. An attempt
+//!   that is refused here counts nothing: whoever waits as long as told gets through.
+//! - Nobody can lock the owner out from elsewhere. Failures of one network make only that one wait; a right password clears
+//!   the count of that user from that network, and makes it a familiar one, which the two other counts do not concern. What
+//!   is left to an attacker with thousands of addresses is one guess a second, and getting in the way of an owner who
+//!   comes from a network for the first time; sessions, API keys and familiar networks go on.
+//! - Memory is bounded: 4,096 counts. When they are used up, the least guilty give way, so nobody gets rid of a long wait
+//!   by filling the table.
+//!
+//! # Assumptions
+//! - The address is the client's. Behind a proxy that hides it everybody is one network, and one who guesses there makes all
+//!   of them wait: log in from elsewhere, or with an API key.
+//! - Counts are forgotten an hour after their last failure, familiar networks after 30 days, all at a restart: a restart is
+//!   nothing that a stranger can bring about.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::Timestamp;
+
+const MAX_COUNTS: usize = 4_096;
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+const FORGET: Duration = Duration::from_secs(60 * 60);
+const FORGET_FAMILIAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Network {
+    V4(Ipv4Addr),
+    V6(u64),
+}
+
+impl Network {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6(u64::try_from(address.to_bits() >> 64).unwrap_or_default()),
+        }
+    }
+}
+
+/// A name of any length in few bytes.
+type Name = [u8; 16];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    UserFrom(Name, Network),
+    Network(Network),
+    User(Name),
+}
+
+impl Key {
+    /// How long after so many failures the next attempt may be made.
+    fn wait(self, failures: u32) -> Duration {
+        let doubling = |free: u32| match failures.checked_sub(free) {
+            None => Duration::ZERO,
+            Some(over) => LONGEST.min(Duration::from_secs(1 << over.min(10))),
+        };
+        match self {
+            Self::UserFrom(..) => doubling(5),
+            Self::Network(_) => doubling(20),
+            Self::User(_) if failures < 50 => Duration::ZERO,
+            Self::User(_) => Duration::from_secs(1),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    failures: u32,
+    /// Of the last attempt.
+    at: Timestamp,
+    /// From then on.
+    wait: Duration,
+    /// The password was right from here.
+    familiar: bool,
+}
+
+impl Count {
+    /// How long ago; nothing at all while a clock that ran ahead has been put back.
+    fn age(&self, now: Timestamp) -> Option<Duration> {
+        u64::try_from(now.0.checked_sub(self.at.0)?).ok().map(Duration::from_millis)
+    }
+
+    fn left(&self, now: Timestamp) -> Duration {
+        // No age: whoever waited by the clock before it was put back must not wait for ever.
+        self.age(now).map_or(Duration::ZERO, |age| self.wait.saturating_sub(age))
+    }
+
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        let after = if self.familiar && self.failures == 0 { FORGET_FAMILIAR } else { FORGET.max(self.wait) };
+        self.age(now).is_some_and(|age| age >= after)
+    }
+}
+
+/// An attempt that was let through. Unless it is [settled](Limiter::succeeded) otherwise it counts as a failure.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    charged: Vec<Key>,
+    familiar: Key,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Limiter {
+    counts: Mutex<HashMap<Key, Count>>,
+}
+
+impl Limiter {
+    /// # Errors
+    /// How long to wait, in whole seconds.
+    pub(super) fn admit(&self, user: &str, from: IpAddr, now: Timestamp) -> Result<Attempt, Duration> {
+        let (name, network) = (name(user), Network::of(from));
+        let user_from = Key::UserFrom(name, network);
+        let mut counts = self.lock();
+        let keys = [user_from, Key::Network(network), Key::User(name)];
+        for key in keys {
+            if counts.get(&key).is_some_and(|count| count.is_forgotten(now)) {
+                counts.remove(&key);
+            }
+        }
+        let familiar = counts.get(&user_from).is_some_and(|count| count.familiar);
+        let judged = if familiar { &keys[..1] } else { &keys[..] };
+        let left = judged.iter().filter_map(|key| counts.get(key)).map(|count| count.left(now)).max();
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            return Err(Duration::from_secs(left.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)));
+        }
+        for key in judged {
+            charge(&mut counts, *key, now);
+        }
+        Ok(Attempt { charged: judged.to_vec(), familiar: user_from })
+    }
+
+    /// The password was right.
+    pub(super) fn succeeded(&self, attempt: &Attempt, now: Timestamp) {
+        self.undecided(attempt);
+        let mut counts = self.lock();
+        make_room(&mut counts, attempt.familiar, now);
+        let fresh = Count { failures: 0, at: now, wait: Duration::ZERO, familiar: true };
+        counts.insert(attempt.familiar, fresh);
+    }
+
+    /// The password was not looked at: the attempt was none.
+    pub(super) fn undecided(&self, attempt: &Attempt) {
+        let mut counts = self.lock();
+        for key in &attempt.charged {
+            if let Some(count) = counts.get_mut(key) {
+                count.failures = count.failures.saturating_sub(1);
+                count.wait = Duration::ZERO;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Count>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn charge(counts: &mut HashMap<Key, Count>, key: Key, now: Timestamp) {
+    make_room(counts, key, now);
+    let none = Count { failures: 0, at: now, wait: Duration::ZERO, familiar: false };
+    let count = counts.entry(key).or_insert(none);
+    count.failures = count.failures.saturating_add(1);
+    count.at = now;
+    count.wait = key.wait(count.failures);
+}
+
+fn make_room(counts: &mut HashMap<Key, Count>, key: Key, now: Timestamp) {
+    if counts.len() < MAX_COUNTS || counts.contains_key(&key) {
+        return;
+    }
+    counts.retain(|_, count| !count.is_forgotten(now));
+    if counts.len() < MAX_COUNTS {
+        return;
+    }
+    // Many at once: to look for the least guilty one at every attempt of an attack would be an attack of its own.
+    let mut ranked: Vec<_> =
+        counts.iter().map(|(key, count)| ((count.familiar, count.failures, count.at), *key)).collect();
+    ranked.select_nth_unstable_by_key(MAX_COUNTS / 8, |(guilt, _)| *guilt);
+    for (_, key) in &ranked[..MAX_COUNTS / 8] {
+        counts.remove(key);
+    }
+}
+
+fn name(user: &str) -> Name {
+    let mut name = Name::default();
+    name.copy_from_slice(&Sha256::digest(user)[..16]);
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_795_000_000_000);
+
+    /// A limiter and a clock moved by hand.
+    struct Door {
+        limiter: Limiter,
+        now: Timestamp,
+    }
+
+    impl Door {
+        fn new() -> Self {
+            Self { limiter: Limiter::default(), now: START }
+        }
+        fn pass(&mut self, seconds: i64) {
+            self.now = Timestamp(self.now.0 + seconds * 1_000);
+        }
+        /// A wrong password; the seconds to wait if it is not even looked at.
+        fn wrong(&self, user: &str, from: &str) -> Result<(), u64> {
+            self.limiter.admit(user, from.parse().unwrap(), self.now).map(drop).map_err(|wait| wait.as_secs())
+        }
+        fn right(&self, user: &str, from: &str) -> Result<(), u64> {
+            let attempt = self.limiter.admit(user, from.parse().unwrap(), self.now).map_err(|wait| wait.as_secs())?;
+            self.limiter.succeeded(&attempt, self.now);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn five_are_free_then_the_wait_doubles_up_to_a_quarter_of_an_hour() {
+        let mut door = Door::new();
+        for _ in 0..5 {
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
+        }
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            let wait = door.wrong("admin", "10.0.0.1").unwrap_err();
+            waits.push(wait);
+            // Knocking meanwhile makes it no longer.
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Err(wait));
+            door.pass(i64::try_from(wait).unwrap() - 1);
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Err(1));
+            door.pass(1);
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+    }
+
+    #[test]
+    fn a_right_password_clears_the_count_of_its_own_network_only() {
+        let mut door = Door::new();
+        for _ in 0..8 {
+            while door.wrong("admin", "203.0.113.9").is_err() {
+                door.pass(1);
+            }
+        }
+        for _ in 0..4 {
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
+        }
+        assert_eq!(door.right("admin", "10.0.0.1"), Ok(()));
+        for _ in 0..5 {
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
+        }
+        assert_eq!(door.wrong("admin", "10.0.0.1"), Err(1));
+        assert_eq!(door.wrong("admin", "203.0.113.9"), Err(8));
+    }
+
+    #[test]
+    fn many_users_from_one_network_are_one_guesser() {
+        let door = Door::new();
+        for number in 0..20 {
+            assert_eq!(door.wrong(&format!("user{number}"), "203.0.113.9"), Ok(()));
+        }
+        assert_eq!(door.wrong("admin", "203.0.113.9"), Err(1));
+        assert_eq!(door.wrong("admin", "203.0.113.10"), Ok(()));
+    }
+
+    #[test]
+    fn one_subscriber_is_one_network() {
+        for (one, other, same) in [
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true),
+            ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+            ("::ffff:10.0.0.1", "10.0.0.1", true),
+            ("10.0.0.1", "10.0.0.2", false),
+            ("::", "0.0.0.0", false),
+        ] {
+            let door = Door::new();
+            for _ in 0..5 {
+                assert_eq!(door.wrong("admin", one), Ok(()));
+            }
+            assert_eq!(door.wrong("admin", other).is_err(), same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_thousand_networks_get_one_guess_a_second_and_the_owner_still_gets_in() {
+        let mut door = Door::new();
+        assert_eq!(door.right("admin", "10.0.0.1"), Ok(()));
+        let strangers: Vec<String> = (0..1_000).map(|n| format!("203.0.{}.{}", n / 250, n % 250)).collect();
+        let through = strangers.iter().filter(|from| door.wrong("admin", from).is_ok()).count();
+        assert_eq!(through, 50);
+        assert_eq!(door.right("admin", "10.0.0.1"), Ok(()), "a familiar network");
+        for second in 0..10 {
+            door.pass(1);
+            let from = |from: &&String| door.wrong("admin", from).is_ok();
+            assert_eq!(strangers.iter().skip(100 * second).filter(from).count(), 1);
+            assert_eq!(door.right("admin", "10.0.0.1"), Ok(()));
+        }
+        door.pass(1);
+        assert_eq!(door.right("admin", "10.0.0.2"), Ok(()), "a strange one, in a quiet second");
+        assert_eq!(door.right("other", "10.0.0.3"), Ok(()), "another user");
+    }
+
+    #[test]
+    fn attempts_at_the_same_time_count_before_they_end() {
+        let door = Door::new();
+        let from = "10.0.0.1".parse().unwrap();
+        let attempts: Vec<_> = (0..100).filter_map(|_| door.limiter.admit("admin", from, door.now).ok()).collect();
+        assert_eq!(attempts.len(), 5);
+        // Those that were not looked at are given back.
+        for attempt in &attempts {
+            door.limiter.undecided(attempt);
+        }
+        for _ in 0..5 {
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
+        }
+        assert_eq!(door.wrong("admin", "10.0.0.1"), Err(1));
+    }
+
+    #[test]
+    fn failures_are_forgotten_and_a_clock_put_back_locks_nobody_out() {
+        let mut door = Door::new();
+        for _ in 0..5 {
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
+        }
+        door.pass(-86_400);
+        assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
+        assert_eq!(door.wrong("admin", "10.0.0.1"), Err(2));
+        door.pass(60 * 60);
+        for _ in 0..5 {
+            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
+        }
+        assert_eq!(door.wrong("admin", "10.0.0.1"), Err(1));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_guilty_stay() {
+        let mut door = Door::new();
+        for _ in 0..9 {
+            while door.wrong("admin", "203.0.113.9").is_err() {
+                door.pass(1);
+            }
+        }
+        assert_eq!(door.right("admin", "10.0.0.1"), Ok(()));
+        for number in 0..10_000_u32 {
+            let from = IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + number));
+            let _ = door.limiter.admit(&format!("user{number}"), from, door.now);
+        }
+        assert!(door.limiter.lock().len() <= MAX_COUNTS);
+        assert_eq!(door.wrong("admin", "203.0.113.9"), Err(16));
+        assert!(door.limiter.lock().values().any(|count| count.familiar));
+    }
+}

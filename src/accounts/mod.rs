@@ -1,0 +1,133 @@
+//! Who may use the portal: users with passwords, sessions, API keys.
+//!
+//! [`Accounts`] is the whole of it. It knows nothing of HTTP: cookies, headers and what a caller may do are the portal's.
+//! [`password`] rations bcrypt, [`limiter`] slows down those who guess, [`secret`] makes tokens and keys.
+//!
+//! # Guarantees
+//! - Secrets are at rest as hashes only, and no error, log line or `Debug` output has one.
+//! - Nothing is cached: a session that was ended and a key that was revoked, by whichever process, open nothing from then
+//!   on. A look-up costs one indexed query.
+//! - Rounds, life of a session and the legacy key are those of the settings in force at that moment.
+//! - Whether a user exists cannot be told from a login: the answer is the same, and so is the work.
+
+mod error;
+mod keys;
+mod limiter;
+mod password;
+mod secret;
+mod sessions;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use error::{ChangeError, Failure, KeyError, LoginError, Refused, ResetError};
+pub use keys::{IssuedKey, KeyOwner, MAX_KEY_NAME, MAX_KEYS};
+pub use password::{MAX_BYTES, MIN_CHARS, PasswordRule};
+pub use secret::Secret;
+pub use sessions::{MAX_SESSIONS, NewSession, Session};
+
+use self::limiter::Limiter;
+use self::password::{HashError, Hasher, Password};
+use crate::clock::Clock;
+use crate::model::Settings;
+pub use crate::store::accounts::{AccountStore, ApiKey, KeyId, SessionId, User, UserRef};
+use crate::store::accounts::{NewPassword, PasswordHash, Sessions};
+
+/// The user that the first start makes, and their first password.
+pub const FIRST_USER: &str = "admin";
+
+/// What a start found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bootstrap {
+    /// There was no user: `admin` with the password `admin`, which must be changed, is there now.
+    Made,
+    /// There are users already.
+    Found,
+}
+
+/// A password set by [`Accounts::reset_password`].
+#[derive(Debug)]
+pub struct Reset {
+    /// To be shown once.
+    pub password: Secret,
+    /// The user's API keys, which stay valid.
+    pub keys: Vec<ApiKey>,
+}
+
+/// Users, sessions and keys. One per process, shared.
+pub struct Accounts {
+    store: Arc<dyn AccountStore>,
+    clock: Arc<dyn Clock>,
+    settings_rx: watch::Receiver<Arc<Settings>>,
+    hasher: Hasher,
+    limiter: Limiter,
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
+}
+
+impl Accounts {
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn AccountStore>,
+        clock: Arc<dyn Clock>,
+        settings_rx: watch::Receiver<Arc<Settings>>,
+    ) -> Self {
+        Self { store, clock, settings_rx, hasher: Hasher::new(), limiter: Limiter::default() }
+    }
+
+    /// Makes the first user when there is none. To be called before anybody can log in.
+    ///
+    /// # Crash
+    /// The user is there with the password, or not at all.
+    pub async fn bootstrap(&self) -> Result<Bootstrap, Failure> {
+        if !self.store.users().await?.is_empty() {
+            return Ok(Bootstrap::Found);
+        }
+        let password = self.hash_within(FIRST_USER).await?;
+        let made = self.store.add_first_user(FIRST_USER, password, self.clock.now()).await?;
+        Ok(if made { Bootstrap::Made } else { Bootstrap::Found })
+    }
+
+    /// Gives a user a random password that must be changed, and ends all their sessions. Works beside a running daemon.
+    /// On an installation that was never started it makes `admin`, who then never had the password that everybody knows.
+    pub async fn reset_password(&self, name: &str) -> Result<Reset, ResetError> {
+        let password = Secret::one_time_password()?;
+        let hash = self.hash_within(password.reveal()).await?;
+        if name == FIRST_USER && self.store.add_first_user(name, hash.clone(), self.clock.now()).await? {
+            return Ok(Reset { password, keys: Vec::new() });
+        }
+        let Some((user, _)) = self.store.user(name).await? else {
+            return Err(ResetError::NoSuchUser { name: name.to_owned(), there: self.store.users().await? });
+        };
+        let new = NewPassword {
+            user: user.id,
+            instead_of: None,
+            password: hash,
+            must_change: true,
+            sessions: Sessions::EndAll,
+        };
+        self.store.set_password(new).await?;
+        Ok(Reset { password, keys: self.store.keys(user.id).await? })
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings_rx.borrow())
+    }
+
+    /// Hashes a password of our own making.
+    async fn hash_within(&self, text: &str) -> Result<PasswordHash, Failure> {
+        let refused = |why: &dyn fmt::Display| Failure::Hash(why.to_string());
+        let password = Password::new(text).ok_or_else(|| refused(&"it is too long"))?;
+        match self.hasher.hash(password, self.settings().bcrypt_rounds).await {
+            Ok(hash) => Ok(hash),
+            Err(HashError::Refused(why)) => Err(refused(&why)),
+            Err(HashError::Failed(failure)) => Err(failure),
+        }
+    }
+}

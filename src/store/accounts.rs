@@ -1,0 +1,145 @@
+//! The seam to users, sessions and API keys.
+//!
+//! # Guarantees
+//! - No secret is at rest: passwords come as bcrypt hashes, tokens and keys as SHA-256.
+//! - Every method is one transaction, seen by the next look-up of any process: nothing is cached, so the command line can
+//!   end sessions of a running daemon.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::Serialize;
+
+use super::StoreError;
+use crate::model::Timestamp;
+
+/// An answer that can stand behind a `dyn AccountStore`.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A portal user's id. Not [`crate::model::UserId`], which is the owner's part of an app's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct UserRef(pub i64);
+
+/// A session's id, for logs; it opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SessionId(pub i64);
+
+/// An API key's id, for lists and logs; it opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct KeyId(pub i64);
+
+/// SHA-256 of a token or key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretHash(pub [u8; 32]);
+
+/// A bcrypt hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    pub id: UserRef,
+    pub name: String,
+    /// Nothing but a new password is allowed.
+    pub must_change: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    pub id: SessionId,
+    pub user: User,
+    pub created_at: Timestamp,
+}
+
+/// A key as its owner may see it: never the secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    pub id: KeyId,
+    pub name: String,
+    /// The key's first characters, to tell keys apart.
+    pub prefix: String,
+    pub created_at: Timestamp,
+    /// To the minute; `None`: never used.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A session about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewSessionRow {
+    pub token: SecretHash,
+    pub user: UserRef,
+    /// What the password was checked against: if it was replaced meanwhile, no session is made.
+    pub verified: PasswordHash,
+    pub created_at: Timestamp,
+    /// Sessions of before go.
+    pub expired_at: Timestamp,
+    /// A user's newest sessions, of which so many stay.
+    pub most: u32,
+}
+
+/// A key about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewKeyRow {
+    pub secret: SecretHash,
+    pub user: UserRef,
+    pub name: String,
+    pub prefix: String,
+    pub created_at: Timestamp,
+    /// With so many already nothing is stored.
+    pub most: u32,
+}
+
+/// A password about to be replaced.
+#[derive(Debug, Clone)]
+pub struct NewPassword {
+    pub user: UserRef,
+    /// Only if this is the one still in force; `None`: whichever is.
+    pub instead_of: Option<PasswordHash>,
+    pub password: PasswordHash,
+    pub must_change: bool,
+    pub sessions: Sessions,
+}
+
+/// What a new password does to the user's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    Keep,
+    EndAllBut(SessionId),
+    EndAll,
+}
+
+pub trait AccountStore: Send + Sync + 'static {
+    /// The names of all users.
+    fn users(&self) -> Answer<'_, Vec<String>>;
+    /// The user of exactly this name, and their password.
+    fn user(&self, name: &str) -> Answer<'_, Option<(User, PasswordHash)>>;
+    /// Makes this user, who must change the password, unless there are users already. Whether it did.
+    fn add_first_user(&self, name: &str, password: PasswordHash, now: Timestamp) -> Answer<'_, bool>;
+    /// Whether it was replaced: the user is there, and so was `instead_of`.
+    fn set_password(&self, new: NewPassword) -> Answer<'_, bool>;
+
+    /// Also throws away what is too old or too many. `None`: the password is not the verified one any more.
+    fn add_session(&self, new: NewSessionRow) -> Answer<'_, Option<SessionId>>;
+    /// Expired ones too, as long as they are there.
+    fn session(&self, token: SecretHash) -> Answer<'_, Option<SessionRow>>;
+    fn remove_session(&self, id: SessionId) -> Answer<'_, ()>;
+
+    /// Oldest first.
+    fn keys(&self, user: UserRef) -> Answer<'_, Vec<ApiKey>>;
+    /// The key and its owner. Stamps the use, at most once a minute; a stamp that cannot be written is left out.
+    fn use_key(&self, secret: SecretHash, now: Timestamp) -> Answer<'_, Option<(ApiKey, User)>>;
+    /// `None`: the user has too many.
+    fn add_key(&self, new: NewKeyRow) -> Answer<'_, Option<ApiKey>>;
+    /// Whether the user had it.
+    fn remove_key(&self, user: UserRef, id: KeyId) -> Answer<'_, bool>;
+}

@@ -1,0 +1,189 @@
+//! Users, sessions and API keys in the same file.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::SqliteStore;
+use crate::model::Timestamp;
+use crate::store::accounts::{
+    AccountStore, Answer, ApiKey, KeyId, NewKeyRow, NewPassword, NewSessionRow, PasswordHash, SecretHash, SessionId,
+    SessionRow, Sessions, User, UserRef,
+};
+
+/// How old a key's stamp may be, in milliseconds: every stamp is a flush to disk.
+const STAMP_EVERY: i64 = 60_000;
+
+impl AccountStore for SqliteStore {
+    fn users(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(self.call(|connection| {
+            let mut statement = connection.prepare("SELECT name FROM users ORDER BY name")?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        }))
+    }
+
+    fn user(&self, name: &str) -> Answer<'_, Option<(User, PasswordHash)>> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            connection
+                .prepare_cached("SELECT id, name, must_change, password FROM users WHERE name = ?1")?
+                .query_row([name], |row| Ok((read_user(row, 0)?, PasswordHash(row.get(3)?))))
+                .optional()
+        }))
+    }
+
+    fn add_first_user(&self, name: &str, password: PasswordHash, now: Timestamp) -> Answer<'_, bool> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            let added = connection.execute(
+                "INSERT INTO users (name, password, must_change, created_at)
+                 SELECT ?1, ?2, 1, ?3 WHERE NOT EXISTS (SELECT 1 FROM users)",
+                params![name, password.0, now.0],
+            )?;
+            Ok(added == 1)
+        }))
+    }
+
+    fn set_password(&self, new: NewPassword) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| set_password(connection, &new)))
+    }
+
+    fn add_session(&self, new: NewSessionRow) -> Answer<'_, Option<SessionId>> {
+        Box::pin(self.call(move |connection| add_session(connection, &new)))
+    }
+
+    fn session(&self, token: SecretHash) -> Answer<'_, Option<SessionRow>> {
+        Box::pin(self.call(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT users.id, name, must_change, sessions.id, sessions.created_at
+                     FROM sessions JOIN users ON users.id = sessions.user WHERE token = ?1",
+                )?
+                .query_row([token.0], |row| {
+                    let (id, created_at) = (SessionId(row.get(3)?), Timestamp(row.get(4)?));
+                    Ok(SessionRow { id, user: read_user(row, 0)?, created_at })
+                })
+                .optional()
+        }))
+    }
+
+    fn remove_session(&self, id: SessionId) -> Answer<'_, ()> {
+        Box::pin(
+            self.call(move |connection| connection.execute("DELETE FROM sessions WHERE id = ?1", [id.0]).map(drop)),
+        )
+    }
+
+    fn keys(&self, user: UserRef) -> Answer<'_, Vec<ApiKey>> {
+        Box::pin(self.call(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, name, prefix, created_at, last_used_at FROM api_keys WHERE user = ?1 ORDER BY id",
+            )?;
+            statement.query_map([user.0], |row| read_key(row, 0))?.collect()
+        }))
+    }
+
+    fn use_key(&self, secret: SecretHash, now: Timestamp) -> Answer<'_, Option<(ApiKey, User)>> {
+        Box::pin(self.call(move |connection| use_key(connection, secret, now)))
+    }
+
+    fn add_key(&self, new: NewKeyRow) -> Answer<'_, Option<ApiKey>> {
+        Box::pin(self.call(move |connection| {
+            connection
+                .query_row(
+                    "INSERT INTO api_keys (secret, user, name, prefix, created_at)
+                     SELECT ?1, ?2, ?3, ?4, ?5 WHERE (SELECT count(*) FROM api_keys WHERE user = ?2) < ?6
+                     RETURNING id, name, prefix, created_at, last_used_at",
+                    params![new.secret.0, new.user.0, new.name, new.prefix, new.created_at.0, new.most],
+                    |row| read_key(row, 0),
+                )
+                .optional()
+        }))
+    }
+
+    fn remove_key(&self, user: UserRef, id: KeyId) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let removed =
+                connection.execute("DELETE FROM api_keys WHERE id = ?1 AND user = ?2", params![id.0, user.0])?;
+            Ok(removed == 1)
+        }))
+    }
+}
+
+fn set_password(connection: &mut Connection, new: &NewPassword) -> rusqlite::Result<bool> {
+    let transaction = connection.transaction()?;
+    let replaced = transaction.execute(
+        "UPDATE users SET password = ?1, must_change = ?2 WHERE id = ?3 AND password = coalesce(?4, password)",
+        params![new.password.0, new.must_change, new.user.0, new.instead_of.as_ref().map(|hash| &hash.0)],
+    )?;
+    if replaced == 0 {
+        return Ok(false);
+    }
+    match new.sessions {
+        Sessions::Keep => 0,
+        Sessions::EndAll => transaction.execute("DELETE FROM sessions WHERE user = ?1", [new.user.0])?,
+        Sessions::EndAllBut(id) => {
+            transaction.execute("DELETE FROM sessions WHERE user = ?1 AND id <> ?2", params![new.user.0, id.0])?
+        }
+    };
+    transaction.commit()?;
+    Ok(true)
+}
+
+fn add_session(connection: &mut Connection, new: &NewSessionRow) -> rusqlite::Result<Option<SessionId>> {
+    let transaction = connection.transaction()?;
+    let id: Option<i64> = transaction
+        .query_row(
+            "INSERT INTO sessions (token, user, created_at)
+             SELECT ?1, id, ?3 FROM users WHERE id = ?2 AND password = ?4 RETURNING id",
+            params![new.token.0, new.user.0, new.created_at.0, new.verified.0],
+            |row| row.get(0),
+        )
+        .optional()?;
+    transaction.execute("DELETE FROM sessions WHERE created_at < ?1", [new.expired_at.0])?;
+    transaction.execute(
+        "DELETE FROM sessions WHERE user = ?1 AND id NOT IN
+             (SELECT id FROM sessions WHERE user = ?1 ORDER BY id DESC LIMIT ?2)",
+        params![new.user.0, new.most],
+    )?;
+    transaction.commit()?;
+    Ok(id.map(SessionId))
+}
+
+fn use_key(
+    connection: &mut Connection,
+    secret: SecretHash,
+    now: Timestamp,
+) -> rusqlite::Result<Option<(ApiKey, User)>> {
+    let found = connection
+        .prepare_cached(
+            "SELECT users.id, users.name, must_change,
+                    api_keys.id, api_keys.name, prefix, api_keys.created_at, last_used_at
+             FROM api_keys JOIN users ON users.id = api_keys.user WHERE secret = ?1",
+        )?
+        .query_row([secret.0], |row| Ok((read_key(row, 3)?, read_user(row, 0)?)))
+        .optional()?;
+    if let Some((key, _)) = &found
+        // In both directions: after a clock that ran ahead was put right, the stamp would stay in the future.
+        && key.last_used_at.is_none_or(|last| now.0.abs_diff(last.0) >= STAMP_EVERY.unsigned_abs())
+    {
+        // A disk that is full makes no key invalid.
+        let _ = connection
+            .prepare_cached("UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2")?
+            .execute(params![now.0, key.id.0]);
+    }
+    Ok(found)
+}
+
+/// From the columns `id, name, must_change`.
+fn read_user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
+    Ok(User { id: UserRef(row.get(at)?), name: row.get(at + 1)?, must_change: row.get(at + 2)? })
+}
+
+/// From the columns `id, name, prefix, created_at, last_used_at`.
+fn read_key(row: &Row<'_>, at: usize) -> rusqlite::Result<ApiKey> {
+    Ok(ApiKey {
+        id: KeyId(row.get(at)?),
+        name: row.get(at + 1)?,
+        prefix: row.get(at + 2)?,
+        created_at: Timestamp(row.get(at + 3)?),
+        last_used_at: row.get::<_, Option<i64>>(at + 4)?.map(Timestamp),
+    })
+}

@@ -1,0 +1,494 @@
+//! Users, sessions and API keys on a real database, with time moved by hand.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; clippy only exempts the tests themselves")]
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use minipaas::accounts::{
+    AccountStore as _, Accounts, Bootstrap, ChangeError, KeyError, KeyId, LoginError, MAX_KEYS, MAX_SESSIONS,
+    NewSession, PasswordRule, Refused, ResetError, SessionId, User, UserRef,
+};
+use minipaas::clock::Clock;
+use minipaas::model::{Settings, Timestamp};
+use minipaas::store::SqliteStore;
+use minipaas::store::accounts::{NewPassword, NewSessionRow, PasswordHash, SecretHash, Sessions};
+use tokio::sync::watch;
+
+const HOME: [u8; 4] = [10, 0, 0, 1];
+const PASSWORD: &str = "correct horse";
+const HOUR: i64 = 60 * 60 * 1_000;
+
+struct HandClock(AtomicI64);
+
+impl HandClock {
+    fn pass(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct House {
+    folder: tempfile::TempDir,
+    clock: Arc<HandClock>,
+    settings_tx: watch::Sender<Arc<Settings>>,
+    store: SqliteStore,
+    accounts: Accounts,
+}
+
+impl House {
+    /// Before the first start.
+    fn new() -> Self {
+        Self::on(tempfile::tempdir().unwrap())
+    }
+
+    fn on(folder: tempfile::TempDir) -> Self {
+        let clock = Arc::new(HandClock(AtomicI64::new(1_795_000_000_000)));
+        let mut settings = Settings::defaults(folder.path());
+        settings.bcrypt_rounds = 4;
+        let (settings_tx, settings_rx) = watch::channel(Arc::new(settings));
+        let store = SqliteStore::open(&folder.path().join("portal.sqlite3")).unwrap();
+        let accounts = Accounts::new(Arc::new(store.clone()), clock.clone(), settings_rx);
+        Self { folder, clock, settings_tx, store, accounts }
+    }
+
+    /// With `admin`, whose password is [`PASSWORD`].
+    async fn settled() -> (Self, NewSession) {
+        let house = Self::new();
+        house.accounts.bootstrap().await.unwrap();
+        let begun = house.login("admin").await.unwrap();
+        house.accounts.change_password(&begun.session, "admin", PASSWORD, HOME.into()).await.unwrap();
+        (house, begun)
+    }
+
+    async fn login(&self, password: &str) -> Result<NewSession, LoginError> {
+        self.accounts.login("admin", password, HOME.into()).await
+    }
+
+    async fn is_in(&self, token: &str) -> bool {
+        self.accounts.session(token).await.unwrap().is_some()
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Settings)) {
+        self.settings_tx.send_modify(|settings| change(Arc::make_mut(settings)));
+    }
+
+    fn sqlite(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.path()).unwrap()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("portal.sqlite3")
+    }
+
+    fn count(&self, table: &str) -> u32 {
+        self.sqlite().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_first_start_makes_admin_who_must_change_the_password() {
+    let house = House::new();
+    assert!(matches!(house.login("admin").await, Err(LoginError::Wrong)));
+    assert_eq!(house.accounts.bootstrap().await.unwrap(), Bootstrap::Made);
+    assert_eq!(house.accounts.bootstrap().await.unwrap(), Bootstrap::Found);
+    let begun = house.login("admin").await.unwrap();
+    assert!(begun.session.user.must_change);
+    assert!(house.accounts.session(begun.token.reveal()).await.unwrap().unwrap().user.must_change);
+
+    house.accounts.change_password(&begun.session, "admin", PASSWORD, HOME.into()).await.unwrap();
+    assert!(!house.accounts.session(begun.token.reveal()).await.unwrap().unwrap().user.must_change);
+    // The next start brings nothing back.
+    assert_eq!(house.accounts.bootstrap().await.unwrap(), Bootstrap::Found);
+    assert!(matches!(house.login("admin").await, Err(LoginError::Wrong)));
+    assert!(!house.login(PASSWORD).await.unwrap().session.user.must_change);
+}
+
+#[tokio::test]
+async fn only_the_right_name_with_the_right_password_gets_in() {
+    let (house, _) = House::settled().await;
+    let longest = "x".repeat(72);
+    let begun = house.login(PASSWORD).await.unwrap();
+    house.accounts.change_password(&begun.session, PASSWORD, &longest, HOME.into()).await.unwrap();
+    let too_long = format!("{longest}x");
+    for (number, (name, password)) in [
+        ("admin", ""),
+        ("admin", PASSWORD),
+        ("admin", &longest[1..]),
+        ("admin", &too_long),
+        ("admin", "x\0"),
+        ("Admin", &longest),
+        ("admin ", &longest),
+        ("", &longest),
+        ("", ""),
+        (&too_long, &longest),
+        ("' OR 1=1 --", &longest),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let from = IpAddr::from([10, 0, 1, u8::try_from(number).unwrap()]);
+        let refused = house.accounts.login(name, password, from).await;
+        assert!(matches!(refused, Err(LoginError::Wrong)), "{name:?} {password:?}: {refused:?}");
+    }
+    house.login(&longest).await.unwrap();
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_at_the_login_and_at_the_change_of_password() {
+    let (house, begun) = House::settled().await;
+    for _ in 0..5 {
+        assert!(matches!(house.login("a guess").await, Err(LoginError::Wrong)));
+    }
+    let refused = house.login(PASSWORD).await.unwrap_err();
+    insta::assert_snapshot!(refused, @"too many wrong passwords: try again in 1 s");
+    assert!(matches!(refused, LoginError::Refused(Refused::TooOften { after }) if after.as_secs() == 1));
+    let change =
+        async |current| house.accounts.change_password(&begun.session, current, "battery staple", HOME.into()).await;
+    assert!(matches!(change("a guess").await, Err(ChangeError::Refused(Refused::TooOften { .. }))));
+    // From elsewhere, and for those who are in already, the door is open.
+    house.accounts.login("admin", PASSWORD, [10, 0, 0, 2].into()).await.unwrap();
+    assert!(house.is_in(begun.token.reveal()).await);
+
+    house.clock.pass(1_000);
+    assert!(matches!(change("a guess").await, Err(ChangeError::Wrong)));
+    assert!(matches!(house.login(PASSWORD).await, Err(LoginError::Refused(Refused::TooOften { .. }))));
+    house.clock.pass(2_000);
+    house.login(PASSWORD).await.unwrap();
+    change(PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_lasts_as_long_as_the_settings_say_now() {
+    let (house, begun) = House::settled().await;
+    let token = begun.token.reveal();
+    assert_eq!((begun.life.as_secs(), begun.session.expires_at.0 - house.clock.now().0), (168 * 3600, 168 * HOUR));
+    house.clock.pass(167 * HOUR);
+    assert!(house.is_in(token).await);
+    house.set(|settings| settings.session_ttl_hours = 12);
+    assert!(!house.is_in(token).await);
+    house.set(|settings| settings.session_ttl_hours = 168);
+    assert!(house.is_in(token).await);
+    house.clock.pass(HOUR - 1);
+    assert!(house.is_in(token).await);
+    house.clock.pass(1);
+    assert!(!house.is_in(token).await);
+    // It is thrown away with the next login.
+    assert_eq!(house.count("sessions"), 1);
+    house.clock.pass(1);
+    house.login(PASSWORD).await.unwrap();
+    assert_eq!(house.count("sessions"), 1);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_logging_out_and_alone() {
+    let (house, first) = House::settled().await;
+    let second = house.login(PASSWORD).await.unwrap();
+    assert_ne!(first.token, second.token);
+    house.accounts.logout(first.session.id).await.unwrap();
+    house.accounts.logout(first.session.id).await.unwrap();
+    assert!(!house.is_in(first.token.reveal()).await);
+    assert!(house.is_in(second.token.reveal()).await);
+}
+
+#[tokio::test]
+async fn the_oldest_sessions_give_way() {
+    let (house, first) = House::settled().await;
+    let second = house.login(PASSWORD).await.unwrap();
+    for _ in 0..MAX_SESSIONS - 2 {
+        house.login(PASSWORD).await.unwrap();
+    }
+    assert!(house.is_in(first.token.reveal()).await);
+    let last = house.login(PASSWORD).await.unwrap();
+    assert!(!house.is_in(first.token.reveal()).await);
+    assert!(house.is_in(second.token.reveal()).await);
+    assert!(house.is_in(last.token.reveal()).await);
+    assert_eq!(house.count("sessions"), MAX_SESSIONS);
+}
+
+#[tokio::test]
+async fn what_is_no_token_opens_nothing() {
+    let (house, begun) = House::settled().await;
+    let token = begun.token.reveal();
+    let key = house.accounts.issue_key(begun.session.user.id, None).await.unwrap().secret;
+    for text in ["", "x", &token[1..], &format!("{token}0"), &token.replace(|c| c != 'a', "b"), key.reveal()] {
+        assert!(!house.is_in(text).await, "{text}");
+    }
+    for text in ["", "paas_", &key.reveal()[1..], &format!("{}0", key.reveal()), token] {
+        assert_eq!(house.accounts.key(text).await.unwrap(), None, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions_and_keeps_the_keys() {
+    let (house, here) = House::settled().await;
+    let elsewhere = house.login(PASSWORD).await.unwrap();
+    let key = house.accounts.issue_key(here.session.user.id, None).await.unwrap().secret;
+    house.accounts.change_password(&here.session, PASSWORD, "battery staple", HOME.into()).await.unwrap();
+    assert!(house.is_in(here.token.reveal()).await);
+    assert!(!house.is_in(elsewhere.token.reveal()).await);
+    assert!(house.accounts.key(key.reveal()).await.unwrap().is_some());
+    assert!(matches!(house.login(PASSWORD).await, Err(LoginError::Wrong)));
+    house.login("battery staple").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_that_is_refused_changes_nothing() {
+    let (house, here) = House::settled().await;
+    let elsewhere = house.login(PASSWORD).await.unwrap();
+    let mut told = Vec::new();
+    for (current, new) in [
+        (PASSWORD, "short"),
+        (PASSWORD, "admin"),
+        (PASSWORD, &"가".repeat(25)),
+        (PASSWORD, "with a\nline"),
+        (PASSWORD, PASSWORD),
+        ("wrong", "battery staple"),
+        // Somebody who does not know the password does not learn that it is the new one, either.
+        ("wrong", PASSWORD),
+    ] {
+        let refused = house.accounts.change_password(&here.session, current, new, HOME.into()).await;
+        told.push(refused.unwrap_err().to_string());
+    }
+    insta::assert_snapshot!(told.join("\n"), @"
+    the new password is too short: take 8 characters or more
+    the new password is too short: take 8 characters or more
+    the new password has 75 bytes: take 72 at most (a Korean letter has 3)
+    the new password has a character that cannot be typed: leave control characters out
+    the new password is the current one: take another
+    the current password is wrong; on the server, `paas admin reset-password` gives a new one
+    the current password is wrong; on the server, `paas admin reset-password` gives a new one
+    ");
+    assert!(house.is_in(elsewhere.token.reveal()).await);
+    house.login(PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_password_cannot_be_kept() {
+    let house = House::new();
+    house.accounts.bootstrap().await.unwrap();
+    let begun = house.login("admin").await.unwrap();
+    let refused = house.accounts.change_password(&begun.session, "admin", "admin", HOME.into()).await;
+    assert!(matches!(refused, Err(ChangeError::Rule(PasswordRule::TooShort))));
+    assert!(house.accounts.session(begun.token.reveal()).await.unwrap().unwrap().user.must_change);
+}
+
+#[tokio::test]
+async fn a_reset_gives_a_password_for_once_and_ends_every_session() {
+    let (house, begun) = House::settled().await;
+    let key = house.accounts.issue_key(begun.session.user.id, Some("backup")).await.unwrap();
+    let reset = house.accounts.reset_password("admin").await.unwrap();
+    assert_eq!(reset.keys, [key.key]);
+    assert!(!house.is_in(begun.token.reveal()).await);
+    assert!(matches!(house.login(PASSWORD).await, Err(LoginError::Wrong)));
+    let begun = house.login(reset.password.reveal()).await.unwrap();
+    assert!(begun.session.user.must_change);
+    assert!(house.accounts.key(key.secret.reveal()).await.unwrap().unwrap().user.must_change);
+    house.accounts.change_password(&begun.session, reset.password.reveal(), PASSWORD, HOME.into()).await.unwrap();
+    assert!(!house.login(PASSWORD).await.unwrap().session.user.must_change);
+
+    let unknown = house.accounts.reset_password("alice").await.unwrap_err();
+    insta::assert_snapshot!(unknown, @"there is no user `alice`: choose `admin`");
+}
+
+#[tokio::test]
+async fn a_reset_before_the_first_start_spares_the_password_that_everybody_knows() {
+    let house = House::new();
+    let unknown = house.accounts.reset_password("alice").await.unwrap_err();
+    assert!(matches!(&unknown, ResetError::NoSuchUser { .. }));
+    insta::assert_snapshot!(unknown, @"there is no user `alice`: there is none at all yet, the first start of the daemon makes `admin`");
+    let reset = house.accounts.reset_password("admin").await.unwrap();
+    assert_eq!(house.accounts.bootstrap().await.unwrap(), Bootstrap::Found);
+    assert!(matches!(house.login("admin").await, Err(LoginError::Wrong)));
+    assert!(house.login(reset.password.reveal()).await.unwrap().session.user.must_change);
+}
+
+/// What was decided about the old password must not count for the new one.
+#[tokio::test]
+async fn a_reset_wins_against_a_login_and_a_change_under_way() {
+    let (house, begun) = House::settled().await;
+    let (user, old) = house.store.user("admin").await.unwrap().unwrap();
+    house.accounts.reset_password("admin").await.unwrap();
+    let row = |verified: &PasswordHash| NewSessionRow {
+        token: SecretHash([7; 32]),
+        user: user.id,
+        verified: verified.clone(),
+        created_at: house.clock.now(),
+        expired_at: Timestamp(0),
+        most: MAX_SESSIONS,
+    };
+    assert_eq!(house.store.add_session(row(&old)).await.unwrap(), None);
+    let change = NewPassword {
+        user: user.id,
+        instead_of: Some(old),
+        password: PasswordHash("x".to_owned()),
+        must_change: false,
+        sessions: Sessions::EndAllBut(begun.session.id),
+    };
+    assert!(!house.store.set_password(change).await.unwrap());
+    let (user, new) = house.store.user("admin").await.unwrap().unwrap();
+    assert!(user.must_change);
+    assert!(house.store.add_session(row(&new)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn other_rounds_in_the_settings_reach_the_password_with_the_next_login() {
+    let (house, begun) = House::settled().await;
+    let cost = async || house.store.user("admin").await.unwrap().unwrap().1.0[..7].to_owned();
+    assert_eq!(cost().await, "$2b$04$");
+    house.set(|settings| settings.bcrypt_rounds = 5);
+    assert!(house.login("wrong").await.is_err());
+    assert_eq!(cost().await, "$2b$04$");
+    house.login(PASSWORD).await.unwrap();
+    assert_eq!(cost().await, "$2b$05$");
+    assert!(house.is_in(begun.token.reveal()).await, "nobody is put out for it");
+    house.login(PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_opens_until_it_is_revoked_and_is_stamped_once_a_minute() {
+    let (house, begun) = House::settled().await;
+    let user = begun.session.user.id;
+    let first = house.accounts.issue_key(user, Some("  백업 script ")).await.unwrap();
+    let second = house.accounts.issue_key(user, None).await.unwrap();
+    let names: Vec<String> = house.accounts.keys(user).await.unwrap().into_iter().map(|key| key.name).collect();
+    assert_eq!(names, ["백업 script", "unnamed"]);
+    assert!(first.secret.reveal().starts_with(&first.key.prefix));
+
+    let last_used = async || house.accounts.keys(user).await.unwrap()[0].last_used_at;
+    let made_at = house.clock.now();
+    assert_eq!(last_used().await, None);
+    for (passed, stamp) in [(0, 0), (59_999, 0), (1, 60_000), (10, 60_000), (-120_010, -60_000)] {
+        house.clock.pass(passed);
+        let owner = house.accounts.key(first.secret.reveal()).await.unwrap().unwrap();
+        assert_eq!((owner.key.id, owner.user.name.as_str()), (first.key.id, "admin"));
+        assert_eq!(last_used().await, Some(Timestamp(made_at.0 + stamp)), "{passed}");
+    }
+
+    assert!(house.accounts.revoke_key(user, first.key.id).await.unwrap());
+    assert!(!house.accounts.revoke_key(user, first.key.id).await.unwrap());
+    assert_eq!(house.accounts.key(first.secret.reveal()).await.unwrap(), None);
+    assert!(house.accounts.key(second.secret.reveal()).await.unwrap().is_some());
+    // An id is never given out again: the log names it.
+    house.accounts.revoke_key(user, second.key.id).await.unwrap();
+    let third = house.accounts.issue_key(user, None).await.unwrap();
+    assert!(third.key.id.0 > second.key.id.0);
+}
+
+#[tokio::test]
+async fn nobody_sees_or_revokes_a_strangers_key() {
+    let (house, begun) = House::settled().await;
+    house
+        .sqlite()
+        .execute("INSERT INTO users (name, password, must_change, created_at) VALUES ('bob', 'x', 0, 0)", [])
+        .unwrap();
+    let (bob, _) = house.store.user("bob").await.unwrap().unwrap();
+    let key = house.accounts.issue_key(begun.session.user.id, None).await.unwrap();
+    assert_eq!(house.accounts.keys(bob.id).await.unwrap(), []);
+    assert!(!house.accounts.revoke_key(bob.id, key.key.id).await.unwrap());
+    assert!(house.accounts.key(key.secret.reveal()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn names_and_number_of_keys_are_bounded() {
+    let (house, begun) = House::settled().await;
+    let user = begun.session.user.id;
+    let longest = "가".repeat(64);
+    for (name, good) in
+        [("", false), ("   ", false), ("a\nb", false), (longest.as_str(), true), (&format!("{longest}가"), false)]
+    {
+        assert_eq!(house.accounts.issue_key(user, Some(name)).await.is_ok(), good, "{name:?}");
+    }
+    for _ in 1..MAX_KEYS {
+        house.accounts.issue_key(user, None).await.unwrap();
+    }
+    let refused = house.accounts.issue_key(user, None).await.unwrap_err();
+    assert!(matches!(refused, KeyError::TooMany));
+    insta::assert_snapshot!(refused, @"there are 50 keys already: delete one that is not used any more");
+    let oldest = house.accounts.keys(user).await.unwrap()[0].id;
+    house.accounts.revoke_key(user, oldest).await.unwrap();
+    house.accounts.issue_key(user, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_key_of_the_settings_is_off_while_it_is_empty() {
+    let house = House::new();
+    assert!(!house.accounts.is_legacy_key(""));
+    house.set(|settings| settings.portal_api_key = "k3y".to_owned());
+    for (text, good) in [("k3y", true), ("k3", false), ("k3y ", false), ("K3Y", false), ("", false)] {
+        assert_eq!(house.accounts.is_legacy_key(text), good, "{text:?}");
+    }
+    house.set(|settings| settings.portal_api_key.clear());
+    assert!(!house.accounts.is_legacy_key("k3y") && !house.accounts.is_legacy_key(""));
+}
+
+#[tokio::test]
+async fn no_secret_is_on_the_disk() {
+    let (house, begun) = House::settled().await;
+    let key = house.accounts.issue_key(begun.session.user.id, Some("the name")).await.unwrap();
+    house.accounts.key(key.secret.reveal()).await.unwrap();
+    let mut disk = Vec::new();
+    for entry in std::fs::read_dir(house.folder.path()).unwrap() {
+        disk.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    let holds = |needle: &str| disk.windows(needle.len()).any(|window| window == needle.as_bytes());
+    assert!(holds("the name") && holds(&key.key.prefix), "this is where it would be");
+    for secret in [begun.token.reveal(), key.secret.reveal(), &key.secret.reveal()[5..], PASSWORD] {
+        assert!(!holds(secret));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_fails_is_nobodys_wrong_password() {
+    let (house, begun) = House::settled().await;
+    let key = house.accounts.issue_key(begun.session.user.id, None).await.unwrap();
+    let other = house.sqlite();
+    other.execute_batch("ALTER TABLE users RENAME TO hidden").unwrap();
+    for _ in 0..10 {
+        assert!(matches!(house.login(PASSWORD).await, Err(LoginError::Failed(_))));
+    }
+    assert!(house.accounts.session(begun.token.reveal()).await.is_err());
+    assert!(house.accounts.key(key.secret.reveal()).await.is_err());
+    other.execute_batch("ALTER TABLE hidden RENAME TO users").unwrap();
+    house.login(PASSWORD).await.unwrap();
+    assert!(house.is_in(begun.token.reveal()).await);
+}
+
+#[tokio::test]
+async fn a_stamp_that_cannot_be_written_makes_no_key_invalid() {
+    let (house, begun) = House::settled().await;
+    let key = house.accounts.issue_key(begun.session.user.id, None).await.unwrap();
+    house
+        .sqlite()
+        .execute_batch("CREATE TRIGGER full BEFORE UPDATE ON api_keys BEGIN SELECT raise(ABORT, 'disk full'); END")
+        .unwrap();
+    assert!(house.accounts.key(key.secret.reveal()).await.unwrap().is_some());
+    assert_eq!(house.accounts.keys(begun.session.user.id).await.unwrap()[0].last_used_at, None);
+}
+
+/// Users, sessions and keys of every released schema since there are any; `tests/store.rs` has the rest of it.
+#[tokio::test]
+async fn whoever_was_let_in_by_an_earlier_version_still_is() {
+    for (version, token, key) in [(
+        "v2",
+        "04411a7519c2de03bc04112b14a010fc8a76dbc314fd2abbf598756610f30de8",
+        "paas_2f2d2e06fd35594dcb5b6860ed38224570a1428ba32a7b02ffb02b387bb44c07",
+    )] {
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/store/{version}.sqlite3"));
+        std::fs::copy(&fixture, folder.path().join("portal.sqlite3")).unwrap();
+        let house = House::on(folder);
+        let session = house.accounts.session(token).await.unwrap().unwrap();
+        let expected = User { id: UserRef(1), name: "admin".to_owned(), must_change: false };
+        assert_eq!((session.id, session.user), (SessionId(1), expected.clone()), "{version}");
+        let owner = house.accounts.key(key).await.unwrap().unwrap();
+        assert_eq!((owner.key.id, owner.key.name.as_str(), owner.user), (KeyId(1), "backup", expected), "{version}");
+        house.login(PASSWORD).await.unwrap();
+    }
+}
