@@ -18,6 +18,7 @@ pub mod code;
 pub mod commands;
 pub mod connection;
 pub mod describe;
+mod docs;
 pub mod envelope;
 pub mod events;
 pub mod extract;

@@ -16,7 +16,7 @@ use super::frame::frame;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
-use super::{apps, commands, events, health, logs, metrics};
+use super::{apps, commands, docs, events, health, logs, metrics};
 use crate::model::{DaemonStatus, Event};
 
 /// Most bytes a request's body may have.
@@ -111,6 +111,28 @@ fn table(state: &PortalState) -> Table<'_> {
             Public,
             openapi,
             Operation::new("daemon", "openapi", "This description").answers_document("OpenAPI 3.1."),
+        )
+        .on(
+            Get,
+            "/docs",
+            Public,
+            docs::page,
+            Operation::new("daemon", "docs", "This description for people")
+                .answers_with(200, "text/html", "A page that needs no other server."),
+        )
+        .on(
+            Get,
+            "/docs/docs.js",
+            Public,
+            docs::script,
+            Operation::new("daemon", "docsScript", "The script of /docs").answers_with(200, "text/javascript", "JavaScript."),
+        )
+        .on(
+            Get,
+            "/docs/docs.css",
+            Public,
+            docs::style,
+            Operation::new("daemon", "docsStyle", "The style of /docs").answers_with(200, "text/css", "CSS."),
         )
         .on(
             Get,
