@@ -356,7 +356,7 @@ async fn the_metrics_tell_every_phase_and_are_well_formed() {
         Daemon::start(daemon([app("alice-diary", Health::Running), app("bob-notes", Health::CrashLoop)])).await;
     let (status, head, body) = daemon.ask_raw("GET", "/metrics", "", "").await;
     assert_eq!(status, 200, "{body}");
-    assert!(head.contains("openmetrics-text"), "{head}");
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
     for line in [
         "minipaas_engine_up 1",
         "minipaas_apps{phase=\"Running\"} 1",
@@ -368,7 +368,16 @@ async fn the_metrics_tell_every_phase_and_are_well_formed() {
     ] {
         assert!(body.lines().any(|found| found == line), "{line} is missing in:\n{body}");
     }
-    assert!(body.ends_with("# EOF\n"), "{body}");
+    let mut types = BTreeMap::new();
+    for line in body.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            assert_eq!(types.insert(name, kind), None, "{name} is described twice");
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let base = name.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count");
+            assert!(types.contains_key(name) || types.get(base) == Some(&"histogram"), "{line} has no type");
+        }
+    }
 }
 
 #[tokio::test]

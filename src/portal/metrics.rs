@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
@@ -18,9 +19,11 @@ use crate::gateway::{LATENCY_BUCKETS_MS, TrafficSnapshot};
 use crate::model::status::EngineStatus;
 use crate::model::{AppKey, DaemonStatus};
 
-const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn metrics(State(state): State<PortalState>) -> Result<Response, ApiError> {
+/// Prometheus asks for OpenMetrics by name; people and older tools get the classic text.
+pub(super) async fn metrics(State(state): State<PortalState>, headers: HeaderMap) -> Result<Response, ApiError> {
     let mut registry = Registry::with_prefix("minipaas");
     state.metrics.register(&mut registry);
     let traffic = state.traffic.as_ref().map(|traffic| traffic.snapshot()).unwrap_or_default();
@@ -29,7 +32,33 @@ pub(super) async fn metrics(State(state): State<PortalState>) -> Result<Response
     text::encode(&mut body, &registry).map_err(|error| {
         ApiError::new(code::INTERNAL, said!("the figures cannot be written: {error}", "수치를 쓸 수 없습니다: {error}"))
     })?;
-    Ok(([(CONTENT_TYPE, CONTENT)], body).into_response())
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Ok(if accepts.contains("application/openmetrics-text") {
+        ([(CONTENT_TYPE, OPEN_METRICS)], body).into_response()
+    } else {
+        ([(CONTENT_TYPE, CLASSIC)], classic(&body)).into_response()
+    })
+}
+
+/// The classic text names a counter in its comments as in its samples, with `_total`; units and the end mark are unknown
+/// to it.
+fn classic(open: &str) -> String {
+    let mut text = String::with_capacity(open.len());
+    let mut lines = open.lines().peekable();
+    while let Some(line) = lines.next() {
+        let counter = |line: &str| line.strip_prefix("# TYPE ")?.strip_suffix(" counter").map(str::to_owned);
+        if line.starts_with("# UNIT ") || line == "# EOF" {
+            continue;
+        }
+        let of_counter = counter(line)
+            .or_else(|| lines.peek().filter(|_| line.starts_with("# HELP ")).and_then(|next| counter(next)));
+        match of_counter {
+            Some(name) => text.push_str(&line.replacen(&name, &format!("{name}_total"), 1)),
+            None => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// What is told as it is at the moment of asking, instead of being counted along the way.
@@ -161,4 +190,23 @@ fn each<T>(
     mut write: impl FnMut(&str, &T) -> Result<(), std::fmt::Error>,
 ) -> Result<(), std::fmt::Error> {
     apps.iter().try_for_each(|(key, value)| write(&key.to_string(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_classic_text_names_counters_as_their_samples() {
+        let open = "# HELP a_steps Steps.\n# TYPE a_steps counter\na_steps_total{x=\"1\"} 2\n# HELP b Bytes.\n# TYPE b gauge\n\
+                    # UNIT b bytes\nb 1\n# EOF\n";
+        insta::assert_snapshot!(classic(open), @r#"
+        # HELP a_steps_total Steps.
+        # TYPE a_steps_total counter
+        a_steps_total{x="1"} 2
+        # HELP b Bytes.
+        # TYPE b gauge
+        b 1
+        "#);
+    }
 }

@@ -103,7 +103,8 @@ fn table(state: &PortalState) -> Table<'_> {
             metrics::metrics,
             Operation::new("daemon", "metrics", "Figures for Prometheus")
                 .more("Send the key as `Authorization: Bearer`, which is what Prometheus knows.")
-                .answers_with(200, "application/openmetrics-text", "OpenMetrics text."),
+                .answers_with(200, "text/plain", "The classic text.")
+                .answers_with(200, "application/openmetrics-text", "For those who ask for it by `Accept`."),
         )
         .on(
             Get,
