@@ -271,6 +271,11 @@ impl Daemon {
         self.try_ask("GET", path).map_or(Value::Null, |answer| answer.json()["data"].clone())
     }
 
+    /// The body of an answer of the daemon's own API.
+    pub(crate) fn text(&self, path: &str) -> String {
+        self.try_ask("GET", path).unwrap().text()
+    }
+
     /// Status code and `code` of `GET /health`.
     pub(crate) fn health(&self) -> (u16, String) {
         let answer = self.try_ask("GET", "/health").unwrap();

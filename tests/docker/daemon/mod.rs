@@ -5,6 +5,7 @@ mod by_hand;
 mod crash;
 mod crashing;
 mod deletion;
+mod described;
 mod disk;
 mod drift;
 mod everyday;
