@@ -281,7 +281,10 @@ fn gateway_config(
     tasks: &TaskTracker,
     stop: CancellationToken,
 ) -> watch::Receiver<Arc<GatewayConfig>> {
-    let config = |settings: &Settings| Arc::new(GatewayConfig::new(&settings.domain));
+    let config = |settings: &Settings| {
+        let trusted_proxies = settings.trusted_proxies.clone();
+        Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new(&settings.domain) })
+    };
     let (config_tx, config_rx) = watch::channel(config(&settings_rx.borrow_and_update()));
     tasks.spawn(async move {
         loop {
