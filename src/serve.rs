@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::{Accounts, Bootstrap, FIRST_USER};
 use crate::clock::{Clock, SystemClock};
 use crate::controller::probe::HttpProber;
 use crate::controller::{Config, Controller, ControllerHandle, Input, LogReader, LogStream, Seams, SettingsNews};
@@ -23,7 +24,7 @@ use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, TrafficStats, Tuning};
 use crate::metrics::Metrics;
 use crate::model::{ContainerId, Routing, Settings};
-use crate::portal::{Caller, Credentials, PortalState, Presented, TcpDoor, UnixDoor, router};
+use crate::portal::{PortalState, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::settings::{self, SettingsSource, SettingsState};
 use crate::setup;
@@ -153,9 +154,10 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
 
     let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
     let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
+    let accounts = Arc::new(accounts(&world.store, settings_rx.clone()).await?);
     let events = Arc::new(world.store.clone());
     let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
-    let state = PortalState::new(handle, events, Arc::new(Nobody), settings_rx, stop.clone())
+    let state = PortalState::new(handle, events, accounts, settings_rx, stop.clone())
         .measured(world.metrics.clone(), traffic.clone());
     let portal = router(state);
     if let Some((listener, traffic)) = listener.zip(traffic) {
@@ -263,16 +265,16 @@ async fn portal_listener(settings: &Settings, env_file: &Path) -> Result<TcpList
     })
 }
 
-/// Nobody is known yet.
-struct Nobody;
-
-impl Credentials for Nobody {
-    fn caller(
-        &self,
-        _: Presented,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, crate::store::StoreError>> + Send + '_>> {
-        Box::pin(std::future::ready(Ok(None)))
+/// Makes the first user where there is none, before anybody can ask for them.
+async fn accounts(store: &SqliteStore, settings_rx: watch::Receiver<Arc<Settings>>) -> Result<Accounts> {
+    let accounts = Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx);
+    if accounts.bootstrap().await.context("cannot make the portal's first user")? == Bootstrap::Made {
+        tracing::warn!(
+            "the portal's first user is `{FIRST_USER}` with the password `{FIRST_USER}`: change it with POST \
+             /auth/change-password; until then the portal does nothing else"
+        );
     }
+    Ok(accounts)
 }
 
 /// What the gateway takes from the settings, as they change.
@@ -281,7 +283,10 @@ fn gateway_config(
     tasks: &TaskTracker,
     stop: CancellationToken,
 ) -> watch::Receiver<Arc<GatewayConfig>> {
-    let config = |settings: &Settings| Arc::new(GatewayConfig::new(&settings.domain));
+    let config = |settings: &Settings| {
+        let trusted_proxies = settings.trusted_proxies.clone();
+        Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new(&settings.domain) })
+    };
     let (config_tx, config_rx) = watch::channel(config(&settings_rx.borrow_and_update()));
     tasks.spawn(async move {
         loop {

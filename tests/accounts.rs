@@ -63,7 +63,11 @@ impl House {
         let house = Self::new();
         house.accounts.bootstrap().await.unwrap();
         let begun = house.login("admin").await.unwrap();
-        house.accounts.change_password(&begun.session, "admin", PASSWORD, HOME.into()).await.unwrap();
+        house
+            .accounts
+            .change_password(begun.session.id, &begun.session.user, "admin", PASSWORD, HOME.into())
+            .await
+            .unwrap();
         (house, begun)
     }
 
@@ -102,7 +106,11 @@ async fn the_first_start_makes_admin_who_must_change_the_password() {
     assert!(begun.session.user.must_change);
     assert!(house.accounts.session(begun.token.reveal()).await.unwrap().unwrap().user.must_change);
 
-    house.accounts.change_password(&begun.session, "admin", PASSWORD, HOME.into()).await.unwrap();
+    house
+        .accounts
+        .change_password(begun.session.id, &begun.session.user, "admin", PASSWORD, HOME.into())
+        .await
+        .unwrap();
     assert!(!house.accounts.session(begun.token.reveal()).await.unwrap().unwrap().user.must_change);
     // The next start brings nothing back.
     assert_eq!(house.accounts.bootstrap().await.unwrap(), Bootstrap::Found);
@@ -115,7 +123,11 @@ async fn only_the_right_name_with_the_right_password_gets_in() {
     let (house, _) = House::settled().await;
     let longest = "x".repeat(72);
     let begun = house.login(PASSWORD).await.unwrap();
-    house.accounts.change_password(&begun.session, PASSWORD, &longest, HOME.into()).await.unwrap();
+    house
+        .accounts
+        .change_password(begun.session.id, &begun.session.user, PASSWORD, &longest, HOME.into())
+        .await
+        .unwrap();
     let too_long = format!("{longest}x");
     for (number, (name, password)) in [
         ("admin", ""),
@@ -149,8 +161,12 @@ async fn guessing_is_slowed_down_at_the_login_and_at_the_change_of_password() {
     let refused = house.login(PASSWORD).await.unwrap_err();
     insta::assert_snapshot!(refused, @"too many wrong passwords: try again in 1 s");
     assert!(matches!(refused, LoginError::Refused(Refused::TooOften { after }) if after.as_secs() == 1));
-    let change =
-        async |current| house.accounts.change_password(&begun.session, current, "battery staple", HOME.into()).await;
+    let change = async |current| {
+        house
+            .accounts
+            .change_password(begun.session.id, &begun.session.user, current, "battery staple", HOME.into())
+            .await
+    };
     assert!(matches!(change("a guess").await, Err(ChangeError::Refused(Refused::TooOften { .. }))));
     // From elsewhere, and for those who are in already, the door is open.
     house.accounts.login("admin", PASSWORD, [10, 0, 0, 2].into()).await.unwrap();
@@ -230,7 +246,11 @@ async fn a_new_password_ends_the_other_sessions_and_keeps_the_keys() {
     let (house, here) = House::settled().await;
     let elsewhere = house.login(PASSWORD).await.unwrap();
     let key = house.accounts.issue_key(here.session.user.id, None).await.unwrap().secret;
-    house.accounts.change_password(&here.session, PASSWORD, "battery staple", HOME.into()).await.unwrap();
+    house
+        .accounts
+        .change_password(here.session.id, &here.session.user, PASSWORD, "battery staple", HOME.into())
+        .await
+        .unwrap();
     assert!(house.is_in(here.token.reveal()).await);
     assert!(!house.is_in(elsewhere.token.reveal()).await);
     assert!(house.accounts.key(key.reveal()).await.unwrap().is_some());
@@ -253,7 +273,8 @@ async fn a_change_that_is_refused_changes_nothing() {
         // Somebody who does not know the password does not learn that it is the new one, either.
         ("wrong", PASSWORD),
     ] {
-        let refused = house.accounts.change_password(&here.session, current, new, HOME.into()).await;
+        let refused =
+            house.accounts.change_password(here.session.id, &here.session.user, current, new, HOME.into()).await;
         told.push(refused.unwrap_err().to_string());
     }
     insta::assert_snapshot!(told.join("\n"), @"
@@ -274,7 +295,8 @@ async fn the_first_password_cannot_be_kept() {
     let house = House::new();
     house.accounts.bootstrap().await.unwrap();
     let begun = house.login("admin").await.unwrap();
-    let refused = house.accounts.change_password(&begun.session, "admin", "admin", HOME.into()).await;
+    let refused =
+        house.accounts.change_password(begun.session.id, &begun.session.user, "admin", "admin", HOME.into()).await;
     assert!(matches!(refused, Err(ChangeError::Rule(PasswordRule::TooShort))));
     assert!(house.accounts.session(begun.token.reveal()).await.unwrap().unwrap().user.must_change);
 }
@@ -290,7 +312,11 @@ async fn a_reset_gives_a_password_for_once_and_ends_every_session() {
     let begun = house.login(reset.password.reveal()).await.unwrap();
     assert!(begun.session.user.must_change);
     assert!(house.accounts.key(key.secret.reveal()).await.unwrap().unwrap().user.must_change);
-    house.accounts.change_password(&begun.session, reset.password.reveal(), PASSWORD, HOME.into()).await.unwrap();
+    house
+        .accounts
+        .change_password(begun.session.id, &begun.session.user, reset.password.reveal(), PASSWORD, HOME.into())
+        .await
+        .unwrap();
     assert!(!house.login(PASSWORD).await.unwrap().session.user.must_change);
 
     let unknown = house.accounts.reset_password("alice").await.unwrap_err();

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use minipaas::accounts::Accounts;
 use minipaas::cli::client::{Client, ClientError};
+use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogLine, LogReader, LogSource, LogStream};
 use minipaas::engine::{EngineError, ErrorKind};
 use minipaas::model::observed::EngineInfo;
@@ -21,8 +23,8 @@ use minipaas::model::{
     Timestamp,
 };
 use minipaas::portal::sse::MAX_STREAMS;
-use minipaas::portal::{BindError, Caller, Credentials, EventReader, PortalState, Presented, UnixDoor, router};
-use minipaas::store::StoreError;
+use minipaas::portal::{BindError, EventReader, PortalState, UnixDoor, router};
+use minipaas::store::{SqliteStore, StoreError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -138,14 +140,6 @@ impl LogReader for FakeLogs {
     }
 }
 
-/// Whoever may open the socket needs no credentials.
-struct Nobody;
-impl Credentials for Nobody {
-    fn caller(&self, _: Presented) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreError>> + Send + '_>> {
-        panic!("nobody is asked for credentials on the socket")
-    }
-}
-
 struct FakeEvents;
 impl EventReader for FakeEvents {
     fn events(
@@ -209,8 +203,11 @@ impl Daemon {
         let logs = FakeLogs::default();
         let (taken, dropped) = (Arc::clone(&logs.taken), Arc::clone(&logs.dropped));
         let stopping = CancellationToken::new();
+        // Whoever may open the socket needs no credentials: there is no user.
+        let store = SqliteStore::open(&root.path().join("portal.sqlite3")).unwrap();
+        let accounts = Arc::new(Accounts::new(Arc::new(store), Arc::new(SystemClock), settings_rx.clone()));
         let controller = ControllerHandle::new(status_rx, commands_tx, Arc::new(logs));
-        let state = PortalState::new(controller, Arc::new(FakeEvents), Arc::new(Nobody), settings_rx, stopping.clone());
+        let state = PortalState::new(controller, Arc::new(FakeEvents), accounts, settings_rx, stopping.clone());
         let door = UnixDoor::bind(&socket).await.unwrap().drop_stalled_after(stall);
         let served = tokio_util::task::TaskTracker::new().spawn(door.serve(router(state), stopping.clone()));
         Self {

@@ -90,12 +90,12 @@ impl Accounts {
     /// Guessing the current password is slowed down as at the login: a stolen session must not be a way to it.
     pub async fn change_password(
         &self,
-        session: &Session,
+        session: SessionId,
+        user: &User,
         current: &str,
         new: &str,
         from: IpAddr,
     ) -> Result<(), ChangeError> {
-        let user = &session.user;
         let chosen = Password::chosen(new, &user.name)?;
         let attempt = self.admit(&user.name, from)?;
         let found = self.store.user(&user.name).await.inspect_err(|_| self.limiter.undecided(&attempt))?;
@@ -115,7 +115,7 @@ impl Accounts {
             instead_of: Some(stored),
             password: hash,
             must_change: false,
-            sessions: Sessions::EndAllBut(session.id),
+            sessions: Sessions::EndAllBut(session),
         };
         if !self.store.set_password(change).await? {
             return Err(ChangeError::Wrong);
@@ -225,7 +225,7 @@ mod tests {
                 // Whoever is not checked for want of a user would be told that the password is wrong.
                 assert!(matches!(refused, Err(LoginError::Refused(Refused::Busy))), "{name}: {refused:?}");
             }
-            let refused = accounts.change_password(&session, "admin", "correct horse", from).await;
+            let refused = accounts.change_password(session.id, &session.user, "admin", "correct horse", from).await;
             assert!(matches!(refused, Err(ChangeError::Refused(Refused::Busy))), "{refused:?}");
         }
         drop(flood);

@@ -45,7 +45,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::model::{ContainerId, DaemonStatus};
 
-pub use config::{Cidr, CidrError, GatewayConfig, Tuning};
+pub use config::{GatewayConfig, Tuning};
 pub(crate) use forwarding::client_address;
 pub(crate) use language::{Language, language};
 pub use traffic::{LATENCY_BUCKETS_MS, TrafficSnapshot, TrafficStats};

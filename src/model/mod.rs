@@ -3,6 +3,7 @@
 //! **Architecture invariant:** nothing in here performs I/O, reads a clock or knows an async runtime. Text is parsed
 //! into these types once at the edge and never validated again.
 
+pub mod cidr;
 pub mod cron;
 pub mod event;
 pub mod inventory;
@@ -16,6 +17,7 @@ pub mod status;
 pub mod template;
 pub mod units;
 
+pub use cidr::{Cidr, CidrError};
 pub use event::{Cause, Event, EventKind};
 pub use inventory::{FailedDeploy, FolderState, InventoryRow};
 pub use labels::{InstanceId, Ownership};

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::cidr::Cidr;
 use super::units::{Bytes, MilliCpus, RestartPolicy};
 
 /// Every setting with its default filled in.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub routing: Routing,
     pub gateway_port: u16,
     pub gateway_bind: IpAddr,
+    /// Proxies whose `X-Forwarded-*` are believed.
+    pub trusted_proxies: Vec<Cidr>,
     pub backup_schedule: String,
     pub backup_keep: u32,
     pub trash_days: u32,
@@ -82,6 +85,7 @@ impl Settings {
             routing: Routing::Gateway,
             gateway_port: 8080,
             gateway_bind: IpAddr::from([0, 0, 0, 0]),
+            trusted_proxies: Vec::new(),
             backup_schedule: "0 3 * * *".to_owned(),
             backup_keep: 7,
             trash_days: 7,

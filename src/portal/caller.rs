@@ -1,15 +1,14 @@
 //! Who is asking, and through which door.
 
 use std::fmt;
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::code;
 use super::envelope::{ApiError, said};
+use crate::accounts::{Accounts, KeyOwner, SessionId, User, UserRef};
 use crate::store::StoreError;
 
 /// The other end of a connection. Each door puts it into every request.
@@ -81,6 +80,43 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// A user who signed in: the proof that what only people may do asks for. Keys and the operator on the server are none.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub session: SessionId,
+    pub user: User,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Person {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Caller::from_request_parts(parts, state).await? {
+            Caller::Session { id, member } => {
+                let Member { id: user, name, must_change_password } = member;
+                let user = User { id: UserRef(user), name, must_change: must_change_password };
+                Ok(Self { session: SessionId(id), user })
+            }
+            Caller::Key { .. } | Caller::Legacy => Err(ApiError::new(
+                code::SESSION_ONLY,
+                said!(
+                    "an API key may not do this: sign in with `POST /auth/login` and use the session",
+                    "API 키로는 할 수 없습니다: `POST /auth/login`으로 로그인해서 하세요"
+                ),
+            )),
+            Caller::Local { .. } => Err(ApiError::new(
+                code::SESSION_ONLY,
+                said!(
+                    "this is for a user of the portal, and the socket on the server knows none: sign in at the portal's \
+                     port, or give a user a new password with `paas admin reset-password`",
+                    "포털 사용자만 할 수 있는 일이며 서버의 소켓에는 사용자가 없습니다: 포털 포트에서 로그인하거나 \
+                     `paas admin reset-password`로 새 비밀번호를 정하세요"
+                ),
+            )),
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
 
@@ -117,11 +153,23 @@ impl fmt::Debug for Presented {
     }
 }
 
-/// Knows sessions and keys.
-pub trait Credentials: Send + Sync + 'static {
-    /// `None`: unknown, ended or revoked. Never tells which.
-    fn caller(
-        &self,
-        presented: Presented,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreError>> + Send + '_>>;
+/// Who this is; `None`: unknown, ended or revoked. Never tells which.
+pub(super) async fn identify(accounts: &Accounts, presented: Presented) -> Result<Option<Caller>, StoreError> {
+    match presented {
+        Presented::Session(token) => {
+            let session = accounts.session(&token).await?;
+            Ok(session.map(|session| Caller::Session { id: session.id.0, member: session.user.into() }))
+        }
+        Presented::Key(secret) if accounts.is_legacy_key(&secret) => Ok(Some(Caller::Legacy)),
+        Presented::Key(secret) => {
+            let owner = accounts.key(&secret).await?;
+            Ok(owner.map(|KeyOwner { key, user }| Caller::Key { id: key.id.0, name: key.name, member: user.into() }))
+        }
+    }
+}
+
+impl From<User> for Member {
+    fn from(user: User) -> Self {
+        Self { id: user.id.0, name: user.name, must_change_password: user.must_change }
+    }
 }

@@ -29,13 +29,13 @@ codes! {
     BAD_QUERY: BAD_REQUEST "bad-query" "A parameter of the query is unknown or out of range.";
     BAD_BODY: BAD_REQUEST "bad-body" "The body is not the JSON that the route takes.";
     UNKNOWN_TEMPLATE: BAD_REQUEST "unknown-template" "There is no such template.";
-    BAD_PASSWORD: BAD_REQUEST "bad-password" "The new password is too short, too long or too easy to guess.";
-    BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is too long or has control characters.";
+    BAD_PASSWORD: BAD_REQUEST "bad-password" "The new password is too short, too long, the user's name, the current one, or has control characters.";
+    BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is empty, too long or has control characters.";
     SIGN_IN: UNAUTHORIZED "sign-in" "No credentials were sent, or they are wrong, ended or revoked.";
-    WRONG_PASSWORD: UNAUTHORIZED "wrong-password" "The user name and password do not belong together.";
+    WRONG_PASSWORD: UNAUTHORIZED "wrong-password" "The user name and password do not belong together, or the current password is wrong.";
     PASSWORD_CHANGE_REQUIRED: FORBIDDEN "password-change-required" "The password must be changed first.";
     CROSS_ORIGIN: FORBIDDEN "cross-origin" "A write with a session cookie came from a page of another origin.";
-    SESSION_ONLY: FORBIDDEN "session-only" "Only a signed-in person may do this, not an API key.";
+    SESSION_ONLY: FORBIDDEN "session-only" "Only a signed-in person may do this, neither an API key nor the operator on the server.";
     NO_SUCH_ROUTE: NOT_FOUND "no-such-route" "The API has no such path.";
     NO_SUCH_APP: NOT_FOUND "no-such-app" "There is no such app.";
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";

@@ -2,13 +2,17 @@
 //!
 //! # Guarantees
 //! - A head that is not complete in time, a body that dribbles, a reader that takes nothing: each ends the connection.
-//! - When all places are taken, the connection that has waited longest for a request gives way. Whoever opens connections
-//!   and says nothing keeps nobody out.
-//! - On a stop idle connections end at once, running requests within [`GRACE`].
+//! - When all places are taken, the connection that has waited longest for its client gives way: for a request, for the rest
+//!   of its head or of its body, or for the client to take an answer that is complete. Whoever opens connections and says
+//!   nothing, or half of something, keeps nobody out.
+//! - A request that is whole is never cut off by that, nor is a stream.
+//! - On a stop idle connections end at once, those in the middle of a head within [`LINGER`], running requests within
+//!   [`GRACE`].
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -31,6 +35,8 @@ use crate::gateway::{GatewayConfig, client_address};
 
 /// How long a stop waits for running requests.
 pub const GRACE: Duration = Duration::from_secs(5);
+/// How long a stop waits for the rest of a head.
+const LINGER: Duration = Duration::from_secs(1);
 /// Connections served at a time by one door.
 pub const MAX_CONNECTIONS: usize = 256;
 /// A connection that has not sent its request's head by then is closed; also one that has been idle that long.
@@ -112,34 +118,12 @@ impl Connections {
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_BUFFER);
-        let end = CancellationToken::new();
-        let seat = Seat { waiting: Arc::clone(&self.waiting), end: end.clone(), turn: Arc::default() };
+        let seat = Arc::new(Seat::new(Arc::clone(&self.waiting)));
         let stopping = self.stopping.clone();
         let router = self.router.clone();
         let io = TokioIo::new(DropStalled::new(stream, self.write_stall));
         self.tracker.spawn(async move {
-            seat.wait();
-            let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
-                // While a request is answered nobody takes the connection away.
-                seat.busy();
-                let peer = origin.peer(&mut request);
-                request.extensions_mut().insert(peer);
-                let answer = router.clone().oneshot(request.map(Body::new));
-                let seat = seat.clone();
-                async move { answer.await.map(|response| response.map(|body| Answer { body, seat })) }
-            });
-            let connection = http.serve_connection(io, service);
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                // Idle for longest when a place was needed. Cancel-safe: a token stays cancelled.
-                () = end.cancelled() => Ok(()),
-                () = stopping.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
+            if let Err(error) = converse(&http, io, router, origin, seat, stopping).await {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(place);
@@ -155,59 +139,166 @@ impl Connections {
     }
 }
 
-/// Connections that wait for a request, by the order in which they began to.
+/// One connection from its first request to its last.
+async fn converse<S>(
+    http: &http1::Builder,
+    io: TokioIo<DropStalled<S>>,
+    router: Router,
+    origin: Origin,
+    seat: Arc<Seat>,
+    stopping: CancellationToken,
+) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    seat.wait();
+    let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
+        let given = seat.busy();
+        let peer = origin.peer(&mut request);
+        request.extensions_mut().insert(peer);
+        let asked = request.map(|body| Body::new(Question { body, seat: Arc::clone(&seat), waits: false }));
+        let (router, seat) = (router.clone(), Arc::clone(&seat));
+        async move {
+            given?;
+            let Ok(response) = router.oneshot(asked).await;
+            Ok::<_, GivenAway>(response.map(|body| Answer { body, seat }))
+        }
+    });
+    let mut connection = std::pin::pin!(http.serve_connection(io, service));
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        // Cancel-safe: a token stays cancelled.
+        () = seat.end.cancelled() => return Ok(()),
+        () = stopping.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    if let Ok(ended) = tokio::time::timeout(LINGER, connection.as_mut()).await {
+        return ended;
+    }
+    if seat.waits() {
+        return Ok(());
+    }
+    // Cut off otherwise: whoever reads on after the daemon said that it stops would hold it up for ever.
+    tokio::time::timeout(GRACE.saturating_sub(LINGER), connection).await.unwrap_or(Ok(()))
+}
+
+/// Connections that wait for their client, by the order in which they began to.
 #[derive(Default)]
-struct Waiting(Mutex<(u64, BTreeMap<u64, CancellationToken>)>);
+struct Waiting(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    last: u64,
+    ends: BTreeMap<u64, CancellationToken>,
+}
 
 impl Waiting {
     fn end_oldest(&self) {
-        if let Some((_, oldest)) = lock(&self.0).1.pop_first() {
-            oldest.cancel();
+        let oldest = lock(&self.0).ends.pop_first();
+        if let Some((_, end)) = oldest {
+            end.cancel();
         }
     }
 }
 
-/// One connection's entry in [`Waiting`], while it has one.
-#[derive(Clone)]
+/// The place was given to somebody else.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection had to give way to another")]
+struct GivenAway;
+
+/// One connection's entry in [`Waiting`], which it has while it waits.
 struct Seat {
     waiting: Arc<Waiting>,
     end: CancellationToken,
-    turn: Arc<Mutex<Option<Turn>>>,
+    /// Its place in the queue, also while it is busy.
+    number: AtomicU64,
 }
 
 impl Seat {
-    /// May be taken away from now on.
+    fn new(waiting: Arc<Waiting>) -> Self {
+        Self { waiting, end: CancellationToken::new(), number: AtomicU64::new(0) }
+    }
+
+    /// For a request: from now on, behind all others.
     fn wait(&self) {
-        let mut waiting = lock(&self.waiting.0);
-        waiting.0 += 1;
-        let number = waiting.0;
-        waiting.1.insert(number, self.end.clone());
-        drop(waiting);
-        *lock(&self.turn) = Some(Turn { waiting: Arc::clone(&self.waiting), number });
+        let mut queue = lock(&self.waiting.0);
+        queue.last += 1;
+        let number = queue.last;
+        queue.ends.remove(&self.number.swap(number, Ordering::Relaxed));
+        queue.ends.insert(number, self.end.clone());
     }
 
-    fn busy(&self) {
-        let turn = lock(&self.turn).take();
-        drop(turn);
+    /// For more of the request: where it was in the queue, so that nobody stays young by sending little at a time.
+    fn wait_on(&self) {
+        lock(&self.waiting.0).ends.insert(self.number.load(Ordering::Relaxed), self.end.clone());
+    }
+
+    /// From now on nobody takes the connection away; unless somebody has.
+    fn busy(&self) -> Result<(), GivenAway> {
+        let number = self.number.load(Ordering::Relaxed);
+        lock(&self.waiting.0).ends.remove(&number).map(drop).ok_or(GivenAway)
+    }
+
+    fn waits(&self) -> bool {
+        lock(&self.waiting.0).ends.contains_key(&self.number.load(Ordering::Relaxed))
     }
 }
 
-/// An entry; dropping it takes it out.
-struct Turn {
-    waiting: Arc<Waiting>,
-    number: u64,
-}
-
-impl Drop for Turn {
+impl Drop for Seat {
     fn drop(&mut self) {
-        lock(&self.waiting.0).1.remove(&self.number);
+        lock(&self.waiting.0).ends.remove(self.number.get_mut());
     }
 }
 
-/// An answer's body: when it has been sent, or given up, its connection waits again.
+/// A request's body. Whoever reads it does nothing else meanwhile, so the connection waits as long as nothing comes.
+struct Question {
+    body: Incoming,
+    seat: Arc<Seat>,
+    waits: bool,
+}
+
+impl hyper::body::Body for Question {
+    type Data = bytes::Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_pending() && !self.waits {
+            self.waits = true;
+            self.seat.wait_on();
+        } else if polled.is_ready() && std::mem::take(&mut self.waits) {
+            if let Err(given_away) = self.seat.busy() {
+                return Poll::Ready(Some(Err(given_away.into())));
+            }
+        }
+        polled.map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if self.waits {
+            // Its reader has given up and answers. If the connection was taken away, nobody hears that.
+            let _ = self.seat.busy();
+        }
+    }
+}
+
+/// An answer's body: when it has been handed over, or given up, its connection waits again.
 struct Answer {
     body: Body,
-    seat: Seat,
+    seat: Arc<Seat>,
 }
 
 impl Drop for Answer {

@@ -50,6 +50,8 @@ pub struct Operation {
     body: Option<Body>,
     answers: Vec<Answer>,
     refusals: Vec<&'static Code>,
+    /// A session, nothing else.
+    in_person: bool,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Operation {
             body: None,
             answers: Vec::new(),
             refusals: Vec::new(),
+            in_person: false,
         }
     }
 
@@ -147,6 +150,13 @@ impl Operation {
     pub fn refuses(mut self, codes: &[&'static Code]) -> Self {
         self.refusals.extend(codes);
         self
+    }
+
+    /// For handlers that ask for a [`Person`](super::caller::Person).
+    #[must_use]
+    pub fn in_person(mut self) -> Self {
+        self.in_person = true;
+        self.refuses(&[code::SESSION_ONLY])
     }
 
     fn all_refusals(&self, verb: Verb, path: &str, rule: Rule) -> Vec<&'static Code> {
@@ -291,6 +301,7 @@ fn operation(
         "responses": responses,
         "security": match route.rule {
             Rule::Public | Rule::Login => json!([]),
+            Rule::Known | Rule::Member if operation.in_person => json!([{"session": []}]),
             Rule::Known | Rule::Member => json!([{"session": []}, {"apiKey": []}, {"bearer": []}]),
         },
     });

@@ -80,7 +80,7 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn defect() -> ApiError {
+pub(super) fn defect() -> ApiError {
     ApiError::new(
         code::INTERNAL,
         said!(

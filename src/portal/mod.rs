@@ -12,11 +12,13 @@
 //!   takes nothing for a while is dropped by the door ([`stall`]).
 
 pub mod apps;
+pub mod auth;
 pub mod caller;
 pub mod changes;
 pub mod code;
 pub mod commands;
 pub mod connection;
+mod cookie;
 pub mod describe;
 mod docs;
 pub mod envelope;
@@ -24,8 +26,10 @@ pub mod events;
 pub mod extract;
 mod frame;
 pub mod health;
+pub mod keys;
 pub mod logs;
 mod metrics;
+mod refuse;
 pub mod router;
 pub mod rule;
 pub mod sse;
@@ -35,7 +39,7 @@ pub mod tcp;
 pub mod unix;
 pub mod view;
 
-pub use caller::{Caller, Credentials, Member, Peer, Presented};
+pub use caller::{Caller, Member, Peer, Person, Presented};
 pub use envelope::ApiError;
 pub use router::router;
 pub use rule::Rule;

@@ -16,7 +16,8 @@ use super::frame::frame;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
-use super::{apps, commands, docs, events, health, logs, metrics};
+use super::{apps, auth, commands, docs, events, health, keys, logs, metrics};
+use crate::accounts::ApiKey;
 use crate::model::{DaemonStatus, Event};
 
 /// Most bytes a request's body may have.
@@ -66,8 +67,8 @@ impl Table<'_> {
 }
 
 fn table(state: &PortalState) -> Table<'_> {
-    use Rule::{Member, Public};
-    use Verb::{Get, Post};
+    use Rule::{Known, Login, Member, Public};
+    use Verb::{Delete, Get, Post};
     let lines = json!({"type": "integer", "minimum": 0, "maximum": logs::MAX_LINES, "default": logs::DEFAULT_LINES});
     let limit =
         json!({"type": "integer", "minimum": 0, "maximum": events::MAX_LIMIT, "default": events::DEFAULT_LIMIT});
@@ -112,6 +113,75 @@ fn table(state: &PortalState) -> Table<'_> {
             Public,
             openapi,
             Operation::new("daemon", "openapi", "This description").answers_document("OpenAPI 3.1."),
+        )
+        .on(
+            Post,
+            "/auth/login",
+            Login,
+            auth::login,
+            Operation::new("auth", "login", "Sign in")
+                .more("Sets the session cookie. After too many wrong passwords it takes a while until the next try.")
+                .takes::<auth::Login>(json!({"username": "admin", "password": "admin"}))
+                .answers::<auth::Me>(200, "Signed in; see `mustChangePassword`.")
+                .refuses(&[code::WRONG_PASSWORD, code::TOO_MANY_LOGINS, code::BUSY, code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Get,
+            "/auth/me",
+            Known,
+            auth::me,
+            Operation::new("auth", "me", "Who asks").answers::<auth::Me>(200, "As whom the credentials are taken."),
+        )
+        .on(
+            Post,
+            "/auth/logout",
+            Known,
+            auth::logout,
+            Operation::new("auth", "logout", "End this session")
+                .in_person()
+                .answers::<auth::LoggedOut>(200, "The cookie opens nothing any more."),
+        )
+        .on(
+            Post,
+            "/auth/change-password",
+            Known,
+            auth::change_password,
+            Operation::new("auth", "changePassword", "Set a new password")
+                .more("Ends every other session of the user. API keys stay.")
+                .in_person()
+                .takes::<auth::ChangePassword>(json!({"currentPassword": "admin", "newPassword": "correct horse"}))
+                .answers::<auth::Me>(200, "Changed.")
+                .refuses(&[code::BAD_PASSWORD, code::WRONG_PASSWORD, code::TOO_MANY_LOGINS, code::BUSY]),
+        )
+        .on(
+            Get,
+            "/api-keys",
+            Member,
+            keys::list,
+            Operation::new("keys", "listKeys", "Your API keys")
+                .in_person()
+                .answers::<Vec<ApiKey>>(200, "Oldest first; never the secret."),
+        )
+        .on(
+            Post,
+            "/api-keys",
+            Member,
+            keys::issue,
+            Operation::new("keys", "issueKey", "Make an API key")
+                .in_person()
+                .may_take::<keys::NewKey>(json!({"name": "backup script"}))
+                .answers::<keys::Issued>(201, "The key, and its secret: shown this once.")
+                .refuses(&[code::BAD_KEY_NAME, code::TOO_MANY_KEYS]),
+        )
+        .on(
+            Delete,
+            "/api-keys/{id}",
+            Member,
+            keys::revoke,
+            Operation::new("keys", "revokeKey", "Revoke an API key")
+                .in_person()
+                .answers::<keys::Revoked>(200, "It opens nothing any more.")
+                .refuses(&[code::NO_SUCH_KEY]),
         )
         .on(
             Get,

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::caller::{Caller, Peer, Presented, sign_in};
+use super::caller::{Caller, Peer, Presented, identify, sign_in};
 use super::code;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
@@ -86,7 +86,7 @@ async fn known(gate: &Gate, request: &Parts) -> Result<Caller, ApiError> {
     }
     let presented = presented(&request.headers, &gate.state.cookie_name()).ok_or_else(sign_in)?;
     let by_cookie = matches!(presented, Presented::Session(_));
-    let caller = gate.state.credentials.caller(presented).await?.ok_or_else(sign_in)?;
+    let caller = identify(&gate.state.accounts, presented).await?.ok_or_else(sign_in)?;
     let writes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // The apps live below the same domain, so to a browser their pages are of the same site: SameSite stops nothing.
     if by_cookie && writes && !is_same_origin(&request.headers) {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::caller::Credentials;
 use super::changes::Changes;
+use super::cookie;
 use super::sse::MAX_STREAMS;
+use crate::accounts::Accounts;
 use crate::controller::ControllerHandle;
 use crate::gateway::TrafficStats;
 use crate::metrics::Metrics;
@@ -43,7 +44,7 @@ pub struct PortalState {
     pub controller: ControllerHandle,
     pub events: Arc<dyn EventReader>,
     /// Who may enter.
-    pub credentials: Arc<dyn Credentials>,
+    pub accounts: Arc<Accounts>,
     /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
     pub streams: Arc<Semaphore>,
     /// What the readers of live events have in common.
@@ -61,7 +62,7 @@ impl PortalState {
     pub fn new(
         controller: ControllerHandle,
         events: Arc<dyn EventReader>,
-        credentials: Arc<dyn Credentials>,
+        accounts: Arc<Accounts>,
         settings_rx: watch::Receiver<Arc<Settings>>,
         stopping: CancellationToken,
     ) -> Self {
@@ -72,7 +73,7 @@ impl PortalState {
         Self {
             controller,
             events,
-            credentials,
+            accounts,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             metrics: Metrics::default(),
             traffic: None,
@@ -89,12 +90,10 @@ impl PortalState {
         self
     }
 
-    /// With `PORTAL_COOKIE_SECURE` the browser itself guards that nobody but this very host, over TLS, has set the cookie.
+    /// Of the session cookie, as the settings are now.
     #[must_use]
     pub fn cookie_name(&self) -> String {
-        let settings = self.settings_rx.borrow();
-        let prefix = if settings.portal_cookie_secure { "__Host-" } else { "" };
-        format!("{prefix}{}", settings.session_cookie_name)
+        cookie::name(&self.settings_rx.borrow())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use crate::model::manifest::MIN_MEMORY;
-use crate::model::{Bytes, Routing, Settings, cron};
+use crate::model::{Bytes, Cidr, Routing, Settings, cron};
 
 /// When a changed value is taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 29] = [
+pub(super) const KEYS: [Key; 30] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -85,8 +85,10 @@ pub(super) const KEYS: [Key; 29] = [
         "SESSION_COOKIE_NAME",
         session_cookie_name,
         AtOnce,
-        "up to 64 letters, digits, `-`, `_` and `.`, for example `paas_portal_session`",
+        "up to 64 letters, digits, `-`, `_` and `.`, not beginning with `__`, for example `paas_portal_session`",
+        // Browsers attach conditions to `__Host-` and its like, and drop a cookie that does not meet them.
         |text, _| charset(text, 64, |c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            .filter(|s| !s.starts_with("__"))
     ),
     key!("SESSION_TTL_HOURS", session_ttl_hours, AtOnce, "hours from 1 to 87600, for example `168`", |text, _| {
         within(text, 1, 87_600)
@@ -168,6 +170,13 @@ pub(super) const KEYS: [Key; 29] = [
         exact::<IpAddr>(text)
     }),
     key!(
+        "PAAS_TRUSTED_PROXIES",
+        trusted_proxies,
+        AtOnce,
+        "addresses or ranges with commas between them, for example `172.18.0.0/16, 192.168.0.10`, or nothing",
+        |text, _| proxies(text)
+    ),
+    key!(
         "BACKUP_SCHEDULE",
         backup_schedule,
         AtOnce,
@@ -199,6 +208,14 @@ fn port(text: &str) -> Option<u16> {
 
 fn charset(text: &str, most: usize, accepts: impl Fn(char) -> bool) -> Option<String> {
     ((1..=most).contains(&text.len()) && text.chars().all(accepts)).then(|| text.to_owned())
+}
+
+/// None in an empty text.
+fn proxies(text: &str) -> Option<Vec<Cidr>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    text.split(',').map(|range| exact(range.trim())).collect()
 }
 
 /// Lower-cased: host names are compared without regard to case. At most 201 bytes, so that `{userid}-{appname}.` still

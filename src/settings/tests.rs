@@ -68,6 +68,9 @@ fn every_key_reaches_its_setting() {
     check("PAAS_ROUTING=direct", &|s| s.routing = Routing::Direct);
     check("PAAS_GATEWAY_PORT=80", &|s| s.gateway_port = 80);
     check("PAAS_GATEWAY_BIND=127.0.0.1", &|s| s.gateway_bind = "127.0.0.1".parse().unwrap());
+    check("PAAS_TRUSTED_PROXIES=10.0.0.7, fd00::/8", &|s| {
+        s.trusted_proxies = vec!["10.0.0.7".parse().unwrap(), "fd00::/8".parse().unwrap()];
+    });
     check("BACKUP_SCHEDULE='*/5 * * * *'", &|s| s.backup_schedule = "*/5 * * * *".into());
     check("BACKUP_KEEP=1", &|s| s.backup_keep = 1);
     check("TRASH_DAYS=30", &|s| s.trash_days = 30);
@@ -105,7 +108,7 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PORTAL_PORT", &["", "0", "65536", "+80", "80a", "-1"]),
         ("PORTAL_BIND", &["", "localhost", "1.2.3", "1.2.3.4:80"]),
         ("PORTAL_API_KEY", &["with space", "한글"]),
-        ("SESSION_COOKIE_NAME", &["", "a b", "a=b", "a;b", "이름"]),
+        ("SESSION_COOKIE_NAME", &["", "a b", "a=b", "a;b", "이름", "__Host-a"]),
         ("SESSION_TTL_HOURS", &["0", "87601", "1.5"]),
         ("PORTAL_COOKIE_SECURE", &["", "yes", "1", "TRUE"]),
         ("BCRYPT_ROUNDS", &["3", "16", "ten"]),
@@ -119,6 +122,7 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PAAS_NETWORK_SUBNET", &["172.30.0.0", "172.30.0.1/24", "172.30.0.0/30", "10.0.0.0/7", "fd00::/64", "x/24"]),
         ("MAX_TOTAL_APPS", &["-1", "many", "1000001"]),
         ("PAAS_ROUTING", &["", "Gateway", "nginx"]),
+        ("PAAS_TRUSTED_PROXIES", &["proxy", "10.0.0.0/33", "10.0.0.1,", "10.0.0.1 10.0.0.2", "10.0.0.1:80"]),
         ("BACKUP_SCHEDULE", &["", "daily", "@daily", "60 * * * *", "0 0 3 * * *"]),
         ("BACKUP_KEEP", &["0", "1001"]),
         ("TRASH_DAYS", &["0", "3651"]),

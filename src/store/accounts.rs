@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::StoreError;
@@ -27,7 +28,7 @@ pub struct UserRef(pub i64);
 pub struct SessionId(pub i64);
 
 /// An API key's id, for lists and logs; it opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct KeyId(pub i64);
 
@@ -61,7 +62,7 @@ pub struct SessionRow {
 }
 
 /// A key as its owner may see it: never the secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
     pub id: KeyId,

@@ -1,0 +1,138 @@
+//! `/auth`: signing in and out, who one is, and the password.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::extract::State;
+use axum::http::header::{InvalidHeaderValue, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::caller::{Caller, Peer, Person};
+use super::cookie;
+use super::envelope::{ApiError, Data};
+use super::extract::Body;
+use super::frame::defect;
+use super::state::PortalState;
+
+/// A password as it was typed. `Debug` does not show it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Typed(#[schemars(extend("format" = "password"))] String);
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed(…)")
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    pub username: String,
+    pub password: Typed,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ChangePassword {
+    pub current_password: Typed,
+    /// 8 characters or more, 72 bytes at most.
+    pub new_password: Typed,
+}
+
+/// Who asks.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    /// `null`: no user of the portal, but `PORTAL_API_KEY` or the operator on the server.
+    pub username: Option<String>,
+    /// Until then everything but `/auth` is refused.
+    pub must_change_password: bool,
+    pub through: Through,
+}
+
+/// What somebody is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Through {
+    Session,
+    ApiKey,
+    /// `PORTAL_API_KEY`.
+    LegacyKey,
+    /// The socket on the server, which only the operator can open.
+    LocalSocket,
+}
+
+impl From<&Caller> for Me {
+    fn from(caller: &Caller) -> Self {
+        let through = match caller {
+            Caller::Session { .. } => Through::Session,
+            Caller::Key { .. } => Through::ApiKey,
+            Caller::Legacy => Through::LegacyKey,
+            Caller::Local { .. } => Through::LocalSocket,
+        };
+        let username = caller.member().map(|member| member.name.clone());
+        Self { username, must_change_password: caller.must_change_password(), through }
+    }
+}
+
+/// What has become of the session.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LoggedOut {
+    #[schemars(extend("const" = "ended"))]
+    session: &'static str,
+}
+
+pub async fn login(
+    State(state): State<PortalState>,
+    peer: Peer,
+    Body(Login { username, password }): Body<Login>,
+) -> Result<(HeaderMap, Data<Me>), ApiError> {
+    let begun = state.accounts.login(&username, &password.0, address(peer)).await?;
+    let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
+    let user = begun.session.user;
+    let me = Me { username: Some(user.name), must_change_password: user.must_change, through: Through::Session };
+    Ok((with_cookie(cookie)?, Data(me)))
+}
+
+pub async fn me(caller: Caller) -> Data<Me> {
+    Data(Me::from(&caller))
+}
+
+pub async fn logout(
+    State(state): State<PortalState>,
+    person: Person,
+) -> Result<(HeaderMap, Data<LoggedOut>), ApiError> {
+    state.accounts.logout(person.session).await?;
+    let settings = state.settings_rx.borrow();
+    Ok((with_cookie(cookie::end(&settings))?, Data(LoggedOut { session: "ended" })))
+}
+
+/// The session that asks goes on, every other one of the user has ended.
+pub async fn change_password(
+    State(state): State<PortalState>,
+    peer: Peer,
+    person: Person,
+    Body(ChangePassword { current_password, new_password }): Body<ChangePassword>,
+) -> Result<Data<Me>, ApiError> {
+    let Person { session, user } = person;
+    state.accounts.change_password(session, &user, &current_password.0, &new_password.0, address(peer)).await?;
+    Ok(Data(Me { username: Some(user.name), must_change_password: false, through: Through::Session }))
+}
+
+/// Where somebody who may be guessing is.
+fn address(peer: Peer) -> IpAddr {
+    match peer {
+        Peer::Remote(address) => address,
+        // On this very machine.
+        Peer::Local { .. } => Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
+fn with_cookie(cookie: Result<HeaderValue, InvalidHeaderValue>) -> Result<HeaderMap, ApiError> {
+    // The settings accept no name that a header could not carry, and a token is hexadecimal.
+    let cookie = cookie.map_err(|_| defect())?;
+    Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
+}

@@ -1,0 +1,100 @@
+//! What the accounts refuse, as the API says it: a code, both languages, and when to try again.
+
+use super::code;
+use super::envelope::{ApiError, Text};
+use crate::accounts::{
+    ChangeError, Failure, KeyError, LoginError, MAX_BYTES, MAX_KEY_NAME, MAX_KEYS, MIN_CHARS, PasswordRule, Refused,
+};
+
+/// Until hashes that are being computed are done.
+const BUSY_SECONDS: u64 = 5;
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let english = refused.to_string();
+        match refused {
+            Refused::TooOften { after } => {
+                let seconds = after.as_secs();
+                let korean = format!("비밀번호를 너무 많이 틀렸습니다: {seconds}초 뒤에 다시 시도하세요");
+                Self::new(code::TOO_MANY_LOGINS, Text { english, korean }).retry_after(seconds)
+            }
+            Refused::Busy => {
+                let korean = "로그인이 한꺼번에 몰렸습니다: 몇 초 뒤에 다시 시도하세요".to_owned();
+                Self::new(code::BUSY, Text { english, korean }).retry_after(BUSY_SECONDS)
+            }
+        }
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        let korean = match &failure {
+            Failure::Store(error) => return error.clone().into(),
+            Failure::Random(why) => format!("시스템이 난수를 주지 않습니다: {why}; 잠시 뒤에 다시 시도하세요"),
+            Failure::Hash(why) => format!(
+                "비밀번호를 처리할 수 없습니다: {why}; 서버에서 `paas admin reset-password`로 새 비밀번호를 정하세요"
+            ),
+        };
+        tracing::warn!(%failure, "accounts");
+        Self::new(code::INTERNAL, Text { english: failure.to_string(), korean })
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        let english = error.to_string();
+        match error {
+            LoginError::Wrong => {
+                let korean = "사용자 이름이나 비밀번호가 틀렸습니다: 잊었다면 서버에서 `paas admin reset-password`를 \
+                     실행하세요";
+                Self::new(code::WRONG_PASSWORD, Text { english, korean: korean.to_owned() })
+            }
+            LoginError::Refused(refused) => refused.into(),
+            LoginError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        let english = error.to_string();
+        match error {
+            ChangeError::Wrong => {
+                let korean = "현재 비밀번호가 틀렸습니다: 잊었다면 서버에서 `paas admin reset-password`를 실행하세요";
+                Self::new(code::WRONG_PASSWORD, Text { english, korean: korean.to_owned() })
+            }
+            ChangeError::Rule(rule) => Self::new(code::BAD_PASSWORD, Text { english, korean: in_korean(rule) }),
+            ChangeError::Refused(refused) => refused.into(),
+            ChangeError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+fn in_korean(rule: PasswordRule) -> String {
+    match rule {
+        PasswordRule::TooShort => format!("새 비밀번호가 너무 짧습니다: {MIN_CHARS}자 이상으로 정하세요"),
+        PasswordRule::TooLong { bytes } => {
+            format!("새 비밀번호가 {bytes}바이트입니다: {MAX_BYTES}바이트 이하로 정하세요(한글 한 자는 3바이트)")
+        }
+        PasswordRule::Control => "새 비밀번호에 입력할 수 없는 제어 문자가 있습니다: 빼고 정하세요".to_owned(),
+        PasswordRule::LikeTheName => "새 비밀번호가 사용자 이름과 같습니다: 다르게 정하세요".to_owned(),
+        PasswordRule::LikeTheCurrent => "새 비밀번호가 현재 비밀번호와 같습니다: 다르게 정하세요".to_owned(),
+    }
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        let english = error.to_string();
+        match error {
+            KeyError::BadName => {
+                let korean = format!("키 이름은 제어 문자 없이 1자에서 {MAX_KEY_NAME}자여야 합니다");
+                Self::new(code::BAD_KEY_NAME, Text { english, korean })
+            }
+            KeyError::TooMany => {
+                let korean = format!("키가 이미 {MAX_KEYS}개 있습니다: 쓰지 않는 키를 지우세요");
+                Self::new(code::TOO_MANY_KEYS, Text { english, korean })
+            }
+            KeyError::Failed(failure) => failure.into(),
+        }
+    }
+}
