@@ -156,7 +156,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         let text = format!("{} deploy given up: {}\n{}\n", failure.at, failure.reason, log.join("\n"));
         self.folders.append_deploy_log(self.key, &text).await?;
         let Some(row) = &self.row else { return Ok(Outcome::Unchanged) };
-        let row = InventoryRow { failed: Some(failure.clone()), ..row.clone() };
+        let row = InventoryRow { failed: Some(FailedDeploy { log, ..failure.clone() }), ..row.clone() };
         self.put(&row).await?;
         Ok(Outcome::Changed)
     }

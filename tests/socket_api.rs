@@ -57,6 +57,7 @@ fn app(name: &str, health: Health) -> AppStatus {
         restarts: 0,
         started_at: None,
         last_exit: None,
+        failed_deploy: None,
         conditions: Vec::new(),
     }
 }

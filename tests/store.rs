@@ -71,6 +71,7 @@ fn row(app: &str) -> InventoryRow {
             image_id: "sha256:1".to_owned(),
             reason: "exited with 1".to_owned(),
             at: Timestamp(1_795_000_000_456),
+            log: vec!["Error: no such wheel".to_owned()],
         }),
     }
 }
@@ -79,7 +80,8 @@ fn event(number: i64, app: Option<&str>) -> Event {
     Event {
         at: Timestamp(number),
         app: app.map(key),
-        kind: [EventKind::Done, EventKind::Failed, EventKind::Noticed][usize::try_from(number % 3).unwrap()],
+        kind: [EventKind::Done, EventKind::Failed, EventKind::Noticed, EventKind::Changed]
+            [usize::try_from(number % 4).unwrap()],
         what: format!("step {number}"),
         cause: Cause::new("a test"),
     }

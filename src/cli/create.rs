@@ -31,7 +31,8 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         strategy: None,
     };
     let key = args.app.clone();
-    let (path, digest) = Manifests::new(&settings).create(&key, &manifest)?;
+    let client = context.client()?;
+    let (path, digest) = Manifests::new(&settings).create(&client, &key, &manifest).await?;
     context.err.note(format_args!("wrote {}", path.display()));
     wait::wait(context, Goal { key, digest, state: RunState::Running }, args.wait).await
 }

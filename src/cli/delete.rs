@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 
 use super::args;
+use super::client::Client;
 use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
@@ -32,12 +33,15 @@ pub(super) async fn run(context: &mut Context, args: &args::Delete) -> anyhow::R
         context.err.note(format_args!("{}: nothing was changed", target.key()));
         return Ok(Exit::Failed);
     }
+    let client = context.client()?;
     let digest = match &target {
         // Both in one write: the daemon must never see the deletion without the word about the data.
         Target::Declared(key) => {
-            manifests.edit(key, &[Change::State(RunState::Deleted), Change::KeepData(Some(!args.purge))])?
+            manifests
+                .edit(&client, key, &[Change::State(RunState::Deleted), Change::KeepData(Some(!args.purge))])
+                .await?
         }
-        Target::LeftOver { key, data } => ask_for_purge(context, &manifests, key, data, &settings)?,
+        Target::LeftOver { key, data } => ask_for_purge(context, &client, &manifests, key, data, &settings).await?,
     };
     wait::wait(context, Goal { key: target.key().clone(), digest, state: RunState::Deleted }, args.wait).await
 }
@@ -71,8 +75,9 @@ fn find(manifests: &Manifests, settings: &Settings, args: &args::Delete) -> anyh
 }
 
 /// The daemon moves data for one reason only, a manifest that says so: writes one.
-fn ask_for_purge(
+async fn ask_for_purge(
     context: &mut Context,
+    client: &Client,
     manifests: &Manifests,
     key: &AppKey,
     data: &std::path::Path,
@@ -93,7 +98,7 @@ fn ask_for_purge(
         disk: None,
         strategy: None,
     };
-    let (path, digest) = manifests.create(key, &manifest)?;
+    let (path, digest) = manifests.create(client, key, &manifest).await?;
     context.err.note(format_args!(
         "{key} had no manifest any more: wrote {} with `state: deleted` and `keepData: false`, by which the daemon moves \
          {} to {}",

@@ -22,6 +22,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::R
         }
     }
     let token = jiff::Timestamp::now().to_string();
-    let digest = manifests.edit(&key, &[Change::Redeploy(token)])?;
+    let client = context.client()?;
+    let digest = manifests.edit(&client, &key, &[Change::Redeploy(token)]).await?;
     wait::wait(context, Goal { key, digest, state }, args.wait).await
 }

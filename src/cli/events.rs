@@ -43,6 +43,7 @@ fn row(event: &Event) -> [Cell; 4] {
         EventKind::Done => what,
         EventKind::Failed => what.fg(Color::Red),
         EventKind::Noticed => what.fg(Color::Yellow),
+        EventKind::Changed => what.fg(Color::Cyan),
     };
     // Whole seconds are enough for people.
     let when = event.at.to_string();

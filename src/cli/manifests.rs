@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::announce::announce;
 use super::args::Global;
-use super::client::ClientError;
+use super::client::{Client, ClientError};
 use super::names;
-use crate::desired::{self, Change, ManifestDir, load, marker};
+use crate::desired::{self, Change, Draft, ManifestDir, load, marker};
 use crate::model::{AppKey, Digest, InstanceId, Manifest, Settings};
 use crate::settings::{Env, SettingProblem, SettingsSource};
 
@@ -149,15 +150,31 @@ impl Manifests {
     }
 
     /// Changes keys of an app's manifest; returns the digest of the file as it now is.
-    pub fn edit(&self, key: &AppKey, changes: &[Change]) -> anyhow::Result<Digest> {
-        Ok(ManifestDir::new(self.folder.clone()).edit(key, None, changes)?.after)
+    pub async fn edit(&self, client: &Client, key: &AppKey, changes: &[Change]) -> anyhow::Result<Digest> {
+        let folder = ManifestDir::new(self.folder.clone()).lock()?;
+        write(client, key, folder.draft_edit(key, None, changes)?).await
     }
 
     /// Writes a new app's manifest; returns its path and digest.
-    pub fn create(&self, key: &AppKey, manifest: &Manifest) -> anyhow::Result<(PathBuf, Digest)> {
-        let digest = ManifestDir::new(self.folder.clone()).create(key, manifest)?;
+    pub async fn create(
+        &self,
+        client: &Client,
+        key: &AppKey,
+        manifest: &Manifest,
+    ) -> anyhow::Result<(PathBuf, Digest)> {
+        let folder = ManifestDir::new(self.folder.clone()).lock()?;
+        let digest = write(client, key, folder.draft_new(key, manifest)?).await?;
         Ok((self.folder.join(key.file_name()), digest))
     }
+}
+
+async fn write(client: &Client, key: &AppKey, draft: Draft<'_>) -> anyhow::Result<Digest> {
+    let digest = draft.after().clone();
+    if !draft.is_written() {
+        announce(client, key, &digest).await;
+    }
+    draft.write()?;
+    Ok(digest)
 }
 
 /// At most [`MAX_READ`] bytes.

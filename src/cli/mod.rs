@@ -5,6 +5,7 @@
 //! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
 //! so in their help: `confirm`, `down` and `admin`.
 
+pub mod announce;
 pub mod args;
 pub mod backend;
 pub mod client;

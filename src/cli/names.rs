@@ -1,17 +1,7 @@
 //! An app's name as somebody typed it, and the one that was probably meant.
 
 use crate::model::AppKey;
-
-/// The closest of the candidates, if it is close enough to be a slip of the fingers.
-#[must_use]
-pub fn closest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(typed, candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.85)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
+pub use crate::model::names::closest;
 
 /// `there is no app `alcie-diary`: did you mean …`.
 #[must_use]

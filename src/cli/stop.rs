@@ -12,6 +12,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::R
     let manifests = Manifests::new(context.settings()?);
     let key = manifests.known(&args.app)?;
     // `keepData` means something only beside `state: deleted`.
-    let digest = manifests.edit(&key, &[Change::State(RunState::Stopped), Change::KeepData(None)])?;
+    let client = context.client()?;
+    let digest = manifests.edit(&client, &key, &[Change::State(RunState::Stopped), Change::KeepData(None)]).await?;
     wait::wait(context, Goal { key, digest, state: RunState::Stopped }, args.wait).await
 }

@@ -10,31 +10,11 @@ use super::client::{Client, ClientError};
 use super::context::Context;
 use super::exit::Exit;
 use super::sse::EventStream;
-use crate::model::{AppKey, ConditionKind, Digest, Health, RunState, SyncState};
+use crate::model::{AppKey, Health};
 use crate::portal::events::Gone;
-use crate::portal::view::{AppView, trouble};
-
-/// The status does not know the file as it is now.
-const UNSEEN: &str = "not seen by the daemon yet";
-
-/// What was written.
-#[derive(Debug, Clone)]
-pub struct Goal {
-    pub key: AppKey,
-    /// Of the file as it is now: an older status says nothing about it.
-    pub digest: Digest,
-    pub state: RunState,
-}
-
-/// What a status says about a goal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
-    Converged,
-    /// Cannot come about without somebody changing something.
-    Stuck(String),
-    /// Phase and reason.
-    NotYet(String),
-}
+pub use crate::portal::follow::Goal;
+use crate::portal::follow::{Follower, UNSEEN, Verdict};
+use crate::portal::view::AppView;
 
 /// Waits, shows progress, and tells how it ended.
 pub async fn wait(context: &mut Context, goal: Goal, wait: Wait) -> anyhow::Result<Exit> {
@@ -45,9 +25,11 @@ pub async fn wait(context: &mut Context, goal: Goal, wait: Wait) -> anyhow::Resu
     let mut progress = Progress::new(context, &goal.key);
     let limit = Duration::from_secs(wait.wait);
     let mut last = Verdict::NotYet(UNSEEN.to_owned());
-    let watched = tokio::time::timeout(limit, watch(&client, &goal, &mut progress, context, &mut last)).await;
+    let key = goal.key.clone();
+    let follower = Follower::new(goal);
+    let watched = tokio::time::timeout(limit, watch(&client, follower, &mut progress, context, &mut last)).await;
     progress.finish();
-    let key = &goal.key;
+    let key = &key;
     let not_yet = match watched {
         Ok(Err(ClientError::NotRunning { socket })) => {
             format!(
@@ -87,23 +69,24 @@ fn tell(context: &mut Context, key: &AppKey, view: Option<&AppView>) -> anyhow::
 /// `Some(the last view)` when converged, `None` when it cannot be or the daemon ended the stream.
 async fn watch(
     client: &Client,
-    goal: &Goal,
+    mut follower: Follower,
     progress: &mut Progress,
     context: &mut Context,
     last: &mut Verdict,
 ) -> Result<Option<Option<AppView>>, ClientError> {
+    let key = follower.goal().key.clone();
     let mut events: EventStream = client.events("/events").await?;
     while let Some(event) = events.next().await? {
         let view = match event.event.as_str() {
-            "apps" => event.json::<Vec<AppView>>()?.into_iter().find(|view| view.status.app == goal.key),
+            "apps" => event.json::<Vec<AppView>>()?.into_iter().find(|view| view.status.app == key),
             "app" => match event.json::<AppView>()? {
-                view if view.status.app == goal.key => Some(view),
+                view if view.status.app == key => Some(view),
                 _ => continue,
             },
-            "gone" if event.json::<Gone>()?.app == goal.key => None,
+            "gone" if event.json::<Gone>()?.app == key => None,
             _ => continue,
         };
-        *last = judge(view.as_ref(), goal);
+        *last = follower.look(view.as_ref().map(|view| &view.status));
         match &*last {
             Verdict::Converged => return Ok(Some(view)),
             Verdict::Stuck(_) => return Ok(None),
@@ -111,47 +94,6 @@ async fn watch(
         }
     }
     Ok(None)
-}
-
-fn judge(view: Option<&AppView>, goal: &Goal) -> Verdict {
-    let Some(view) = view else {
-        return match goal.state {
-            // Its file is there, so the daemon lists the app until the last of it is gone.
-            RunState::Deleted => Verdict::Converged,
-            RunState::Running | RunState::Stopped => Verdict::NotYet(UNSEEN.to_owned()),
-        };
-    };
-    let status = &view.status;
-    let applied = status.applied_digest.as_ref() == Some(&goal.digest) && status.sync == SyncState::Synced;
-    let as_wanted = matches!(
-        (goal.state, status.health),
-        (RunState::Running, Health::Running)
-            | (RunState::Stopped, Health::Stopped)
-            | (RunState::Deleted, Health::Deleted)
-    );
-    if applied && as_wanted {
-        return Verdict::Converged;
-    }
-    if status.file_digest.as_ref() != Some(&goal.digest) {
-        return Verdict::NotYet(UNSEEN.to_owned());
-    }
-    let reason = match trouble(status) {
-        Some(condition) => format!("{}: {}", view.phase, condition.message),
-        None => view.phase.clone(),
-    };
-    let hopeless = [
-        ConditionKind::Invalid,
-        ConditionKind::TemplateMissing,
-        ConditionKind::Conflict,
-        ConditionKind::QuotaExceeded,
-        ConditionKind::DeployFailed,
-    ];
-    let of_this_file = |kind| {
-        status.condition(kind).is_some_and(|condition| {
-            condition.status && condition.digest.as_ref().is_none_or(|seen| *seen == goal.digest)
-        })
-    };
-    if hopeless.into_iter().any(of_this_file) { Verdict::Stuck(reason) } else { Verdict::NotYet(reason) }
 }
 
 /// A spinner on a terminal, a line per change elsewhere; both on standard error.
@@ -191,60 +133,5 @@ impl Progress {
         if let Some(spinner) = &self.spinner {
             spinner.finish_and_clear();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::AppStatus;
-
-    fn goal(state: RunState) -> Goal {
-        Goal { key: AppKey::parse("alice-diary").unwrap(), digest: Digest::of(b"new"), state }
-    }
-
-    fn view(file: &[u8], applied: &[u8], sync: SyncState, health: Health) -> AppView {
-        let status = AppStatus {
-            app: AppKey::parse("alice-diary").unwrap(),
-            sync,
-            health,
-            desired: RunState::Running,
-            template: None,
-            host: "alice-diary.localhost".to_owned(),
-            file_digest: Some(Digest::of(file)),
-            applied_digest: Some(Digest::of(applied)),
-            container: None,
-            endpoint: None,
-            limits: None,
-            restarts: 0,
-            started_at: None,
-            last_exit: None,
-            conditions: Vec::new(),
-        };
-        AppView::new(&status, &crate::model::Settings::defaults("/paas"))
-    }
-
-    #[test]
-    fn only_this_very_file_applied_and_in_the_wanted_state_is_converged() {
-        use Health::{CrashLoop, Deleted, Running, Starting, Stopped};
-        use SyncState::{OutOfSync, Synced};
-        let (running, stopped, deleted) = (RunState::Running, RunState::Stopped, RunState::Deleted);
-        for (state, file, applied, sync, health, want) in [
-            (running, b"new", b"new", Synced, Running, true),
-            (running, b"old", b"old", Synced, Running, false),
-            (running, b"new", b"old", Synced, Running, false),
-            (running, b"new", b"new", OutOfSync, Running, false),
-            (running, b"new", b"new", Synced, Starting, false),
-            (running, b"new", b"new", Synced, CrashLoop, false),
-            (stopped, b"new", b"new", Synced, Stopped, true),
-            (stopped, b"new", b"new", Synced, Running, false),
-            (deleted, b"new", b"new", Synced, Deleted, true),
-            (deleted, b"new", b"new", Synced, Stopped, false),
-        ] {
-            let verdict = judge(Some(&view(file, applied, sync, health)), &goal(state));
-            assert_eq!(verdict == Verdict::Converged, want, "{state:?} {sync:?} {health:?}: {verdict:?}");
-        }
-        assert_eq!(judge(None, &goal(deleted)), Verdict::Converged);
-        assert!(matches!(judge(None, &goal(running)), Verdict::NotYet(_)), "a new file is not seen at once");
     }
 }

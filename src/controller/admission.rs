@@ -3,16 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::desired::Snapshot;
-use crate::model::{AppKey, InventoryRow, RunState, Settings, UserId};
+use crate::desired::FileEntry;
+use crate::model::{AppKey, RunState, Settings, UserId};
 
 use super::goal::Admission;
 
+/// Why an app may not come in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuotaReached {
+    #[error("there are {apps} apps already and MAX_TOTAL_APPS is {most}: delete one, or raise it in .env")]
+    Total { apps: usize, most: usize },
+    #[error("user {user} has {apps} apps already and MAX_APPS_PER_USER is {most}: delete one, or raise it in .env")]
+    User { user: UserId, apps: usize, most: usize },
+}
+
 /// Decides for every manifest that has no inventory row yet. Oldest file first, then by name.
 #[must_use]
-pub fn admit(
-    snapshot: &Snapshot,
-    rows: &BTreeMap<AppKey, InventoryRow>,
+pub fn admit<R>(
+    files: &BTreeMap<AppKey, FileEntry>,
+    rows: &BTreeMap<AppKey, R>,
     settings: &Settings,
 ) -> BTreeMap<AppKey, Admission> {
     let mut total = rows.len();
@@ -20,8 +29,7 @@ pub fn admit(
     for key in rows.keys() {
         *per_user.entry(&key.user).or_default() += 1;
     }
-    let candidates: BTreeSet<_> = snapshot
-        .files
+    let candidates: BTreeSet<_> = files
         .iter()
         .filter(|(key, _)| !rows.contains_key(*key))
         .filter(|(_, file)| file.parsed.as_ref().is_ok_and(|manifest| manifest.state != RunState::Deleted))
@@ -32,14 +40,9 @@ pub fn admit(
     for (_, key) in candidates {
         let of_user = per_user.entry(&key.user).or_default();
         let verdict = if total >= most {
-            Admission::Refused(format!(
-                "there are {total} apps already and MAX_TOTAL_APPS is {most}: delete one, or raise it in .env"
-            ))
+            Admission::Refused(QuotaReached::Total { apps: total, most })
         } else if *of_user >= most_per_user {
-            Admission::Refused(format!(
-                "user {} has {of_user} apps already and MAX_APPS_PER_USER is {most_per_user}: delete one, or raise it in .env",
-                key.user
-            ))
+            Admission::Refused(QuotaReached::User { user: key.user.clone(), apps: *of_user, most: most_per_user })
         } else {
             total += 1;
             *of_user += 1;

@@ -1,5 +1,6 @@
 //! From file, inventory and circumstances to what one app is to become: a pure function (DESIGN rules 5 and 7).
 
+use super::admission::QuotaReached;
 use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, resolve, templates};
 use crate::model::{
     AppKey, AppSpec, Bytes, ConditionKind, Digest, InventoryRow, Manifest, RunState, Settings, SyncState, Template,
@@ -25,8 +26,7 @@ pub enum Absence {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     Admitted,
-    /// Over a quota; why, in words for people.
-    Refused(String),
+    Refused(QuotaReached),
 }
 
 /// Everything the decision depends on.
@@ -104,12 +104,12 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
             file_digest: Some(file.digest.clone()),
         },
         Resolved::Usable { desired, digest } => match (&at.admission, at.row) {
-            (Admission::Refused(message), None) => Decision {
+            (Admission::Refused(quota), None) => Decision {
                 goal: Goal::Leave,
                 record: None,
                 desired: manifest.state,
                 sync: Some(SyncState::Held),
-                findings: vec![Finding::new(ConditionKind::QuotaExceeded, "QuotaExceeded", message.clone())],
+                findings: vec![Finding::new(ConditionKind::QuotaExceeded, "QuotaExceeded", quota.to_string())],
                 file_digest: Some(digest),
             },
             _ => Decision {

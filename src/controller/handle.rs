@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{EngineError, Follow, LogLine};
-use crate::model::{AppKey, ContainerId, DaemonStatus};
+use crate::model::{AppKey, ContainerId, DaemonStatus, Digest};
 
 /// An app's log, oldest line first.
 pub type LogStream = BoxStream<'static, Result<LogLine, EngineError>>;
@@ -29,6 +29,10 @@ pub trait LogReader: Send + Sync + 'static {
 /// What can be asked of the controller.
 #[derive(Debug)]
 pub enum Command {
+    /// A door is about to write an app's file, which will have this digest; for the event log only.
+    Announce { key: AppKey, digest: Digest, by: String },
+    /// It was not written after all.
+    Withdraw { key: AppKey, digest: Digest },
     /// Look at this app now; an edit skips its backoff.
     Mark(AppKey),
     /// Read the folder and look at everything now.
@@ -81,6 +85,20 @@ impl ControllerHandle {
     /// The status as it changes. A new value is published after every change, so waiting needs no polling.
     pub fn watch(&self) -> watch::Receiver<Arc<DaemonStatus>> {
         self.status_rx.clone()
+    }
+
+    /// Says who is about to write an app's file, so that the event log can name them. Never waits: when the controller is
+    /// too busy to listen, the change counts as made to the file itself.
+    pub fn announce(&self, key: AppKey, digest: Digest, by: String) {
+        if self.commands_tx.try_send(Command::Announce { key, digest, by }).is_err() {
+            tracing::warn!("the controller was too busy to hear who edits a manifest");
+        }
+    }
+
+    /// Takes an announcement back.
+    pub fn withdraw(&self, key: AppKey, digest: Digest) {
+        // One that stays expires by itself.
+        let _ = self.commands_tx.try_send(Command::Withdraw { key, digest });
     }
 
     pub async fn mark(&self, key: AppKey) {

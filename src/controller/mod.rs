@@ -2,6 +2,7 @@
 //!
 //! - [`run`]: the loop and everything it knows · [`queue`], [`backoff`]: what is looked at when
 //! - [`goal`], [`admission`]: what an app is to become, from file, inventory and circumstances (pure)
+//! - `audit`: who changed which manifest
 //! - [`pass`]: one look at one app and what follows from it · [`report`]: its published status
 //! - [`image`], [`network`]: what all apps share · [`probe`]: whether an app answers · [`preview`]: what would be
 //!   done
@@ -11,6 +12,7 @@
 //! work, it only marks what is to be looked at.
 
 pub mod admission;
+mod audit;
 pub mod backoff;
 pub mod goal;
 pub mod handle;
@@ -24,6 +26,8 @@ pub mod report;
 pub mod run;
 pub mod seams;
 
+pub use admission::{QuotaReached, admit};
+pub use goal::Admission;
 pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream};
 pub use run::{Config, Controller, Input, SettingsNews};
 pub use seams::{Prober, RuntimeContext, RuntimeSource, Seams};

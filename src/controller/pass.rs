@@ -40,6 +40,8 @@ pub struct Memory {
     /// Containers that answered, with the start they answered after.
     answered: BTreeMap<ContainerId, Option<Timestamp>>,
     start_failures: BTreeMap<ContainerId, u32>,
+    /// Containers that never came up, and about which `logs/deploy.log` says so already.
+    told: BTreeSet<ContainerId>,
     /// The last write of the app's row failed, and may have happened all the same.
     row_in_doubt: bool,
     /// What the app was last seen to be in every respect: a step for the same is a repair of drift.
@@ -362,6 +364,7 @@ impl<W: Seams> Pass<'_, W> {
         let present = |id: &ContainerId| containers.iter().any(|owned| owned.id() == id);
         self.memory.answered.retain(|id, _| present(id));
         self.memory.start_failures.retain(|id, _| present(id));
+        self.memory.told.retain(present);
     }
 
     /// Asks each running container that has not answered since its start.
@@ -424,6 +427,7 @@ impl<W: Seams> Pass<'_, W> {
             }
         };
         let last_exit = self.last_exit(verdict.crashed.as_ref()).await;
+        self.tell_deploy_log(&verdict, last_exit.as_ref()).await;
         let context = Report {
             key: &self.input.key,
             decision: &self.input.decision,
@@ -437,6 +441,28 @@ impl<W: Seams> Pass<'_, W> {
             self.memory.settled_as = Some(self.wanted());
         }
         (report(&context, verdict, findings, last_exit, settled), next)
+    }
+
+    /// A new container without a predecessor to fall back to is never given up; that it does not come up is told in
+    /// `logs/deploy.log` all the same, once.
+    async fn tell_deploy_log(&mut self, verdict: &Assessment, last_exit: Option<&LastExit>) {
+        let Some(id) = verdict.container.clone() else { return };
+        let failed = matches!(self.input.decision.goal, Goal::Run(_))
+            && matches!(verdict.health, Health::CrashLoop | Health::Degraded)
+            && !self.memory.answered.contains_key(&id);
+        if !failed || !self.memory.told.insert(id.clone()) {
+            return;
+        }
+        let reason = verdict.findings.iter().min_by_key(|finding| finding.kind).map(|finding| finding.message.as_str());
+        let log = match last_exit.filter(|exit| !exit.log.is_empty()) {
+            Some(exit) => exit.log.clone(),
+            None => log_excerpt(self.world.engine(), &id).await,
+        };
+        let (now, reason) = (self.world.clock().now(), reason.unwrap_or("it does not answer"));
+        let text = format!("{now} the new container does not come up: {reason}\n{}\n", log.join("\n"));
+        if let Err(error) = self.world.folders().append_deploy_log(&self.input.key, &text).await {
+            tracing::warn!(app = %self.input.key, %error, "logs/deploy.log could not be written");
+        }
     }
 
     /// The log is only read when the app ended once more.

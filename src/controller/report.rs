@@ -1,7 +1,7 @@
 //! From a verdict to the published status of one app: stamps conditions, keeps `since` where nothing changed, and says
 //! `Ready` only when it is true.
 
-use crate::model::status::LastExit;
+use crate::model::status::{DeployFailure, LastExit};
 use crate::model::{
     AppKey, AppStatus, Condition, ConditionKind, Health, InventoryRow, RunState, Settings, SyncState, Timestamp,
 };
@@ -61,6 +61,8 @@ pub fn report(
         });
     }
     conditions.sort_by_key(|condition| condition.kind);
+    let given_up = conditions.iter().any(|condition| condition.kind == ConditionKind::DeployFailed);
+    let failed = at.row.and_then(|row| row.failed.as_ref()).filter(|_| given_up);
     let spec = decision.spec();
     AppStatus {
         app: at.key.clone(),
@@ -77,6 +79,11 @@ pub fn report(
         restarts: verdict.restarts,
         started_at: verdict.started_at,
         last_exit,
+        failed_deploy: failed.map(|failed| DeployFailure {
+            at: failed.at,
+            reason: failed.reason.clone(),
+            log: failed.log.clone(),
+        }),
         conditions,
     }
 }

@@ -35,6 +35,7 @@ use crate::plan::{Guard, RemovalGuard};
 use crate::store::{Store as _, StoreError};
 
 use super::admission::admit;
+use super::audit::Audit;
 use super::backoff::{Backoffs, Jitter};
 use super::goal::{Absence, Admission, Circumstances, Decision, decide};
 use super::handle::{Command, ConfirmError};
@@ -104,6 +105,8 @@ enum Work {
     Listed(Option<BTreeSet<AppKey>>),
     Image(ImageOutcome),
     Network(NetworkOutcome),
+    /// Rows of the event log were written, or not.
+    Logged,
 }
 
 /// The controller. [`Controller::run`] is the loop.
@@ -129,6 +132,7 @@ pub struct Controller<W: Seams> {
     missing_since: BTreeMap<AppKey, Instant>,
     guard: RemovalGuard,
     held: Option<HeldRemoval>,
+    audit: Audit,
 
     engine: Option<EngineInfo>,
     image_id: Option<String>,
@@ -242,6 +246,7 @@ impl<W: Seams> Controller<W> {
             missing_since: BTreeMap::new(),
             guard: RemovalGuard::default(),
             held: None,
+            audit: Audit::default(),
             engine: None,
             image_id: None,
             image_job: Once::Idle,
@@ -379,6 +384,8 @@ impl<W: Seams> Controller<W> {
 
     fn take_command(&mut self, command: Command) {
         match command {
+            Command::Announce { key, digest, by } => self.audit.announce(key, digest, by),
+            Command::Withdraw { key, digest } => self.audit.withdraw(&key, &digest),
             Command::Mark(key) => self.queue.mark(key, Urgency::Edit, Instant::now()),
             Command::Resync => self.resync(),
             Command::Confirm { token, answer } => self.confirm(&token, answer),
@@ -424,6 +431,7 @@ impl<W: Seams> Controller<W> {
             Work::Listed(keys) => self.take_listing(keys),
             Work::Image(outcome) => self.take_image(outcome),
             Work::Network(outcome) => self.take_network(outcome),
+            Work::Logged => {}
         }
     }
 
@@ -531,6 +539,7 @@ impl<W: Seams> Controller<W> {
         let trust_changed = manifests != self.status.manifests;
         self.status.manifests = manifests;
         self.changed = true;
+        self.audit();
         self.note_missing();
         self.readmit();
         if first || trust_changed || old.templates != new.templates {
@@ -550,6 +559,32 @@ impl<W: Seams> Controller<W> {
                 self.queue.mark(key.clone(), Urgency::Edit, now);
             }
         }
+    }
+
+    /// Writes down who changed what.
+    fn audit(&mut self) {
+        if self.snapshot.complete(&self.config.instance).is_none() {
+            return;
+        }
+        // Whoever wrote a file had announced it before: what waits in the channel may be about this very reading.
+        while let Ok(command) = self.commands.try_recv() {
+            self.take_command(command);
+        }
+        let events = self.audit.compare(&self.snapshot, &self.rows, self.world.clock().now());
+        if events.is_empty() {
+            return;
+        }
+        for event in &events {
+            let app = event.app.as_ref().map(tracing::field::display);
+            tracing::info!(app, by = %event.cause, "{}", event.what);
+        }
+        let world = Arc::clone(&self.world);
+        self.work.spawn(async move {
+            if let Err(error) = world.store().append(&events).await {
+                tracing::warn!(%error, "the event log could not be written");
+            }
+            Work::Logged
+        });
     }
 
     fn unavailable(&self, reason: String) -> ManifestsStatus {
@@ -624,7 +659,7 @@ impl<W: Seams> Controller<W> {
     }
 
     fn readmit(&mut self) {
-        let admissions = admit(&self.snapshot, &self.rows, &self.news.settings);
+        let admissions = admit(&self.snapshot.files, &self.rows, &self.news.settings);
         for (key, admission) in &admissions {
             if self.admissions.get(key) != Some(admission) {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());

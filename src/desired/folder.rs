@@ -2,18 +2,19 @@
 //!
 //! # Guarantees
 //! - Two programs of ours never write at the same time (a lock file in the folder, held for one change).
-//! - A change made by anyone else meanwhile, an editor say, is not overwritten: the file is compared right before it is
-//!   replaced. What remains is the instant between that and the rename.
+//! - A change made by anyone else meanwhile, an editor say, is not overwritten. What little remains of that is told in
+//!   `swap`.
 //! - A file is replaced in one step. After a crash, or on a full disk, the old one is there, whole.
 
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
+use super::draft::Draft;
 use super::edit::{Change, TextError, edit_text};
 use super::parse::{MAX_BYTES, parse};
 use super::render::render;
@@ -87,63 +88,48 @@ impl ManifestDir {
 
     /// Writes a new app's file. One that says `state: deleted` is no longer in the way and is replaced.
     pub fn create(&self, key: &AppKey, manifest: &Manifest) -> Result<Digest, EditError> {
-        let text = render(key, manifest);
-        let name = key.file_name();
-        let read_back = parse(&name, text.as_bytes()).map_err(TextError::Refused)?;
-        if read_back != *manifest {
-            return Err(TextError::NotExact { file: name, key: "env" }.into());
-        }
-        let _lock = self.lock()?;
-        let path = self.path.join(&name);
-        match self.find(key)? {
-            None => {
-                let file = self.written(&name, &text, None)?;
-                // Fails if someone made the file just now.
-                file.persist_noclobber(&path).map_err(|error| match error.error.kind() {
-                    io::ErrorKind::AlreadyExists => EditError::Exists { key: key.clone() },
-                    _ => failed("written", &path, error.error),
-                })?;
-                self.sync()?;
-            }
-            Some((path, bytes)) => {
-                let deleted = parse(&name, &bytes).is_ok_and(|manifest| manifest.state == RunState::Deleted);
-                if !deleted {
-                    return Err(EditError::Exists { key: key.clone() });
-                }
-                self.replace(&path, &Digest::of(&bytes), &text)?;
-            }
-        }
-        Ok(Digest::of(text.as_bytes()))
+        let folder = self.lock()?;
+        let draft = folder.draft_new(key, manifest)?;
+        let after = draft.after().clone();
+        draft.write()?;
+        Ok(after)
     }
 
     /// Changes keys of the app's file. With `expect`, only if the file still has that digest.
     pub fn edit(&self, key: &AppKey, expect: Option<&Digest>, changes: &[Change]) -> Result<Edited, EditError> {
-        let _lock = self.lock()?;
-        let (path, bytes) = self.existing(key, expect)?;
-        let before = Digest::of(&bytes);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let source = match String::from_utf8(bytes) {
-            Ok(source) => source,
-            // Let the parser say which byte it is.
-            Err(error) => match parse(&name, error.as_bytes()) {
-                Err(diagnostic) => return Err(TextError::Invalid(diagnostic).into()),
-                Ok(_) => return Err(EditError::NotPlain { path }),
-            },
-        };
-        let text = edit_text(&name, &source, changes)?;
-        let after = Digest::of(text.as_bytes());
-        if after != before {
-            self.replace(&path, &before, &text)?;
-        }
+        let folder = self.lock()?;
+        let draft = folder.draft_edit(key, expect, changes)?;
+        let after = draft.after().clone();
+        let before = draft.before().unwrap_or(&after).clone();
+        draft.write()?;
         Ok(Edited { before, after })
     }
 
     /// Removes the app's file, only if it still has that digest.
     pub fn remove(&self, key: &AppKey, expect: &Digest) -> Result<(), EditError> {
-        let _lock = self.lock()?;
+        let _folder = self.lock()?;
         let (path, _) = self.existing(key, Some(expect))?;
         fs::remove_file(&path).map_err(|error| failed("removed", &path, error))?;
-        self.sync()
+        let synced = File::open(&self.path).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| failed("synchronised", &self.path, error))
+    }
+
+    /// Waits until no other program of ours writes to the folder. Given back when dropped, and by the kernel when the program
+    /// dies.
+    pub fn lock(&self) -> Result<LockedDir, EditError> {
+        let path = self.path.join(LOCK_FILE);
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).custom_flags(flags).open(&path);
+        let file = opened.map_err(|error| failed("locked", &path, error))?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(LockedDir { dir: self.clone(), _lock: file }),
+                Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => return Err(EditError::Busy { folder: self.path.clone() }),
+                Err(TryLockError::Error(error)) => return Err(failed("locked", &path, error)),
+            }
+        }
     }
 
     fn existing(&self, key: &AppKey, expect: Option<&Digest>) -> Result<(PathBuf, Vec<u8>), EditError> {
@@ -166,71 +152,73 @@ impl ManifestDir {
             (None, None) => Ok(None),
         }
     }
+}
 
-    /// Replaces a file that must still be what it was.
-    fn replace(&self, path: &Path, before: &Digest, text: &str) -> Result<(), EditError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let metadata = path.symlink_metadata().map_err(|error| failed("read", path, error))?;
-        let file = self.written(&name, text, Some(&metadata))?;
-        if content(path)?.is_none_or(|bytes| Digest::of(&bytes) != *before) {
-            return Err(EditError::Changed { path: path.to_owned() });
-        }
-        file.persist(path).map_err(|error| failed("replaced", path, error.error))?;
-        self.sync()
+/// The folder while no other program of ours writes to it.
+#[derive(Debug)]
+pub struct LockedDir {
+    dir: ManifestDir,
+    _lock: File,
+}
+
+impl LockedDir {
+    pub(super) fn path(&self) -> &Path {
+        &self.dir.path
     }
 
-    /// The text in a temporary file, on disk. Its name starts with a dot, so no one takes it for a manifest.
-    fn written(
+    /// The app's file; `None` when there is none.
+    pub fn read(&self, key: &AppKey) -> Result<Option<Current>, EditError> {
+        self.dir.read(key)
+    }
+
+    /// A new app's file. One that says `state: deleted` is no longer in the way and is replaced.
+    pub fn draft_new(&self, key: &AppKey, manifest: &Manifest) -> Result<Draft<'_>, EditError> {
+        let text = render(key, manifest);
+        let name = key.file_name();
+        let read_back = parse(&name, text.as_bytes()).map_err(TextError::Refused)?;
+        if read_back != *manifest {
+            return Err(TextError::NotExact { file: name, key: "env" }.into());
+        }
+        let Some((path, bytes)) = self.dir.find(key)? else {
+            return Ok(Draft::new(self, key, self.dir.path.join(&name), None, text));
+        };
+        let deleted = parse(&name, &bytes).is_ok_and(|manifest| manifest.state == RunState::Deleted);
+        if !deleted {
+            return Err(EditError::Exists { key: key.clone() });
+        }
+        Ok(Draft::new(self, key, path, Some(Digest::of(&bytes)), text))
+    }
+
+    /// The app's file with changed keys. With `expect`, only if the file still has that digest.
+    pub fn draft_edit(
         &self,
-        name: &str,
-        text: &str,
-        like: Option<&fs::Metadata>,
-    ) -> Result<tempfile::NamedTempFile, EditError> {
-        let fail = |source| failed("written", &self.path.join(name), source);
-        let mut file =
-            tempfile::Builder::new().prefix(&format!(".{name}.tmp-")).tempfile_in(&self.path).map_err(fail)?;
-        file.write_all(text.as_bytes()).map_err(fail)?;
-        let mode = like.map_or(0o644, |old| old.mode() & 0o777);
-        if let Some(old) = like {
-            // Only root may give files away; for everyone else the file was theirs already.
-            let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
-        }
-        file.as_file().set_permissions(Permissions::from_mode(mode)).map_err(fail)?;
-        file.as_file().sync_all().map_err(fail)?;
-        Ok(file)
-    }
-
-    /// Makes a rename last.
-    fn sync(&self) -> Result<(), EditError> {
-        let synced = File::open(&self.path).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| failed("synchronised", &self.path, error))
-    }
-
-    /// Released when dropped, and by the kernel when the program dies.
-    fn lock(&self) -> Result<File, EditError> {
-        let path = self.path.join(LOCK_FILE);
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).custom_flags(flags).open(&path);
-        let file = opened.map_err(|error| failed("locked", &path, error))?;
-        let start = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PAUSE),
-                Err(TryLockError::WouldBlock) => return Err(EditError::Busy { folder: self.path.clone() }),
-                Err(TryLockError::Error(error)) => return Err(failed("locked", &path, error)),
-            }
-        }
+        key: &AppKey,
+        expect: Option<&Digest>,
+        changes: &[Change],
+    ) -> Result<Draft<'_>, EditError> {
+        let (path, bytes) = self.dir.existing(key, expect)?;
+        let before = Digest::of(&bytes);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let source = match String::from_utf8(bytes) {
+            Ok(source) => source,
+            // Let the parser say which byte it is.
+            Err(error) => match parse(&name, error.as_bytes()) {
+                Err(diagnostic) => return Err(TextError::Invalid(diagnostic).into()),
+                Ok(_) => return Err(EditError::NotPlain { path }),
+            },
+        };
+        let text = edit_text(&name, &source, changes)?;
+        Ok(Draft::new(self, key, path, Some(before), text))
     }
 }
 
-fn failed(action: &'static str, path: &Path, source: io::Error) -> EditError {
+pub(super) fn failed(action: &'static str, path: &Path, source: io::Error) -> EditError {
     EditError::Io { action, path: path.to_owned(), source }
 }
 
 /// At most one byte more than a manifest may have; `None` when there is no file. Links are not followed, pipes not waited
 /// for.
-fn content(path: &Path) -> Result<Option<Vec<u8>>, EditError> {
+pub(super) fn content(path: &Path) -> Result<Option<Vec<u8>>, EditError> {
     let metadata = match path.symlink_metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

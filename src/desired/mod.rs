@@ -1,8 +1,10 @@
 //! From the manifests folder to what each app should be.
 //!
 //! `parse` and `resolve` are pure; `load` reads the folder, `watch` says when to read it again, `edit` changes one key of
-//! one file.
+//! one file, `changes` tells in words what changed.
 
+pub mod changes;
+pub mod draft;
 pub mod edit;
 pub mod folder;
 pub mod load;
@@ -12,12 +14,15 @@ pub mod render;
 pub mod resolve;
 pub mod schema;
 pub mod snapshot;
+mod swap;
 pub mod templates;
 pub mod watch;
 mod yaml;
 
+pub use changes::changes;
+pub use draft::Draft;
 pub use edit::{Change, TextError, edit_text};
-pub use folder::{Current, EditError, Edited, ManifestDir};
+pub use folder::{Current, EditError, Edited, LockedDir, ManifestDir};
 pub use load::ManifestFolder;
 pub use parse::parse;
 pub use render::render;

@@ -49,14 +49,19 @@ pub fn load(templates_dir: &Path) -> io::Result<BTreeMap<TemplateId, Result<Temp
 /// That there is no such template, and which there are.
 #[must_use]
 pub fn missing(id: &TemplateId, known: &BTreeMap<TemplateId, Result<Template, String>>) -> String {
+    format!("template `{id}` does not exist: there {}", there_are(known))
+}
+
+/// Which usable templates there are: the end of a sentence that begins with "there".
+#[must_use]
+pub fn there_are(known: &BTreeMap<TemplateId, Result<Template, String>>) -> String {
     let names: Vec<_> =
         known.iter().filter(|(_, template)| template.is_ok()).map(|(id, _)| format!("`{id}`")).collect();
-    let there = match names.len() {
+    match names.len() {
         0 => "are no templates: put some into the templates folder".to_owned(),
         1 => format!("is {}", names[0]),
         _ => format!("are {}", names.join(", ")),
-    };
-    format!("template `{id}` does not exist: there {there}")
+    }
 }
 
 /// One template, or what is wrong with it and what would be right.

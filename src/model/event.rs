@@ -34,6 +34,8 @@ pub enum EventKind {
     Failed,
     /// Something seen that a person may want to know.
     Noticed,
+    /// Somebody changed an app's manifest; the cause says who.
+    Changed,
 }
 
 /// One row of the event log.

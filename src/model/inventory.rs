@@ -31,6 +31,9 @@ pub struct FailedDeploy {
     pub image_id: String,
     pub reason: String,
     pub at: Timestamp,
+    /// The last lines that its container wrote, oldest first.
+    #[serde(default)]
+    pub log: Vec<String>,
 }
 
 /// What is there of an app's folder.

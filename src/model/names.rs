@@ -33,6 +33,17 @@ fn is_name(text: &str, min: usize, max: usize, hyphens: bool) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || (hyphens && b == b'-'))
 }
 
+/// The closest of the candidates, if it is close enough to be a slip of the fingers.
+#[must_use]
+pub fn closest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(typed, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.85)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
 macro_rules! name_type {
     ($(#[$doc:meta])* $type:ident, $error:ident, $min:literal..=$max:literal, hyphens: $hyphens:literal) => {
         $(#[$doc])*

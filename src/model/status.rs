@@ -118,6 +118,16 @@ pub struct LastExit {
     pub log: Vec<String>,
 }
 
+/// A change that was given up while the previous container went on serving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployFailure {
+    pub at: Timestamp,
+    pub reason: String,
+    /// The last lines that the new container wrote, oldest first. They are in `logs/deploy.log` as well.
+    pub log: Vec<String>,
+}
+
 /// One app, as the daemon last saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -149,10 +159,41 @@ pub struct AppStatus {
     pub started_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<LastExit>,
+    /// Set exactly while the condition `DeployFailed` holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_deploy: Option<DeployFailure>,
     pub conditions: Vec<Condition>,
 }
 
 impl AppStatus {
+    /// Of an app whose file was just written, before anybody looked at it.
+    #[must_use]
+    pub fn unseen(app: &AppKey, desired: RunState, file: Option<Digest>, domain: &str) -> Self {
+        let (sync, health) = match desired {
+            // Nothing is there and nothing is to be.
+            RunState::Deleted => (SyncState::Synced, Health::Deleted),
+            RunState::Running | RunState::Stopped => (SyncState::OutOfSync, Health::Unknown),
+        };
+        Self {
+            app: app.clone(),
+            sync,
+            health,
+            desired,
+            template: None,
+            host: app.host(domain),
+            file_digest: file,
+            applied_digest: None,
+            container: None,
+            endpoint: None,
+            limits: None,
+            restarts: 0,
+            started_at: None,
+            last_exit: None,
+            failed_deploy: None,
+            conditions: Vec::new(),
+        }
+    }
+
     #[must_use]
     pub fn condition(&self, kind: ConditionKind) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)

@@ -263,6 +263,8 @@ fn record_failure(view: &AppView, spec: &AppSpec, failed: &OwnedContainer, reaso
         image_id: failed.get().image_id.clone(),
         reason: reason.clone(),
         at: view.now,
+        // Whoever carries it out reads it from the container.
+        log: Vec::new(),
     };
     let action = Action::RecordFailure { failure: Box::new(failure), target: Target::known(failed) };
     plan.push(action, &Cause::new(reason));

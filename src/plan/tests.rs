@@ -257,6 +257,7 @@ fn a_deploy_that_was_given_up_is_not_tried_again() {
         image_id: IMAGE.to_owned(),
         reason: "it did not answer".to_owned(),
         at: Timestamp(NOW),
+        log: Vec::new(),
     };
     let row = InventoryRow { failed: Some(failed), ..row() };
     (view.record, view.recorded) = (Some(row.clone()), Some(row));

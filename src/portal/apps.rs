@@ -3,13 +3,20 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::answer::etag;
 use super::code;
+use super::edits::{blocking, refusal};
 use super::envelope::{ApiError, Data, said};
 use super::extract::App;
 use super::state::PortalState;
 use super::view::AppView;
-use crate::model::{AppKey, AppStatus};
+use crate::desired::{ManifestDir, parse};
+use crate::model::{AppKey, AppStatus, Manifest, RunState};
 
 pub async fn list(State(state): State<PortalState>) -> Data<Vec<AppView>> {
     let settings = state.settings_rx.borrow().clone();
@@ -17,22 +24,49 @@ pub async fn list(State(state): State<PortalState>) -> Data<Vec<AppView>> {
     Data(status.apps.values().map(|app| AppView::new(app, &settings)).collect())
 }
 
-pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Data<AppView>, ApiError> {
-    let app = find(&state, &key)?;
+/// One app, and what its file says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AppDetail {
+    #[serde(flatten)]
+    pub app: AppView,
+    /// The manifest as it is on disk right now; null when there is none or it cannot be used.
+    pub manifest: Option<Manifest>,
+}
+
+/// With the file's digest as `ETag`. An app whose file the daemon has not looked at yet is there already.
+pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Response, ApiError> {
     let settings = state.settings_rx.borrow().clone();
-    Ok(Data(AppView::new(&app, &settings)))
+    let (dir, asked) = (ManifestDir::new(settings.manifests_dir.clone()), key.clone());
+    // What is in the way of reading one file is the app's condition as well; its status is worth showing all the same.
+    let current = blocking(move || dir.read(&asked).map_err(refusal)).await.unwrap_or_default();
+    let manifest = current.as_ref().and_then(|current| parse(&key.file_name(), current.text.as_bytes()).ok());
+    let status = match (state.controller.status().apps.get(&key), &current) {
+        (Some(status), _) => (**status).clone(),
+        (None, Some(current)) => {
+            let desired = manifest.as_ref().map_or(RunState::Running, |manifest| manifest.state);
+            AppStatus::unseen(&key, desired, Some(current.digest.clone()), &settings.domain)
+        }
+        (None, None) => return Err(no_such_app(&key)),
+    };
+    let body = Data(AppDetail { app: AppView::new(&status, &settings), manifest });
+    Ok(match current {
+        Some(current) => ([(ETAG, etag(&current.digest))], body).into_response(),
+        None => body.into_response(),
+    })
 }
 
 /// The app's present status, or the 404 that says so.
 pub(super) fn find(state: &PortalState, key: &AppKey) -> Result<Arc<AppStatus>, ApiError> {
-    state.controller.status().apps.get(key).cloned().ok_or_else(|| {
-        let file = key.file_name();
-        ApiError::new(
-            code::NO_SUCH_APP,
-            said!(
-                "there is no app `{key}`: see `GET /apps`, or put `{file}` into the manifests folder",
-                "`{key}` 앱이 없습니다: `GET /apps`를 보거나 매니페스트 폴더에 `{file}` 파일을 넣으세요"
-            ),
-        )
-    })
+    state.controller.status().apps.get(key).cloned().ok_or_else(|| no_such_app(key))
+}
+
+pub(super) fn no_such_app(key: &AppKey) -> ApiError {
+    let file = key.file_name();
+    ApiError::new(
+        code::NO_SUCH_APP,
+        said!(
+            "there is no app `{key}`: see `GET /apps`, or put `{file}` into the manifests folder",
+            "`{key}` 앱이 없습니다: `GET /apps`를 보거나 매니페스트 폴더에 `{file}` 파일을 넣으세요"
+        ),
+    )
 }

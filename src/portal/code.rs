@@ -29,6 +29,7 @@ codes! {
     BAD_QUERY: BAD_REQUEST "bad-query" "A parameter of the query is unknown or out of range.";
     BAD_BODY: BAD_REQUEST "bad-body" "The body is not the JSON that the route takes.";
     UNKNOWN_TEMPLATE: BAD_REQUEST "unknown-template" "There is no such template.";
+    TEMPLATE_LACKS_API: BAD_REQUEST "template-lacks-api" "`enableApi` was asked of a template that has no API.";
     BAD_PASSWORD: BAD_REQUEST "bad-password" "The new password is too short, too long, the user's name, the current one, or has control characters.";
     BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is empty, too long or has control characters.";
     SIGN_IN: UNAUTHORIZED "sign-in" "No credentials were sent, or they are wrong, ended or revoked.";
@@ -43,6 +44,7 @@ codes! {
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
     APP_EXISTS: CONFLICT "app-exists" "An app of that name exists already.";
     APP_DELETED: CONFLICT "app-deleted" "The app's manifest says `state: deleted`.";
+    TEMPLATE_UNUSABLE: CONFLICT "template-unusable" "The template is there, but no app can be made from it.";
     NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";
     CHANGED_MEANWHILE: CONFLICT "changed-meanwhile" "Somebody else changed the manifest at the same moment.";
     NO_CONTAINER: CONFLICT "no-container" "The app has no container yet.";
@@ -64,6 +66,7 @@ codes! {
     ENGINE_UNREACHABLE: SERVICE_UNAVAILABLE "engine-unreachable" "Docker does not answer.";
     ENGINE_UNSUPPORTED: SERVICE_UNAVAILABLE "engine-unsupported" "This Docker is too old or too new.";
     MANIFESTS_UNAVAILABLE: SERVICE_UNAVAILABLE "manifests-unavailable" "The manifests folder cannot be used.";
+    TEMPLATES_UNAVAILABLE: SERVICE_UNAVAILABLE "templates-unavailable" "The templates folder cannot be read.";
     LOG_UNAVAILABLE: SERVICE_UNAVAILABLE "log-unavailable" "The container's log cannot be read now.";
     STORE_UNAVAILABLE: SERVICE_UNAVAILABLE "store-unavailable" "The daemon's database cannot be used now.";
 }

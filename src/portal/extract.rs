@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::StatusCode;
+use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 
 use super::code;
 use super::envelope::{ApiError, said};
-use crate::model::{AppKey, AppName, NameError, UserId};
+use crate::model::{AppKey, AppName, Digest, NameError, UserId};
 
 /// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,8 +28,6 @@ impl<S: Send + Sync> FromRequestParts<S> for App {
         let Path((user, app)) = Path::<(String, String)>::from_request_parts(parts, state)
             .await
             .map_err(|error| bad_path(&error.body_text()))?;
-        let bad_name =
-            |error: NameError| ApiError::new(code::BAD_NAME, said!("{error}", "이름이 규칙에 맞지 않습니다: {error}"));
         Ok(Self(AppKey::new(UserId::parse(&user).map_err(bad_name)?, AppName::parse(&app).map_err(bad_name)?)))
     }
 }
@@ -96,6 +95,43 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody
     }
 }
 
+/// `If-Match`: which versions of a manifest a change is meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Whatever it is: no such header was sent, or `*`.
+    Any,
+    /// One of these. Weak tags and what is no tag at all match nothing.
+    OneOf(Vec<String>),
+}
+
+impl IfMatch {
+    fn of(headers: &HeaderMap) -> Self {
+        let values: Vec<_> = headers.get_all(IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+        let tags: Vec<_> = values.iter().flat_map(|value| value.split(',')).map(str::trim).collect();
+        if tags.is_empty() || tags.contains(&"*") {
+            return Self::Any;
+        }
+        let strong = |tag: &&str| Some(tag.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+        Self::OneOf(tags.iter().filter_map(strong).collect())
+    }
+
+    #[must_use]
+    pub fn admits(&self, digest: &Digest) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(tags) => tags.iter().any(|tag| tag == digest.as_str()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
 /// The number named by `…/{id}`.
 #[derive(Debug, Clone, Copy)]
 pub struct Id(pub i64);
@@ -108,6 +144,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             Path::<i64>::from_request_parts(parts, state).await.map_err(|error| bad_path(&error.body_text()))?;
         Ok(Self(id))
     }
+}
+
+pub(super) fn bad_name(error: NameError) -> ApiError {
+    ApiError::new(code::BAD_NAME, said!("{error}", "이름이 규칙에 맞지 않습니다: {error}"))
 }
 
 fn bad_path(detail: &str) -> ApiError {
@@ -143,5 +183,34 @@ fn body_error(error: &JsonRejection) -> ApiError {
             ApiError::new(code::WRONG_SHAPE, said!("{detail}", "본문의 모양이 다릅니다: {detail}"))
         }
         _ => ApiError::new(code::BAD_BODY, said!("{detail}", "본문을 읽을 수 없습니다: {detail}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_made_only_to_a_version_that_was_named() {
+        for (sent, admitted) in [
+            (&[][..], true),
+            (&["*"], true),
+            (&["\"aa\""], true),
+            (&["\"bb\", \"aa\""], true),
+            (&["\"bb\"", "\"aa\""], true),
+            (&["\"bb\""], false),
+            (&["W/\"aa\""], false),
+            (&["aa"], false),
+            (&[""], false),
+            (&["\"a"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in sent {
+                headers.append(IF_MATCH, HeaderValue::from_static(value));
+            }
+            assert_eq!(IfMatch::of(&headers).admits(&Digest::from_hex("aa")), admitted, "{sent:?}");
+        }
     }
 }

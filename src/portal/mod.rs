@@ -3,14 +3,15 @@
 //! [`router`] knows neither a socket nor who is asking. A door puts it behind its own rule: [`unix`] serves the daemon's
 //! own user without a password; the portal's TCP door puts authentication in front of the same router.
 //!
-//! **Architecture invariants:** nothing here talks to Docker, decides anything, or keeps state of its own. A command only
-//! marks keys dirty in the controller or confirms what it holds.
+//! **Architecture invariants:** nothing here talks to Docker, decides anything, or keeps state of its own. What changes an
+//! app writes its manifest and then watches; a command only marks keys dirty in the controller or confirms what it holds.
 //!
 //! # Guarantees
 //! - Every answer is JSON in one of two shapes (see [`envelope`]), 404 and 405 included; streams are server-sent events.
 //! - Nothing is buffered for a slow reader: changes of the status coalesce, logs wait at their source, and a reader that
 //!   takes nothing for a while is dropped by the door ([`stall`]).
 
+pub mod answer;
 pub mod apps;
 pub mod auth;
 pub mod caller;
@@ -19,11 +20,14 @@ pub mod code;
 pub mod commands;
 pub mod connection;
 mod cookie;
+pub mod create;
 pub mod describe;
 mod docs;
+pub mod edits;
 pub mod envelope;
 pub mod events;
 pub mod extract;
+pub mod follow;
 mod frame;
 pub mod health;
 pub mod keys;
@@ -36,6 +40,7 @@ pub mod sse;
 pub mod stall;
 pub mod state;
 pub mod tcp;
+pub mod templates;
 pub mod unix;
 pub mod view;
 

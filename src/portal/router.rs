@@ -16,7 +16,7 @@ use super::frame::frame;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
-use super::{apps, auth, commands, docs, events, health, keys, logs, metrics};
+use super::{answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, metrics, templates};
 use crate::accounts::ApiKey;
 use crate::model::{DaemonStatus, Event};
 
@@ -218,8 +218,97 @@ fn table(state: &PortalState) -> Table<'_> {
             Member,
             apps::show,
             Operation::new("apps", "showApp", "One app: desired, observed, phase, conditions, address")
-                .answers::<AppView>(200, "As the daemon last saw it.")
+                .more("The `ETag` is the manifest file's digest: send it as `If-Match` to change exactly this version.")
+                .answers::<apps::AppDetail>(200, "As the daemon last saw it, and its manifest as it is now.")
                 .refuses(&[code::NO_SUCH_APP]),
+        )
+        .on(
+            Get,
+            "/templates",
+            Member,
+            templates::list,
+            Operation::new("apps", "listTemplates", "What an app can be made from")
+                .answers::<Vec<templates::TemplateView>>(200, "In order of their ids; unusable ones say why.")
+                .refuses(&[code::TEMPLATES_UNAVAILABLE, code::STOPPING]),
+        )
+        .on(
+            Post,
+            "/apps",
+            Member,
+            create::create,
+            waits(Operation::new("apps", "createApp", "Make an app from a template"), 201, answer::DEFAULT_WAIT)
+                .more(
+                    "Writes a new manifest. An app that was deleted and kept its data finds it again. Quotas are \
+                     MAX_APPS_PER_USER and MAX_TOTAL_APPS.",
+                )
+                .takes::<create::Create>(
+                    json!({"userid": "alice", "appname": "diary", "templateId": "diary-v1", "enableApi": true}),
+                )
+                .refuses(&[
+                    code::BAD_NAME,
+                    code::UNKNOWN_TEMPLATE,
+                    code::TEMPLATE_LACKS_API,
+                    code::TEMPLATE_UNUSABLE,
+                    code::APP_EXISTS,
+                    code::NOT_EDITABLE,
+                    code::USER_QUOTA,
+                    code::TOTAL_QUOTA,
+                    code::BUSY,
+                    code::MANIFESTS_UNAVAILABLE,
+                    code::STOPPING,
+                ]),
+        )
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/start",
+            Member,
+            edits::start,
+            changes(Operation::new("apps", "startApp", "Start an app"), answer::DEFAULT_WAIT)
+                .more("Sets `state: running` in its manifest.")
+                .refuses(&[code::APP_DELETED]),
+        )
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/stop",
+            Member,
+            edits::stop,
+            changes(Operation::new("apps", "stopApp", "Stop an app"), answer::DEFAULT_WAIT)
+                .more("Sets `state: stopped` in its manifest.")
+                .refuses(&[code::APP_DELETED]),
+        )
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/deploy",
+            Member,
+            edits::deploy,
+            changes(Operation::new("apps", "deployApp", "Give an app a new container"), answer::DEFAULT_DEPLOY_WAIT)
+                .more(
+                    "Sets `redeploy` in its manifest. A new container that does not answer within 30 s is given up, and the \
+                     previous one goes on serving: 202 with the reason and its last lines, which are in `logs/deploy.log` too.",
+                )
+                .refuses(&[code::APP_DELETED]),
+        )
+        .on(
+            Delete,
+            "/apps/{userid}/{appname}",
+            Member,
+            edits::delete,
+            changes(Operation::new("apps", "deleteApp", "Delete an app, keeping its data"), answer::DEFAULT_WAIT)
+                .more("Sets `state: deleted` in its manifest. Deleting a deleted app is no error.")
+                .may_take::<edits::Delete>(json!({"keepData": true})),
+        )
+        .on(
+            Post,
+            "/edits",
+            Member,
+            edits::announce,
+            Operation::new("events", "announceEdit", "Say who is about to write a manifest's file")
+                .more("For programs that edit the files themselves: the event log then names you instead of \"a file on disk\".")
+                .takes::<edits::Announce>(json!({
+                    "app": "alice-diary",
+                    "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                }))
+                .answers::<edits::Announced>(202, "It counts when the file has that digest within a minute."),
         )
         .on(
             Get,
@@ -289,6 +378,36 @@ fn table(state: &PortalState) -> Table<'_> {
             Operation::new("daemon", "resync", "Look at everything now")
                 .answers::<commands::Resyncing>(202, "Asked for, not waited for."),
         )
+}
+
+/// What waits for the world.
+fn waits(operation: Operation, done: u16, default: u64) -> Operation {
+    let seconds = json!({"type": "integer", "minimum": 0, "maximum": answer::MAX_WAIT, "default": default});
+    operation
+        .query("wait", seconds, "Seconds to wait until the world has followed; 0 does not wait.")
+        .answers::<answer::Followed>(done, "The world is as the manifest says.")
+        .answers::<answer::Followed>(
+            202,
+            "Written, and not yet so: `reason` tells the present phase and what hinders it.",
+        )
+}
+
+/// What changes a manifest that is there.
+fn changes(operation: Operation, default: u64) -> Operation {
+    waits(operation, 200, default)
+        .header(
+            "If-Match",
+            "Change only this version: the `ETag` of `GET /apps/{userid}/{appname}` or of an earlier change.",
+        )
+        .refuses(&[
+            code::NO_SUCH_APP,
+            code::NOT_EDITABLE,
+            code::CHANGED_MEANWHILE,
+            code::ETAG_MISMATCH,
+            code::BUSY,
+            code::MANIFESTS_UNAVAILABLE,
+            code::STOPPING,
+        ])
 }
 
 async fn openapi(State(state): State<PortalState>) -> impl IntoResponse {

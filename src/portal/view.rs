@@ -121,6 +121,7 @@ mod tests {
             restarts: 0,
             started_at: None,
             last_exit: None,
+            failed_deploy: None,
             conditions: kinds.iter().map(condition).collect(),
         }
     }

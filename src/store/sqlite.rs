@@ -265,6 +265,7 @@ fn word(kind: EventKind) -> &'static str {
         EventKind::Done => "done",
         EventKind::Failed => "failed",
         EventKind::Noticed => "noticed",
+        EventKind::Changed => "changed",
     }
 }
 
@@ -278,6 +279,7 @@ fn read_event(row: &Row<'_>) -> rusqlite::Result<Event> {
         kind: match kind.as_str() {
             "done" => EventKind::Done,
             "failed" => EventKind::Failed,
+            "changed" => EventKind::Changed,
             _ => EventKind::Noticed,
         },
         what: row.get(3)?,

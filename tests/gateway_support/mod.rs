@@ -140,6 +140,7 @@ pub fn status(key: &str, health: Health) -> AppStatus {
         restarts: 0,
         started_at: None,
         last_exit: None,
+        failed_deploy: None,
         conditions: Vec::new(),
     }
 }

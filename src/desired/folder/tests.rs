@@ -1,4 +1,6 @@
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use super::*;
 use crate::desired::parse::parse;

@@ -1,0 +1,301 @@
+//! Who changed which key of which manifest, and through which door: rows of the event log.
+//!
+//! The file is the only truth, so what changed is learned from the file. Who changed it is told beforehand: a door of ours
+//! announces the digest that the file will have. A change that nobody announced was made to the file itself.
+//!
+//! # Guarantees
+//! - A change of a file that the daemon saw is told once per life of the daemon. One that came about while the daemon was
+//!   down is told at its start, against what the inventory holds; a crash right then may tell it twice.
+//! - Values of `env` are never told.
+//!
+//! # What remains
+//! - Changes that follow each other within the watcher's 10 ms are one reading and one row. It names everybody who had
+//!   announced something; an editor that saved the same file in that time is not known.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::desired::{FileEntry, Snapshot, changes};
+use crate::model::{AppKey, Cause, Digest, Event, EventKind, InventoryRow, Manifest, RunState, Timestamp};
+
+/// An announced change that was not seen by then was not made, or was overwritten at once.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+/// Announced and not seen yet. More than that is no person's work, and their edits count as made to the file.
+const MOST: usize = 256;
+
+const UNANNOUNCED: &str = "a file on disk";
+const MEANWHILE: &str = "a file on disk, while the daemon was down";
+
+/// What was announced, and what was last seen.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    announced: VecDeque<Announced>,
+    /// The last reading that was complete. What is absent from any other may only be out of sight.
+    seen: Option<Arc<Snapshot>>,
+}
+
+#[derive(Debug)]
+struct Announced {
+    key: AppKey,
+    digest: Digest,
+    by: String,
+    at: Instant,
+}
+
+impl Audit {
+    /// The app's file is about to have this digest.
+    pub(super) fn announce(&mut self, key: AppKey, digest: Digest, by: String) {
+        let now = Instant::now();
+        self.announced.retain(|announced| now - announced.at < KEPT_FOR);
+        if self.announced.len() == MOST {
+            self.announced.pop_front();
+        }
+        self.announced.push_back(Announced { key, digest, by, at: now });
+    }
+
+    /// The announced change was not made after all.
+    pub(super) fn withdraw(&mut self, key: &AppKey, digest: &Digest) {
+        let latest = self.announced.iter().rposition(|made| made.key == *key && made.digest == *digest);
+        if let Some(place) = latest {
+            self.announced.remove(place);
+        }
+    }
+
+    /// What is different from the reading before, as rows for the event log. `rows` is the inventory.
+    pub(super) fn compare(
+        &mut self,
+        complete: &Arc<Snapshot>,
+        rows: &BTreeMap<AppKey, InventoryRow>,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let seen = self.seen.replace(Arc::clone(complete));
+        let mut events = Vec::new();
+        for (key, file) in &complete.files {
+            let before = seen.as_ref().map(|seen| seen.files.get(key));
+            if let Some(what) = what_changed(before, rows.get(key), file) {
+                let by = self.who(key, &file.digest, seen.is_some());
+                events.push(Event {
+                    at: now,
+                    app: Some(key.clone()),
+                    kind: EventKind::Changed,
+                    what,
+                    cause: Cause(by),
+                });
+            }
+        }
+        let vanished: Vec<&AppKey> = match &seen {
+            Some(seen) => seen.files.keys().filter(|key| !complete.files.contains_key(*key)).collect(),
+            None => rows.keys().filter(|key| !complete.files.contains_key(*key)).collect(),
+        };
+        for key in vanished {
+            let what = format!("removed {}", key.file_name());
+            let by = if seen.is_some() { UNANNOUNCED } else { MEANWHILE };
+            events.push(Event {
+                at: now,
+                app: Some(key.clone()),
+                kind: EventKind::Changed,
+                what,
+                cause: Cause::new(by),
+            });
+        }
+        events
+    }
+
+    /// Whoever announced this very file, after those whose changes it must contain.
+    fn who(&mut self, key: &AppKey, digest: &Digest, was_up: bool) -> String {
+        let Some(last) = self.announced.iter().rposition(|made| made.key == *key && made.digest == *digest) else {
+            return if was_up { UNANNOUNCED } else { MEANWHILE }.to_owned();
+        };
+        let mut names: Vec<String> = Vec::new();
+        let mut place = 0;
+        self.announced.retain(|made| {
+            let contained = place <= last && made.key == *key;
+            place += 1;
+            if contained && !names.contains(&made.by) {
+                names.push(made.by.clone());
+            }
+            !contained
+        });
+        names.join(", then ")
+    }
+}
+
+/// `before`: the file in the reading before, if there was a reading. `None` = nothing to tell.
+fn what_changed(before: Option<Option<&FileEntry>>, row: Option<&InventoryRow>, file: &FileEntry) -> Option<String> {
+    let at_start = before.is_none();
+    let before = before.flatten();
+    if before.is_some_and(|before| before.digest == file.digest) {
+        return None;
+    }
+    let manifest = match &file.parsed {
+        Ok(manifest) => manifest,
+        // At every start it would be news again: the row stays as it was for as long as the file is not usable.
+        Err(_) if at_start => return None,
+        Err(diagnostic) => return Some(format!("edited so that it cannot be used: {diagnostic}")),
+    };
+    if before.is_none() && row.is_some_and(|row| row.digest == file.digest) {
+        return (!at_start).then(|| "put the manifest back as it was".to_owned());
+    }
+    let known = before.and_then(|before| before.parsed.as_ref().ok()).or(row.map(|row| &row.manifest));
+    let Some(known) = known else {
+        // What was deleted has no row any more, and that it is still deleted is no news.
+        return (!at_start || manifest.state != RunState::Deleted).then(|| created(manifest));
+    };
+    let lines = changes(known, manifest);
+    Some(if lines.is_empty() {
+        "edited without changing a key".to_owned()
+    } else {
+        format!("changed {}", lines.join("; "))
+    })
+}
+
+fn created(manifest: &Manifest) -> String {
+    format!("created from template `{}`", manifest.template)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{Completeness, parse};
+    use crate::model::{InstanceId, Template, TemplateId};
+
+    fn key() -> AppKey {
+        AppKey::parse("alice-diary").unwrap()
+    }
+
+    fn reading(text: Option<&str>) -> Arc<Snapshot> {
+        let file = |text: &str| FileEntry {
+            path: "alice-diary.yaml".into(),
+            digest: Digest::of(text.as_bytes()),
+            modified: Timestamp(0),
+            parsed: parse("alice-diary.yaml", text.as_bytes()),
+        };
+        let instance = InstanceId::parse("00c0ffee00c0ffee").unwrap();
+        Arc::new(Snapshot {
+            files: text.map(|text| (key(), file(text))).into_iter().collect(),
+            completeness: Completeness::Complete { instance },
+            ..Snapshot::unread()
+        })
+    }
+
+    fn rows(text: Option<&str>) -> BTreeMap<AppKey, InventoryRow> {
+        let row = |text: &str| InventoryRow {
+            key: key(),
+            admitted_at: Timestamp(0),
+            manifest: parse("alice-diary.yaml", text.as_bytes()).unwrap(),
+            template: Template {
+                id: TemplateId::parse("diary-v1").unwrap(),
+                name: "diary".to_owned(),
+                description: String::new(),
+                version: "1".to_owned(),
+                supports_api: true,
+                internal_port: 3000,
+                health_path: None,
+            },
+            digest: Digest::of(text.as_bytes()),
+            failed: None,
+        };
+        text.map(|text| (key(), row(text))).into_iter().collect()
+    }
+
+    fn told(events: &[Event]) -> String {
+        let lines: Vec<_> = events.iter().map(|event| format!("{} - {}", event.what, event.cause)).collect();
+        lines.join("\n")
+    }
+
+    const ONE: &str = "template: diary-v1";
+    const TWO: &str = "template: diary-v1\nmemory: 512m";
+    const THREE: &str = "template: diary-v1\nmemory: 512m\nstate: stopped";
+
+    #[test]
+    fn a_start_tells_what_changed_since_the_inventory_was_written() {
+        for (row, file, want) in [
+            (None, None, ""),
+            (Some(ONE), Some(ONE), ""),
+            (Some(ONE), Some(TWO), "changed `memory`: default → 512m - a file on disk, while the daemon was down"),
+            (Some(ONE), None, "removed alice-diary.yaml - a file on disk, while the daemon was down"),
+            (None, Some(ONE), "created from template `diary-v1` - a file on disk, while the daemon was down"),
+            (None, Some("template: diary-v1\nstate: deleted"), ""),
+            (Some(ONE), Some("template: ["), ""),
+        ] {
+            let events = Audit::default().compare(&reading(file), &rows(row), Timestamp(0));
+            assert_eq!(told(&events), want, "{row:?} {file:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_announced_was_done_to_the_file() {
+        for (row, before, after, want) in [
+            (None, None, Some(ONE), "created from template `diary-v1` - a file on disk"),
+            (Some(ONE), Some(ONE), Some(ONE), ""),
+            (Some(ONE), Some(ONE), Some(TWO), "changed `memory`: default → 512m - a file on disk"),
+            (
+                Some(ONE),
+                Some(ONE),
+                Some("# hello\ntemplate: diary-v1"),
+                "edited without changing a key - a file on disk",
+            ),
+            (Some(ONE), Some(ONE), None, "removed alice-diary.yaml - a file on disk"),
+            (Some(ONE), None, Some(ONE), "put the manifest back as it was - a file on disk"),
+            (Some(ONE), None, Some(TWO), "changed `memory`: default → 512m - a file on disk"),
+            (Some(ONE), Some("template: ["), Some(TWO), "changed `memory`: default → 512m - a file on disk"),
+            (
+                Some(ONE),
+                Some(ONE),
+                Some("template: ["),
+                "edited so that it cannot be used: alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every \
+                 opening bracket its closing one) - a file on disk",
+            ),
+        ] {
+            let mut audit = Audit { seen: Some(reading(before)), ..Audit::default() };
+            let events = audit.compare(&reading(after), &rows(row), Timestamp(0));
+            assert_eq!(told(&events), want, "{before:?} → {after:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_announced_the_very_file_is_named_and_those_before_with_them() {
+        let announce = |audit: &mut Audit, text: &str, by: &str| {
+            audit.announce(key(), Digest::of(text.as_bytes()), by.to_owned());
+        };
+        let start = || Audit { seen: Some(reading(Some(ONE))), ..Audit::default() };
+        let by = |audit: &mut Audit, text: &str| {
+            audit.compare(&reading(Some(text)), &rows(Some(ONE)), Timestamp(0))[0].cause.to_string()
+        };
+
+        let mut audit = start();
+        announce(&mut audit, TWO, "key 1");
+        assert_eq!(by(&mut audit, TWO), "key 1");
+        assert_eq!(by(&mut audit, ONE), "a file on disk");
+        assert_eq!(by(&mut audit, TWO), "a file on disk", "an announcement counts once");
+
+        let mut audit = start();
+        announce(&mut audit, TWO, "key 1");
+        announce(&mut audit, THREE, "key 2");
+        assert_eq!(by(&mut audit, THREE), "key 1, then key 2");
+
+        let mut audit = start();
+        announce(&mut audit, TWO, "key 1");
+        announce(&mut audit, THREE, "key 2");
+        assert_eq!(by(&mut audit, TWO), "key 1", "the second is announced, not written yet");
+        assert_eq!(by(&mut audit, THREE), "key 2");
+
+        let mut audit = start();
+        announce(&mut audit, TWO, "key 1");
+        audit.withdraw(&key(), &Digest::of(TWO.as_bytes()));
+        announce(&mut audit, THREE, "key 2");
+        assert_eq!(by(&mut audit, THREE), "key 2");
+
+        let mut audit = start();
+        for number in 0..1000 {
+            announce(&mut audit, &number.to_string(), "key 1");
+        }
+        assert_eq!(audit.announced.len(), MOST);
+        tokio::time::advance(KEPT_FOR).await;
+        announce(&mut audit, TWO, "key 1");
+        assert_eq!(audit.announced.len(), 1, "what did not come about is forgotten");
+    }
+}

@@ -1,0 +1,126 @@
+//! What a changing call answers: how long it waits for the world, and what it then says.
+
+use std::time::Duration;
+
+use axum::http::header::ETAG;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::code;
+use super::envelope::{ApiError, Data, said};
+use super::follow::{Goal, Verdict, follow};
+use super::state::PortalState;
+use super::view::AppView;
+use crate::controller::Follow;
+use crate::model::{AppStatus, Digest, Health, RunState};
+
+/// Seconds that a changing call waits unless it says otherwise.
+pub(super) const DEFAULT_WAIT: u64 = 30;
+/// A new container is given up 30 s after its start; a deploy that waits as long as usual should be told how that ended.
+pub(super) const DEFAULT_DEPLOY_WAIT: u64 = DEFAULT_WAIT + 5;
+pub(super) const MAX_WAIT: u64 = 300;
+
+/// Last lines of an app that does not come up.
+const LINES: u32 = 40;
+/// How long reading them may take before it is done without.
+const LINES_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `?wait=SECONDS`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    wait: Option<u64>,
+}
+
+impl Wait {
+    pub(super) fn patience(&self) -> Result<Duration, ApiError> {
+        self.or(DEFAULT_WAIT)
+    }
+
+    pub(super) fn patience_for_deploy(&self) -> Result<Duration, ApiError> {
+        self.or(DEFAULT_DEPLOY_WAIT)
+    }
+
+    fn or(&self, default: u64) -> Result<Duration, ApiError> {
+        let seconds = self.wait.unwrap_or(default);
+        if seconds <= MAX_WAIT {
+            return Ok(Duration::from_secs(seconds));
+        }
+        Err(ApiError::new(
+            code::BAD_QUERY,
+            said!(
+                "`wait={seconds}` is too long: wait at most {MAX_WAIT} seconds, then ask again",
+                "`wait={seconds}`은(는) 너무 깁니다: {MAX_WAIT}초 이하로 기다린 뒤 다시 물어보세요"
+            ),
+        ))
+    }
+}
+
+/// The app after a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Followed {
+    #[serde(flatten)]
+    pub app: AppView,
+    /// The world is as the manifest says. `false`: not yet, or not at all; `reason` says which.
+    pub converged: bool,
+    /// Phase and reason; null when converged.
+    pub reason: Option<String>,
+    /// What the app's container wrote last, oldest first, when it did not come up.
+    pub last_lines: Vec<String>,
+}
+
+/// Waits for the goal and answers `done`, or 202 when it has not come about.
+pub(super) async fn answer(state: &PortalState, goal: Goal, patience: Duration, done: StatusCode) -> Response {
+    let (verdict, status) = follow(state.controller.watch(), goal.clone(), patience, &state.stopping).await;
+    let etag = etag(&goal.digest);
+    let settings = state.settings_rx.borrow().clone();
+    let status = status.map_or_else(
+        || AppStatus::unseen(&goal.key, goal.state, Some(goal.digest.clone()), &settings.domain),
+        |status| (*status).clone(),
+    );
+    let (code, reason, last_lines) = match verdict {
+        Verdict::Converged => (done, None, Vec::new()),
+        Verdict::Stuck(reason) | Verdict::NotYet(reason) => {
+            (StatusCode::ACCEPTED, Some(reason), last_lines(state, &goal, &status).await)
+        }
+    };
+    let app = AppView::new(&status, &settings);
+    let body = Followed { app, converged: reason.is_none(), reason, last_lines };
+    (code, [(ETAG, etag)], Data(body)).into_response()
+}
+
+/// A strong entity tag: the manifest file's digest.
+pub(super) fn etag(digest: &Digest) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// Of the successor that was given up, else of the last run that ended, else of what runs without answering.
+async fn last_lines(state: &PortalState, goal: &Goal, status: &AppStatus) -> Vec<String> {
+    if let Some(failed) = &status.failed_deploy {
+        return failed.log.clone();
+    }
+    let ails = matches!(status.health, Health::CrashLoop | Health::Degraded | Health::Starting);
+    if goal.state != RunState::Running || !ails || status.file_digest.as_ref() != Some(&goal.digest) {
+        return Vec::new();
+    }
+    match (&status.last_exit, &status.container) {
+        (Some(exit), _) if !exit.log.is_empty() => exit.log.clone(),
+        (_, Some(container)) => {
+            let read = async {
+                let mut lines = Vec::new();
+                if let Ok(mut stream) = state.controller.logs(container.clone(), LINES, Follow::No).await {
+                    while let Some(Ok(line)) = stream.next().await {
+                        lines.push(line.text);
+                    }
+                }
+                lines
+            };
+            tokio::time::timeout(LINES_TIMEOUT, read).await.unwrap_or_default()
+        }
+        (_, None) => Vec::new(),
+    }
+}

@@ -1,0 +1,216 @@
+//! `POST /apps`: writes a new app's manifest.
+//!
+//! Everything is looked at and written under the folder's lock, so two calls never share the last free place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::answer::{Wait, answer};
+use super::caller::Caller;
+use super::code;
+use super::edits::{Writer, available, blocking, refusal, unavailable};
+use super::envelope::{ApiError, said};
+use super::extract::{Body, Params, bad_name};
+use super::follow::Goal;
+use super::state::PortalState;
+use crate::controller::{Admission, QuotaReached, admit};
+use crate::desired::resolve::lacks_api;
+use crate::desired::{Completeness, Current, FileEntry, LockedDir, ManifestFolder, Snapshot, templates};
+use crate::model::names::closest;
+use crate::model::{
+    AppKey, AppName, AppStatus, DaemonStatus, Digest, Health, Manifest, RunState, Settings, SyncState, TemplateId,
+    Timestamp, UserId,
+};
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Create {
+    #[schemars(extend("pattern" = "^[a-z][a-z0-9]{2,19}$"))]
+    userid: String,
+    #[schemars(extend("pattern" = "^[a-z][a-z0-9-]{1,28}[a-z0-9]$"))]
+    appname: String,
+    /// One of `GET /templates`.
+    #[schemars(extend("pattern" = "^[a-z][a-z0-9-]{0,38}[a-z0-9]$"))]
+    template_id: String,
+    /// Off: static pages only.
+    #[serde(default)]
+    enable_api: bool,
+}
+
+/// An app that was deleted earlier finds the data that was kept.
+pub async fn create(
+    State(state): State<PortalState>,
+    caller: Caller,
+    Params(wait): Params<Wait>,
+    Body(body): Body<Create>,
+) -> Result<Response, ApiError> {
+    let patience = wait.patience()?;
+    let user = UserId::parse(&body.userid).map_err(bad_name)?;
+    let key = AppKey::new(user, AppName::parse(&body.appname).map_err(bad_name)?);
+    available(&state)?;
+    let writer = Writer::new(&state, &caller);
+    let (status, settings) = (state.controller.status(), state.settings_rx.borrow().clone());
+    let location = format!("/apps/{}/{}", key.user, key.app);
+    let goal = blocking(move || {
+        let folder = writer.dir.lock().map_err(refusal)?;
+        let snapshot = read(&settings)?;
+        let manifest = manifest_of(&body, &snapshot)?;
+        let current = folder.read(&key).map_err(refusal)?;
+        free(&key, &folder, current, &manifest, &status)?;
+        within_quota(&key, &manifest, snapshot, &status, &settings)?;
+        let draft = folder.draft_new(&key, &manifest).map_err(refusal)?;
+        let digest = writer.write(&key, draft).map_err(refusal)?;
+        Ok(Goal { key, digest, state: RunState::Running })
+    })
+    .await?;
+    let mut response = answer(&state, goal, patience, StatusCode::CREATED).await;
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Both folders as they are now: what the controller last read may be some milliseconds old.
+fn read(settings: &Settings) -> Result<Snapshot, ApiError> {
+    // The time only matters for readings that are remembered, and this one is not.
+    let now = Arc::new(|| Timestamp(0));
+    let folder = ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now);
+    let snapshot = folder.load_blocking();
+    match &snapshot.completeness {
+        Completeness::Complete { .. } => Ok(snapshot),
+        Completeness::Partial { reason } => Err(unavailable(reason)),
+    }
+}
+
+fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError> {
+    let typed = &body.template_id;
+    let known = TemplateId::parse(typed).ok().and_then(|id| snapshot.templates.get_key_value(&id));
+    let (id, template) = match known {
+        Some((id, Ok(template))) => (id, template),
+        Some((_, Err(problem))) => {
+            return Err(ApiError::new(
+                code::TEMPLATE_UNUSABLE,
+                said!("{problem}", "이 템플릿은 지금 사용할 수 없습니다: {problem}"),
+            ));
+        }
+        None => return Err(unknown_template(typed, snapshot)),
+    };
+    let manifest = Manifest {
+        template: id.clone(),
+        enable_api: body.enable_api,
+        state: RunState::Running,
+        memory: None,
+        cpus: None,
+        pids: None,
+        restart: None,
+        env: BTreeMap::new(),
+        redeploy: None,
+        keep_data: None,
+        backup: None,
+        disk: None,
+        strategy: None,
+    };
+    match lacks_api(&manifest, template) {
+        None => Ok(manifest),
+        Some(problem) => Err(ApiError::new(
+            code::TEMPLATE_LACKS_API,
+            said!("{problem}", "`{id}` 템플릿에는 API가 없습니다: `enableApi`를 빼거나 다른 템플릿을 고르세요"),
+        )),
+    }
+}
+
+fn unknown_template(typed: &str, snapshot: &Snapshot) -> ApiError {
+    let typed: String = typed.chars().take(60).collect();
+    let usable = snapshot.templates.iter().filter(|(_, template)| template.is_ok());
+    let text = match closest(&typed, usable.map(|(id, _)| id.as_str())) {
+        Some(meant) => said!(
+            "there is no template `{typed}`: did you mean `{meant}`?",
+            "`{typed}` 템플릿이 없습니다: `{meant}`을(를) 말씀하셨나요?"
+        ),
+        None => {
+            let there = templates::there_are(&snapshot.templates);
+            said!(
+                "there is no template `{typed}`: there {there}",
+                "`{typed}` 템플릿이 없습니다: `GET /templates`에서 고르세요"
+            )
+        }
+    };
+    ApiError::new(code::UNKNOWN_TEMPLATE, text)
+}
+
+/// Nothing of that name is there, and nothing is left of what was: a removal under way would take the new app along.
+fn free(
+    key: &AppKey,
+    folder: &LockedDir,
+    current: Option<Current>,
+    manifest: &Manifest,
+    status: &DaemonStatus,
+) -> Result<(), ApiError> {
+    // Says so when a live manifest is in the way.
+    folder.draft_new(key, manifest).map_err(refusal)?;
+    let Some(app) = status.apps.get(key) else { return Ok(()) };
+    if current.is_some_and(|current| is_removed(app, &current.digest)) {
+        return Ok(());
+    }
+    let (user, app) = (&key.user, &key.app);
+    Err(ApiError::new(
+        code::APP_EXISTS,
+        said!(
+            "the app `{key}` is still being removed: try again in a moment, or see `GET /apps/{user}/{app}` for what holds it up",
+            "`{key}` 앱을 아직 지우는 중입니다: 잠시 뒤에 다시 시도하거나 `GET /apps/{user}/{app}`에서 이유를 확인하세요"
+        ),
+    )
+    .retry_after(1))
+}
+
+fn is_removed(app: &AppStatus, digest: &Digest) -> bool {
+    app.health == Health::Deleted && app.sync == SyncState::Synced && app.applied_digest.as_ref() == Some(digest)
+}
+
+/// Judged as the controller will judge it: the apps that are in, then the files that wait, then this one.
+fn within_quota(
+    key: &AppKey,
+    manifest: &Manifest,
+    snapshot: Snapshot,
+    status: &DaemonStatus,
+    settings: &Settings,
+) -> Result<(), ApiError> {
+    // The template of an app is known exactly as long as the inventory has a row of it.
+    let rows: BTreeMap<AppKey, ()> =
+        status.apps.iter().filter(|(_, app)| app.template.is_some()).map(|(key, _)| (key.clone(), ())).collect();
+    let mut files = snapshot.files;
+    let entry = FileEntry {
+        path: key.file_name().into(),
+        digest: Digest::of(b""),
+        modified: Timestamp(i64::MAX),
+        parsed: Ok(manifest.clone()),
+    };
+    files.insert(key.clone(), entry);
+    match admit(&files, &rows, settings).remove(key) {
+        Some(Admission::Refused(quota)) => Err(over_quota(&quota)),
+        Some(Admission::Admitted) | None => Ok(()),
+    }
+}
+
+fn over_quota(quota: &QuotaReached) -> ApiError {
+    match quota {
+        QuotaReached::Total { apps, most } => ApiError::new(
+            code::TOTAL_QUOTA,
+            said!("{quota}", "앱이 이미 {apps}개이고 MAX_TOTAL_APPS는 {most}입니다: 하나를 지우거나 .env에서 늘리세요"),
+        ),
+        QuotaReached::User { user, apps, most } => ApiError::new(
+            code::USER_QUOTA,
+            said!(
+                "{quota}",
+                "{user} 사용자의 앱이 이미 {apps}개이고 MAX_APPS_PER_USER는 {most}입니다: 하나를 지우거나 .env에서 늘리세요"
+            ),
+        ),
+    }
+}

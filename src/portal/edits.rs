@@ -1,0 +1,299 @@
+//! `POST /apps/{userid}/{appname}/start`, `…/stop`, `…/deploy` and `DELETE /apps/{userid}/{appname}`: each changes one key
+//! of the manifest and watches until the world has followed. Docker is never asked for anything here.
+//!
+//! # Guarantees
+//! - What is written was decided on exactly the text that it replaces: edits of one manifest, of whomever, lose nothing
+//!   (see `desired::swap` for what remains).
+//! - Who hangs up while waiting only ends the waiting; the edit is made or not made, never by half.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Wait, answer};
+use super::caller::Caller;
+use super::code;
+use super::envelope::{ApiError, Data, said};
+use super::extract::{App, Body, IfMatch, MaybeBody, Params};
+use super::follow::Goal;
+use super::state::PortalState;
+use crate::controller::ControllerHandle;
+use crate::desired::{Change, Draft, EditError, ManifestDir, TextError, parse};
+use crate::model::status::ManifestsStatus;
+use crate::model::{AppKey, Digest, Manifest, RunState};
+
+/// How often an edit begins anew when somebody else came first.
+const TRIES: u32 = 8;
+
+/// An app that was given up by mistake is not brought back by a slip: whoever wants it back creates it.
+pub async fn start(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+) -> Result<Response, ApiError> {
+    let plan = |key: &AppKey, manifest: &Manifest| {
+        alive(key, manifest)?;
+        Ok(vec![Change::State(RunState::Running)])
+    };
+    change(state, &caller, key, wait.patience()?, if_match, plan).await
+}
+
+pub async fn stop(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+) -> Result<Response, ApiError> {
+    let plan = |key: &AppKey, manifest: &Manifest| {
+        alive(key, manifest)?;
+        Ok(vec![Change::State(RunState::Stopped)])
+    };
+    change(state, &caller, key, wait.patience()?, if_match, plan).await
+}
+
+/// A stopped app stays stopped; its new container comes with the next start.
+pub async fn deploy(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+) -> Result<Response, ApiError> {
+    let token = jiff::Timestamp::now().to_string();
+    let plan = move |key: &AppKey, manifest: &Manifest| {
+        alive(key, manifest)?;
+        Ok(vec![Change::Redeploy(token.clone())])
+    };
+    change(state, &caller, key, wait.patience_for_deploy()?, if_match, plan).await
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Delete {
+    /// `false` also gives up the app's data: it moves to trash.
+    pub keep_data: bool,
+}
+
+impl Default for Delete {
+    fn default() -> Self {
+        Self { keep_data: true }
+    }
+}
+
+/// The manifest stays and says `state: deleted`. Deleting what is deleted is no error.
+pub async fn delete(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+    MaybeBody(body): MaybeBody<Delete>,
+) -> Result<Response, ApiError> {
+    let keep = body.keep_data;
+    // Both in one write: the daemon must never see the deletion without the word about the data.
+    let plan = move |_: &AppKey, _: &Manifest| Ok(vec![Change::State(RunState::Deleted), Change::KeepData(Some(keep))]);
+    change(state, &caller, key, wait.patience()?, if_match, plan).await
+}
+
+/// What an editor of files says beforehand.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Announce {
+    pub app: AppKey,
+    /// SHA-256 of the file as it is about to be, in hexadecimal.
+    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+    pub digest: Digest,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Announced {
+    /// Who the event log will name.
+    pub by: String,
+}
+
+/// Lets the event log name whoever writes a manifest's file without this API, as the command line does.
+pub async fn announce(
+    State(state): State<PortalState>,
+    caller: Caller,
+    Body(Announce { app, digest }): Body<Announce>,
+) -> (StatusCode, Data<Announced>) {
+    let by = caller.to_string();
+    state.controller.announce(app, digest, by.clone());
+    (StatusCode::ACCEPTED, Data(Announced { by }))
+}
+
+fn alive(key: &AppKey, manifest: &Manifest) -> Result<(), ApiError> {
+    if manifest.state != RunState::Deleted {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        code::APP_DELETED,
+        said!(
+            "`{key}` is deleted: create it again with `POST /apps`; it finds the data that was kept",
+            "`{key}` 앱은 삭제되었습니다: `POST /apps`로 다시 만들면 남아 있는 데이터를 그대로 사용합니다"
+        ),
+    ))
+}
+
+async fn change<P>(
+    state: PortalState,
+    caller: &Caller,
+    key: AppKey,
+    patience: std::time::Duration,
+    if_match: IfMatch,
+    plan: P,
+) -> Result<Response, ApiError>
+where
+    P: Fn(&AppKey, &Manifest) -> Result<Vec<Change>, ApiError> + Send + 'static,
+{
+    available(&state)?;
+    let writer = Writer::new(&state, caller);
+    let goal = blocking(move || {
+        for _ in 0..TRIES {
+            if let Some(goal) = edit(&writer, &key, &if_match, &plan)? {
+                return Ok(goal);
+            }
+        }
+        Err(ApiError::new(
+            code::CHANGED_MEANWHILE,
+            said!(
+                "somebody else keeps changing the manifest of `{key}`: try again in a moment",
+                "다른 곳에서 `{key}` 매니페스트를 계속 바꾸고 있습니다: 잠시 뒤에 다시 시도하세요"
+            ),
+        )
+        .retry_after(1))
+    })
+    .await?;
+    Ok(answer(&state, goal, patience, StatusCode::OK).await)
+}
+
+/// One try. `None`: somebody else changed the file meanwhile.
+fn edit<P>(writer: &Writer, key: &AppKey, if_match: &IfMatch, plan: &P) -> Result<Option<Goal>, ApiError>
+where
+    P: Fn(&AppKey, &Manifest) -> Result<Vec<Change>, ApiError>,
+{
+    let folder = writer.dir.lock().map_err(refusal)?;
+    let Some(current) = folder.read(key).map_err(refusal)? else {
+        return Err(refusal(EditError::NoSuchApp { key: key.clone(), path: key.file_name().into() }));
+    };
+    if !if_match.admits(&current.digest) {
+        let etag = &current.digest;
+        return Err(ApiError::new(
+            code::ETAG_MISMATCH,
+            said!(
+                "the manifest of `{key}` is another one by now (`\"{etag}\"`): look at it, then try again",
+                "`{key}` 매니페스트가 그사이 바뀌었습니다(`\"{etag}\"`): 다시 확인한 뒤 시도하세요"
+            ),
+        ));
+    }
+    let name = current.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let manifest = parse(&name, current.text.as_bytes()).map_err(|error| refusal(TextError::Invalid(error).into()))?;
+    let changes = plan(key, &manifest)?;
+    let state = changes.iter().rev().find_map(|change| match change {
+        Change::State(state) => Some(*state),
+        _ => None,
+    });
+    let written = folder.draft_edit(key, Some(&current.digest), &changes).and_then(|draft| writer.write(key, draft));
+    match written {
+        Ok(digest) => Ok(Some(Goal { key: key.clone(), digest, state: state.unwrap_or(manifest.state) })),
+        Err(EditError::Changed { .. }) => Ok(None),
+        Err(error) => Err(refusal(error)),
+    }
+}
+
+/// The manifests folder, and in whose name it is written to.
+pub(super) struct Writer {
+    pub(super) dir: ManifestDir,
+    controller: ControllerHandle,
+    by: String,
+}
+
+impl Writer {
+    pub(super) fn new(state: &PortalState, caller: &Caller) -> Self {
+        let dir = ManifestDir::new(state.settings_rx.borrow().manifests_dir.clone());
+        Self { dir, controller: state.controller.clone(), by: caller.to_string() }
+    }
+
+    /// Writes it and returns the file's digest. The event log learns who it was before it learns what.
+    pub(super) fn write(&self, key: &AppKey, draft: Draft<'_>) -> Result<Digest, EditError> {
+        let digest = draft.after().clone();
+        if draft.is_written() {
+            return Ok(digest);
+        }
+        self.controller.announce(key.clone(), digest.clone(), self.by.clone());
+        match draft.write() {
+            Ok(()) => Ok(digest),
+            Err(error) => {
+                self.controller.withdraw(key.clone(), digest);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Runs on a thread that may wait for the disk. Not cancelled with its caller: what began is ended.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(ApiError::new(
+                code::STOPPING,
+                said!(
+                    "the daemon is stopping: start it again, then try again",
+                    "데몬이 멈추는 중입니다: 다시 시작한 뒤 시도하세요"
+                ),
+            )),
+        },
+    }
+}
+
+/// An unmounted disk is not a folder without apps: nothing is written while the daemon does not trust the folder.
+pub(super) fn available(state: &PortalState) -> Result<(), ApiError> {
+    match &state.controller.status().manifests {
+        ManifestsStatus::Unavailable { reason, .. } => Err(unavailable(reason)),
+        ManifestsStatus::Unknown | ManifestsStatus::Complete => Ok(()),
+    }
+}
+
+pub(super) fn unavailable(reason: &str) -> ApiError {
+    ApiError::new(
+        code::MANIFESTS_UNAVAILABLE,
+        said!("nothing is written: {reason}", "매니페스트 폴더를 사용할 수 없어 아무것도 쓰지 않았습니다: {reason}"),
+    )
+}
+
+/// Why a manifest was not written, as the API says it.
+pub(super) fn refusal(error: EditError) -> ApiError {
+    let told = error.to_string();
+    match error {
+        EditError::NoSuchApp { key, .. } => super::apps::no_such_app(&key),
+        EditError::Exists { key } => ApiError::new(
+            code::APP_EXISTS,
+            said!("{told}", "`{key}` 앱이 이미 있습니다: 다른 이름을 쓰거나 먼저 삭제하세요"),
+        ),
+        EditError::Changed { .. } => ApiError::new(
+            code::CHANGED_MEANWHILE,
+            said!("{told}", "그사이 다른 곳에서 매니페스트를 바꾸었습니다: 확인한 뒤 다시 시도하세요"),
+        ),
+        EditError::Ambiguous { .. } | EditError::NotPlain { .. } | EditError::Text(_) => {
+            ApiError::new(code::NOT_EDITABLE, said!("{told}", "매니페스트를 자동으로 바꿀 수 없습니다: {told}"))
+        }
+        EditError::Busy { .. } => ApiError::new(
+            code::BUSY,
+            said!("{told}", "다른 프로그램이 매니페스트 폴더를 쓰고 있습니다: 잠시 뒤에 다시 시도하세요"),
+        )
+        .retry_after(1),
+        EditError::Io { source, .. } => {
+            let reason = format!("{told} ({source})");
+            unavailable(&reason)
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Whether the world has followed a manifest that was written: one judgement, for the API's `?wait=` and for the command
+//! line alike.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::view::{phase, trouble};
+use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Digest, Health, RunState, SyncState};
+
+/// The status does not know the file as it is now.
+pub const UNSEEN: &str = "not seen by the daemon yet";
+/// Somebody wrote the file again; what this one asked for will not come about.
+const SUPERSEDED: &str = "the manifest was changed again meanwhile: look at the app's events";
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goal {
+    pub key: AppKey,
+    /// Of the file as it is now: an older status says nothing about it.
+    pub digest: Digest,
+    pub state: RunState,
+}
+
+/// What a status says about a goal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Converged,
+    /// Cannot come about without somebody changing something.
+    Stuck(String),
+    /// Phase and reason.
+    NotYet(String),
+}
+
+/// Judges one status after the other.
+#[derive(Debug)]
+pub struct Follower {
+    goal: Goal,
+    /// The daemon knows the file.
+    seen: bool,
+}
+
+impl Follower {
+    #[must_use]
+    pub fn new(goal: Goal) -> Self {
+        Self { goal, seen: false }
+    }
+
+    #[must_use]
+    pub fn goal(&self) -> &Goal {
+        &self.goal
+    }
+
+    /// `None`: the daemon lists no such app.
+    pub fn look(&mut self, status: Option<&AppStatus>) -> Verdict {
+        let goal = &self.goal;
+        let Some(status) = status else {
+            return match goal.state {
+                // Its file is there, so the daemon lists the app until the last of it is gone.
+                RunState::Deleted => Verdict::Converged,
+                RunState::Running | RunState::Stopped => Verdict::NotYet(UNSEEN.to_owned()),
+            };
+        };
+        let applied = status.applied_digest.as_ref() == Some(&goal.digest) && status.sync == SyncState::Synced;
+        let as_wanted = matches!(
+            (goal.state, status.health),
+            (RunState::Running, Health::Running)
+                | (RunState::Stopped, Health::Stopped)
+                | (RunState::Deleted, Health::Deleted)
+        );
+        if applied && as_wanted {
+            return Verdict::Converged;
+        }
+        if status.file_digest.as_ref() != Some(&goal.digest) {
+            return if self.seen { Verdict::Stuck(SUPERSEDED.to_owned()) } else { Verdict::NotYet(UNSEEN.to_owned()) };
+        }
+        self.seen = true;
+        let reason = match trouble(status) {
+            Some(condition) => format!("{}: {}", phase(status), condition.message),
+            None => phase(status).to_owned(),
+        };
+        if is_stuck(status, &goal.digest) { Verdict::Stuck(reason) } else { Verdict::NotYet(reason) }
+    }
+}
+
+fn is_stuck(status: &AppStatus, digest: &Digest) -> bool {
+    let hopeless = [
+        ConditionKind::Invalid,
+        ConditionKind::TemplateMissing,
+        ConditionKind::Conflict,
+        ConditionKind::QuotaExceeded,
+        ConditionKind::DeployFailed,
+    ];
+    hopeless.into_iter().any(|kind| {
+        status
+            .condition(kind)
+            .is_some_and(|condition| condition.status && condition.digest.as_ref().is_none_or(|seen| seen == digest))
+    })
+}
+
+/// Watches until it is converged, stuck, the time is up or the daemon stops. With no time it looks once.
+pub(super) async fn follow(
+    mut status_rx: watch::Receiver<Arc<DaemonStatus>>,
+    goal: Goal,
+    patience: Duration,
+    stopping: &CancellationToken,
+) -> (Verdict, Option<Arc<AppStatus>>) {
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut follower = Follower::new(goal);
+    loop {
+        let status = status_rx.borrow_and_update().apps.get(&follower.goal.key).cloned();
+        let verdict = follower.look(status.as_deref());
+        if !matches!(verdict, Verdict::NotYet(_)) {
+            return (verdict, status);
+        }
+        // Cancel-safe: `changed` marks nothing as seen before it returns, the others keep nothing.
+        tokio::select! {
+            changed = status_rx.changed() => if changed.is_err() { return (verdict, status) },
+            () = tokio::time::sleep_until(deadline) => return (verdict, status),
+            () = stopping.cancelled() => return (verdict, status),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goal(state: RunState) -> Goal {
+        Goal { key: AppKey::parse("alice-diary").unwrap(), digest: Digest::of(b"new"), state }
+    }
+
+    fn status(file: &[u8], applied: &[u8], sync: SyncState, health: Health) -> AppStatus {
+        AppStatus {
+            app: AppKey::parse("alice-diary").unwrap(),
+            sync,
+            health,
+            desired: RunState::Running,
+            template: None,
+            host: "alice-diary.localhost".to_owned(),
+            file_digest: Some(Digest::of(file)),
+            applied_digest: Some(Digest::of(applied)),
+            container: None,
+            endpoint: None,
+            limits: None,
+            restarts: 0,
+            started_at: None,
+            last_exit: None,
+            failed_deploy: None,
+            conditions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_this_very_file_applied_and_in_the_wanted_state_is_converged() {
+        use Health::{CrashLoop, Deleted, Running, Starting, Stopped};
+        use SyncState::{OutOfSync, Synced};
+        let (running, stopped, deleted) = (RunState::Running, RunState::Stopped, RunState::Deleted);
+        for (state, file, applied, sync, health, want) in [
+            (running, b"new", b"new", Synced, Running, true),
+            (running, b"old", b"old", Synced, Running, false),
+            (running, b"new", b"old", Synced, Running, false),
+            (running, b"new", b"new", OutOfSync, Running, false),
+            (running, b"new", b"new", Synced, Starting, false),
+            (running, b"new", b"new", Synced, CrashLoop, false),
+            (stopped, b"new", b"new", Synced, Stopped, true),
+            (stopped, b"new", b"new", Synced, Running, false),
+            (deleted, b"new", b"new", Synced, Deleted, true),
+            (deleted, b"new", b"new", Synced, Stopped, false),
+        ] {
+            let verdict = Follower::new(goal(state)).look(Some(&status(file, applied, sync, health)));
+            assert_eq!(verdict == Verdict::Converged, want, "{state:?} {sync:?} {health:?}: {verdict:?}");
+        }
+        assert_eq!(Follower::new(goal(deleted)).look(None), Verdict::Converged);
+        let unseen = Follower::new(goal(running)).look(None);
+        assert!(matches!(unseen, Verdict::NotYet(_)), "a new file is not seen at once");
+    }
+
+    #[test]
+    fn a_file_that_was_seen_and_is_another_now_will_not_come_about() {
+        let at = |file: &[u8]| status(file, b"old", SyncState::OutOfSync, Health::Running);
+        let mut follower = Follower::new(goal(RunState::Running));
+        assert_eq!(follower.look(Some(&at(b"old"))), Verdict::NotYet(UNSEEN.to_owned()));
+        assert_eq!(follower.look(Some(&at(b"new"))), Verdict::NotYet("Updating".to_owned()));
+        assert_eq!(follower.look(Some(&at(b"newer"))), Verdict::Stuck(SUPERSEDED.to_owned()));
+    }
+}

@@ -1,0 +1,315 @@
+//! A daemon of which everything is real except Docker, the apps' folders and the clock's patience: real manifests, watcher,
+//! controller and routes, and the simulated Docker behind them.
+
+use std::fs;
+use std::future::Future;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
+use minipaas::controller::{
+    Config, Controller, ControllerHandle, EngineError, Follow, Input, LogReader, LogStream, Seams, SettingsNews,
+};
+use minipaas::desired::{Changed, ManifestFolder, WatchPaths, marker, templates};
+use minipaas::engine::Engine as _;
+use minipaas::engine::events;
+use minipaas::engine::faulty::{Injector, Scope};
+use minipaas::engine::sim::{Behaviour, SimConfig};
+use minipaas::model::{ContainerId, DaemonStatus, Settings, Timestamp};
+use minipaas::portal::{Caller, Credentials, Member, Peer, PortalState, Presented, router};
+use minipaas::store::StoreError;
+use minipaas::testing::seams::{SimSeams, World};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, work).await.expect("it takes too long")
+}
+
+/// The simulated world with the real manifests folder.
+struct Half {
+    sim: SimSeams,
+    manifests: ManifestFolder,
+}
+
+impl Seams for Half {
+    type Engine = <SimSeams as Seams>::Engine;
+    type Store = <SimSeams as Seams>::Store;
+    type Folders = <SimSeams as Seams>::Folders;
+    type Manifests = ManifestFolder;
+    type Prober = <SimSeams as Seams>::Prober;
+    type Runtime = <SimSeams as Seams>::Runtime;
+    type Clock = <SimSeams as Seams>::Clock;
+
+    fn engine(&self) -> &Self::Engine {
+        self.sim.engine()
+    }
+    fn store(&self) -> &Self::Store {
+        self.sim.store()
+    }
+    fn folders(&self) -> &Self::Folders {
+        self.sim.folders()
+    }
+    fn manifests(&self) -> &Self::Manifests {
+        &self.manifests
+    }
+    fn prober(&self) -> &Self::Prober {
+        self.sim.prober()
+    }
+    fn runtime(&self) -> &Self::Runtime {
+        self.sim.runtime()
+    }
+    fn clock(&self) -> &Self::Clock {
+        self.sim.clock()
+    }
+}
+
+struct Logs(Arc<Half>);
+
+impl LogReader for Logs {
+    fn logs(
+        &self,
+        container: ContainerId,
+        tail: u32,
+        follow: Follow,
+    ) -> Pin<Box<dyn Future<Output = Result<LogStream, EngineError>> + Send>> {
+        let world = Arc::clone(&self.0);
+        Box::pin(async move { Ok(world.engine().logs(&container, tail, follow).await?.boxed()) })
+    }
+}
+
+/// One key is known.
+struct OneKey;
+
+impl Credentials for OneKey {
+    fn caller(
+        &self,
+        presented: Presented,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreError>> + Send + '_>> {
+        let known = presented == Presented::Key("secret".to_owned());
+        let member = Member { id: 1, name: "alice".to_owned(), must_change_password: false };
+        let caller = known.then(|| Caller::Key { id: 7, name: "ci".to_owned(), member });
+        Box::pin(std::future::ready(Ok(caller)))
+    }
+}
+
+pub(crate) struct Place {
+    root: tempfile::TempDir,
+    pub(crate) world: World,
+    pub(crate) router: Router,
+    pub(crate) status_rx: watch::Receiver<Arc<DaemonStatus>>,
+    pub(crate) stopping: CancellationToken,
+    settings_tx: watch::Sender<Arc<Settings>>,
+    _tasks: JoinSet<()>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn data(&self) -> &Value {
+        &self.body["data"]
+    }
+
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:#?}");
+    }
+}
+
+impl Place {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults(root.path());
+        adjust(&mut settings);
+        let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
+        fs::create_dir_all(&settings.manifests_dir).unwrap();
+        marker::write(&settings.manifests_dir, &world.instance).unwrap();
+        copy(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("templates"), &settings.templates_dir);
+        fs::create_dir_all(settings.runtime_dir()).unwrap();
+        for template in templates::load(&settings.templates_dir).unwrap().into_values() {
+            world.add_template(template.unwrap());
+        }
+
+        let now = Arc::new(|| Timestamp(0));
+        let manifests = ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now);
+        let half = Arc::new(Half { sim: world.seams(), manifests });
+        let settings = Arc::new(settings);
+        let news = SettingsNews { settings: Arc::clone(&settings), problems: Vec::new(), restart_required: Vec::new() };
+        let mut config = Config::new(world.instance.clone(), 1);
+        config.grace = Duration::from_millis(300);
+        let (controller, ends) = Controller::new(Arc::clone(&half), config, news).await.unwrap();
+        let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, Arc::new(Logs(Arc::clone(&half))));
+        let stopping = CancellationToken::new();
+        let tracker = TaskTracker::new();
+        let mut signals_rx = events::subscribe(Arc::clone(&half.sim.engine), &tracker, stopping.clone());
+        let (mut changes_rx, watching) = minipaas::desired::watch(WatchPaths::from(&*settings), stopping.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watching);
+        // The controller itself goes on: a test may only stop the doors.
+        tasks.spawn(controller.run(CancellationToken::new()));
+        let inputs_tx = ends.inputs_tx;
+        tasks.spawn(async move {
+            loop {
+                let input = tokio::select! {
+                    Some(change) = changes_rx.recv() => match change {
+                        Changed::Manifests | Changed::Templates => Input::Folders,
+                        Changed::Runtime => Input::Runtime,
+                    },
+                    Some(signal) = signals_rx.recv() => Input::Engine(signal),
+                    else => return,
+                };
+                if inputs_tx.send(input).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let (settings_tx, settings_rx) = watch::channel(settings);
+        let state = PortalState {
+            controller: handle,
+            events: Arc::new(world.store.clone()),
+            credentials: Arc::new(OneKey),
+            settings_rx,
+            stopping: stopping.clone(),
+        };
+        Self { root, world, router: router(state), status_rx: ends.status_rx, stopping, settings_tx, _tasks: tasks }
+    }
+
+    pub(crate) fn file(&self, app: &str) -> PathBuf {
+        self.root.path().join("apps.d").join(format!("{app}.yaml"))
+    }
+
+    pub(crate) fn text(&self, app: &str) -> String {
+        fs::read_to_string(self.file(app)).unwrap()
+    }
+
+    /// As an editor that renames into place.
+    pub(crate) fn save(&self, app: &str, text: &str) {
+        let temporary = self.root.path().join("apps.d").join(format!(".{app}.swp"));
+        fs::File::create(&temporary).unwrap().write_all(text.as_bytes()).unwrap();
+        fs::rename(temporary, self.file(app)).unwrap();
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.root.path().join(below)
+    }
+
+    /// Containers that are started from now on behave so.
+    pub(crate) fn apps_will(&self, behaviour: Behaviour) {
+        self.world.docker.clear_rules();
+        self.world.docker.add_rule(move |_, _| Some(behaviour));
+    }
+
+    /// With the API key.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.ask_with(method, path, body, &[("x-api-key", "secret")]).await
+    }
+
+    pub(crate) async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        self.send(request.body(body).unwrap()).await
+    }
+
+    /// On the machine's own socket.
+    pub(crate) async fn ask_locally(&self, method: &str, path: &str, body: Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let mut request = request.body(Body::from(body.to_string())).unwrap();
+        request.extensions_mut().insert(Peer::Local { uid: 1000 });
+        self.send(request).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = soon(self.router.clone().oneshot(request)).await.unwrap();
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (status, etag, location) = (response.status().as_u16(), header("etag"), header("location"));
+        let body = soon(response.into_body().collect()).await.unwrap().to_bytes();
+        Answer { status, etag, location, body: serde_json::from_slice(&body).unwrap() }
+    }
+
+    pub(crate) async fn create(&self, user: &str, app: &str) -> Answer {
+        let body = serde_json::json!({"userid": user, "appname": app, "templateId": "diary-v1", "enableApi": true});
+        self.ask("POST", "/apps", Some(body)).await
+    }
+
+    /// What the event log says about edits, oldest first.
+    pub(crate) async fn edits(&self, path: &str) -> Vec<String> {
+        let answer = self.ask("GET", &format!("{path}/events"), None).await.is(200);
+        let mut told: Vec<String> = answer
+            .data()
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|event| event["kind"] == "changed")
+            .map(|event| format!("{} - {}", event["what"].as_str().unwrap(), event["cause"].as_str().unwrap()))
+            .collect();
+        told.reverse();
+        told
+    }
+
+    /// Waits until the status is as wanted.
+    pub(crate) async fn until(&self, wanted: impl FnMut(&Arc<DaemonStatus>) -> bool) {
+        soon(self.status_rx.clone().wait_for(wanted)).await.unwrap();
+    }
+
+    pub(crate) fn set(&self, adjust: impl FnOnce(&mut Settings)) {
+        self.settings_tx.send_modify(|settings| adjust(Arc::make_mut(settings)));
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
