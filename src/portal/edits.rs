@@ -106,8 +106,17 @@ pub async fn delete(
 pub struct Announce {
     pub app: AppKey,
     /// SHA-256 of the file as it is about to be, in hexadecimal.
+    #[serde(deserialize_with = "whole_digest")]
     #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
     pub digest: Digest,
+}
+
+fn whole_digest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(Digest::from_hex(text));
+    }
+    Err(serde::de::Error::custom("a SHA-256 digest has 64 hexadecimal digits in lower case"))
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
