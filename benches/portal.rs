@@ -23,8 +23,8 @@ use minipaas::model::{
     AppKey, AppStatus, Bytes as Size, ConditionKind, ContainerId, DaemonStatus, Digest, Health, Limits, MilliCpus,
     RunState, Settings, SyncState, TemplateId, Timestamp,
 };
-use minipaas::portal::{Caller, Credentials, Member, PortalState, Presented, TcpDoor, router};
-use minipaas::store::{SqliteStore, StoreError};
+use minipaas::portal::{PortalState, TcpDoor, router};
+use minipaas::store::SqliteStore;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -63,13 +63,15 @@ async fn serve(settings: &Settings, apps: usize, stop: CancellationToken) -> (st
     let (_settings_tx, settings_rx) = watch::channel(Arc::new(settings.clone()));
     let (_config_tx, config_rx) = watch::channel(Arc::new(GatewayConfig::new("localhost")));
     let store = SqliteStore::open(&settings.portal_db_path).unwrap();
-    let accounts = Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx.clone());
+    let accounts = Arc::new(Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx.clone()));
     accounts.bootstrap().await.unwrap();
     let session = accounts.login("admin", "admin", [127, 0, 0, 1].into()).await.unwrap().session;
+    let (from, new) = (std::net::IpAddr::from([127, 0, 0, 1]), "correct horse battery");
+    accounts.change_password(session.id, &session.user, "admin", new, from).await.unwrap();
     let issued = accounts.issue_key(session.user.id, Some("bench")).await.unwrap();
     let key = issued.secret.reveal().to_owned();
     let controller = ControllerHandle::new(status_rx, commands_tx, Arc::new(NoLogs));
-    let state = PortalState::new(controller, Arc::new(store), Arc::new(Keys(accounts)), settings_rx, stop.clone());
+    let state = PortalState::new(controller, Arc::new(store), accounts, settings_rx, stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let door = TcpDoor::new(listener, config_rx).serve(router(state), stop);
@@ -79,23 +81,6 @@ async fn serve(settings: &Settings, apps: usize, stop: CancellationToken) -> (st
         door.await;
     });
     (address, key)
-}
-
-/// Keys as the daemon looks them up. That the first password was not changed is left out.
-struct Keys(Accounts);
-
-impl Credentials for Keys {
-    fn caller(
-        &self,
-        presented: Presented,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreError>> + Send + '_>> {
-        Box::pin(async move {
-            let Presented::Key(secret) = presented else { return Ok(None) };
-            let Some(owner) = self.0.key(&secret).await? else { return Ok(None) };
-            let member = Member { id: owner.user.id.0, name: owner.user.name.to_string(), must_change_password: false };
-            Ok(Some(Caller::Key { id: owner.key.id.0, name: owner.key.name, member }))
-        })
-    }
 }
 
 struct NoLogs;
@@ -139,6 +124,7 @@ fn status(apps: usize) -> DaemonStatus {
             restarts: 0,
             started_at: Some(Timestamp(1_795_000_000_000)),
             last_exit: None,
+            failed_deploy: None,
             conditions: vec![ready],
             app: key.clone(),
         };
