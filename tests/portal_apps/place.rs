@@ -194,13 +194,8 @@ impl Place {
             }
         });
         let (settings_tx, settings_rx) = watch::channel(settings);
-        let state = PortalState {
-            controller: handle,
-            events: Arc::new(world.store.clone()),
-            credentials: Arc::new(OneKey),
-            settings_rx,
-            stopping: stopping.clone(),
-        };
+        let events = Arc::new(world.store.clone());
+        let state = PortalState::new(handle, events, Arc::new(OneKey), settings_rx, stopping.clone());
         Self { root, world, router: router(state), status_rx: ends.status_rx, stopping, settings_tx, _tasks: tasks }
     }
 

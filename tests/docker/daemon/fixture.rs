@@ -261,9 +261,23 @@ impl Daemon {
     // -------------------------------------------------------------- the daemon's answers
 
     fn try_ask(&self, method: &str, path: &str) -> std::io::Result<Answer> {
+        self.try_call(method, path, None)
+    }
+
+    fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> std::io::Result<Answer> {
         let stream = UnixStream::connect(self.path("run/paas.sock"))?;
         stream.set_read_timeout(Some(DEADLINE))?;
-        exchange(stream, method, path, "localhost", None)
+        let body = body.map(Value::to_string);
+        exchange(stream, method, path, "localhost", body.as_ref().map(|body| ("application/json", body.as_bytes())))
+    }
+
+    /// One call of the daemon's own API: status code and `data`.
+    #[track_caller]
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let answer = self.try_call(method, path, body).unwrap();
+        let mut json = answer.json();
+        let data = json["data"].take();
+        (answer.status, if data.is_null() { json } else { data })
     }
 
     /// `data` of an answer of the daemon's own API; null when it refuses or does not answer.

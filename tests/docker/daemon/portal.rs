@@ -1,6 +1,10 @@
 //! The portal's own port.
 
-use super::fixture::{Daemon, visit};
+use std::fs;
+
+use serde_json::json;
+
+use super::fixture::{Daemon, visit, write};
 
 #[test]
 fn the_portals_port_tells_strangers_nothing_but_its_health() {
@@ -15,4 +19,70 @@ fn the_portals_port_tells_strangers_nothing_but_its_health() {
     let answer = visit(daemon.port, "GET", "portal.paas.test", "/status", None).unwrap();
     assert_eq!((answer.status, answer.json()["code"].as_str()), (401, Some("sign-in")));
     assert_eq!(visit(daemon.port, "GET", "paas.test", "/health", None).unwrap().status, 200);
+}
+
+#[test]
+fn an_app_lives_its_whole_life_through_the_api() {
+    let daemon = Daemon::start();
+    let app = "/apps/alice/diary";
+    let call = |method: &str, path: &str| daemon.call(method, path, None);
+    let create = || {
+        let body = json!({"userid": "alice", "appname": "diary", "templateId": "diary-v1", "enableApi": true});
+        // The runtime image may have to be built first.
+        let (status, made) = daemon.call("POST", "/apps?wait=300", Some(&body));
+        assert_eq!((status, &made["phase"], &made["converged"]), (201, &json!("Running"), &json!(true)), "{made:#}");
+    };
+    create();
+    assert!(daemon.get("alice-diary", "/").text().contains("일기"));
+    daemon.write_entry("alice-diary", "kept");
+    let first = daemon.container("alice-diary");
+
+    let (status, stopped) = call("POST", &format!("{app}/stop"));
+    assert_eq!((status, &stopped["phase"]), (200, &json!("Stopped")), "{stopped:#}");
+    assert_eq!(daemon.container("alice-diary")["State"]["Running"], false);
+    assert_eq!(daemon.get("alice-diary", "/").status, 503);
+    let (status, started) = call("POST", &format!("{app}/start"));
+    assert_eq!((status, &started["phase"]), (200, &json!("Running")), "{started:#}");
+    assert_eq!(daemon.entries("alice-diary"), ["kept"]);
+    let (status, deployed) = call("POST", &format!("{app}/deploy"));
+    assert_eq!((status, &deployed["converged"]), (200, &json!(true)), "{deployed:#}");
+    assert_ne!(daemon.container("alice-diary")["Id"], first["Id"]);
+    let (_, log) = call("GET", &format!("{app}/logs?lines=5"));
+    assert!(log["lines"].as_array().is_some_and(|lines| !lines.is_empty()), "{log:#}");
+
+    let (status, deleted) = call("DELETE", app);
+    assert_eq!((status, &deleted["phase"]), (200, &json!("Deleted")), "{deleted:#}");
+    assert!(daemon.container("alice-diary").is_null());
+    assert!(daemon.folder("alice-diary").join("data/db.sqlite3").exists());
+    assert_eq!(call("DELETE", app).0, 200);
+    create();
+    assert_eq!(daemon.entries("alice-diary"), ["kept"]);
+    daemon.paas(&["stop", "alice-diary"]).done();
+
+    let (_, events) = call("GET", &format!("{app}/events?limit=1000"));
+    let edits = events.as_array().unwrap().iter().rev().filter(|event| event["kind"] == "changed");
+    let told: Vec<_> = edits
+        .map(|event| {
+            let words: Vec<_> = event["what"].as_str().unwrap().split(' ').take(2).collect();
+            (words.join(" "), event["cause"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    let me = format!("the command line (uid {})", rustix::process::getuid().as_raw());
+    let want = ["created from", "changed `state`:", "changed `state`:", "changed `redeploy`:", "changed `state`:"];
+    let want = want.into_iter().chain(["changed `state`:", "changed `state`:"]);
+    assert_eq!(told, want.map(|what| (what.to_owned(), me.clone())).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_deploy_that_fails_leaves_its_reason_and_last_lines_in_the_answer_and_in_the_log() {
+    let daemon = Daemon::start();
+    daemon.run("alice-page", "template: static-v1\n");
+    let server = daemon.folder("alice-page").join("app/server.js");
+    write(&server, "console.error('no such wheel'); process.exit(3);\n");
+    let (status, answer) = daemon.call("POST", "/apps/alice/page/deploy", None);
+    assert_eq!((status, &answer["converged"], &answer["phase"]), (202, &json!(false), &json!("DeployFailed")), "{answer:#}");
+    assert!(answer["reason"].as_str().unwrap().contains("exit code 3"), "{answer:#}");
+    assert!(answer["lastLines"].to_string().contains("no such wheel"), "{answer:#}");
+    let log = fs::read_to_string(daemon.folder("alice-page").join("logs/deploy.log")).unwrap();
+    assert!(log.contains("exit code 3") && log.contains("no such wheel"), "{log}");
 }
