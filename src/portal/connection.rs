@@ -331,3 +331,37 @@ impl hyper::body::Body for Answer {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_longest_gives_way_and_what_has_begun_does_not() {
+        let waiting = Arc::new(Waiting::default());
+        let [first, second, third] = [(); 3].map(|()| Seat::new(Arc::clone(&waiting)));
+        for seat in [&first, &second, &third] {
+            seat.wait();
+        }
+        // Its request came in time.
+        first.busy().unwrap();
+        waiting.end_oldest();
+        assert!(!first.end.is_cancelled() && second.end.is_cancelled() && !third.end.is_cancelled());
+        // This one came too late: it must not begin.
+        second.busy().unwrap_err();
+        // Waiting for the rest of its body the first is as old as before, not younger than the third.
+        first.wait_on();
+        assert!(first.waits());
+        waiting.end_oldest();
+        assert!(first.end.is_cancelled() && !third.end.is_cancelled());
+        // An answer later it is the youngest.
+        third.busy().unwrap();
+        let fourth = Seat::new(Arc::clone(&waiting));
+        fourth.wait();
+        third.wait();
+        waiting.end_oldest();
+        assert!(fourth.end.is_cancelled() && !third.end.is_cancelled());
+        drop((first, second, third, fourth));
+        assert!(lock(&waiting.0).ends.is_empty(), "an entry of nobody");
+    }
+}

@@ -1,0 +1,449 @@
+//! Who gets in, and what for: every route of the API's own description times every kind of credentials, over a real socket,
+//! on a real database.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod portal_support;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use minipaas::gateway::GatewayConfig;
+use minipaas::portal::{UnixDoor, router};
+use portal_support::{Answer, Ask, PASSWORD, Portal};
+use serde_json::{Value, json};
+use tokio::net::UnixStream;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Open to anybody. Whoever adds a route here has thought about it.
+const PUBLIC: &[&str] =
+    &["GET /health", "GET /openapi.json", "GET /docs", "GET /docs/docs.js", "GET /docs/docs.css", "POST /auth/login"];
+
+/// Who may use a route, by the description alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Anybody,
+    /// Known, also before the first password was changed.
+    Known,
+    Member,
+}
+
+#[derive(Debug)]
+struct Route {
+    method: String,
+    path: String,
+    open: Open,
+    /// Only a session.
+    in_person: bool,
+}
+
+impl Route {
+    fn writes(&self) -> bool {
+        self.method != "GET"
+    }
+
+    /// As the description has it, with names that exist where it takes any.
+    fn filled(&self) -> String {
+        self.path.replace("{userid}", "alice").replace("{appname}", "diary").replace("{id}", "987654")
+    }
+
+    async fn ask(&self, portal: &Portal, headers: &[(&str, &str)]) -> Answer {
+        let (path, body) = (self.filled(), self.writes().then_some("{}"));
+        portal.ask(&Ask { method: &self.method, path: &path, headers, body }).await
+    }
+}
+
+async fn routes(portal: &Portal) -> Vec<Route> {
+    let document = portal.get("/openapi.json", &[]).await.json();
+    let mut routes = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let method = method.to_uppercase();
+            let security = &operation["security"];
+            let public = security.as_array().unwrap().is_empty();
+            assert_eq!(public, PUBLIC.contains(&format!("{method} {path}").as_str()), "{method} {path} is open to all");
+            let open = match public {
+                true => Open::Anybody,
+                false if path.starts_with("/auth/") => Open::Known,
+                false => Open::Member,
+            };
+            let in_person = *security == json!([{"session": []}]);
+            routes.push(Route { method, path: path.clone(), open, in_person });
+        }
+    }
+    assert!(routes.len() >= 18, "only {} routes are described", routes.len());
+    routes
+}
+
+/// What stands in the way of credentials; `None`: whatever the route says, but neither 401 nor 403.
+type Expected = Option<(u16, &'static str)>;
+
+const SIGN_IN: Expected = Some((401, "sign-in"));
+const CHANGE_FIRST: Expected = Some((403, "password-change-required"));
+const CROSS_ORIGIN: Expected = Some((403, "cross-origin"));
+const SESSION_ONLY: Expected = Some((403, "session-only"));
+
+fn unknown(route: &Route) -> Expected {
+    if route.open == Open::Anybody { None } else { SIGN_IN }
+}
+
+fn check(route: &Route, credentials: &str, expected: Expected, answer: &Answer) {
+    let (status, code) = answer.verdict();
+    let told = format!("{} {} with {credentials}: {}\n{}", route.method, route.path, answer.head, answer.body);
+    match expected {
+        None => assert!(!matches!(status, 401 | 403 | 500), "{told}"),
+        Some(expected) => {
+            assert_eq!((status, code.as_str()), expected, "{told}");
+            assert!(answer.header("set-cookie").is_none(), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_lets_in_exactly_whom_it_should() {
+    let portal = Portal::fresh().await;
+    let origin = portal.origin();
+    let routes = routes(&portal).await;
+    let mut checked = 0;
+    let own = ("origin", origin.as_str());
+
+    // Before the first password was changed.
+    for route in &routes {
+        let session = portal.session("admin").await;
+        let expected = if route.open == Open::Member { CHANGE_FIRST } else { None };
+        let answer = route.ask(&portal, &[("cookie", &session), own]).await;
+        check(route, "a session that must change its password", expected, &answer);
+        checked += 1;
+    }
+
+    let begun = portal.accounts.login("admin", "admin", HERE).await.unwrap().session;
+    portal.accounts.change_password(begun.id, &begun.user, "admin", PASSWORD, HERE).await.unwrap();
+    let ended = {
+        let begun = portal.accounts.login("admin", PASSWORD, HERE).await.unwrap();
+        portal.accounts.logout(begun.session.id).await.unwrap();
+        format!("paas_portal_session={}", begun.token.reveal())
+    };
+    let revoked = {
+        let issued = portal.accounts.issue_key(begun.user.id, None).await.unwrap();
+        assert!(portal.accounts.revoke_key(begun.user.id, issued.key.id).await.unwrap());
+        issued.secret.reveal().to_owned()
+    };
+    let key = portal.key().await;
+    let bearer = format!("Bearer {key}");
+    portal.set(|settings| settings.portal_api_key = "the-legacy-key".to_owned());
+    let strange = ("origin", "http://alice-diary.localhost:8080");
+    for route in &routes {
+        // A new one each time: some of the routes end it.
+        let session = portal.session(PASSWORD).await;
+        let cookie = ("cookie", session.as_str());
+        let by_key = if route.in_person { SESSION_ONLY } else { None };
+        let foreign = if route.writes() { CROSS_ORIGIN } else { None };
+        let (pageless, key_from_page) = if route.open == Open::Anybody { (None, foreign) } else { (foreign, by_key) };
+        for (credentials, headers, expected) in [
+            ("none", vec![], unknown(route)),
+            ("a key that is none", vec![("x-api-key", "paas_0000")], unknown(route)),
+            ("an empty key", vec![("x-api-key", "")], unknown(route)),
+            ("a revoked key", vec![("x-api-key", revoked.as_str())], unknown(route)),
+            ("a wrong key beside a session", vec![("x-api-key", "wrong"), cookie, own], unknown(route)),
+            ("a cookie that is none", vec![("cookie", "paas_portal_session=abc"), own], unknown(route)),
+            ("an ended session", vec![("cookie", ended.as_str()), own], unknown(route)),
+            ("a session without origin", vec![cookie], pageless),
+            ("a session from another origin", vec![cookie, strange], foreign),
+            ("a session from an app's page", vec![cookie, own, ("sec-fetch-site", "same-site")], foreign),
+            ("a key", vec![("x-api-key", key.as_str())], by_key),
+            ("a key from a page", vec![("x-api-key", key.as_str()), strange], key_from_page),
+            ("a key as bearer", vec![("authorization", bearer.as_str())], by_key),
+            ("the legacy key", vec![("x-api-key", "the-legacy-key")], by_key),
+            ("a session", vec![cookie, own], None),
+        ] {
+            let answer = route.ask(&portal, &headers).await;
+            check(route, credentials, expected, &answer);
+            checked += 1;
+        }
+    }
+
+    // The operator has given the user a new password: the keys wait until it is changed, too.
+    portal.accounts.reset_password("admin").await.unwrap();
+    for route in &routes {
+        let expected = match (route.open, route.in_person) {
+            (Open::Member, _) => CHANGE_FIRST,
+            (Open::Known, true) => SESSION_ONLY,
+            (Open::Known, false) | (Open::Anybody, _) => None,
+        };
+        let answer = route.ask(&portal, &[("x-api-key", &key)]).await;
+        check(route, "a key of a user who must change the password", expected, &answer);
+        checked += 1;
+    }
+    println!("{} routes, {checked} answers checked", routes.len());
+}
+
+#[tokio::test]
+async fn what_is_described_is_there_and_nothing_else() {
+    let portal = Portal::settled().await;
+    let key = portal.key().await;
+    let routes = routes(&portal).await;
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+    for route in &routes {
+        let path = route.filled();
+        for method in methods {
+            let described = routes.iter().any(|other| other.path == route.path && other.method == method);
+            let answer = portal.ask(&Ask { method, path: &path, headers: &[("x-api-key", &key)], body: None }).await;
+            let refused = answer.verdict() == (405, "wrong-method".to_owned());
+            assert_eq!(refused, !described, "{method} {path}: {}", answer.head);
+        }
+        for near in [format!("{path}/"), format!("{path}/x/y/z"), format!("/api{path}"), path.to_uppercase()] {
+            let answer = portal.get(&near, &[("x-api-key", &key)]).await;
+            assert_eq!(answer.verdict(), (404, "no-such-route".to_owned()), "{near}: {}", answer.head);
+        }
+    }
+    // There is one line that adds a route, and it takes rule and description with it.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/portal");
+    let mut adding = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for way in [".route(", ".nest(", ".merge(", ".route_service(", ".fallback_service(", ".nest_service("] {
+            let times = text.matches(way).count();
+            adding.extend(std::iter::repeat_n(format!("{way} in {}", path.file_name().unwrap().display()), times));
+        }
+    }
+    assert_eq!(adding, [".route( in router.rs"]);
+}
+
+#[tokio::test]
+async fn the_first_login_leads_to_a_new_password_and_nowhere_else() {
+    let portal = Portal::fresh().await;
+    let origin = portal.origin();
+    let own = ("origin", origin.as_str());
+    let login = |password: &str| json!({"username": "admin", "password": password}).to_string();
+
+    let answer = portal.post("/auth/login", &[own], &login("admin")).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    insta::assert_snapshot!(answer.data(), @r#"{"mustChangePassword":true,"through":"session","username":"admin"}"#);
+    let here = answer.cookie();
+    let elsewhere = portal.post("/auth/login", &[], &login("admin")).await.cookie();
+    assert_ne!(here, elsewhere);
+
+    let refused = portal.get("/apps", &[("cookie", &here)]).await;
+    insta::assert_snapshot!(refused.body, @r#"{"ok":false,"error":"Password change required: `POST /auth/change-password` first","code":"password-change-required"}"#);
+    let refused = portal.get("/apps", &[("cookie", &here), ("accept-language", "ko")]).await;
+    insta::assert_snapshot!(refused.body, @r#"{"ok":false,"error":"비밀번호를 먼저 바꿔야 합니다: `POST /auth/change-password`","code":"password-change-required"}"#);
+    let me = portal.get("/auth/me", &[("cookie", &here)]).await;
+    assert_eq!(me.data()["mustChangePassword"], true);
+
+    let change = async |body: Value, language: &str| {
+        let headers = [("cookie", here.as_str()), own, ("accept-language", language)];
+        portal.post("/auth/change-password", &headers, &body.to_string()).await
+    };
+    let passwords = |current: &str, new: &str| json!({"currentPassword": current, "newPassword": new});
+    for (body, code) in [
+        (passwords("wrong", PASSWORD), (401, "wrong-password")),
+        (passwords("admin", "short"), (400, "bad-password")),
+        (passwords("admin", &"가".repeat(25)), (400, "bad-password")),
+        (passwords("admin", "correct\thorse"), (400, "bad-password")),
+        (json!({"currentPassword": "admin"}), (422, "wrong-shape")),
+        (json!({"currentPassword": "admin", "newPassword": PASSWORD, "more": 1}), (422, "wrong-shape")),
+        (json!("admin"), (422, "wrong-shape")),
+    ] {
+        for language in ["en", "ko"] {
+            let answer = change(body.clone(), language).await;
+            assert_eq!(answer.verdict(), (code.0, code.1.to_owned()), "{body}: {}", answer.body);
+            let error = answer.json()["error"].as_str().unwrap().to_owned();
+            let korean = error.chars().any(|letter| ('가'..='힣').contains(&letter));
+            assert_eq!(korean, language == "ko", "{error}");
+        }
+    }
+    let answer = change(passwords("admin", PASSWORD), "en").await;
+    insta::assert_snapshot!(answer.body, @r#"{"ok":true,"data":{"username":"admin","mustChangePassword":false,"through":"session"}}"#);
+
+    assert_eq!(portal.get("/apps", &[("cookie", &here)]).await.status, 200);
+    assert_eq!(portal.get("/auth/me", &[("cookie", &elsewhere)]).await.status, 401, "it should have ended");
+    assert_eq!(portal.post("/auth/login", &[], &login("admin")).await.verdict(), (401, "wrong-password".to_owned()));
+    assert_eq!(portal.post("/auth/login", &[], &login(PASSWORD)).await.status, 200);
+
+    let out = portal.post("/auth/logout", &[("cookie", &here), own], "").await;
+    insta::assert_snapshot!(out.body, @r#"{"ok":true,"data":{"session":"ended"}}"#);
+    insta::assert_snapshot!(out.header("set-cookie").unwrap(), @"paas_portal_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    assert_eq!(portal.get("/apps", &[("cookie", &here)]).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_cookie_keeps_to_this_host_and_away_from_scripts() {
+    let portal = Portal::settled().await;
+    let body = json!({"username": "admin", "password": PASSWORD}).to_string();
+    let golden = |answer: &Answer| {
+        let set: Vec<_> = answer.head.lines().filter(|line| line.to_lowercase().starts_with("set-cookie")).collect();
+        assert_eq!(set.len(), 1, "{}", answer.head);
+        let token = answer.cookie().split_once('=').unwrap().1.to_owned();
+        assert!(token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+        assert!(!answer.body.contains(&token) && answer.header("cache-control") == Some("no-store"));
+        answer.header("set-cookie").unwrap().replace(&token, "TOKEN")
+    };
+    let plain = portal.post("/auth/login", &[], &body).await;
+    insta::assert_snapshot!(golden(&plain), @"paas_portal_session=TOKEN; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax");
+
+    portal.set(|settings| (settings.portal_cookie_secure, settings.session_ttl_hours) = (true, 1));
+    let secure = portal.post("/auth/login", &[], &body).await;
+    insta::assert_snapshot!(golden(&secure), @"__Host-paas_portal_session=TOKEN; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
+    assert_eq!(portal.get("/apps", &[("cookie", &secure.cookie())]).await.status, 200);
+    // What any page of a sibling host could have planted counts no more.
+    assert_eq!(portal.get("/apps", &[("cookie", &plain.cookie())]).await.status, 401);
+    let unprefixed = secure.cookie().replace("__Host-", "");
+    assert_eq!(portal.get("/apps", &[("cookie", &unprefixed)]).await.status, 401);
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_per_visitor_and_only_trusted_proxies_say_who_that_is() {
+    let portal = Portal::settled().await;
+    let session = portal.session(PASSWORD).await;
+    let guess = async |forwarded: &str, language: &str| {
+        let headers = [("x-forwarded-for", forwarded), ("accept-language", language)];
+        portal.post("/auth/login", &headers, r#"{"username":"admin","password":"a guess"}"#).await
+    };
+    for number in 0..5 {
+        let answer = guess(&format!("203.0.113.{number}"), "en").await;
+        assert_eq!(answer.verdict(), (401, "wrong-password".to_owned()));
+    }
+    // A stranger's word about addresses counts nothing.
+    let slowed = guess("203.0.113.99", "en").await;
+    assert_eq!(slowed.verdict(), (429, "too-many-logins".to_owned()));
+    assert_eq!(slowed.header("retry-after"), Some("1"), "{}", slowed.head);
+    insta::assert_snapshot!(slowed.json()["error"].as_str().unwrap(), @"too many wrong passwords: try again in 1 s");
+    insta::assert_snapshot!(guess("203.0.113.99", "ko").await.json()["error"].as_str().unwrap(), @"비밀번호를 너무 많이 틀렸습니다: 1초 뒤에 다시 시도하세요");
+    // Who is in stays in.
+    assert_eq!(portal.get("/apps", &[("cookie", &session)]).await.status, 200);
+
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    portal.config_tx.send_replace(Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new("localhost") }));
+    for _ in 0..5 {
+        assert_eq!(guess("203.0.113.1", "en").await.status, 401);
+    }
+    assert_eq!(guess("203.0.113.1", "en").await.status, 429);
+    assert_eq!(guess("6.6.6.6, 203.0.113.1", "en").await.status, 429, "what the client itself claims is not believed");
+    assert_eq!(guess("203.0.113.2", "en").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_flood_of_logins_is_told_to_come_back() {
+    let portal = Arc::new(Portal::settled().await);
+    portal.set(|settings| settings.bcrypt_rounds = 11);
+    let trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    portal.config_tx.send_replace(Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new("localhost") }));
+    // From as many addresses, so that nobody is slowed down for guessing.
+    let answers = futures_util::future::join_all((0..40).map(|number| {
+        let portal = Arc::clone(&portal);
+        async move {
+            let body = json!({"username": format!("nobody{number}"), "password": "a guess"}).to_string();
+            portal.post("/auth/login", &[("x-forwarded-for", &format!("10.1.{number}.1"))], &body).await
+        }
+    }))
+    .await;
+    let busy: Vec<_> = answers.iter().filter(|answer| answer.verdict() == (503, "busy".to_owned())).collect();
+    let checked = answers.iter().filter(|answer| answer.verdict() == (401, "wrong-password".to_owned())).count();
+    println!("of 40 logins at once {checked} were checked, {} told to come back", busy.len());
+    assert_eq!(checked + busy.len(), 40);
+    assert!(checked >= 18 && busy.iter().all(|answer| answer.header("retry-after") == Some("5")));
+    assert!(!busy.is_empty());
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_listed_without_its_secret_and_opens_nothing_once_revoked() {
+    let portal = Portal::settled().await;
+    let (session, origin) = (portal.session(PASSWORD).await, portal.origin());
+    let person = [("cookie", session.as_str()), ("origin", origin.as_str())];
+    let issued = portal.post("/api-keys", &person, r#"{"name":"  backup script "}"#).await;
+    assert_eq!(issued.status, 201, "{}", issued.body);
+    let data = issued.data();
+    let secret = data["secret"].as_str().unwrap().to_owned();
+    let fields: Vec<_> = data.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(fields, ["createdAt", "id", "lastUsedAt", "name", "prefix", "secret"]);
+    assert_eq!((&data["name"], &data["lastUsedAt"]), (&json!("backup script"), &Value::Null));
+    assert!(secret.starts_with(data["prefix"].as_str().unwrap()) && secret.len() == 69, "{secret}");
+    // No body at all is a key without a name.
+    let unnamed = portal.ask(&Ask { method: "POST", path: "/api-keys", headers: &person, body: None }).await;
+    assert_eq!((unnamed.status, &unnamed.data()["name"]), (201, &json!("unnamed")));
+
+    let key = [("x-api-key", secret.as_str())];
+    assert_eq!(portal.get("/apps", &key).await.status, 200);
+    insta::assert_snapshot!(portal.get("/auth/me", &key).await.data(), @r#"{"mustChangePassword":false,"through":"apiKey","username":"admin"}"#);
+    let list = portal.get("/api-keys", &person).await;
+    assert!(!list.body.contains(&secret), "{}", list.body);
+    let list = list.data();
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert_eq!(list[0]["name"], "backup script");
+    assert!(list[0]["lastUsedAt"].is_string() && list[1]["lastUsedAt"].is_null(), "{list}");
+
+    for name in ["", "   ", "a\nb", &"x".repeat(65)] {
+        let refused = portal.post("/api-keys", &person, &json!({"name": name}).to_string()).await;
+        assert_eq!(refused.verdict(), (400, "bad-key-name".to_owned()), "{name:?}");
+    }
+    let path = format!("/api-keys/{}", list[0]["id"]);
+    let revoke = Ask { method: "DELETE", path: &path, headers: &person, body: None };
+    assert_eq!(portal.ask(&revoke).await.data()["id"], list[0]["id"]);
+    assert_eq!(portal.ask(&revoke).await.verdict(), (404, "no-such-key".to_owned()));
+    assert_eq!(portal.get("/apps", &key).await.verdict(), (401, "sign-in".to_owned()));
+    let nonsense = Ask { method: "DELETE", path: "/api-keys/one", headers: &person, body: None };
+    assert_eq!(portal.ask(&nonsense).await.verdict(), (400, "bad-path".to_owned()));
+
+    for _ in 1..50 {
+        assert_eq!(portal.post("/api-keys", &person, "{}").await.status, 201);
+    }
+    assert_eq!(portal.post("/api-keys", &person, "{}").await.verdict(), (409, "too-many-keys".to_owned()));
+}
+
+#[tokio::test]
+async fn the_legacy_key_follows_the_settings_and_is_off_when_empty() {
+    let portal = Portal::settled().await;
+    let with = async |key: &str| portal.get("/apps", &[("x-api-key", key)]).await.status;
+    for nothing in ["", "the-legacy-key"] {
+        assert_eq!(with(nothing).await, 401);
+    }
+    portal.set(|settings| settings.portal_api_key = "the-legacy-key".to_owned());
+    for wrong in ["", "the-legacy-ke", "the-legacy-key2", "THE-LEGACY-KEY"] {
+        assert_eq!(with(wrong).await, 401, "{wrong}");
+    }
+    assert_eq!(with("the-legacy-key").await, 200);
+    assert_eq!(portal.get("/apps", &[("authorization", "Bearer the-legacy-key")]).await.status, 200);
+    // It belongs to nobody.
+    let me = portal.get("/auth/me", &[("x-api-key", "the-legacy-key")]).await;
+    insta::assert_snapshot!(me.data(), @r#"{"mustChangePassword":false,"through":"legacyKey","username":null}"#);
+    let refused = portal.post("/api-keys", &[("x-api-key", "the-legacy-key")], "{}").await;
+    insta::assert_snapshot!(refused.json()["error"].as_str().unwrap(), @"an API key may not do this: sign in with `POST /auth/login` and use the session");
+    portal.set(|settings| settings.portal_api_key = String::new());
+    assert_eq!(with("the-legacy-key").await, 401);
+}
+
+#[tokio::test]
+async fn the_operator_at_the_socket_is_no_user_and_is_told_so() {
+    let portal = Portal::settled().await;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("run/paas.sock");
+    let door = UnixDoor::bind(&socket).await.unwrap();
+    let serving = door.serve(router(portal.state.clone()), portal.stopping.clone());
+    let asking = async {
+        let ask = async |method, path, body| {
+            let mut stream = UnixStream::connect(&socket).await.unwrap();
+            Ask { method, path, headers: &[], body }.over(&mut stream, "paas").await
+        };
+        let me = ask("GET", "/auth/me", None).await;
+        insta::assert_snapshot!(me.data(), @r#"{"mustChangePassword":false,"through":"localSocket","username":null}"#);
+        let passwords = r#"{"currentPassword":"a","newPassword":"correct horse"}"#;
+        for (method, path, body) in [
+            ("POST", "/auth/logout", None),
+            ("POST", "/auth/change-password", Some(passwords)),
+            ("GET", "/api-keys", None),
+            ("POST", "/api-keys", Some("{}")),
+            ("DELETE", "/api-keys/1", None),
+        ] {
+            let answer = ask(method, path, body).await;
+            assert_eq!(answer.verdict(), (403, "session-only".to_owned()), "{method} {path}");
+            assert!(answer.body.contains("paas admin reset-password"), "{}", answer.body);
+        }
+        // A program on the server may sign in as anybody else does.
+        let login = ask("POST", "/auth/login", Some(r#"{"username":"admin","password":"correct horse"}"#)).await;
+        assert_eq!(login.status, 200, "{}", login.body);
+        portal.stopping.cancel();
+    };
+    tokio::join!(serving, asking);
+}
