@@ -165,21 +165,10 @@ mod tests {
         let app = |(name, restarts): &(&str, u32)| {
             let app = AppKey::parse(name).unwrap();
             let status = AppStatus {
-                app: app.clone(),
                 sync: SyncState::Synced,
                 health: Health::Running,
-                desired: RunState::Running,
-                template: None,
-                host: String::new(),
-                file_digest: None,
-                applied_digest: None,
-                container: None,
-                endpoint: None,
-                limits: None,
                 restarts: *restarts,
-                started_at: None,
-                last_exit: None,
-                conditions: Vec::new(),
+                ..AppStatus::unseen(&app, RunState::Running, None, "localhost")
             };
             (app, Arc::new(status))
         };

@@ -134,22 +134,10 @@ mod tests {
 
     fn status(file: &[u8], applied: &[u8], sync: SyncState, health: Health) -> AppStatus {
         AppStatus {
-            app: AppKey::parse("alice-diary").unwrap(),
             sync,
             health,
-            desired: RunState::Running,
-            template: None,
-            host: "alice-diary.localhost".to_owned(),
-            file_digest: Some(Digest::of(file)),
             applied_digest: Some(Digest::of(applied)),
-            container: None,
-            endpoint: None,
-            limits: None,
-            restarts: 0,
-            started_at: None,
-            last_exit: None,
-            failed_deploy: None,
-            conditions: Vec::new(),
+            ..AppStatus::unseen(&goal(RunState::Running).key, RunState::Running, Some(Digest::of(file)), "localhost")
         }
     }
 

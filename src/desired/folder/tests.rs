@@ -114,18 +114,33 @@ fn a_file_that_changed_meanwhile_is_not_overwritten() {
     let world = World::new();
     world.put("alice-diary.yaml", "template: diary-v1\n");
     let stale = Digest::of(b"template: older\n");
+    let late = {
+        let folder = world.dir.lock().unwrap();
+        let draft = folder.draft_edit(&key(), None, &STOP).unwrap();
+        world.put("alice-diary.yaml", "template: diary-v1\npids: 7\n");
+        draft.write().unwrap_err()
+    };
     for refused in [
+        late,
         world.dir.edit(&key(), Some(&stale), &STOP).map(drop).unwrap_err(),
         world.dir.remove(&key(), &stale).unwrap_err(),
-        // As if an editor had saved after the file was read.
-        world.dir.replace(&world.root.path().join("alice-diary.yaml"), &stale, "mine").unwrap_err(),
     ] {
         assert!(matches!(refused, EditError::Changed { .. }), "{refused}");
     }
-    assert_eq!(world.text("alice-diary.yaml"), "template: diary-v1\n");
+    assert_eq!(world.text("alice-diary.yaml"), "template: diary-v1\npids: 7\n");
     assert_eq!(world.names(), ["alice-diary.yaml"]);
-    world.dir.remove(&key(), &Digest::of(b"template: diary-v1\n")).unwrap();
+    world.dir.remove(&key(), &Digest::of(b"template: diary-v1\npids: 7\n")).unwrap();
     assert_eq!(world.names(), Vec::<String>::new());
+}
+
+#[test]
+fn a_draft_of_a_new_app_gives_way_to_a_file_that_appears() {
+    let world = World::new();
+    let folder = world.dir.lock().unwrap();
+    let draft = folder.draft_new(&key(), &manifest("template: diary-v1")).unwrap();
+    world.put("alice-diary.yaml", "template: static-v1");
+    assert!(matches!(draft.write(), Err(EditError::Exists { .. })));
+    assert_eq!(world.text("alice-diary.yaml"), "template: static-v1");
 }
 
 #[test]

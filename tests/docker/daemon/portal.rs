@@ -80,7 +80,11 @@ fn a_deploy_that_fails_leaves_its_reason_and_last_lines_in_the_answer_and_in_the
     let server = daemon.folder("alice-page").join("app/server.js");
     write(&server, "console.error('no such wheel'); process.exit(3);\n");
     let (status, answer) = daemon.call("POST", "/apps/alice/page/deploy", None);
-    assert_eq!((status, &answer["converged"], &answer["phase"]), (202, &json!(false), &json!("DeployFailed")), "{answer:#}");
+    assert_eq!(
+        (status, &answer["converged"], &answer["phase"]),
+        (202, &json!(false), &json!("DeployFailed")),
+        "{answer:#}"
+    );
     assert!(answer["reason"].as_str().unwrap().contains("exit code 3"), "{answer:#}");
     assert!(answer["lastLines"].to_string().contains("no such wheel"), "{answer:#}");
     let log = fs::read_to_string(daemon.folder("alice-page").join("logs/deploy.log")).unwrap();
