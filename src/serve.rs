@@ -150,11 +150,13 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     tasks.spawn(watching);
     let signals_rx = events::subscribe(Arc::clone(&world.engine), &tasks, stop.clone());
     tasks.spawn(bring_news(settings_rx.clone(), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
-    tasks.spawn(controller.run(stop.clone()));
 
     let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
     let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
     let accounts = Arc::new(accounts(&world.store, settings_rx.clone()).await?);
+    // From here on nothing can keep the daemon from starting.
+    tasks.spawn(controller.run(stop.clone()));
+
     let events = Arc::new(world.store.clone());
     let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
     let state = PortalState::new(handle, events, accounts, settings_rx, stop.clone())

@@ -73,8 +73,10 @@ pub struct Followed {
     pub last_lines: Vec<String>,
 }
 
-/// Waits for the goal and answers `done`, or 202 when it has not come about.
+/// Waits for the goal and answers `done`, or 202 when it has not come about, or when too many wait already.
 pub(super) async fn answer(state: &PortalState, goal: Goal, patience: Duration, done: StatusCode) -> Response {
+    let place = state.waits.try_acquire();
+    let patience = if place.is_ok() { patience } else { Duration::ZERO };
     let (verdict, status) = follow(state.controller.watch(), goal.clone(), patience, &state.stopping).await;
     let etag = etag(&goal.digest);
     let settings = state.settings_rx.borrow().clone();

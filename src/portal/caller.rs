@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -150,6 +151,34 @@ impl fmt::Debug for Presented {
             Self::Session(_) => "Session(…)",
             Self::Key(_) => "Key(…)",
         })
+    }
+}
+
+/// By what somebody was let in, for what lasts longer than a request.
+#[derive(Debug, Clone, Default)]
+pub struct Standing(pub(super) Option<Presented>);
+
+impl Standing {
+    /// Resolves when it no longer opens anything; looks once per `pause`. A database that cannot be asked changes nothing.
+    /// The operator at the machine's own socket stays.
+    pub(super) async fn lost(self, accounts: &Accounts, pause: Duration) {
+        let Some(presented) = self.0 else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(pause).await;
+            match identify(accounts, presented.clone()).await {
+                Ok(Some(caller)) if !caller.must_change_password() => {}
+                Err(_) => {}
+                Ok(_) => return,
+            }
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Standing {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
 }
 

@@ -93,7 +93,7 @@ impl Connections {
     }
 
     /// A place for one more connection. Cancel-safe: a place that was not handed out is free.
-    pub(super) async fn place(&self) -> OwnedSemaphorePermit {
+    async fn place(&self) -> OwnedSemaphorePermit {
         loop {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return place;
@@ -107,11 +107,16 @@ impl Connections {
         }
     }
 
-    /// Answers a connection until it ends.
-    pub(super) fn answer<S>(&self, stream: S, origin: Origin, place: OwnedSemaphorePermit)
+    /// Finds a place for a connection, then answers it until it ends. Returns when it has its place, or on a stop.
+    pub(super) async fn answer<S>(&self, stream: S, origin: Origin)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let place = tokio::select! {
+            // Cancel-safe: a token stays cancelled, and a place that was not handed out is free.
+            () = self.stopping.cancelled() => return,
+            place = self.place() => place,
+        };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)

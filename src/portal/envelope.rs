@@ -118,7 +118,16 @@ impl ApiError {
 
 impl From<crate::store::StoreError> for ApiError {
     fn from(error: crate::store::StoreError) -> Self {
-        Self::new(code::STORE_UNAVAILABLE, said!("{error}", "데이터베이스를 사용할 수 없습니다: {error}"))
+        // Its path and its state are nobody's business who has not signed in, and this may be the attempt to.
+        tracing::warn!(%error, "the database could not be used for a request");
+        Self::new(
+            code::STORE_UNAVAILABLE,
+            said!(
+                "the daemon's database cannot be used now: its log says why; try again in a moment",
+                "지금은 데몬의 데이터베이스를 사용할 수 없습니다: 이유는 로그에 있습니다. 잠시 뒤에 다시 시도하세요"
+            ),
+        )
+        .retry_after(5)
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::caller::Standing;
 use super::changes::{News, Position};
 use super::code;
 use super::envelope::{ApiError, Data, said};
@@ -68,7 +69,11 @@ pub struct Gone {
 /// Live changes: `daemon` and `apps` (everything) first, so that nothing is missed between asking and listening, then per
 /// change `app`, `gone` or `daemon` (the status without its apps). What changes twice while the reader is slow is sent once.
 /// A reader that comes back with the id of the last event it saw is only told what changed since.
-pub async fn live(State(state): State<PortalState>, LastEventId(last): LastEventId) -> Result<Response, ApiError> {
+pub async fn live(
+    State(state): State<PortalState>,
+    LastEventId(last): LastEventId,
+    standing: Standing,
+) -> Result<Response, ApiError> {
     let watching = Watching {
         status_rx: state.controller.watch(),
         position: last.and_then(|id| id.parse().ok()),
@@ -76,7 +81,7 @@ pub async fn live(State(state): State<PortalState>, LastEventId(last): LastEvent
         pending: VecDeque::new(),
         state: state.clone(),
     };
-    sse::response(&state, watching.events())
+    sse::response(&state, standing, watching.events())
 }
 
 struct Watching {

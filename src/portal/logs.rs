@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::apps;
+use super::caller::Standing;
 use super::code;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{App, LastEventId, Params};
@@ -70,6 +71,7 @@ pub async fn logs(
     App(key): App,
     Params(query): Params<Query>,
     LastEventId(last): LastEventId,
+    standing: Standing,
 ) -> Result<Response, ApiError> {
     let follow = follow(query.follow.as_deref())?;
     let lines = query.lines.unwrap_or(DEFAULT_LINES);
@@ -93,17 +95,37 @@ pub async fn logs(
         ));
     };
     // A reader that comes back gets what it missed, not the same lines again.
-    let last = last.filter(|_| follow == Follow::Yes);
+    let last = last.filter(|id| follow == Follow::Yes && is_stamp(id));
     let lines = if last.is_some() { MAX_LINES } else { lines };
     let log = state.controller.logs(container.clone(), lines, follow).await.map_err(|error| unavailable(&error))?;
     match follow {
-        Follow::No => Ok(Data(collect(log).await?).into_response()),
+        Follow::No => {
+            let _place = state.log_reads.try_acquire().map_err(|_| busy())?;
+            Ok(Data(collect(log).await?).into_response())
+        }
         Follow::Yes => {
             let began = (container, app.started_at);
-            let following = Following { state: state.clone(), key, run: began, log: Some(log), after: last };
-            sse::response(&state, following.events())
+            let after = last.map(|last| (last, Replay::Yes));
+            let following = Following { state: state.clone(), key, run: began, log: Some(log), after };
+            sse::response(&state, standing, following.events())
         }
     }
+}
+
+/// The id of a line: RFC 3339 with nine decimals, as [`LogLine::at`].
+fn is_stamp(id: &str) -> bool {
+    id.len() == 30 && id.is_ascii() && id.parse::<jiff::Timestamp>().is_ok()
+}
+
+fn busy() -> ApiError {
+    ApiError::new(
+        code::BUSY,
+        said!(
+            "too many logs are being read at once: try again in a moment",
+            "동시에 읽는 로그가 너무 많습니다: 잠시 뒤에 다시 시도하세요"
+        ),
+    )
+    .retry_after(1)
 }
 
 fn follow(text: Option<&str>) -> Result<Follow, ApiError> {
@@ -143,8 +165,15 @@ struct Following {
     run: (ContainerId, Option<Timestamp>),
     /// `None` once the stream has said its last.
     log: Option<LogStream>,
-    /// The time of the last line that the reader has; what is not later is not sent again.
-    after: Option<String>,
+    /// The time of the last line that the reader has, and whether the log still repeats what came before it. Once it has
+    /// passed that line every line counts, whatever its time: clocks are set back, and the two outputs overtake each other.
+    after: Option<(String, Replay)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    Yes,
+    Over,
 }
 
 impl Following {
@@ -159,7 +188,10 @@ impl Following {
         loop {
             match self.log.as_mut()?.next().await {
                 Some(Ok(line)) => {
-                    let known = self.after.as_ref().zip(line.at.as_ref()).is_some_and(|(after, at)| at <= after);
+                    let known = match (&self.after, &line.at) {
+                        (Some((after, Replay::Yes)), Some(at)) => at <= after,
+                        _ => false,
+                    };
                     if !known {
                         return Some(self.line(line));
                     }
@@ -179,7 +211,7 @@ impl Following {
         let event = sse::event("log", &Line::from(line));
         match id {
             Some(id) => {
-                self.after = Some(id.clone());
+                self.after = Some((id.clone(), Replay::Over));
                 event.id(id)
             }
             None => event,
@@ -198,12 +230,13 @@ impl Following {
         let next_run = async {
             loop {
                 let app = status_rx.borrow_and_update().apps.get(&self.key).cloned()?;
-                let run = (app.container.clone()?, app.started_at);
-                if run != self.run {
-                    return Some(run);
-                }
                 if app.desired != RunState::Running {
                     return None;
+                }
+                // Between a container and its successor there may be none.
+                let run = app.container.clone().map(|container| (container, app.started_at));
+                if let Some(run) = run.filter(|run| *run != self.run) {
+                    return Some(run);
                 }
                 // Cancel-safe: nothing is taken from a watch.
                 status_rx.changed().await.ok()?;
@@ -213,6 +246,9 @@ impl Following {
             run = tokio::time::timeout(NEXT_RUN, next_run) => run.ok()??,
             () = self.state.stopping.cancelled() => return None,
         };
+        if let Some((_, replay)) = &mut self.after {
+            *replay = Replay::Yes;
+        }
         let opened = self.state.controller.logs(self.run.0.clone(), MAX_LINES, Follow::Yes).await;
         Some(opened.map(|log| self.log = Some(log)))
     }

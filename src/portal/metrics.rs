@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::code;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
-use super::view::phase;
+use super::view::{PHASES, phase};
 use crate::gateway::{LATENCY_BUCKETS_MS, TrafficSnapshot};
 use crate::model::status::EngineStatus;
 use crate::model::{AppKey, DaemonStatus};
@@ -67,23 +67,6 @@ struct Present {
     status: std::sync::Arc<DaemonStatus>,
     traffic: BTreeMap<AppKey, TrafficSnapshot>,
 }
-
-/// Every word of [`phase`]: a series that vanishes when its count falls to zero cannot be alarmed on.
-const PHASES: [&str; 13] = [
-    "Conflict",
-    "CrashLoop",
-    "Degraded",
-    "Deleted",
-    "Deleting",
-    "DeployFailed",
-    "Held",
-    "Invalid",
-    "Running",
-    "Starting",
-    "Stopped",
-    "Unknown",
-    "Updating",
-];
 
 impl Collector for Present {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::caller::{Caller, Peer, Presented, identify, sign_in};
+use super::caller::{Caller, Peer, Presented, Standing, identify, sign_in};
 use super::code;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
@@ -36,9 +36,10 @@ pub(super) struct Gate {
 pub(super) async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match admit(&gate, &parts).await {
-        Ok(Some(caller)) => {
+        Ok(Some((caller, standing))) => {
             let told = Known(caller.clone());
             parts.extensions.insert(caller);
+            parts.extensions.insert(standing);
             let mut response = next.run(Request::from_parts(parts, body)).await;
             // For the access log.
             response.extensions_mut().insert(told);
@@ -53,7 +54,7 @@ pub(super) async fn gate(State(gate): State<Gate>, request: Request, next: Next)
 #[derive(Debug, Clone)]
 pub(super) struct Known(pub(super) Caller);
 
-async fn admit(gate: &Gate, request: &Parts) -> Result<Option<Caller>, ApiError> {
+async fn admit(gate: &Gate, request: &Parts) -> Result<Option<(Caller, Standing)>, ApiError> {
     match gate.rule {
         Rule::Public => Ok(None),
         Rule::Login => {
@@ -64,7 +65,7 @@ async fn admit(gate: &Gate, request: &Parts) -> Result<Option<Caller>, ApiError>
         }
         Rule::Known => known(gate, request).await.map(Some),
         Rule::Member => {
-            let caller = known(gate, request).await?;
+            let (caller, standing) = known(gate, request).await?;
             if caller.must_change_password() {
                 // The text of the specification, word for word in English.
                 return Err(ApiError::new(
@@ -75,46 +76,58 @@ async fn admit(gate: &Gate, request: &Parts) -> Result<Option<Caller>, ApiError>
                     ),
                 ));
             }
-            Ok(Some(caller))
+            Ok(Some((caller, standing)))
         }
     }
 }
 
-async fn known(gate: &Gate, request: &Parts) -> Result<Caller, ApiError> {
+async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiError> {
     if let Some(Peer::Local { uid }) = request.extensions.get::<Peer>() {
-        return Ok(Caller::Local { uid: *uid });
+        return Ok((Caller::Local { uid: *uid }, Standing::default()));
     }
-    let presented = presented(&request.headers, &gate.state.cookie_name()).ok_or_else(sign_in)?;
+    let mut found: Option<(Caller, Presented)> = None;
+    for presented in presented(&request.headers, &gate.state.cookie_name()) {
+        let Some(caller) = identify(&gate.state.accounts, presented.clone()).await? else { continue };
+        // An app's page can set a cookie for the whole domain: junk must not lock the owner out, and somebody else's
+        // session must not make the owner act as that other.
+        if found.as_ref().is_some_and(|(other, _)| *other != caller) {
+            return Err(sign_in());
+        }
+        found = Some((caller, presented));
+    }
+    let (caller, presented) = found.ok_or_else(sign_in)?;
     let by_cookie = matches!(presented, Presented::Session(_));
-    let caller = identify(&gate.state.accounts, presented).await?.ok_or_else(sign_in)?;
     let writes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // The apps live below the same domain, so to a browser their pages are of the same site: SameSite stops nothing.
     if by_cookie && writes && !is_same_origin(&request.headers) {
         return Err(cross_origin());
     }
-    Ok(caller)
+    Ok((caller, Standing(Some(presented))))
 }
 
+/// Cookies of one name that are looked at.
+const MAX_COOKIES: usize = 4;
+
 /// A key counts before a cookie: who sends one means it.
-fn presented(headers: &HeaderMap, cookie_name: &str) -> Option<Presented> {
+fn presented(headers: &HeaderMap, cookie_name: &str) -> Vec<Presented> {
     if let Some(key) = headers.get("x-api-key") {
-        return Some(Presented::Key(String::from_utf8_lossy(key.as_bytes()).into_owned()));
+        return vec![Presented::Key(String::from_utf8_lossy(key.as_bytes()).into_owned())];
     }
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some(key) = bearer.and_then(|value| value.strip_prefix("Bearer ").or(value.strip_prefix("bearer "))) {
-        return Some(Presented::Key(key.trim().to_owned()));
+        return vec![Presented::Key(key.trim().to_owned())];
     }
-    cookie(headers, cookie_name).map(|token| Presented::Session(token.to_owned()))
+    cookies(headers, cookie_name).take(MAX_COOKIES).map(|token| Presented::Session(token.to_owned())).collect()
 }
 
-/// The value of a cookie. Of two with one name the first counts: RFC 6265 puts the more specific one there.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// All values of a cookie: there may be one for this host and one for the domain above it.
+fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+        .filter_map(move |pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Whether a browser sent this from a page of the portal itself. `Sec-Fetch-Site` cannot be forged by a page, but browsers
@@ -179,17 +192,19 @@ mod tests {
 
     #[test]
     fn a_key_counts_before_a_cookie_and_names_are_compared_whole() {
-        let session = |text: &str| Some(Presented::Session(text.to_owned()));
-        let key = |text: &str| Some(Presented::Key(text.to_owned()));
+        let session = |text: &str| vec![Presented::Session(text.to_owned())];
+        let key = |text: &str| vec![Presented::Key(text.to_owned())];
+        let two = || [session("abc"), session("def")].concat();
         for (sent, want) in [
-            (&[][..], None),
+            (&[][..], vec![]),
             (&[("cookie", "paas=abc")], session("abc")),
             (&[("cookie", "a=b; paas=abc; c=d")], session("abc")),
-            (&[("cookie", "xpaas=abc; paasx=def")], None),
+            (&[("cookie", "xpaas=abc; paasx=def")], vec![]),
+            (&[("cookie", "paas=abc; a=b; paas=def")], two()),
             (&[("cookie", "a=b"), ("cookie", "paas=abc")], session("abc")),
             (&[("cookie", "paas=abc"), ("x-api-key", "secret")], key("secret")),
             (&[("authorization", "Bearer secret")], key("secret")),
-            (&[("authorization", "Basic secret")], None),
+            (&[("authorization", "Basic secret")], vec![]),
         ] {
             assert_eq!(presented(&headers(sent), "paas"), want, "{sent:?}");
         }

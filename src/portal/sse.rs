@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 
+use super::caller::Standing;
 use super::code;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
@@ -27,7 +28,10 @@ pub fn event(name: &str, data: &impl Serialize) -> Event {
 pub const MAX_STREAMS: usize = 100;
 
 /// The stream as a response. Nothing is read from `stream` before the reader has taken what came earlier.
-pub fn response<S>(state: &PortalState, stream: S) -> Result<Response, ApiError>
+///
+/// It ends when the daemon stops, and within a heartbeat after whoever opened it may no longer enter: the session ended, the
+/// key was revoked.
+pub fn response<S>(state: &PortalState, standing: Standing, stream: S) -> Result<Response, ApiError>
 where
     S: Stream<Item = Event> + Send + 'static,
 {
@@ -38,7 +42,12 @@ where
         );
         ApiError::new(code::BUSY, text).retry_after(10)
     })?;
-    let stream = stream.take_until(state.stopping.clone().cancelled_owned()).map(move |event| {
+    let accounts = Arc::clone(&state.accounts);
+    let over = futures_util::future::select(
+        Box::pin(state.stopping.clone().cancelled_owned()),
+        Box::pin(async move { standing.lost(&accounts, HEARTBEAT).await }),
+    );
+    let stream = stream.take_until(over).map(move |event| {
         let _ = &place;
         Ok::<_, Infallible>(event)
     });

@@ -38,6 +38,10 @@ impl<S: Store> EventReader for S {
     }
 }
 
+/// A wait holds a connection; a few dozen of 256 may.
+const MAX_WAITS: usize = 64;
+const MAX_LOG_READS: usize = 4;
+
 /// Cheap to clone; one per door.
 #[derive(Clone)]
 pub struct PortalState {
@@ -47,6 +51,10 @@ pub struct PortalState {
     pub accounts: Arc<Accounts>,
     /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
     pub streams: Arc<Semaphore>,
+    /// Places for calls that wait for the world; who finds none is answered at once.
+    pub waits: Arc<Semaphore>,
+    /// Places for logs that are read whole, each of which may hold some megabytes.
+    pub log_reads: Arc<Semaphore>,
     /// What the readers of live events have in common.
     pub changes: Arc<Changes>,
     pub metrics: Metrics,
@@ -75,6 +83,8 @@ impl PortalState {
             events,
             accounts,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            waits: Arc::new(Semaphore::new(MAX_WAITS)),
+            log_reads: Arc::new(Semaphore::new(MAX_LOG_READS)),
             metrics: Metrics::default(),
             traffic: None,
             changes: Arc::new(Changes::new(u64::from_ne_bytes(boot))),

@@ -42,13 +42,9 @@ impl TcpDoor {
     pub async fn serve(self, router: Router, stopping: CancellationToken) {
         let connections = Connections::new(router, self.write_stall, stopping.clone());
         loop {
-            let place = tokio::select! {
-                // Cancel-safe: a token stays cancelled.
-                () = stopping.cancelled() => break,
-                place = connections.place() => place,
-            };
             let accepted = tokio::select! {
-                // Cancel-safe: a token stays cancelled, and `accept` loses no connection.
+                // Cancel-safe: a token stays cancelled, and `accept` loses no connection. Nobody gives way before somebody
+                // is at the door.
                 () = stopping.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
             };
@@ -58,7 +54,7 @@ impl TcpDoor {
                     let _ = stream.set_nodelay(true);
                     let origin =
                         Origin::Remote { address: address.ip().to_canonical(), config_rx: self.config_rx.clone() };
-                    connections.answer(stream, origin, place);
+                    connections.answer(stream, origin).await;
                 }
                 Err(error) if ended_before_accepted(&error) => {}
                 Err(error) => {

@@ -74,18 +74,14 @@ impl UnixDoor {
     pub async fn serve(self, router: Router, stopping: CancellationToken) {
         let connections = Connections::new(router, self.write_stall, stopping.clone());
         loop {
-            let place = tokio::select! {
-                // Cancel-safe: a token stays cancelled.
-                () = stopping.cancelled() => break,
-                place = connections.place() => place,
-            };
             let accepted = tokio::select! {
-                // Cancel-safe: a token stays cancelled, and `accept` loses no connection.
+                // Cancel-safe: a token stays cancelled, and `accept` loses no connection. Nobody gives way before somebody
+                // is at the door.
                 () = stopping.cancelled() => break,
                 accepted = self.accept() => accepted,
             };
             match accepted {
-                Ok((stream, uid)) => connections.answer(stream, Origin::Local { uid }, place),
+                Ok((stream, uid)) => connections.answer(stream, Origin::Local { uid }).await,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection on the socket");
                     tokio::time::sleep(ACCEPT_PAUSE).await;

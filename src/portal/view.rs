@@ -23,6 +23,24 @@ impl AppView {
     }
 }
 
+/// Every word of [`phase`], in order: a count that vanishes when it falls to zero cannot be alarmed on.
+pub const PHASES: [&str; 14] = [
+    "Conflict",
+    "CrashLoop",
+    "Degraded",
+    "Deleted",
+    "Deleting",
+    "DeployFailed",
+    "Held",
+    "Invalid",
+    "Running",
+    "Starting",
+    "Stopped",
+    "Stopping",
+    "Unknown",
+    "Updating",
+];
+
 /// What a person wants to hear first: what hinders the app if something does, else how it is doing.
 #[must_use]
 pub fn phase(status: &AppStatus) -> &'static str {
@@ -143,6 +161,23 @@ mod tests {
         ] {
             assert_eq!(phase(&status(sync, health, kinds)), want, "{sync:?} {health:?} {kinds:?}");
         }
+    }
+
+    #[test]
+    fn every_phase_is_listed_and_every_listed_one_occurs() {
+        use Health::{CrashLoop, Degraded, Deleted, Running, Starting, Stopped, Unknown};
+        use SyncState::{Held, Invalid, OutOfSync, Synced};
+        let mut found = std::collections::BTreeSet::new();
+        for sync in [Synced, OutOfSync, Held, Invalid] {
+            for health in [Unknown, Running, Starting, Stopped, CrashLoop, Degraded, Deleted] {
+                for desired in [RunState::Running, RunState::Stopped, RunState::Deleted] {
+                    for kinds in [&[][..], &[ConditionKind::Conflict], &[ConditionKind::DeployFailed]] {
+                        found.insert(phase(&AppStatus { desired, ..status(sync, health, kinds) }));
+                    }
+                }
+            }
+        }
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), PHASES);
     }
 
     #[test]

@@ -245,6 +245,7 @@ pub fn status<'a>(apps: impl IntoIterator<Item = &'a str>) -> DaemonStatus {
         restarts: 0,
         started_at: None,
         last_exit: None,
+        failed_deploy: None,
         conditions: Vec::new(),
     };
     let apps: BTreeMap<_, _> = apps.into_iter().map(app).map(|app| (app.app.clone(), Arc::new(app))).collect();
