@@ -132,6 +132,14 @@ impl LogReader for FakeLogs {
                     });
                     Ok(stream::iter(stamped).chain(stream::pending()).boxed())
                 }
+                // A piece of the same line, the other output overtaking, a clock set back.
+                ("alice-jumpy-container", Follow::Yes) => {
+                    let stamped = [5, 5, 4, 1].into_iter().enumerate().map(|(n, second)| {
+                        let at = Some(format!("2026-11-23T10:00:0{second}.000000000Z"));
+                        Ok(LogLine { source: LogSource::Stdout, at, text: format!("line {}", n + 1) })
+                    });
+                    Ok(stream::iter(stamped).chain(stream::pending()).boxed())
+                }
                 ("alice-broken-container", _) => {
                     Err(EngineError::new(ErrorKind::Unreachable, "Docker does not answer: start it"))
                 }
@@ -430,9 +438,20 @@ async fn a_log_that_is_taken_up_again_repeats_no_line() {
         daemon.ask_stream("/apps/alice/stamped/logs?follow=1&lines=1", &[("last-event-id", ids[0])], "line 3").await;
     assert!(!rest.contains("line 1") && rest.contains("line 2"), "{rest}");
     // What is no time of ours: the stream simply begins.
-    let (_, _, anew) =
-        daemon.ask_stream("/apps/alice/stamped/logs?follow=1", &[("last-event-id", "0")], "line 3").await;
-    assert!(anew.contains("line 1"), "{anew}");
+    for strange in ["0", "zzz", "9f3a-17", "2026-11-23"] {
+        let last = [("last-event-id", strange)];
+        let (_, _, anew) = daemon.ask_stream("/apps/alice/stamped/logs?follow=1", &last, "line 3").await;
+        assert!(anew.contains("line 1"), "{strange}: {anew}");
+    }
+}
+
+#[tokio::test]
+async fn a_live_line_is_never_dropped_for_its_time() {
+    let daemon = Daemon::start(daemon([app("alice-jumpy", Health::Running)])).await;
+    let (_, _, all) = daemon.ask_stream("/apps/alice/jumpy/logs?follow=1", &[], "line 4").await;
+    for line in 1..=4 {
+        assert!(all.contains(&format!("line {line}")), "line {line} is missing: {all}");
+    }
 }
 
 #[tokio::test]

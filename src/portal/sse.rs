@@ -42,10 +42,10 @@ where
         );
         ApiError::new(code::BUSY, text).retry_after(10)
     })?;
-    let accounts = Arc::clone(&state.accounts);
+    let (accounts, look_again) = (Arc::clone(&state.accounts), state.look_again);
     let over = futures_util::future::select(
         Box::pin(state.stopping.clone().cancelled_owned()),
-        Box::pin(async move { standing.lost(&accounts, HEARTBEAT).await }),
+        Box::pin(async move { standing.lost(&accounts, look_again).await }),
     );
     let stream = stream.take_until(over).map(move |event| {
         let _ = &place;

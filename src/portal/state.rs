@@ -4,13 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::cookie;
-use super::sse::MAX_STREAMS;
+use super::sse::{HEARTBEAT, MAX_STREAMS};
 use crate::accounts::Accounts;
 use crate::controller::ControllerHandle;
 use crate::gateway::TrafficStats;
@@ -51,6 +52,8 @@ pub struct PortalState {
     pub accounts: Arc<Accounts>,
     /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
     pub streams: Arc<Semaphore>,
+    /// How often an open stream looks whether its session or key still opens anything.
+    pub look_again: Duration,
     /// Places for calls that wait for the world; who finds none is answered at once.
     pub waits: Arc<Semaphore>,
     /// Places for logs that are read whole, each of which may hold some megabytes.
@@ -83,6 +86,7 @@ impl PortalState {
             events,
             accounts,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            look_again: HEARTBEAT,
             waits: Arc::new(Semaphore::new(MAX_WAITS)),
             log_reads: Arc::new(Semaphore::new(MAX_LOG_READS)),
             metrics: Metrics::default(),
