@@ -438,7 +438,7 @@ async fn a_log_that_is_taken_up_again_repeats_no_line() {
         daemon.ask_stream("/apps/alice/stamped/logs?follow=1&lines=1", &[("last-event-id", ids[0])], "line 3").await;
     assert!(!rest.contains("line 1") && rest.contains("line 2"), "{rest}");
     // What is no time of ours: the stream simply begins.
-    for strange in ["0", "zzz", "9f3a-17", "2026-11-23"] {
+    for strange in ["0", "zzz", "9f3a-17", "2026-11-23", "alice-stampe/9999"] {
         let last = [("last-event-id", strange)];
         let (_, _, anew) = daemon.ask_stream("/apps/alice/stamped/logs?follow=1", &last, "line 3").await;
         assert!(anew.contains("line 1"), "{strange}: {anew}");

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::IF_MATCH;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use hyper::body::Body as _;
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::code;
 use super::envelope::{ApiError, said};
+use super::router::MAX_BODY;
 use crate::model::{AppKey, AppName, Digest, NameError, UserId};
 
 /// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
@@ -43,8 +43,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
             Err(error) => {
-                let detail = error.body_text();
-                Err(ApiError::new(code::BAD_QUERY, said!("{detail}", "쿼리가 올바르지 않습니다: {detail}")))
+                let text = error.body_text();
+                let detail = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+                Err(ApiError::new(
+                    code::BAD_QUERY,
+                    said!(
+                        "the query cannot be used ({detail}): see /docs for what it may say",
+                        "쿼리를 사용할 수 없습니다 ({detail}): 쓸 수 있는 값은 /docs를 보세요"
+                    ),
+                ))
             }
         }
     }
@@ -64,7 +71,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
     }
 }
 
-/// A JSON body.
+/// A JSON object as body.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
@@ -72,15 +79,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match tokio::time::timeout(BODY_TIMEOUT, axum::Json::<T>::from_request(request, state)).await {
-            Ok(Ok(axum::Json(value))) => Ok(Self(value)),
-            Ok(Err(error)) => Err(body_error(&error)),
-            Err(_) => Err(too_slow()),
+        let kind = is_json(request.headers());
+        let bytes = bytes(request, state).await?;
+        if !kind {
+            return Err(not_json());
         }
+        read(&bytes).map(Self)
     }
 }
 
-/// A JSON body that may be left out: then it is `T::default()`.
+/// A JSON object as body that may be left out: then it is `T::default()`.
 #[derive(Debug)]
 pub struct MaybeBody<T>(pub T);
 
@@ -88,10 +96,67 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if request.body().is_end_stream() {
+        let kind = is_json(request.headers());
+        let bytes = bytes(request, state).await?;
+        if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        Body::from_request(request, state).await.map(|Body(value)| Self(value))
+        if !kind {
+            return Err(not_json());
+        }
+        read(&bytes).map(Self)
+    }
+}
+
+/// The whole body, bounded in size and time. One that announces to be too large is not waited for.
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::new(
+            code::BAD_BODY,
+            said!("the body broke off: send it again", "본문이 중간에 끊겼습니다: 다시 보내세요"),
+        )),
+        Err(_) => Err(too_slow()),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // serde would also take a list for the fields in their order, which is written down nowhere.
+    let object = bytes.trim_ascii_start().first() == Some(&b'{');
+    match serde_json::from_slice::<T>(bytes) {
+        Ok(value) if object => Ok(value),
+        Err(error) if !error.is_data() => Err(ApiError::new(
+            code::BAD_BODY,
+            said!(
+                "the body is not JSON ({error}): correct it",
+                "본문이 올바른 JSON이 아닙니다 ({error}): 고쳐서 보내세요"
+            ),
+        )),
+        Ok(_) => Err(ApiError::new(
+            code::WRONG_SHAPE,
+            said!(
+                "the body must be a JSON object: see /docs for its fields",
+                "본문은 JSON 객체여야 합니다: 필드는 /docs를 보세요"
+            ),
+        )),
+        Err(error) => Err(ApiError::new(
+            code::WRONG_SHAPE,
+            said!(
+                "the body has not the fields that it should have ({error}): see /docs",
+                "본문의 필드가 맞지 않습니다 ({error}): /docs를 보세요"
+            ),
+        )),
     }
 }
 
@@ -140,9 +205,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(id) =
-            Path::<i64>::from_request_parts(parts, state).await.map_err(|error| bad_path(&error.body_text()))?;
-        Ok(Self(id))
+        let Path(text) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|error| bad_path(&error.body_text()))?;
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| plain).map(Self).ok_or_else(|| {
+            ApiError::new(
+                code::BAD_PATH,
+                said!(
+                    "`{text}` is no number: write the id from the list",
+                    "`{text}`은(는) 숫자가 아닙니다: 목록의 id를 쓰세요"
+                ),
+            )
+        })
     }
 }
 
@@ -165,25 +239,21 @@ fn too_slow() -> ApiError {
     )
 }
 
-fn body_error(error: &JsonRejection) -> ApiError {
-    let detail = error.body_text();
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
-            code::BODY_TOO_LARGE,
-            said!("the body has more than 64 KiB: send less", "본문이 64 KiB보다 큽니다: 줄여서 보내세요"),
+fn too_large() -> ApiError {
+    ApiError::new(
+        code::BODY_TOO_LARGE,
+        said!("the body has more than 64 KiB: send less", "본문이 64 KiB보다 큽니다: 줄여서 보내세요"),
+    )
+}
+
+fn not_json() -> ApiError {
+    ApiError::new(
+        code::NOT_JSON,
+        said!(
+            "the body must be JSON: send `Content-Type: application/json`",
+            "본문은 JSON이어야 합니다: `Content-Type: application/json`으로 보내세요"
         ),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::new(
-            code::NOT_JSON,
-            said!(
-                "the body must be JSON: send `Content-Type: application/json`",
-                "본문은 JSON이어야 합니다: `Content-Type: application/json`으로 보내세요"
-            ),
-        ),
-        StatusCode::UNPROCESSABLE_ENTITY => {
-            ApiError::new(code::WRONG_SHAPE, said!("{detail}", "본문의 모양이 다릅니다: {detail}"))
-        }
-        _ => ApiError::new(code::BAD_BODY, said!("{detail}", "본문을 읽을 수 없습니다: {detail}")),
-    }
+    )
 }
 
 #[cfg(test)]

@@ -95,8 +95,11 @@ pub async fn logs(
         ));
     };
     // A reader that comes back gets what it missed, not the same lines again.
-    let last = last.filter(|id| follow == Follow::Yes && is_stamp(id));
-    let lines = if last.is_some() { MAX_LINES } else { lines };
+    let last = last.as_deref().filter(|_| follow == Follow::Yes).and_then(Mark::read);
+    // Of another container's log every line is new: its successor may have begun before its last words.
+    let came_back = last.is_some();
+    let last = last.filter(|mark| mark.container == container.short()).map(|mark| mark.at);
+    let lines = if came_back { MAX_LINES } else { lines };
     let log = state.controller.logs(container.clone(), lines, follow).await.map_err(|error| unavailable(&error))?;
     match follow {
         Follow::No => {
@@ -112,9 +115,19 @@ pub async fn logs(
     }
 }
 
-/// The id of a line: RFC 3339 with nine decimals, as [`LogLine::at`].
-fn is_stamp(id: &str) -> bool {
-    id.len() == 30 && id.is_ascii() && id.parse::<jiff::Timestamp>().is_ok()
+/// The id of a line's event: which container's, and when it was written.
+struct Mark<'a> {
+    container: &'a str,
+    /// RFC 3339 with nine decimals, as [`LogLine::at`].
+    at: String,
+}
+
+impl<'a> Mark<'a> {
+    fn read(id: &'a str) -> Option<Self> {
+        let (container, at) = id.split_once('/')?;
+        let whole = at.len() == 30 && at.is_ascii() && at.parse::<jiff::Timestamp>().is_ok();
+        whole.then(|| Self { container, at: at.to_owned() })
+    }
 }
 
 fn busy() -> ApiError {
@@ -207,11 +220,12 @@ impl Following {
     }
 
     fn line(&mut self, line: LogLine) -> SseEvent {
-        let id = line.at.clone();
+        let at = line.at.clone();
         let event = sse::event("log", &Line::from(line));
-        match id {
-            Some(id) => {
-                self.after = Some((id.clone(), Replay::Over));
+        match at {
+            Some(at) => {
+                let id = format!("{}/{at}", self.run.0.short());
+                self.after = Some((at, Replay::Over));
                 event.id(id)
             }
             None => event,
@@ -242,12 +256,16 @@ impl Following {
                 status_rx.changed().await.ok()?;
             }
         };
-        self.run = tokio::select! {
+        let run = tokio::select! {
             run = tokio::time::timeout(NEXT_RUN, next_run) => run.ok()??,
             () = self.state.stopping.cancelled() => return None,
         };
-        if let Some((_, replay)) = &mut self.after {
-            *replay = Replay::Yes;
+        let before = std::mem::replace(&mut self.run, run);
+        match &mut self.after {
+            // The same log, from its beginning.
+            Some((_, replay)) if before.0 == self.run.0 => *replay = Replay::Yes,
+            // Another one, every line of which is new: it may have begun before the last words of the one before.
+            after => *after = None,
         }
         let opened = self.state.controller.logs(self.run.0.clone(), MAX_LINES, Follow::Yes).await;
         Some(opened.map(|log| self.log = Some(log)))

@@ -113,8 +113,8 @@ fn presented(headers: &HeaderMap, cookie_name: &str) -> Vec<Presented> {
     if let Some(key) = headers.get("x-api-key") {
         return vec![Presented::Key(String::from_utf8_lossy(key.as_bytes()).into_owned())];
     }
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if let Some(key) = bearer.and_then(|value| value.strip_prefix("Bearer ").or(value.strip_prefix("bearer "))) {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    if let Some((_, key)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         return vec![Presented::Key(key.trim().to_owned())];
     }
     cookies(headers, cookie_name).take(MAX_COOKIES).map(|token| Presented::Session(token.to_owned())).collect()
@@ -125,9 +125,9 @@ fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'
     headers
         .get_all(COOKIE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(move |pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+        // Pair by pair: another cookie's strange bytes are no reason to overlook ours.
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(move |pair| std::str::from_utf8(pair).ok()?.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Whether a browser sent this from a page of the portal itself. `Sec-Fetch-Site` cannot be forged by a page, but browsers
@@ -204,9 +204,13 @@ mod tests {
             (&[("cookie", "a=b"), ("cookie", "paas=abc")], session("abc")),
             (&[("cookie", "paas=abc"), ("x-api-key", "secret")], key("secret")),
             (&[("authorization", "Bearer secret")], key("secret")),
+            (&[("authorization", "BEARER secret")], key("secret")),
             (&[("authorization", "Basic secret")], vec![]),
         ] {
             assert_eq!(presented(&headers(sent), "paas"), want, "{sent:?}");
         }
+        let mut strange = HeaderMap::new();
+        strange.insert(COOKIE, axum::http::HeaderValue::from_bytes(b"a=\xfc; paas=abc").unwrap());
+        assert_eq!(presented(&strange, "paas"), session("abc"));
     }
 }

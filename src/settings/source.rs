@@ -71,6 +71,24 @@ impl SettingsSource {
         }
     }
 
+    /// No such file, or one without a word: what an editor, a full disk or a slip leaves behind.
+    pub(super) fn is_blank(&self) -> bool {
+        self.text().is_ok_and(|text| text.trim().is_empty())
+    }
+
+    /// What there is to say when a file that had settings has none any more.
+    pub(super) fn vanished(&self) -> SettingProblem {
+        let message = "is gone or empty: put it back; until then the last good settings stay in force (for the defaults, \
+                       stop the daemon and start it again)";
+        SettingProblem {
+            file: self.file.display().to_string(),
+            line: 0,
+            key: String::new(),
+            value: String::new(),
+            problem: Problem::File(message.to_owned()),
+        }
+    }
+
     fn text(&self) -> Result<String, (u32, String)> {
         let whole = |message: String| (0, message);
         let mut bytes = Vec::new();

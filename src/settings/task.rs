@@ -43,12 +43,19 @@ async fn run(source: SettingsSource, state_tx: watch::Sender<Arc<SettingsState>>
     let (mut hints_rx, watching) =
         fswatch::watch(vec![Root { path: folder, depth: Depth::Flat, kind: () }], stop.clone());
     let following = async {
+        let mut filled = !source.is_blank();
         loop {
             // Cancel-safe: a hint that is dropped with this future is followed by a read of the file anyway.
             let _ = tokio::time::timeout(RESCAN, hints_rx.recv()).await;
             let reading = source.clone();
             // A panic of the reader leaves the last state in force; the next event tries again.
-            let Ok((candidate, problems)) = tokio::task::spawn_blocking(move || reading.read()).await else { continue };
+            let read = tokio::task::spawn_blocking(move || (reading.is_blank(), reading.read()));
+            let Ok((blank, (candidate, mut problems))) = read.await else { continue };
+            // Defaults that nobody has asked for would make every app anew.
+            if blank && filled {
+                problems = vec![source.vanished()];
+            }
+            filled |= !blank;
             publish(&state_tx, &candidate, problems);
         }
     };
