@@ -274,10 +274,11 @@ impl hyper::body::Body for Question {
         if polled.is_pending() && !self.waits {
             self.waits = true;
             self.seat.wait_on();
-        } else if polled.is_ready() && std::mem::take(&mut self.waits) {
-            if let Err(given_away) = self.seat.busy() {
-                return Poll::Ready(Some(Err(given_away.into())));
-            }
+        } else if polled.is_ready()
+            && std::mem::take(&mut self.waits)
+            && let Err(given_away) = self.seat.busy()
+        {
+            return Poll::Ready(Some(Err(given_away.into())));
         }
         polled.map_err(Into::into)
     }

@@ -1,12 +1,16 @@
 //! Every route in one place: method, path, who may use it, what handles it, and how it is described. A route without a
 //! rule or a description does not compile.
 
+use std::sync::OnceLock;
+
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, on};
-use axum::{Json, Router};
+use bytes::Bytes;
 use serde_json::json;
 
 use super::code;
@@ -411,8 +415,10 @@ fn changes(operation: Operation, default: u64) -> Operation {
 }
 
 async fn openapi(State(state): State<PortalState>) -> impl IntoResponse {
-    // Written anew each time: it is asked for rarely, and keeping it would cost memory for ever.
-    Json(document(&described(&state)))
+    // Anybody may ask for it, and writing it takes far longer than sending it. Kept only once it was asked for.
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| document(&described(&state)).to_string().into());
+    ([(CONTENT_TYPE, "application/json")], document.clone())
 }
 
 async fn no_such_route(request: Request) -> ApiError {
