@@ -213,7 +213,7 @@ async fn whoever_is_slow_is_let_go_after_ten_seconds() {
 async fn what_is_too_large_is_refused() {
     let portal = Portal::settled().await;
     let key = portal.key().await;
-    let headers: String = (0..100).map(|number| format!("x-{number}: y\r\n")).collect();
+    let headers = (0..100).map(|number| format!("x-{number}: y\r\n")).collect::<Vec<_>>().concat();
     let large = "y".repeat(20 << 10);
     let path = "z".repeat(20 << 10);
     for (what, request) in [
