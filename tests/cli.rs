@@ -578,7 +578,7 @@ fn what_cannot_come_about_ends_the_wait_with_the_reason() {
     let ran = root.run(&["start", "alice-diary"]);
     insta::assert_snapshot!(ran.text(&root), @r"
     exit 3
-    warning: alice-diary: Stopped: 20 apps are the most: delete one
+    warning: alice-diary: Held: 20 apps are the most: delete one
     ");
     assert!(!daemon.child.is_finished());
 }

@@ -82,8 +82,8 @@ async fn the_event_log_names_who_changed_which_key_through_which_door() {
     fs::remove_file(place.file("alice-diary")).unwrap();
     place.until(|status| status.apps.is_empty()).await;
     insta::assert_snapshot!(place.edits(DIARY).await.join("\n"), @r"
-    created from template `diary-v1` - API key 7 `ci` of alice
-    changed `state`: running → stopped - API key 7 `ci` of alice
+    created from template `diary-v1` - API key 1 `ci` of admin
+    changed `state`: running → stopped - API key 1 `ci` of admin
     changed `memory`: default → 128m; `env`: TOKEN added - a file on disk
     changed `memory`: 128m → 64m - the command line (uid 1000)
     edited so that it cannot be used: alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every opening bracket its closing one) - a file on disk
@@ -211,7 +211,7 @@ async fn a_change_is_made_to_the_version_that_was_meant_or_not_at_all() {
     let seen = made.etag.unwrap();
     let place = &place;
     let stop = async |tag: String| {
-        let headers = [("x-api-key", "secret"), ("if-match", tag.as_str())];
+        let headers = [("if-match", tag.as_str())];
         place.ask_with("POST", "/apps/alice/diary/stop", None, &headers).await
     };
     stop("\"0000\"".to_owned()).await.refused(412, "etag-mismatch");

@@ -4,6 +4,7 @@
 use std::fs;
 use std::future::Future;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use axum::body::Body;
 use axum::http::Request;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
+use minipaas::accounts::Accounts;
+use minipaas::clock::SystemClock;
 use minipaas::controller::{
     Config, Controller, ControllerHandle, EngineError, Follow, Input, LogReader, LogStream, Seams, SettingsNews,
 };
@@ -23,8 +26,8 @@ use minipaas::engine::events;
 use minipaas::engine::faulty::{Injector, Scope};
 use minipaas::engine::sim::{Behaviour, SimConfig};
 use minipaas::model::{ContainerId, DaemonStatus, Settings, Timestamp};
-use minipaas::portal::{Caller, Credentials, Member, Peer, PortalState, Presented, router};
-use minipaas::store::StoreError;
+use minipaas::portal::{Peer, PortalState, router};
+use minipaas::store::SqliteStore;
 use minipaas::testing::seams::{SimSeams, World};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -91,25 +94,24 @@ impl LogReader for Logs {
     }
 }
 
-/// One key is known.
-struct OneKey;
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-impl Credentials for OneKey {
-    fn caller(
-        &self,
-        presented: Presented,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreError>> + Send + '_>> {
-        let known = presented == Presented::Key("secret".to_owned());
-        let member = Member { id: 1, name: "alice".to_owned(), must_change_password: false };
-        let caller = known.then(|| Caller::Key { id: 7, name: "ci".to_owned(), member });
-        Box::pin(std::future::ready(Ok(caller)))
-    }
+/// Accounts with one key, `ci`.
+async fn accounts(root: &std::path::Path, settings_rx: watch::Receiver<Arc<Settings>>) -> (Arc<Accounts>, String) {
+    let store = SqliteStore::open(&root.join("portal.sqlite3")).unwrap();
+    let accounts = Accounts::new(Arc::new(store), Arc::new(SystemClock), settings_rx);
+    accounts.bootstrap().await.unwrap();
+    let begun = accounts.login("admin", "admin", HERE).await.unwrap().session;
+    accounts.change_password(begun.id, &begun.user, "admin", "correct horse", HERE).await.unwrap();
+    let key = accounts.issue_key(begun.user.id, Some("ci")).await.unwrap().secret.reveal().to_owned();
+    (Arc::new(accounts), key)
 }
 
 pub(crate) struct Place {
     root: tempfile::TempDir,
     pub(crate) world: World,
     pub(crate) router: Router,
+    key: String,
     pub(crate) status_rx: watch::Receiver<Arc<DaemonStatus>>,
     pub(crate) stopping: CancellationToken,
     settings_tx: watch::Sender<Arc<Settings>>,
@@ -150,6 +152,7 @@ impl Place {
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults(root.path());
+        settings.bcrypt_rounds = 4;
         adjust(&mut settings);
         let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
         fs::create_dir_all(&settings.manifests_dir).unwrap();
@@ -194,9 +197,19 @@ impl Place {
             }
         });
         let (settings_tx, settings_rx) = watch::channel(settings);
+        let (accounts, key) = accounts(root.path(), settings_rx.clone()).await;
         let events = Arc::new(world.store.clone());
-        let state = PortalState::new(handle, events, Arc::new(OneKey), settings_rx, stopping.clone());
-        Self { root, world, router: router(state), status_rx: ends.status_rx, stopping, settings_tx, _tasks: tasks }
+        let state = PortalState::new(handle, events, accounts, settings_rx, stopping.clone());
+        Self {
+            root,
+            world,
+            router: router(state),
+            key,
+            status_rx: ends.status_rx,
+            stopping,
+            settings_tx,
+            _tasks: tasks,
+        }
     }
 
     pub(crate) fn file(&self, app: &str) -> PathBuf {
@@ -226,7 +239,7 @@ impl Place {
 
     /// With the API key.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        self.ask_with(method, path, body, &[("x-api-key", "secret")]).await
+        self.ask_with(method, path, body, &[]).await
     }
 
     pub(crate) async fn ask_with(
@@ -236,7 +249,7 @@ impl Place {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method).uri(path).header("x-api-key", &self.key);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::by_hand::Docker;
-use super::http::{Answer, exchange};
+use super::http::{Answer, exchange, exchange_as};
 
 /// How long anything may take to come about. Far above what it does take; only a failing test waits so long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -261,20 +261,21 @@ impl Daemon {
     // -------------------------------------------------------------- the daemon's answers
 
     fn try_ask(&self, method: &str, path: &str) -> std::io::Result<Answer> {
-        self.try_call(method, path, None)
-    }
-
-    fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> std::io::Result<Answer> {
         let stream = UnixStream::connect(self.path("run/paas.sock"))?;
         stream.set_read_timeout(Some(DEADLINE))?;
-        let body = body.map(Value::to_string);
-        exchange(stream, method, path, "localhost", body.as_ref().map(|body| ("application/json", body.as_bytes())))
+        exchange(stream, method, path, "localhost", None)
     }
 
-    /// One call of the daemon's own API: status code and `data`.
+    /// One call of the API at the portal's port, with `PORTAL_API_KEY`: status code, and `data` or the whole refusal. It may
+    /// wait as long as the API can be asked to.
     #[track_caller]
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let answer = self.try_call(method, path, body).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", self.portal_port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(330))).unwrap();
+        let key = self.env.get("PORTAL_API_KEY").map(String::as_str);
+        let body = body.map(Value::to_string);
+        let body = body.as_ref().map(|body| ("application/json", body.as_bytes()));
+        let answer = exchange_as(stream, key, method, path, "localhost", body).unwrap();
         let mut json = answer.json();
         let data = json["data"].take();
         (answer.status, if data.is_null() { json } else { data })

@@ -22,15 +22,28 @@ impl Answer {
 
 /// Sends one request and reads the answer to its end.
 pub(crate) fn exchange(
-    mut stream: impl Read + Write,
+    stream: impl Read + Write,
     method: &str,
     path: &str,
     host: &str,
     body: Option<(&str, &[u8])>,
 ) -> io::Result<Answer> {
+    exchange_as(stream, None, method, path, host, body)
+}
+
+/// The same, with an API key.
+pub(crate) fn exchange_as(
+    mut stream: impl Read + Write,
+    key: Option<&str>,
+    method: &str,
+    path: &str,
+    host: &str,
+    body: Option<(&str, &[u8])>,
+) -> io::Result<Answer> {
+    let key = key.map_or_else(String::new, |key| format!("X-API-Key: {key}\r\n"));
     let (kind, content) = body.unwrap_or(("application/json", b""));
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{key}Connection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         content.len()
     );
     stream.write_all(head.as_bytes())?;

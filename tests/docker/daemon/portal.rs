@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::fixture::{Daemon, visit, write};
 
+const KEY: &str = "a-key-for-the-tests-of-the-portal";
+
 #[test]
 fn the_portals_port_tells_strangers_nothing_but_its_health() {
     let daemon = Daemon::start();
@@ -23,7 +25,7 @@ fn the_portals_port_tells_strangers_nothing_but_its_health() {
 
 #[test]
 fn an_app_lives_its_whole_life_through_the_api() {
-    let daemon = Daemon::start();
+    let daemon = Daemon::start_with(&[("PORTAL_API_KEY", KEY)]);
     let app = "/apps/alice/diary";
     let call = |method: &str, path: &str| daemon.call(method, path, None);
     let create = || {
@@ -67,15 +69,23 @@ fn an_app_lives_its_whole_life_through_the_api() {
             (words.join(" "), event["cause"].as_str().unwrap().to_owned())
         })
         .collect();
-    let me = format!("the command line (uid {})", rustix::process::getuid().as_raw());
-    let want = ["created from", "changed `state`:", "changed `state`:", "changed `redeploy`:", "changed `state`:"];
-    let want = want.into_iter().chain(["changed `state`:", "changed `state`:"]);
-    assert_eq!(told, want.map(|what| (what.to_owned(), me.clone())).collect::<Vec<_>>());
+    let (api, command) =
+        ("the key PORTAL_API_KEY", format!("the command line (uid {})", rustix::process::getuid().as_raw()));
+    let want = [
+        ("created from", api),
+        ("changed `state`:", api),
+        ("changed `state`:", api),
+        ("changed `redeploy`:", api),
+        ("changed `state`:", api),
+        ("changed `state`:", api),
+        ("changed `state`:", &command),
+    ];
+    assert_eq!(told, want.map(|(what, by)| (what.to_owned(), by.to_owned())));
 }
 
 #[test]
 fn a_deploy_that_fails_leaves_its_reason_and_last_lines_in_the_answer_and_in_the_log() {
-    let daemon = Daemon::start();
+    let daemon = Daemon::start_with(&[("PORTAL_API_KEY", KEY)]);
     daemon.run("alice-page", "template: static-v1\n");
     let server = daemon.folder("alice-page").join("app/server.js");
     write(&server, "console.error('no such wheel'); process.exit(3);\n");
