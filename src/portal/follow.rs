@@ -57,10 +57,12 @@ impl Follower {
     pub fn look(&mut self, status: Option<&AppStatus>) -> Verdict {
         let goal = &self.goal;
         let Some(status) = status else {
+            // An app is listed from the end of its first pass on: not to be listed means gone only for one that was. A
+            // deleted app whose file stays remains listed, as deleted.
             return match goal.state {
-                // Its file is there, so the daemon lists the app until the last of it is gone.
-                RunState::Deleted => Verdict::Converged,
-                RunState::Running | RunState::Stopped => Verdict::NotYet(UNSEEN.to_owned()),
+                RunState::Deleted if self.seen => Verdict::Converged,
+                RunState::Running | RunState::Stopped if self.seen => Verdict::Stuck(SUPERSEDED.to_owned()),
+                RunState::Running | RunState::Stopped | RunState::Deleted => Verdict::NotYet(UNSEEN.to_owned()),
             };
         };
         let applied = status.applied_digest.as_ref() == Some(&goal.digest) && status.sync == SyncState::Synced;
@@ -161,9 +163,30 @@ mod tests {
             let verdict = Follower::new(goal(state)).look(Some(&status(file, applied, sync, health)));
             assert_eq!(verdict == Verdict::Converged, want, "{state:?} {sync:?} {health:?}: {verdict:?}");
         }
-        assert_eq!(Follower::new(goal(deleted)).look(None), Verdict::Converged);
-        let unseen = Follower::new(goal(running)).look(None);
-        assert!(matches!(unseen, Verdict::NotYet(_)), "a new file is not seen at once");
+    }
+
+    #[test]
+    fn an_app_that_is_not_listed_is_gone_only_if_it_was_seen_with_this_file() {
+        use RunState::{Deleted, Running, Stopped};
+        let at = |file: &[u8]| status(file, b"old", SyncState::OutOfSync, Health::Running);
+        let unseen = Verdict::NotYet(UNSEEN.to_owned());
+        let superseded = Verdict::Stuck(SUPERSEDED.to_owned());
+        for (state, before, want) in [
+            // The daemon has just started, or has not read the file yet.
+            (Deleted, None, &unseen),
+            (Deleted, Some(at(b"old")), &unseen),
+            (Running, None, &unseen),
+            // Taken away, and the file was removed then.
+            (Deleted, Some(at(b"new")), &Verdict::Converged),
+            (Running, Some(at(b"new")), &superseded),
+            (Stopped, Some(at(b"new")), &superseded),
+        ] {
+            let mut follower = Follower::new(goal(state));
+            if let Some(before) = &before {
+                follower.look(Some(before));
+            }
+            assert_eq!(follower.look(None), *want, "{state:?} after {before:?}");
+        }
     }
 
     #[test]
