@@ -155,8 +155,13 @@ fn free(
 ) -> Result<(), ApiError> {
     // Says so when a live manifest is in the way.
     folder.draft_new(key, manifest).map_err(refusal)?;
-    let Some(app) = status.apps.get(key) else { return Ok(()) };
-    if current.is_some_and(|current| is_removed(app, &current.digest)) {
+    let free = match (status.apps.get(key), &current) {
+        (None, None) => true,
+        (Some(app), Some(current)) => is_removed(app, &current.digest),
+        // A deletion that was not looked at yet (the daemon may have started just now) is not known to be over.
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    if free {
         return Ok(());
     }
     let (user, app) = (&key.user, &key.app);

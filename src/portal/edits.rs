@@ -264,11 +264,20 @@ pub(super) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// An unmounted disk is not a folder without apps: nothing is written while the daemon does not trust the folder.
+/// An unmounted disk is not a folder without apps: nothing is written while the daemon does not trust the folder, nor before
+/// it has read it, because what is still under way there it does not know.
 pub(super) fn available(state: &PortalState) -> Result<(), ApiError> {
     match &state.controller.status().manifests {
         ManifestsStatus::Unavailable { reason, .. } => Err(unavailable(reason)),
-        ManifestsStatus::Unknown | ManifestsStatus::Complete => Ok(()),
+        ManifestsStatus::Unknown => Err(ApiError::new(
+            code::STARTING,
+            said!(
+                "the daemon is starting and has not read the manifests yet: try again in a moment",
+                "데몬이 시작하는 중이라 아직 매니페스트를 읽지 않았습니다: 잠시 뒤에 다시 시도하세요"
+            ),
+        )
+        .retry_after(1)),
+        ManifestsStatus::Complete => Ok(()),
     }
 }
 
