@@ -132,7 +132,7 @@ pub async fn announce(
     Body(Announce { app, digest }): Body<Announce>,
 ) -> (StatusCode, Data<Announced>) {
     let by = caller.to_string();
-    state.controller.announce(app, digest, by.clone());
+    state.controller.announce(app, digest, by.clone()).await;
     (StatusCode::ACCEPTED, Data(Announced { by }))
 }
 
@@ -228,13 +228,15 @@ impl Writer {
         Self { dir, controller: state.controller.clone(), by: caller.to_string() }
     }
 
-    /// Writes it and returns the file's digest. The event log learns who it was before it learns what.
+    /// Writes it and returns the file's digest. The event log learns who it was before it learns what. Only where [`blocking`]
+    /// runs it.
     pub(super) fn write(&self, key: &AppKey, draft: Draft<'_>) -> Result<Digest, EditError> {
         let digest = draft.after().clone();
         if draft.is_written() {
             return Ok(digest);
         }
-        self.controller.announce(key.clone(), digest.clone(), self.by.clone());
+        let announced = self.controller.announce(key.clone(), digest.clone(), self.by.clone());
+        tokio::runtime::Handle::current().block_on(announced);
         match draft.write() {
             Ok(()) => Ok(digest),
             Err(error) => {
