@@ -163,20 +163,20 @@ impl<W: Seams> std::fmt::Debug for Controller<W> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Once {
     Idle,
-    Busy,
-    BusyAndAskedAgain,
+    Busy { since: Instant },
+    BusyAndAskedAgain { since: Instant },
 }
 
 impl Once {
     /// True when the job is to be started now.
     fn ask(&mut self) -> bool {
-        match self {
+        match *self {
             Self::Idle => {
-                *self = Self::Busy;
+                *self = Self::Busy { since: Instant::now() };
                 true
             }
-            Self::Busy | Self::BusyAndAskedAgain => {
-                *self = Self::BusyAndAskedAgain;
+            Self::Busy { since } | Self::BusyAndAskedAgain { since } => {
+                *self = Self::BusyAndAskedAgain { since };
                 false
             }
         }
@@ -184,10 +184,22 @@ impl Once {
 
     /// True when it was asked for while it ran.
     fn done(&mut self) -> bool {
-        let again = *self == Self::BusyAndAskedAgain;
-        *self = Self::Idle;
-        again
+        matches!(std::mem::replace(self, Self::Idle), Self::BusyAndAskedAgain { .. })
     }
+
+    /// Since when it has been under way.
+    fn since(self) -> Option<Instant> {
+        match self {
+            Self::Idle => None,
+            Self::Busy { since } | Self::BusyAndAskedAgain { since } => Some(since),
+        }
+    }
+}
+
+/// How long the longest of the jobs has been under way; zero when there is none.
+fn longest<'a>(passes: impl IntoIterator<Item = &'a Instant>, jobs: impl IntoIterator<Item = Once>) -> Duration {
+    let jobs = jobs.into_iter().filter_map(Once::since);
+    passes.into_iter().copied().chain(jobs).min().map_or(Duration::ZERO, |since| since.elapsed())
 }
 
 /// The two ends that the rest of the daemon needs.
@@ -390,9 +402,10 @@ impl<W: Seams> Controller<W> {
             Command::Resync => self.resync(),
             Command::Confirm { token, answer } => self.confirm(&token, answer),
             Command::Progress { answer } => {
-                let oldest = self.running.values().min().map(Instant::elapsed);
+                // A folder on a dead NFS is read for ever. Builds are left out: they take long and have a limit of their own.
+                let jobs = [self.loading, self.listing, self.network_job];
                 // Nobody waits any more: nothing was lost.
-                let _ = answer.send(oldest.unwrap_or_default());
+                let _ = answer.send(longest(self.running.values(), jobs));
             }
         }
     }
@@ -932,4 +945,34 @@ fn apps_of_event(event: &EngineEvent) -> BTreeSet<AppKey> {
         AppKey::parse(name.strip_suffix(".next").or(name.strip_suffix(".prev")).unwrap_or(name)).ok()
     };
     by_label().or_else(|| by_name("name")).into_iter().chain(by_name("oldName")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_job_counts_however_often_it_was_asked_for_meanwhile() {
+        let at = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        tokio::time::advance(Duration::from_secs(100)).await;
+        let busy = |seconds| Once::Busy { since: at(seconds) };
+        for (passes, jobs, want) in [
+            (vec![], [Once::Idle, Once::Idle], 0),
+            (vec![3, 5], [Once::Idle, Once::Idle], 5),
+            (vec![], [busy(7), busy(2)], 7),
+            (vec![5], [Once::Idle, Once::BusyAndAskedAgain { since: at(9) }], 9),
+            (vec![12], [busy(7), Once::Idle], 12),
+        ] {
+            let passes: Vec<Instant> = passes.into_iter().map(at).collect();
+            assert_eq!(longest(&passes, jobs), Duration::from_secs(want), "{passes:?} {jobs:?}");
+        }
+
+        let mut job = Once::Idle;
+        assert!(job.ask());
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(!job.ask() && !job.ask());
+        assert_eq!(longest([], [job]), Duration::from_secs(30));
+        assert!(job.done() && !job.done());
+        assert_eq!(longest([], [job]), Duration::ZERO);
+    }
 }
