@@ -5,7 +5,7 @@
 //! - in: [`Input`] (`mpsc`): settings, folder hints, engine signals · [`Command`] (`mpsc`): the doors of the daemon
 //! - out: [`DaemonStatus`] (`watch`), after every change
 //! - own: a `JoinSet` of [`Work`]; ending the loop aborts what is still running, which is safe at any point (DESIGN,
-//!   rules 6 and 10)
+//!   rules 6 and 10) · one writer of the event log, whose rows are still written when the loop ends
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{
-    AppKey, AppStatus, Bytes, ConditionKind, DaemonStatus, Health, InstanceId, InventoryRow, Ownership, RunState,
+    AppKey, AppStatus, Bytes, ConditionKind, DaemonStatus, Event, Health, InstanceId, InventoryRow, Ownership, RunState,
     Settings, SyncState, labels,
 };
 use crate::plan::Assessment;
@@ -105,9 +105,10 @@ enum Work {
     Listed(Option<BTreeSet<AppKey>>),
     Image(ImageOutcome),
     Network(NetworkOutcome),
-    /// Rows of the event log were written, or not.
-    Logged,
 }
+
+/// How long a daemon that stops goes on writing the event log.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The controller. [`Controller::run`] is the loop.
 pub struct Controller<W: Seams> {
@@ -133,6 +134,10 @@ pub struct Controller<W: Seams> {
     guard: RemovalGuard,
     held: Option<HeldRemoval>,
     audit: Audit,
+    /// Rows of the event log that wait for the ones being written.
+    unlogged: Vec<Event>,
+    /// The write under way: one at a time, so the rows stay in order.
+    logging: JoinSet<()>,
 
     engine: Option<EngineInfo>,
     image_id: Option<String>,
@@ -259,6 +264,8 @@ impl<W: Seams> Controller<W> {
             guard: RemovalGuard::default(),
             held: None,
             audit: Audit::default(),
+            unlogged: Vec::new(),
+            logging: JoinSet::new(),
             engine: None,
             image_id: None,
             image_job: Once::Idle,
@@ -295,9 +302,24 @@ impl<W: Seams> Controller<W> {
                     Ok(work) => self.take_work(work),
                     Err(error) => tracing::error!(%error, "a task of the controller ended without an answer"),
                 },
+                Some(_) = self.logging.join_next() => self.start_logging(),
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.take_time();
+        }
+        self.work.abort_all();
+        self.end_logging().await;
+    }
+
+    /// What was seen and not yet written down: the next daemon would not know who it was.
+    async fn end_logging(&mut self) {
+        let ended = tokio::time::timeout(LOG_PATIENCE, async {
+            while self.logging.join_next().await.is_some() {
+                self.start_logging();
+            }
+        });
+        if ended.await.is_err() {
+            tracing::warn!("the last rows of the event log were not written: its database does not answer");
         }
     }
 
@@ -444,7 +466,6 @@ impl<W: Seams> Controller<W> {
             Work::Listed(keys) => self.take_listing(keys),
             Work::Image(outcome) => self.take_image(outcome),
             Work::Network(outcome) => self.take_network(outcome),
-            Work::Logged => {}
         }
     }
 
@@ -584,19 +605,29 @@ impl<W: Seams> Controller<W> {
             self.take_command(command);
         }
         let events = self.audit.compare(&self.snapshot, &self.rows, self.world.clock().now());
-        if events.is_empty() {
-            return;
-        }
+        self.log(events);
+    }
+
+    fn log(&mut self, events: Vec<Event>) {
         for event in &events {
             let app = event.app.as_ref().map(tracing::field::display);
             tracing::info!(app, by = %event.cause, "{}", event.what);
         }
-        let world = Arc::clone(&self.world);
-        self.work.spawn(async move {
+        self.unlogged.extend(events);
+        if self.logging.is_empty() {
+            self.start_logging();
+        }
+    }
+
+    fn start_logging(&mut self) {
+        if self.unlogged.is_empty() {
+            return;
+        }
+        let (world, events) = (Arc::clone(&self.world), std::mem::take(&mut self.unlogged));
+        self.logging.spawn(async move {
             if let Err(error) = world.store().append(&events).await {
                 tracing::warn!(%error, "the event log could not be written");
             }
-            Work::Logged
         });
     }
 
