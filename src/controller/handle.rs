@@ -41,8 +41,8 @@ pub enum Command {
     /// How long the longest of the present jobs (passes, readings, looks at Docker; not builds, which have their own limit)
     /// has been under way; zero when there is none.
     Progress { answer: oneshot::Sender<Duration> },
-    /// Let exactly the held removal with this token go on.
-    Confirm { token: String, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>> },
+    /// Let exactly the held removal with this token go on. Who says so is for the event log only.
+    Confirm { token: String, by: String, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>> },
 }
 
 /// Why a confirmation was not accepted.
@@ -119,9 +119,9 @@ impl ControllerHandle {
     }
 
     /// Returns the apps that are now removed.
-    pub async fn confirm(&self, token: String) -> Result<Vec<AppKey>, ConfirmError> {
+    pub async fn confirm(&self, token: String, by: String) -> Result<Vec<AppKey>, ConfirmError> {
         let (answer, reply) = oneshot::channel();
-        let command = Command::Confirm { token, answer };
+        let command = Command::Confirm { token, by, answer };
         self.commands_tx.send(command).await.map_err(|_| ConfirmError::Stopping)?;
         reply.await.map_err(|_| ConfirmError::Stopping)?
     }

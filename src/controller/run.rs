@@ -26,8 +26,8 @@ use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{
-    AppKey, AppStatus, Bytes, ConditionKind, DaemonStatus, Event, Health, InstanceId, InventoryRow, Ownership, RunState,
-    Settings, SyncState, labels,
+    AppKey, AppStatus, Bytes, Cause, ConditionKind, DaemonStatus, Event, EventKind, Health, InstanceId, InventoryRow,
+    Ownership, RunState, Settings, SyncState, labels,
 };
 use crate::plan::Assessment;
 use crate::plan::assess::Finding;
@@ -422,7 +422,7 @@ impl<W: Seams> Controller<W> {
             Command::Withdraw { key, digest } => self.audit.withdraw(&key, &digest),
             Command::Mark(key) => self.queue.mark(key, Urgency::Edit, Instant::now()),
             Command::Resync => self.resync(),
-            Command::Confirm { token, answer } => self.confirm(&token, answer),
+            Command::Confirm { token, by, answer } => self.confirm(&token, &by, answer),
             Command::Progress { answer } => {
                 // A folder on a dead NFS is read for ever. Builds are left out: they take long and have a limit of their own.
                 let jobs = [self.loading, self.listing, self.network_job];
@@ -432,7 +432,7 @@ impl<W: Seams> Controller<W> {
         }
     }
 
-    fn confirm(&mut self, token: &str, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>) {
+    fn confirm(&mut self, token: &str, by: &str, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>) {
         let result = match &self.held {
             None => Err(ConfirmError::NothingHeld),
             Some(held) if held.token != token => Err(ConfirmError::Changed { current: held.token.clone() }),
@@ -446,6 +446,15 @@ impl<W: Seams> Controller<W> {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
             }
             self.judge_removals();
+            let at = self.world.clock().now();
+            let confirmed = |key: &AppKey| Event {
+                at,
+                app: Some(key.clone()),
+                kind: EventKind::Changed,
+                what: "confirmed that it is removed, its manifest having vanished".to_owned(),
+                cause: Cause::new(by),
+            };
+            self.log(apps.iter().map(confirmed).collect());
         }
         // Nobody waits any more: the confirmation stands all the same.
         let _ = answer.send(result);
