@@ -67,7 +67,7 @@ pub async fn create(
         within_quota(&key, &manifest, snapshot, &status, &settings)?;
         let draft = folder.draft_new(&key, &manifest).map_err(refusal)?;
         let digest = writer.write(&key, draft).map_err(refusal)?;
-        Ok(Goal { key, digest, state: RunState::Running })
+        Ok(Goal { key, digest, state: RunState::Running, dir: writer.dir.clone() })
     })
     .await?;
     let mut response = answer(&state, goal, patience, StatusCode::CREATED).await;

@@ -209,7 +209,10 @@ where
     });
     let written = folder.draft_edit(key, Some(&current.digest), &changes).and_then(|draft| writer.write(key, draft));
     match written {
-        Ok(digest) => Ok(Some(Goal { key: key.clone(), digest, state: state.unwrap_or(manifest.state) })),
+        Ok(digest) => {
+            let state = state.unwrap_or(manifest.state);
+            Ok(Some(Goal { key: key.clone(), digest, state, dir: writer.dir.clone() }))
+        }
         Err(EditError::Changed { .. }) => Ok(None),
         Err(error) => Err(refusal(error)),
     }
