@@ -397,6 +397,20 @@ async fn a_key_opens_until_it_is_revoked_and_is_stamped_once_a_minute() {
         assert_eq!(last_used().await, Some(Timestamp(made_at.0 + stamp)), "{passed}");
     }
 
+    // A stamp neither waits for whoever holds the database, nor is tried again at once.
+    let holder = house.sqlite();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    house.clock.pass(60_000);
+    let begun_at = std::time::Instant::now();
+    assert!(house.accounts.key(first.secret.reveal()).await.unwrap().is_some());
+    assert!(begun_at.elapsed() < std::time::Duration::from_secs(3), "{:?}", begun_at.elapsed());
+    holder.execute_batch("ROLLBACK").unwrap();
+    for (passed, stamp) in [(59_999, -60_000), (1, 60_000)] {
+        house.clock.pass(passed);
+        assert!(house.accounts.key(first.secret.reveal()).await.unwrap().is_some());
+        assert_eq!(last_used().await, Some(Timestamp(made_at.0 + stamp)), "{passed}");
+    }
+
     assert!(house.accounts.revoke_key(user, first.key.id).await.unwrap());
     assert!(!house.accounts.revoke_key(user, first.key.id).await.unwrap());
     assert_eq!(house.accounts.key(first.secret.reveal()).await.unwrap(), None);

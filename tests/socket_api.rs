@@ -561,10 +561,11 @@ async fn a_confirmation_reaches_the_controller_and_its_refusal_comes_back() {
         let body = json!({"token": "abc"});
         let asked = client.post::<Value>("/confirm", &body);
         let answered = async {
-            let Some(Command::Confirm { token, answer: reply }) = daemon.commands_rx.recv().await else {
+            let Some(Command::Confirm { token, by, answer: reply }) = daemon.commands_rx.recv().await else {
                 panic!("no command")
             };
             assert_eq!(token, "abc");
+            assert!(by.starts_with("the command line (uid "), "{by}");
             let reply: oneshot::Sender<_> = reply;
             reply.send(answer).unwrap();
         };

@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::manifests::Manifests;
 use super::names;
 use super::wait::{self, Goal};
+use crate::desired::ManifestDir;
 use crate::model::manifest::{Manifest, RESERVED_ENV, RunState};
 use crate::model::{Settings, TemplateId};
 
@@ -34,7 +35,8 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
     let client = context.client()?;
     let (path, digest) = Manifests::new(&settings).create(&client, &key, &manifest).await?;
     context.err.note(format_args!("wrote {}", path.display()));
-    wait::wait(context, Goal { key, digest, state: RunState::Running }, args.wait).await
+    let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
+    wait::wait(context, Goal { key, digest, state: RunState::Running, dir }, args.wait).await
 }
 
 /// The daemon would say the same, but only after the file is written.

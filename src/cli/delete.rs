@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::manifests::Manifests;
 use super::names;
 use super::wait::{self, Goal};
-use crate::desired::Change;
+use crate::desired::{Change, ManifestDir};
 use crate::model::manifest::Manifest;
 use crate::model::{AppKey, Digest, RunState, Settings, TemplateId};
 
@@ -43,7 +43,8 @@ pub(super) async fn run(context: &mut Context, args: &args::Delete) -> anyhow::R
         }
         Target::LeftOver { key, data } => ask_for_purge(context, &client, &manifests, key, data, &settings).await?,
     };
-    wait::wait(context, Goal { key: target.key().clone(), digest, state: RunState::Deleted }, args.wait).await
+    let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
+    wait::wait(context, Goal { key: target.key().clone(), digest, state: RunState::Deleted, dir }, args.wait).await
 }
 
 impl Target {

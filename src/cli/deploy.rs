@@ -5,7 +5,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
 use super::wait::{self, Goal};
-use crate::desired::Change;
+use crate::desired::{Change, ManifestDir};
 use crate::model::RunState;
 
 pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::Result<Exit> {
@@ -24,5 +24,6 @@ pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::R
     let token = jiff::Timestamp::now().to_string();
     let client = context.client()?;
     let digest = manifests.edit(&client, &key, &[Change::Redeploy(token)]).await?;
-    wait::wait(context, Goal { key, digest, state }, args.wait).await
+    let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
+    wait::wait(context, Goal { key, digest, state, dir }, args.wait).await
 }

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
 use super::wait::{self, Goal};
-use crate::desired::Change;
+use crate::desired::{Change, ManifestDir};
 use crate::model::RunState;
 
 pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::Result<Exit> {
@@ -14,5 +14,6 @@ pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::R
     // `keepData` means something only beside `state: deleted`.
     let client = context.client()?;
     let digest = manifests.edit(&client, &key, &[Change::State(RunState::Running), Change::KeepData(None)]).await?;
-    wait::wait(context, Goal { key, digest, state: RunState::Running }, args.wait).await
+    let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
+    wait::wait(context, Goal { key, digest, state: RunState::Running, dir }, args.wait).await
 }

@@ -86,7 +86,7 @@ async fn watch(
             "gone" if event.json::<Gone>()?.app == key => None,
             _ => continue,
         };
-        *last = follower.look(view.as_ref().map(|view| &view.status));
+        *last = follower.judge(view.as_ref().map(|view| &view.status)).await;
         match &*last {
             Verdict::Converged => return Ok(Some(view)),
             Verdict::Stuck(_) => return Ok(None),

@@ -25,6 +25,8 @@ use crate::model::{AppKey, Cause, Digest, Event, EventKind, InventoryRow, Manife
 const KEPT_FOR: Duration = Duration::from_secs(60);
 /// Announced and not seen yet. More than that is no person's work, and their edits count as made to the file.
 const MOST: usize = 256;
+/// Of these by one and the same.
+const MOST_OF_ONE: usize = 64;
 
 const UNANNOUNCED: &str = "a file on disk";
 const MEANWHILE: &str = "a file on disk, while the daemon was down";
@@ -50,10 +52,26 @@ impl Audit {
     pub(super) fn announce(&mut self, key: AppKey, digest: Digest, by: String) {
         let now = Instant::now();
         self.announced.retain(|announced| now - announced.at < KEPT_FOR);
-        if self.announced.len() == MOST {
-            self.announced.pop_front();
+        let of_one = self.announced.iter().filter(|made| made.by == by).count();
+        if of_one >= MOST_OF_ONE {
+            self.drop_oldest_of(&by);
+        } else if self.announced.len() >= MOST {
+            // Whoever announces the most loses one, so nobody can crowd out the others.
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for made in &self.announced {
+                *counts.entry(&made.by).or_default() += 1;
+            }
+            if let Some(busiest) = counts.into_iter().max_by_key(|(_, count)| *count).map(|(by, _)| by.to_owned()) {
+                self.drop_oldest_of(&busiest);
+            }
         }
         self.announced.push_back(Announced { key, digest, by, at: now });
+    }
+
+    fn drop_oldest_of(&mut self, by: &str) {
+        if let Some(place) = self.announced.iter().position(|made| made.by == by) {
+            self.announced.remove(place);
+        }
     }
 
     /// The announced change was not made after all.
@@ -290,10 +308,16 @@ mod tests {
         assert_eq!(by(&mut audit, THREE), "key 2");
 
         let mut audit = start();
+        announce(&mut audit, THREE, "key 2");
         for number in 0..1000 {
             announce(&mut audit, &number.to_string(), "key 1");
         }
+        assert_eq!(audit.announced.len(), MOST_OF_ONE + 1);
+        for number in 0..1000 {
+            announce(&mut audit, &number.to_string(), &format!("key {}", 3 + number % 10));
+        }
         assert_eq!(audit.announced.len(), MOST);
+        assert!(audit.announced.iter().any(|made| made.by == "key 2"), "one that announces little is not crowded out");
         tokio::time::advance(KEPT_FOR).await;
         announce(&mut audit, TWO, "key 1");
         assert_eq!(audit.announced.len(), 1, "what did not come about is forgotten");

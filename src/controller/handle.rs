@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::engine::{EngineError, Follow, LogLine};
 use crate::model::{AppKey, ContainerId, DaemonStatus, Digest};
@@ -37,10 +38,11 @@ pub enum Command {
     Mark(AppKey),
     /// Read the folder and look at everything now.
     Resync,
-    /// How long the longest of the present passes has been under way; zero when there is none.
+    /// How long the longest of the present jobs (passes, readings, looks at Docker; not builds, which have their own limit)
+    /// has been under way; zero when there is none.
     Progress { answer: oneshot::Sender<Duration> },
-    /// Let exactly the held removal with this token go on.
-    Confirm { token: String, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>> },
+    /// Let exactly the held removal with this token go on. Who says so is for the event log only.
+    Confirm { token: String, by: String, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>> },
 }
 
 /// Why a confirmation was not accepted.
@@ -60,7 +62,12 @@ pub struct ControllerHandle {
     status_rx: watch::Receiver<Arc<DaemonStatus>>,
     commands_tx: mpsc::Sender<Command>,
     logs: Arc<dyn LogReader>,
+    /// The one question after the progress that may be under way: anybody may ask, and edits go through the same channel.
+    asked: Arc<Mutex<Option<oneshot::Receiver<Duration>>>>,
 }
+
+/// How long an announcement waits for the controller to listen.
+const ANNOUNCE_PATIENCE: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for ControllerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +81,7 @@ impl ControllerHandle {
         commands_tx: mpsc::Sender<Command>,
         logs: Arc<dyn LogReader>,
     ) -> Self {
-        Self { status_rx, commands_tx, logs }
+        Self { status_rx, commands_tx, logs, asked: Arc::default() }
     }
 
     /// The present status.
@@ -87,10 +94,11 @@ impl ControllerHandle {
         self.status_rx.clone()
     }
 
-    /// Says who is about to write an app's file, so that the event log can name them. Never waits: when the controller is
-    /// too busy to listen, the change counts as made to the file itself.
-    pub fn announce(&self, key: AppKey, digest: Digest, by: String) {
-        if self.commands_tx.try_send(Command::Announce { key, digest, by }).is_err() {
+    /// Says who is about to write an app's file, so that the event log can name them. Returns once the controller will hear
+    /// it before it reads the file; when it does not listen for a second, the change counts as made to the file itself.
+    pub async fn announce(&self, key: AppKey, digest: Digest, by: String) {
+        let told = self.commands_tx.send(Command::Announce { key, digest, by });
+        if !matches!(tokio::time::timeout(ANNOUNCE_PATIENCE, told).await, Ok(Ok(()))) {
             tracing::warn!("the controller was too busy to hear who edits a manifest");
         }
     }
@@ -111,22 +119,96 @@ impl ControllerHandle {
     }
 
     /// Returns the apps that are now removed.
-    pub async fn confirm(&self, token: String) -> Result<Vec<AppKey>, ConfirmError> {
+    pub async fn confirm(&self, token: String, by: String) -> Result<Vec<AppKey>, ConfirmError> {
         let (answer, reply) = oneshot::channel();
-        let command = Command::Confirm { token, answer };
+        let command = Command::Confirm { token, by, answer };
         self.commands_tx.send(command).await.map_err(|_| ConfirmError::Stopping)?;
         reply.await.map_err(|_| ConfirmError::Stopping)?
     }
 
-    /// How long the longest of the present passes has been under way. Does not return while the loop stands still: give it
+    /// How long the longest of the present jobs has been under way. Does not return while the loop stands still: give it
     /// a deadline. `None` when the daemon is stopping.
+    ///
+    /// However many ask, one question at a time is in the controller's channel.
     pub async fn progress(&self) -> Option<Duration> {
-        let (answer, reply) = oneshot::channel();
-        self.commands_tx.send(Command::Progress { answer }).await.ok()?;
-        reply.await.ok()
+        // Cancel-safe: a question that nobody waits for any more stays, and the next one waits for its answer.
+        let mut asked = self.asked.lock().await;
+        // An answer that came after its asker had gone is an old one.
+        let is_open = asked.as_mut().is_some_and(|reply| matches!(reply.try_recv(), Err(TryRecvError::Empty)));
+        if !is_open {
+            let (answer, reply) = oneshot::channel();
+            self.commands_tx.send(Command::Progress { answer }).await.ok()?;
+            *asked = Some(reply);
+        }
+        let answer = asked.as_mut()?.await.ok();
+        *asked = None;
+        answer
     }
 
     pub async fn logs(&self, container: ContainerId, tail: u32, follow: Follow) -> Result<LogStream, EngineError> {
         self.logs.logs(container, tail, follow).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
+
+    struct NoLogs;
+
+    impl LogReader for NoLogs {
+        fn logs(
+            &self,
+            _: ContainerId,
+            _: u32,
+            _: Follow,
+        ) -> Pin<Box<dyn Future<Output = Result<LogStream, EngineError>> + Send>> {
+            unreachable!("nobody reads logs here")
+        }
+    }
+
+    /// A loop that stands still: nobody takes what is sent.
+    fn handle(room: usize) -> (ControllerHandle, mpsc::Receiver<Command>, watch::Sender<Arc<DaemonStatus>>) {
+        let (commands_tx, commands_rx) = mpsc::channel(room);
+        let status = DaemonStatus {
+            version: String::new(),
+            engine: EngineStatus::Connecting,
+            manifests: ManifestsStatus::Unknown,
+            image: ImageStatus::Unknown,
+            network: NetworkStatus::Unknown,
+            apps: BTreeMap::new(),
+            held: None,
+            file_problems: Vec::new(),
+            settings_problems: Vec::new(),
+            restart_required: Vec::new(),
+            last_resync: None,
+        };
+        let (status_tx, status_rx) = watch::channel(Arc::new(status));
+        (ControllerHandle::new(status_rx, commands_tx, Arc::new(NoLogs)), commands_rx, status_tx)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_ask_for_the_progress_an_announcement_is_heard() {
+        let (handle, mut commands_rx, _status_tx) = handle(2);
+        let ask = || tokio::time::timeout(Duration::from_millis(10), handle.progress());
+        let answers = join_all((0..100).map(|_| ask())).await;
+        assert!(answers.iter().all(Result::is_err), "nobody answers");
+        handle.announce(AppKey::parse("alice-diary").unwrap(), Digest::of(b"new"), "key 1".to_owned()).await;
+
+        let Some(Command::Progress { answer }) = commands_rx.recv().await else { panic!("no question") };
+        assert!(matches!(commands_rx.try_recv(), Ok(Command::Announce { .. })));
+        // Too late for those who asked; who asks now gets an answer of now.
+        answer.send(Duration::from_secs(1)).unwrap();
+        let answered = async {
+            let Some(Command::Progress { answer }) = commands_rx.recv().await else { panic!("no question") };
+            answer.send(Duration::from_secs(2)).unwrap();
+        };
+        let (got, ()) = tokio::join!(handle.progress(), answered);
+        assert_eq!(got, Some(Duration::from_secs(2)));
     }
 }

@@ -5,7 +5,7 @@
 //! - in: [`Input`] (`mpsc`): settings, folder hints, engine signals · [`Command`] (`mpsc`): the doors of the daemon
 //! - out: [`DaemonStatus`] (`watch`), after every change
 //! - own: a `JoinSet` of [`Work`]; ending the loop aborts what is still running, which is safe at any point (DESIGN,
-//!   rules 6 and 10)
+//!   rules 6 and 10) · one writer of the event log, whose rows are still written when the loop ends
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,8 +26,8 @@ use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{
-    AppKey, AppStatus, Bytes, ConditionKind, DaemonStatus, Health, InstanceId, InventoryRow, Ownership, RunState,
-    Settings, SyncState, labels,
+    AppKey, AppStatus, Bytes, Cause, ConditionKind, DaemonStatus, Event, EventKind, Health, InstanceId, InventoryRow,
+    Ownership, RunState, Settings, SyncState, labels,
 };
 use crate::plan::Assessment;
 use crate::plan::assess::Finding;
@@ -105,9 +105,10 @@ enum Work {
     Listed(Option<BTreeSet<AppKey>>),
     Image(ImageOutcome),
     Network(NetworkOutcome),
-    /// Rows of the event log were written, or not.
-    Logged,
 }
+
+/// How long a daemon that stops goes on writing the event log.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The controller. [`Controller::run`] is the loop.
 pub struct Controller<W: Seams> {
@@ -133,6 +134,10 @@ pub struct Controller<W: Seams> {
     guard: RemovalGuard,
     held: Option<HeldRemoval>,
     audit: Audit,
+    /// Rows of the event log that wait for the ones being written.
+    unlogged: Vec<Event>,
+    /// The write under way: one at a time, so the rows stay in order.
+    logging: JoinSet<()>,
 
     engine: Option<EngineInfo>,
     image_id: Option<String>,
@@ -163,20 +168,20 @@ impl<W: Seams> std::fmt::Debug for Controller<W> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Once {
     Idle,
-    Busy,
-    BusyAndAskedAgain,
+    Busy { since: Instant },
+    BusyAndAskedAgain { since: Instant },
 }
 
 impl Once {
     /// True when the job is to be started now.
     fn ask(&mut self) -> bool {
-        match self {
+        match *self {
             Self::Idle => {
-                *self = Self::Busy;
+                *self = Self::Busy { since: Instant::now() };
                 true
             }
-            Self::Busy | Self::BusyAndAskedAgain => {
-                *self = Self::BusyAndAskedAgain;
+            Self::Busy { since } | Self::BusyAndAskedAgain { since } => {
+                *self = Self::BusyAndAskedAgain { since };
                 false
             }
         }
@@ -184,10 +189,22 @@ impl Once {
 
     /// True when it was asked for while it ran.
     fn done(&mut self) -> bool {
-        let again = *self == Self::BusyAndAskedAgain;
-        *self = Self::Idle;
-        again
+        matches!(std::mem::replace(self, Self::Idle), Self::BusyAndAskedAgain { .. })
     }
+
+    /// Since when it has been under way.
+    fn since(self) -> Option<Instant> {
+        match self {
+            Self::Idle => None,
+            Self::Busy { since } | Self::BusyAndAskedAgain { since } => Some(since),
+        }
+    }
+}
+
+/// How long the longest of the jobs has been under way; zero when there is none.
+fn longest<'a>(passes: impl IntoIterator<Item = &'a Instant>, jobs: impl IntoIterator<Item = Once>) -> Duration {
+    let jobs = jobs.into_iter().filter_map(Once::since);
+    passes.into_iter().copied().chain(jobs).min().map_or(Duration::ZERO, |since| since.elapsed())
 }
 
 /// The two ends that the rest of the daemon needs.
@@ -247,6 +264,8 @@ impl<W: Seams> Controller<W> {
             guard: RemovalGuard::default(),
             held: None,
             audit: Audit::default(),
+            unlogged: Vec::new(),
+            logging: JoinSet::new(),
             engine: None,
             image_id: None,
             image_job: Once::Idle,
@@ -283,9 +302,24 @@ impl<W: Seams> Controller<W> {
                     Ok(work) => self.take_work(work),
                     Err(error) => tracing::error!(%error, "a task of the controller ended without an answer"),
                 },
+                Some(_) = self.logging.join_next() => self.start_logging(),
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.take_time();
+        }
+        self.work.abort_all();
+        self.end_logging().await;
+    }
+
+    /// What was seen and not yet written down: the next daemon would not know who it was.
+    async fn end_logging(&mut self) {
+        let ended = tokio::time::timeout(LOG_PATIENCE, async {
+            while self.logging.join_next().await.is_some() {
+                self.start_logging();
+            }
+        });
+        if ended.await.is_err() {
+            tracing::warn!("the last rows of the event log were not written: its database does not answer");
         }
     }
 
@@ -388,16 +422,17 @@ impl<W: Seams> Controller<W> {
             Command::Withdraw { key, digest } => self.audit.withdraw(&key, &digest),
             Command::Mark(key) => self.queue.mark(key, Urgency::Edit, Instant::now()),
             Command::Resync => self.resync(),
-            Command::Confirm { token, answer } => self.confirm(&token, answer),
+            Command::Confirm { token, by, answer } => self.confirm(&token, &by, answer),
             Command::Progress { answer } => {
-                let oldest = self.running.values().min().map(Instant::elapsed);
+                // A folder on a dead NFS is read for ever. Builds are left out: they take long and have a limit of their own.
+                let jobs = [self.loading, self.listing, self.network_job];
                 // Nobody waits any more: nothing was lost.
-                let _ = answer.send(oldest.unwrap_or_default());
+                let _ = answer.send(longest(self.running.values(), jobs));
             }
         }
     }
 
-    fn confirm(&mut self, token: &str, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>) {
+    fn confirm(&mut self, token: &str, by: &str, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>) {
         let result = match &self.held {
             None => Err(ConfirmError::NothingHeld),
             Some(held) if held.token != token => Err(ConfirmError::Changed { current: held.token.clone() }),
@@ -411,6 +446,15 @@ impl<W: Seams> Controller<W> {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
             }
             self.judge_removals();
+            let at = self.world.clock().now();
+            let confirmed = |key: &AppKey| Event {
+                at,
+                app: Some(key.clone()),
+                kind: EventKind::Changed,
+                what: "confirmed that it is removed, its manifest having vanished".to_owned(),
+                cause: Cause::new(by),
+            };
+            self.log(apps.iter().map(confirmed).collect());
         }
         // Nobody waits any more: the confirmation stands all the same.
         let _ = answer.send(result);
@@ -431,7 +475,6 @@ impl<W: Seams> Controller<W> {
             Work::Listed(keys) => self.take_listing(keys),
             Work::Image(outcome) => self.take_image(outcome),
             Work::Network(outcome) => self.take_network(outcome),
-            Work::Logged => {}
         }
     }
 
@@ -571,19 +614,29 @@ impl<W: Seams> Controller<W> {
             self.take_command(command);
         }
         let events = self.audit.compare(&self.snapshot, &self.rows, self.world.clock().now());
-        if events.is_empty() {
-            return;
-        }
+        self.log(events);
+    }
+
+    fn log(&mut self, events: Vec<Event>) {
         for event in &events {
             let app = event.app.as_ref().map(tracing::field::display);
             tracing::info!(app, by = %event.cause, "{}", event.what);
         }
-        let world = Arc::clone(&self.world);
-        self.work.spawn(async move {
+        self.unlogged.extend(events);
+        if self.logging.is_empty() {
+            self.start_logging();
+        }
+    }
+
+    fn start_logging(&mut self) {
+        if self.unlogged.is_empty() {
+            return;
+        }
+        let (world, events) = (Arc::clone(&self.world), std::mem::take(&mut self.unlogged));
+        self.logging.spawn(async move {
             if let Err(error) = world.store().append(&events).await {
                 tracing::warn!(%error, "the event log could not be written");
             }
-            Work::Logged
         });
     }
 
@@ -932,4 +985,34 @@ fn apps_of_event(event: &EngineEvent) -> BTreeSet<AppKey> {
         AppKey::parse(name.strip_suffix(".next").or(name.strip_suffix(".prev")).unwrap_or(name)).ok()
     };
     by_label().or_else(|| by_name("name")).into_iter().chain(by_name("oldName")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_job_counts_however_often_it_was_asked_for_meanwhile() {
+        let at = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        tokio::time::advance(Duration::from_secs(100)).await;
+        let busy = |seconds| Once::Busy { since: at(seconds) };
+        for (passes, jobs, want) in [
+            (vec![], [Once::Idle, Once::Idle], 0),
+            (vec![3, 5], [Once::Idle, Once::Idle], 5),
+            (vec![], [busy(7), busy(2)], 7),
+            (vec![5], [Once::Idle, Once::BusyAndAskedAgain { since: at(9) }], 9),
+            (vec![12], [busy(7), Once::Idle], 12),
+        ] {
+            let passes: Vec<Instant> = passes.into_iter().map(at).collect();
+            assert_eq!(longest(&passes, jobs), Duration::from_secs(want), "{passes:?} {jobs:?}");
+        }
+
+        let mut job = Once::Idle;
+        assert!(job.ask());
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(!job.ask() && !job.ask());
+        assert_eq!(longest([], [job]), Duration::from_secs(30));
+        assert!(job.done() && !job.done());
+        assert_eq!(longest([], [job]), Duration::ZERO);
+    }
 }

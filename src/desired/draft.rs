@@ -63,13 +63,23 @@ impl<'a> Draft<'a> {
     }
 
     fn create(&self) -> Result<(), EditError> {
+        self.create_and(&|| self.flush())
+    }
+
+    pub(super) fn create_and(&self, flush: &dyn Fn() -> io::Result<()>) -> Result<(), EditError> {
         let file = self.written(None)?;
         // Fails if someone made the file just now.
         file.persist_noclobber(&self.path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => EditError::Exists { key: self.key.clone() },
             _ => failed("written", &self.path, error.error),
         })?;
-        self.flush().map_err(|error| failed("synchronised", self.folder.path(), error))
+        flush().map_err(|error| {
+            // Whoever is told of an error is told that nothing was changed. What somebody wrote over it meanwhile is theirs.
+            if matches!(content(&self.path), Ok(Some(bytes)) if Digest::of(&bytes) == self.after) {
+                let _ = std::fs::remove_file(&self.path);
+            }
+            failed("synchronised", self.folder.path(), error)
+        })
     }
 
     fn replace(&self, before: &Digest) -> Result<(), EditError> {

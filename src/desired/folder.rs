@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -118,9 +118,7 @@ impl ManifestDir {
     /// dies.
     pub fn lock(&self) -> Result<LockedDir, EditError> {
         let path = self.path.join(LOCK_FILE);
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).custom_flags(flags).open(&path);
-        let file = opened.map_err(|error| failed("locked", &path, error))?;
+        let file = open_lock(&path).map_err(|error| failed("locked", &path, error))?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
@@ -209,6 +207,32 @@ impl LockedDir {
         };
         let text = edit_text(&name, &source, changes)?;
         Ok(Draft::new(self, key, path, Some(before), text))
+    }
+}
+
+/// Root may well be the first to edit: the lock is then the folder's owner's, and whoever may only read it can hold it too.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let open = |write| OpenOptions::new().read(true).write(write).custom_flags(flags).open(path);
+    loop {
+        // NFS locks only what is open for writing, everyone else also what is open for reading.
+        match open(true) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return open(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match OpenOptions::new().read(true).write(true).create_new(true).mode(0o644).custom_flags(flags).open(path) {
+            Ok(file) => {
+                if let Some(owner) = path.parent().and_then(|folder| folder.metadata().ok()) {
+                    // Only root may give files away; everyone else made it in their own name.
+                    let _ = std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()));
+                }
+                return Ok(file);
+            }
+            // Somebody else was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -8,13 +8,15 @@
 //!   [`Swap::run`] returns, and the answer is [`Swapped::Changed`].
 //! - Somebody who opens the file to write it in place (`>` in a shell, `vim` with `backupcopy=yes`) is noticed as soon as a
 //!   byte of it differs, until after the folder was flushed.
+//! - When the folder cannot be flushed, the old file is back under the name and the answer is an error.
 //!
 //! # What remains
 //! - Somebody who opened the file without emptying it (`>>`) before the exchange and writes only after the last look writes
 //!   into a file without a name. Nobody without a lease on the file could notice.
 //! - When somebody else's change is put back, the replacement was visible for an instant. Who reads files by level, as the
 //!   daemon does, reads again.
-//! - Where the file system cannot exchange files (NFS, some FUSE), comparing and renaming is all there is.
+//! - Where the file system cannot exchange files (NFS, some FUSE), comparing and renaming is all there is; a
+//!   replacement that cannot be flushed then stays.
 
 use std::fs;
 use std::io;
@@ -70,7 +72,11 @@ impl Swap<'_> {
         }
         interfere(Moment::Exchanged);
         if (self.expected)(self.new) {
-            (self.flush)()?;
+            if let Err(error) = (self.flush)() {
+                // Whoever is told of an error is told that nothing was changed.
+                self.put_back(ours, interfere)?;
+                return Err(error);
+            }
             interfere(Moment::Flushed);
             if (self.expected)(self.new) {
                 return Ok(Swapped::Done);
@@ -147,6 +153,14 @@ mod tests {
             let expected = |path: &Path| fs::read_to_string(path).is_ok_and(|text| text == "old");
             let (new, path) = (self.root.path().join("new"), self.root.path().join("file"));
             Swap { new: &new, path: &path, expected: &expected, flush: &|| Ok(()) }.run(interfere).unwrap()
+        }
+
+        /// The folder cannot be flushed.
+        fn swap_in_vain(&self, interfere: &mut dyn FnMut(Moment)) -> io::Error {
+            let expected = |path: &Path| fs::read_to_string(path).is_ok_and(|text| text == "old");
+            let (new, path) = (self.root.path().join("new"), self.root.path().join("file"));
+            let flush = || Err(io::Error::other("no flush"));
+            Swap { new: &new, path: &path, expected: &expected, flush: &flush }.run(interfere).unwrap_err()
         }
     }
 
@@ -225,6 +239,21 @@ mod tests {
             Moment::Exchanged | Moment::ExchangedBack => {}
         });
         assert_eq!((swapped, world.text("file").as_deref()), (Swapped::Changed, Some("old and more")));
+    }
+
+    #[test]
+    fn what_cannot_be_flushed_is_put_back() {
+        let world = world();
+        assert_eq!(world.swap_in_vain(&mut |_| {}).to_string(), "no flush");
+        assert_eq!((world.text("file").as_deref(), world.text("new").as_deref()), (Some("old"), Some("ours")));
+
+        let world = self::world();
+        world.swap_in_vain(&mut |moment| {
+            if moment == Moment::Exchanged {
+                world.put("file", "theirs");
+            }
+        });
+        assert_eq!(world.text("file").as_deref(), Some("theirs"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::caller::Caller;
 use super::code;
 use super::envelope::{ApiError, Data, Text};
 use super::extract::Body;
@@ -27,9 +28,10 @@ pub struct Confirmed {
 
 pub async fn confirm(
     State(state): State<PortalState>,
+    caller: Caller,
     Body(Confirm { token }): Body<Confirm>,
 ) -> Result<Data<Confirmed>, ApiError> {
-    match state.controller.confirm(token).await {
+    match state.controller.confirm(token, caller.to_string()).await {
         Ok(apps) => Ok(Data(Confirmed { apps })),
         Err(error) => {
             let english = error.to_string();

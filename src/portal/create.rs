@@ -67,7 +67,7 @@ pub async fn create(
         within_quota(&key, &manifest, snapshot, &status, &settings)?;
         let draft = folder.draft_new(&key, &manifest).map_err(refusal)?;
         let digest = writer.write(&key, draft).map_err(refusal)?;
-        Ok(Goal { key, digest, state: RunState::Running })
+        Ok(Goal { key, digest, state: RunState::Running, dir: writer.dir.clone() })
     })
     .await?;
     let mut response = answer(&state, goal, patience, StatusCode::CREATED).await;
@@ -155,8 +155,13 @@ fn free(
 ) -> Result<(), ApiError> {
     // Says so when a live manifest is in the way.
     folder.draft_new(key, manifest).map_err(refusal)?;
-    let Some(app) = status.apps.get(key) else { return Ok(()) };
-    if current.is_some_and(|current| is_removed(app, &current.digest)) {
+    let free = match (status.apps.get(key), &current) {
+        (None, None) => true,
+        (Some(app), Some(current)) => is_removed(app, &current.digest),
+        // A deletion that was not looked at yet (the daemon may have started just now) is not known to be over.
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    if free {
         return Ok(());
     }
     let (user, app) = (&key.user, &key.app);

@@ -132,7 +132,7 @@ pub async fn announce(
     Body(Announce { app, digest }): Body<Announce>,
 ) -> (StatusCode, Data<Announced>) {
     let by = caller.to_string();
-    state.controller.announce(app, digest, by.clone());
+    state.controller.announce(app, digest, by.clone()).await;
     (StatusCode::ACCEPTED, Data(Announced { by }))
 }
 
@@ -209,7 +209,10 @@ where
     });
     let written = folder.draft_edit(key, Some(&current.digest), &changes).and_then(|draft| writer.write(key, draft));
     match written {
-        Ok(digest) => Ok(Some(Goal { key: key.clone(), digest, state: state.unwrap_or(manifest.state) })),
+        Ok(digest) => {
+            let state = state.unwrap_or(manifest.state);
+            Ok(Some(Goal { key: key.clone(), digest, state, dir: writer.dir.clone() }))
+        }
         Err(EditError::Changed { .. }) => Ok(None),
         Err(error) => Err(refusal(error)),
     }
@@ -228,13 +231,15 @@ impl Writer {
         Self { dir, controller: state.controller.clone(), by: caller.to_string() }
     }
 
-    /// Writes it and returns the file's digest. The event log learns who it was before it learns what.
+    /// Writes it and returns the file's digest. The event log learns who it was before it learns what. Only where [`blocking`]
+    /// runs it.
     pub(super) fn write(&self, key: &AppKey, draft: Draft<'_>) -> Result<Digest, EditError> {
         let digest = draft.after().clone();
         if draft.is_written() {
             return Ok(digest);
         }
-        self.controller.announce(key.clone(), digest.clone(), self.by.clone());
+        let announced = self.controller.announce(key.clone(), digest.clone(), self.by.clone());
+        tokio::runtime::Handle::current().block_on(announced);
         match draft.write() {
             Ok(()) => Ok(digest),
             Err(error) => {
@@ -264,11 +269,20 @@ pub(super) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// An unmounted disk is not a folder without apps: nothing is written while the daemon does not trust the folder.
+/// An unmounted disk is not a folder without apps: nothing is written while the daemon does not trust the folder, nor before
+/// it has read it, because what is still under way there it does not know.
 pub(super) fn available(state: &PortalState) -> Result<(), ApiError> {
     match &state.controller.status().manifests {
         ManifestsStatus::Unavailable { reason, .. } => Err(unavailable(reason)),
-        ManifestsStatus::Unknown | ManifestsStatus::Complete => Ok(()),
+        ManifestsStatus::Unknown => Err(ApiError::new(
+            code::STARTING,
+            said!(
+                "the daemon is starting and has not read the manifests yet: try again in a moment",
+                "데몬이 시작하는 중이라 아직 매니페스트를 읽지 않았습니다: 잠시 뒤에 다시 시도하세요"
+            ),
+        )
+        .retry_after(1)),
+        ManifestsStatus::Complete => Ok(()),
     }
 }
 

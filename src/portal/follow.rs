@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::view::{phase, trouble};
+use crate::desired::ManifestDir;
 use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Digest, Health, RunState, SyncState};
 
 /// The status does not know the file as it is now.
@@ -16,12 +17,14 @@ pub const UNSEEN: &str = "not seen by the daemon yet";
 const SUPERSEDED: &str = "the manifest was changed again meanwhile: look at the app's events";
 
 /// What was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Goal {
     pub key: AppKey,
     /// Of the file as it is now: an older status says nothing about it.
     pub digest: Digest,
     pub state: RunState,
+    /// Where it was written.
+    pub dir: ManifestDir,
 }
 
 /// What a status says about a goal.
@@ -53,14 +56,33 @@ impl Follower {
         &self.goal
     }
 
+    /// As [`Self::look`], and looks at the file itself while the status does not know it: one that was written again before
+    /// the daemon read it is never seen.
+    pub async fn judge(&mut self, status: Option<&AppStatus>) -> Verdict {
+        let verdict = self.look(status);
+        if verdict != Verdict::NotYet(UNSEEN.to_owned()) {
+            return verdict;
+        }
+        let Goal { key, digest, dir, .. } = self.goal.clone();
+        match tokio::task::spawn_blocking(move || dir.read(&key)).await {
+            Ok(Ok(current)) if current.as_ref().map(|current| &current.digest) != Some(&digest) => {
+                Verdict::Stuck(SUPERSEDED.to_owned())
+            }
+            // A file that cannot be read just now says nothing.
+            _ => verdict,
+        }
+    }
+
     /// `None`: the daemon lists no such app.
     pub fn look(&mut self, status: Option<&AppStatus>) -> Verdict {
         let goal = &self.goal;
         let Some(status) = status else {
+            // An app is listed from the end of its first pass on: not to be listed means gone only for one that was. A
+            // deleted app whose file stays remains listed, as deleted.
             return match goal.state {
-                // Its file is there, so the daemon lists the app until the last of it is gone.
-                RunState::Deleted => Verdict::Converged,
-                RunState::Running | RunState::Stopped => Verdict::NotYet(UNSEEN.to_owned()),
+                RunState::Deleted if self.seen => Verdict::Converged,
+                RunState::Running | RunState::Stopped if self.seen => Verdict::Stuck(SUPERSEDED.to_owned()),
+                RunState::Running | RunState::Stopped | RunState::Deleted => Verdict::NotYet(UNSEEN.to_owned()),
             };
         };
         let applied = status.applied_digest.as_ref() == Some(&goal.digest) && status.sync == SyncState::Synced;
@@ -111,7 +133,13 @@ pub(super) async fn follow(
     let mut follower = Follower::new(goal);
     loop {
         let status = status_rx.borrow_and_update().apps.get(&follower.goal.key).cloned();
-        let verdict = follower.look(status.as_deref());
+        let unseen = || Verdict::NotYet(UNSEEN.to_owned());
+        // Cancel-safe: a look is over before the first wait. Looked first, however little time there is.
+        let verdict = tokio::select! {
+            biased;
+            judged = tokio::time::timeout_at(deadline, follower.judge(status.as_deref())) => judged.unwrap_or_else(|_| unseen()),
+            () = stopping.cancelled() => unseen(),
+        };
         if !matches!(verdict, Verdict::NotYet(_)) {
             return (verdict, status);
         }
@@ -129,7 +157,35 @@ mod tests {
     use super::*;
 
     fn goal(state: RunState) -> Goal {
-        Goal { key: AppKey::parse("alice-diary").unwrap(), digest: Digest::of(b"new"), state }
+        let dir = ManifestDir::new("/nonexistent".into());
+        Goal { key: AppKey::parse("alice-diary").unwrap(), digest: Digest::of(b"new"), state, dir }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_written_again_before_anybody_saw_it_will_not_come_about() {
+        let unseen = Verdict::NotYet(UNSEEN.to_owned());
+        let superseded = Verdict::Stuck(SUPERSEDED.to_owned());
+        let at = |file: &[u8]| status(file, b"old", SyncState::OutOfSync, Health::Running);
+        for (file, known, want) in [
+            (Some("new"), Some(at(b"old")), &unseen),
+            (Some("new"), None, &unseen),
+            // What the daemon read before ours was written.
+            (Some("new"), Some(at(b"theirs")), &unseen),
+            (Some("newer"), Some(at(b"newer")), &superseded),
+            (Some("newer"), Some(at(b"old")), &superseded),
+            (Some("newer"), None, &superseded),
+            (None, Some(at(b"old")), &superseded),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            if let Some(text) = file {
+                std::fs::File::create(root.path().join("alice-diary.yaml"))
+                    .and_then(|mut made| std::io::Write::write_all(&mut made, text.as_bytes()))
+                    .unwrap();
+            }
+            let dir = ManifestDir::new(root.path().to_owned());
+            let mut follower = Follower::new(Goal { dir, ..goal(RunState::Running) });
+            assert_eq!(follower.judge(known.as_ref()).await, *want, "{file:?} {known:?}");
+        }
     }
 
     fn status(file: &[u8], applied: &[u8], sync: SyncState, health: Health) -> AppStatus {
@@ -161,9 +217,30 @@ mod tests {
             let verdict = Follower::new(goal(state)).look(Some(&status(file, applied, sync, health)));
             assert_eq!(verdict == Verdict::Converged, want, "{state:?} {sync:?} {health:?}: {verdict:?}");
         }
-        assert_eq!(Follower::new(goal(deleted)).look(None), Verdict::Converged);
-        let unseen = Follower::new(goal(running)).look(None);
-        assert!(matches!(unseen, Verdict::NotYet(_)), "a new file is not seen at once");
+    }
+
+    #[test]
+    fn an_app_that_is_not_listed_is_gone_only_if_it_was_seen_with_this_file() {
+        use RunState::{Deleted, Running, Stopped};
+        let at = |file: &[u8]| status(file, b"old", SyncState::OutOfSync, Health::Running);
+        let unseen = Verdict::NotYet(UNSEEN.to_owned());
+        let superseded = Verdict::Stuck(SUPERSEDED.to_owned());
+        for (state, before, want) in [
+            // The daemon has just started, or has not read the file yet.
+            (Deleted, None, &unseen),
+            (Deleted, Some(at(b"old")), &unseen),
+            (Running, None, &unseen),
+            // Taken away, and the file was removed then.
+            (Deleted, Some(at(b"new")), &Verdict::Converged),
+            (Running, Some(at(b"new")), &superseded),
+            (Stopped, Some(at(b"new")), &superseded),
+        ] {
+            let mut follower = Follower::new(goal(state));
+            if let Some(before) = &before {
+                follower.look(Some(before));
+            }
+            assert_eq!(follower.look(None), *want, "{state:?} after {before:?}");
+        }
     }
 
     #[test]

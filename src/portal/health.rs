@@ -36,13 +36,14 @@ pub async fn health(State(state): State<PortalState>) -> Result<Data<Healthy>, A
 
 /// The loop answers within microseconds, unless something keeps it from turning.
 const LOOP_ANSWERS: Duration = Duration::from_secs(2);
-/// Every call that a pass makes has a deadline; all of them together stay far below this.
-const LONGEST_PASS: Duration = Duration::from_secs(15 * 60);
+/// Every call that a pass, or a look at what all apps share, makes has a deadline; all of them together stay far below this.
+/// Only a folder that does not answer takes for ever.
+const LONGEST_JOB: Duration = Duration::from_secs(15 * 60);
 
 /// Asks the loop itself: a status that does not change may be calm, an answer that does not come is not.
 async fn is_stuck(state: &PortalState) -> bool {
     match tokio::time::timeout(LOOP_ANSWERS, state.controller.progress()).await {
-        Ok(Some(longest)) => longest > LONGEST_PASS,
+        Ok(Some(longest)) => longest > LONGEST_JOB,
         Ok(None) => !state.stopping.is_cancelled(),
         Err(_) => true,
     }

@@ -46,6 +46,7 @@ type Request = Box<dyn FnOnce(&mut Connection) + Send>;
 pub struct SqliteStore {
     requests_tx: mpsc::Sender<Request>,
     path: Arc<Path>,
+    stamps: Arc<accounts::Stamps>,
 }
 
 impl fmt::Debug for SqliteStore {
@@ -79,7 +80,7 @@ impl SqliteStore {
                 }
             })
             .map_err(|error| StoreError(format!("cannot start the database's thread: {error}; free some memory")))?;
-        Ok(Self { requests_tx, path: path.into() })
+        Ok(Self { requests_tx, path: path.into(), stamps: Arc::default() })
     }
 
     /// Runs `work` on the connection's thread. Once sent, it runs even if the caller is cancelled.

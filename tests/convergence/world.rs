@@ -321,7 +321,7 @@ impl<'s> Run<'s> {
                 && let Some(held) = &daemon.status().held
             {
                 let (answer, reply) = oneshot::channel();
-                let command = Command::Confirm { token: held.token.clone(), answer };
+                let command = Command::Confirm { token: held.token.clone(), by: "a person".to_owned(), answer };
                 drop(daemon.commands_tx.send(command).await);
                 // A daemon that dies meanwhile answers nothing; the person asks again.
                 if tokio::time::timeout(Duration::from_secs(1), reply)

@@ -201,3 +201,31 @@ fn only_one_of_many_creates_an_app() {
     });
     assert_eq!(made, 1);
 }
+
+#[test]
+fn a_new_file_that_cannot_be_flushed_is_taken_away_again() {
+    let world = World::new();
+    let folder = world.dir.lock().unwrap();
+    let draft = folder.draft_new(&key(), &manifest("template: diary-v1")).unwrap();
+    let error = draft.create_and(&|| Err(io::Error::other("no flush"))).unwrap_err();
+    assert!(matches!(error, EditError::Io { action: "synchronised", .. }), "{error:?}");
+    assert_eq!(world.names(), Vec::<String>::new());
+}
+
+#[test]
+fn the_lock_belongs_to_whom_the_folder_belongs_and_needs_no_write_access() {
+    let world = World::new();
+    let path = world.root.path().join(LOCK_FILE);
+    // Only root can give the folder to somebody else; anyone else checks that nothing is in the way.
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(world.root.path(), Some(4711), Some(4712)).unwrap();
+    }
+    drop(world.dir.lock().unwrap());
+    let (lock, folder) = (path.metadata().unwrap(), world.root.path().metadata().unwrap());
+    assert_eq!((lock.uid(), lock.gid()), (folder.uid(), folder.gid()));
+    if !is_root {
+        fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
+        drop(world.dir.lock().unwrap());
+    }
+}

@@ -1,8 +1,12 @@
 //! Users, sessions and API keys in the same file.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::SqliteStore;
+use super::{BUSY_TIMEOUT, SqliteStore};
 use crate::model::Timestamp;
 use crate::store::accounts::{
     AccountStore, Answer, ApiKey, KeyId, NewKeyRow, NewPassword, NewSessionRow, PasswordHash, SecretHash, SessionId,
@@ -11,6 +15,34 @@ use crate::store::accounts::{
 
 /// How old a key's stamp may be, in milliseconds: every stamp is a flush to disk.
 const STAMP_EVERY: i64 = 60_000;
+
+/// When a key's use was last to be stamped and could not be, in milliseconds; for as long as a stamp may be old, none is
+/// tried again.
+#[derive(Debug)]
+pub(super) struct Stamps {
+    failed_at: AtomicI64,
+}
+
+impl Default for Stamps {
+    fn default() -> Self {
+        Self { failed_at: AtomicI64::new(i64::MIN) }
+    }
+}
+
+impl Stamps {
+    fn may_be_tried(&self, now: Timestamp) -> bool {
+        is_old(self.failed_at.load(Ordering::Relaxed), now)
+    }
+
+    fn failed(&self, now: Timestamp) {
+        self.failed_at.store(now.0, Ordering::Relaxed);
+    }
+}
+
+/// In both directions: after a clock that ran ahead was put right, a stamp would stay in the future.
+fn is_old(stamp: i64, now: Timestamp) -> bool {
+    now.0.abs_diff(stamp) >= STAMP_EVERY.unsigned_abs()
+}
 
 impl AccountStore for SqliteStore {
     fn users(&self) -> Answer<'_, Vec<String>> {
@@ -81,7 +113,8 @@ impl AccountStore for SqliteStore {
     }
 
     fn use_key(&self, secret: SecretHash, now: Timestamp) -> Answer<'_, Option<(ApiKey, User)>> {
-        Box::pin(self.call(move |connection| use_key(connection, secret, now)))
+        let stamps = Arc::clone(&self.stamps);
+        Box::pin(self.call(move |connection| use_key(connection, &stamps, secret, now)))
     }
 
     fn add_key(&self, new: NewKeyRow) -> Answer<'_, Option<ApiKey>> {
@@ -149,6 +182,7 @@ fn add_session(connection: &mut Connection, new: &NewSessionRow) -> rusqlite::Re
 
 fn use_key(
     connection: &mut Connection,
+    stamps: &Stamps,
     secret: SecretHash,
     now: Timestamp,
 ) -> rusqlite::Result<Option<(ApiKey, User)>> {
@@ -161,15 +195,24 @@ fn use_key(
         .query_row([secret.0], |row| Ok((read_key(row, 3)?, read_user(row, 0)?)))
         .optional()?;
     if let Some((key, _)) = &found
-        // In both directions: after a clock that ran ahead was put right, the stamp would stay in the future.
-        && key.last_used_at.is_none_or(|last| now.0.abs_diff(last.0) >= STAMP_EVERY.unsigned_abs())
+        && key.last_used_at.is_none_or(|last| is_old(last.0, now))
+        && stamps.may_be_tried(now)
+        // A disk that is full, or a database that somebody else holds, makes no key invalid.
+        && stamp(connection, key.id, now).is_err()
     {
-        // A disk that is full makes no key invalid.
-        let _ = connection
-            .prepare_cached("UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2")?
-            .execute(params![now.0, key.id.0]);
+        stamps.failed(now);
     }
     Ok(found)
+}
+
+/// Does not wait for whoever holds the database: everybody else's requests would wait with it.
+fn stamp(connection: &Connection, key: KeyId, now: Timestamp) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let stamped = connection
+        .prepare_cached("UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2")
+        .and_then(|mut update| update.execute(params![now.0, key.0]));
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    stamped.map(drop)
 }
 
 /// From the columns `id, name, must_change`.
