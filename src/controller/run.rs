@@ -275,14 +275,17 @@ impl<W: Seams> Controller<W> {
             // Every arm is cancel-safe: receiving from a channel or a JoinSet takes an item only when it is returned,
             // and sleeping keeps nothing.
             tokio::select! {
+                // In a fixed order, so that a simulated run repeats exactly. Nothing starves: people and finished work
+                // come in by the handful, and each waits for calls to Docker before it can come again.
+                biased;
                 () = cancel.cancelled() => break,
-                Some(input) = self.inputs.recv() => self.take_input(input),
                 Some(command) = self.commands.recv() => self.take_command(command),
                 Some(progress) = self.progress_rx.recv() => self.take_progress(progress),
                 Some(done) = self.work.join_next() => match done {
                     Ok(work) => self.take_work(work),
                     Err(error) => tracing::error!(%error, "a task of the controller ended without an answer"),
                 },
+                Some(input) = self.inputs.recv() => self.take_input(input),
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.take_time();

@@ -45,6 +45,7 @@ impl Daemon {
         let news = world.settings_tx.borrow().clone();
         // A crash in here ends the start as well.
         let started = tokio::select! {
+            biased;
             started = Controller::new(Arc::clone(&seams), config, news) => Some(started?),
             () = life.ended() => None,
         };
@@ -81,6 +82,7 @@ impl Daemon {
     /// Waits until the status is as wanted. `false` when the daemon died or the (simulated) time is up.
     pub async fn until(&mut self, patience: Duration, wanted: impl FnMut(&Arc<DaemonStatus>) -> bool) -> bool {
         tokio::select! {
+            biased;
             seen = self.status_rx.wait_for(wanted) => seen.is_ok(),
             () = self.life.ended() => false,
             () = tokio::time::sleep(patience) => false,
@@ -96,6 +98,7 @@ async fn bring_news(world: World, mut signals_rx: mpsc::Receiver<Signal>, inputs
     loop {
         // Cancel-safe: each arm takes an item only when it is returned.
         let input = tokio::select! {
+            biased;
             Ok(()) = settings_rx.changed() => Input::Settings(settings_rx.borrow_and_update().clone()),
             Ok(()) = manifests_rx.changed() => Input::Folders,
             Ok(()) = runtime_rx.changed() => Input::Runtime,
