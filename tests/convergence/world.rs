@@ -20,11 +20,11 @@ const OUTAGE: Duration = Duration::from_secs(40);
 /// The supervisor's wait before it starts the daemon again.
 const RESTART: Duration = Duration::from_secs(1);
 /// Rest that counts as the end when the status looks calm: longer than the grace of a vanished file.
-const CALM: Duration = Duration::from_secs(15);
+pub(crate) const CALM: Duration = Duration::from_secs(15);
 /// And when it does not: longer than the backoff that an outage leads to.
 const UNEASY: Duration = Duration::from_secs(200);
 /// And when something is not as it should be: longer than the wait after a failed build.
-const LONG: Duration = Duration::from_secs(400);
+pub(crate) const LONG: Duration = Duration::from_secs(400);
 /// Bound on everything.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -128,13 +128,18 @@ pub(crate) struct Run<'s> {
 }
 
 impl<'s> Run<'s> {
+    /// A run in a world that somebody else prepares and moves.
+    pub(crate) fn on(world: World, script: &'s Script) -> Self {
+        let record = Record::new(&world);
+        Self { world, script, strikes: &[], daemon: None, record, offset: 0, heal_at: None, struck: true }
+    }
+
     async fn begin(script: &'s Script, strikes: &'s [Strike]) -> Self {
         let world = World::new(SimConfig::seeded(1), Injector::new(Scope::All));
         world.add_template(template());
         world.docker.add_image("other", "somebody else's", None);
         world.manifests.put(&format!("{BYSTANDER}.yaml"), diary(""));
-        let record = Record::new(&world);
-        let mut run = Self { world, script, strikes, daemon: None, record, offset: 0, heal_at: None, struck: true };
+        let mut run = Self { strikes, ..Self::on(world, script) };
         run.settle(Duration::from_secs(2)).await;
         run.record.begin(&run.world);
         run.offset = run.world.injector.count();
@@ -216,14 +221,14 @@ impl<'s> Run<'s> {
     }
 
     /// P2: one more look at everything wants nothing.
-    async fn rests(&mut self) {
+    pub(crate) async fn rests(&mut self) {
         let (journal, writes) = (self.world.docker.journal_len(), self.world.injector.writes());
         if let Some(daemon) = &self.daemon {
             drop(daemon.commands_tx.send(Command::Resync).await);
         }
         self.pump(Duration::from_secs(70)).await;
         if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
-            let entries = self.world.docker.journal_since(journal);
+            let entries: Vec<_> = self.world.docker.journal_since(journal).iter().map(ToString::to_string).collect();
             let calls = self.world.injector.calls();
             let tail: Vec<String> = calls.iter().rev().take(12).rev().map(ToString::to_string).collect();
             let text = format!("P2 it does not rest: {entries:?}\n{}", tail.join("\n"));
@@ -236,7 +241,7 @@ impl<'s> Run<'s> {
     }
 
     /// Lets time pass; whenever the daemon dies it is started again.
-    async fn pump(&mut self, wait: Duration) {
+    pub(crate) async fn pump(&mut self, wait: Duration) {
         let end = Instant::now() + wait;
         loop {
             let Some(daemon) = &mut self.daemon else {
@@ -275,7 +280,7 @@ impl<'s> Run<'s> {
     }
 
     /// Until the daemon has done nothing for a while.
-    async fn settle(&mut self, calm: Duration) {
+    pub(crate) async fn settle(&mut self, calm: Duration) {
         let began = Instant::now();
         let (mut writes, mut since) = (self.world.injector.writes(), Instant::now());
         let mut slice = Duration::from_millis(500);
@@ -314,7 +319,7 @@ impl<'s> Run<'s> {
             })
     }
 
-    async fn confirm(&mut self) {
+    pub(crate) async fn confirm(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline {
             if let Some(daemon) = &self.daemon
