@@ -480,7 +480,8 @@ impl<W: Seams> Controller<W> {
         }
         if had_row != self.rows.contains_key(&key) {
             self.readmit();
-            self.judge_removals();
+            // Its file may have vanished while its first pass was under way, when there was no row to miss it.
+            self.note_missing();
         }
     }
 
@@ -744,10 +745,12 @@ impl<W: Seams> Controller<W> {
         self.image_retry = match outcome.next {
             ImageNext::Calm | ImageNext::Unreachable => None,
             ImageNext::Retry => Some(Instant::now() + self.jitter.spread(image::RETRY_AFTER)),
+            ImageNext::LookAgain => Some(Instant::now() + self.jitter.spread(image::LOOK_AGAIN_AFTER)),
         };
         self.status.image = outcome.status;
         self.changed = true;
-        if outcome.next != ImageNext::Unreachable && self.image_id != outcome.id {
+        let known = matches!(outcome.next, ImageNext::Calm | ImageNext::Retry);
+        if known && self.image_id != outcome.id {
             self.image_id = outcome.id;
             self.mark_all(Urgency::Edit);
         }

@@ -99,3 +99,14 @@ fn two_plays_of_one_script_are_the_same() {
     assert_eq!(first.trace, second.trace);
     assert_eq!(first.violations, second.violations);
 }
+
+/// What was found and repaired, or must never be broken.
+#[test]
+fn plays_that_once_failed_pass() {
+    let lines = include_str!("regressions.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let plays: Vec<Play> = lines.map(|line| line.parse().unwrap()).collect();
+    let results = parallel(plays.len(), |number| play::play(&plays[number], None));
+    for (play, played) in plays.iter().zip(results) {
+        assert!(played.violations.is_empty(), "{play}\n{}\n{}", played.violations.join("\n"), played.story);
+    }
+}

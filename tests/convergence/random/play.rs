@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use minipaas::engine::faulty::{Fault, Injector, Scope};
 use minipaas::engine::sim::{Actor, BuildScript, Quirks, SimConfig, Update, foreign};
+use minipaas::model::status::ImageStatus;
 use minipaas::model::{AppKey, Bytes, ContainerId, ContainerState, Ownership, Settings, TemplateId};
 use minipaas::testing::seams::World;
 
@@ -241,6 +242,10 @@ impl<'s> Player<'s> {
         let verdicts = self.belief.judge(&self.operator, &self.run.world, daemon);
         let mut broken: Vec<String> = verdicts.iter().flat_map(|verdict| verdict.broken.clone()).collect();
         broken.extend(untrue_of_any(&self.run.world, daemon));
+        let image = &daemon.status().image;
+        if !self.operator.image_broken && !matches!(image, ImageStatus::Ready { .. }) {
+            broken.push(format!("P1 the image is not ready: {image:?}"));
+        }
         (verdicts, broken)
     }
 
@@ -434,7 +439,7 @@ fn set_out_of_sight(world: &World, lost: Option<Loss>) {
 fn portraits(world: &World) -> BTreeMap<String, String> {
     let mut portraits: BTreeMap<String, String> = BTreeMap::new();
     let mut name = String::new();
-    for line in world.docker.portrait().lines() {
+    for line in world.docker.portrait().lines().filter(|line| !line.starts_with("network ")) {
         if let Some(rest) = line.strip_prefix("container ") {
             name = rest.split(':').next().unwrap_or_default().to_owned();
         }
