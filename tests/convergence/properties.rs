@@ -10,6 +10,7 @@ use minipaas::model::{
     AppKey, AppStatus, ContainerId, ContainerState, Digest, Health, ObservedContainer, Ownership, PurgeToken, SyncState,
 };
 use minipaas::testing::daemon::Daemon;
+use minipaas::testing::folders::checksum;
 use minipaas::testing::seams::World;
 
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
@@ -97,9 +98,9 @@ impl Record {
             if now.as_ref() == Some(&sum) {
                 continue;
             }
-            if now.is_none() && self.purged.contains(&key) {
-                let kept = world.folders.trash().iter().any(|trashed| trashed.key == key && trashed.data.is_some());
-                if !kept {
+            if self.purged.contains(&key) {
+                let mut trash = world.folders.trash().into_iter().filter(|trashed| trashed.key == key);
+                if !trash.any(|trashed| trashed.data.is_some_and(|data| checksum(&data) == sum)) {
                     self.broken(format!("P3 the purged data of {key} is not in the trash"));
                 }
                 self.data.remove(&key);

@@ -48,12 +48,6 @@ pub(crate) struct Verdict {
     verified: bool,
 }
 
-impl Verdict {
-    pub(crate) fn is_unstartable(&self) -> bool {
-        self.in_force.as_ref().is_some_and(|text| text.contains("cannot-start"))
-    }
-}
-
 fn recreates(manifest: &Manifest) -> bool {
     manifest.strategy == Some(Strategy::Recreate)
 }
@@ -91,7 +85,13 @@ impl Belief {
                 self.held.clear();
             }
         } else if matches!(act, Act::Confirm) || self.apps.keys().any(|app| before.reading(app) != after.reading(app)) {
-            self.held.clear();
+            for app in std::mem::take(&mut self.held) {
+                // What is no longer held has its grace from now on, and then goes.
+                if let Some(known) = self.apps.get_mut(app) {
+                    known.touched = true;
+                    known.missing_since = known.missing_since.map(|_| now);
+                }
+            }
         }
         for (app, known) in &mut self.apps {
             known.hear(app, act, before, after, now, self.held.contains(app));
@@ -102,6 +102,12 @@ impl Belief {
     pub(crate) fn may_pause(&self, app: &str, at: Duration) -> bool {
         let Some((name, known)) = self.apps.get_key_value(app) else { return true };
         !known.serving || known.missing_since.is_some_and(|since| at >= since + GRACE) && !self.held.contains(name)
+    }
+
+    /// Whether there may be a container that Docker cannot start, which is tried again for ever.
+    pub(crate) fn has_unstartable(&self) -> bool {
+        let mut versions = self.apps.values().flat_map(|known| &known.versions).flatten();
+        versions.any(|text| text.contains("cannot-start"))
     }
 
     /// Whether nothing was done since the last rest that gives the daemon anything to do about it.

@@ -22,6 +22,8 @@ use crate::world::{Blow, CALM, LONG, Run, Strike, template};
 const BREATH: Duration = Duration::from_millis(25);
 /// Said to [`Run`] while the status cannot be held responsible for what the daemon was not told.
 const MISLED: [Strike; 1] = [Strike { call: 0, blow: Blow::Fault(Fault::StaleList) }];
+/// Longer than a deploy is on trial, and than a vanished file has its grace.
+const TRIAL: Duration = Duration::from_secs(35);
 /// P5: changes to Docker that one act may cost for each of the five apps, and one fault.
 const CHANGES_PER_ACT: usize = 12;
 
@@ -216,18 +218,17 @@ impl<'s> Player<'s> {
         if before != Power::Start {
             self.engine(Power::Start, before);
         }
-        self.run.settle(CALM).await;
+        self.until_calm(CALM).await;
         if !self.judge().1.is_empty() {
             // Out of what the daemon cannot have heard of it finds its way by itself, in its own time.
-            self.run.settle(LONG).await;
+            self.until_calm(LONG).await;
         }
         self.look_at_gaps();
         let (verdicts, broken) = self.judge();
         self.broken(broken);
         self.look_at_journal();
-        // What stands in the way of an app, and a container that Docker cannot start, is tried again for ever.
         let hampered = self.operator.image_broken || self.operator.template_broken || !self.operator.lookalikes.is_empty();
-        if !self.failed() && !hampered && !verdicts.iter().any(super::belief::Verdict::is_unstartable) {
+        if !self.failed() && !hampered && !self.belief.has_unstartable() {
             self.run.rests().await;
             self.look_at_gaps();
         }
@@ -235,6 +236,23 @@ impl<'s> Player<'s> {
         self.journal = self.run.world.docker.journal_len();
         self.acts = 1;
         self.run.strikes = &[];
+    }
+
+    /// Until the daemon has done nothing for a while, even after it became calm: a vanished file still has its grace, a
+    /// deploy its trial.
+    async fn until_calm(&mut self, calm: Duration) {
+        if self.belief.has_unstartable() {
+            // That is tried again for ever.
+            return self.run.pump(LONG).await;
+        }
+        loop {
+            self.run.settle(calm).await;
+            let writes = self.run.world.injector.writes();
+            self.run.pump(TRIAL).await;
+            if self.run.world.injector.writes() == writes || self.failed() {
+                return;
+            }
+        }
     }
 
     fn judge(&self) -> (Vec<super::belief::Verdict>, Vec<String>) {
@@ -282,7 +300,7 @@ impl<'s> Player<'s> {
             }
         }
         let most = self.acts * CHANGES_PER_ACT;
-        if by_daemon.len() > most {
+        if by_daemon.len() > most && !self.belief.has_unstartable() {
             broken.push(format!("P5 {} changes to Docker where {most} are plenty", by_daemon.len()));
         }
         self.broken(broken);
