@@ -31,25 +31,24 @@ pub struct ImageOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageNext {
     Calm,
-    /// Try again after [`RETRY_AFTER`]: a build that failed may have met a network that was down.
+    /// Try again after this long: a build that failed may have met a network that was down.
     Retry,
-    /// Docker did not say what there is. Nothing new is known, the id included; ask again after [`LOOK_AGAIN_AFTER`].
-    LookAgain,
-    /// When Docker is back. Nothing new is known, the id included.
-    Unreachable,
+    /// Docker did not say: what was known stays in force, and it is asked again soon.
+    Unseen,
 }
+
+/// How soon a look that failed is repeated. When Docker is gone altogether, its return comes first.
+pub const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// How long a failed build is left alone unless its folder or `.env` changes.
 pub const RETRY_AFTER: Duration = Duration::from_secs(300);
-/// How long after a look that failed the next one is: it costs nothing, and no app can be created without its answer.
-pub const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Makes sure of the image. `progress` gets a status per build step; a full channel drops some, nothing depends on them.
 pub async fn ensure<W: Seams>(world: &W, settings: &Settings, progress: mpsc::Sender<ImageStatus>) -> ImageOutcome {
     let reference = &settings.runtime_image;
     let present = match world.engine().image(reference).await {
         Ok(present) => present,
-        Err(error) => return unseen(world, &error, Vec::new()),
+        Err(error) => return ImageOutcome { next: ImageNext::Unseen, ..failed(world, None, &error, Vec::new()) },
     };
     let id = present.as_ref().map(|image| image.id.clone());
     if let Some(image) = present.as_ref().filter(|image| !is_ours(image)) {
@@ -147,25 +146,14 @@ async fn build<W: Seams>(
             let message = format!("the build of {} ended without an image", settings.runtime_image);
             failed(world, older, &EngineError::new(ErrorKind::Retryable, message), log)
         }
-        Err(error) => unseen(world, &error, log),
-    }
-}
-
-/// A look at the image failed: what is there is not known to be any different.
-fn unseen<W: Seams>(world: &W, error: &EngineError, log: Vec<String>) -> ImageOutcome {
-    let outcome = failed(world, None, error, log);
-    match outcome.next {
-        ImageNext::Unreachable => outcome,
-        ImageNext::Calm | ImageNext::Retry | ImageNext::LookAgain => {
-            ImageOutcome { next: ImageNext::LookAgain, ..outcome }
-        }
+        Err(error) => ImageOutcome { next: ImageNext::Unseen, ..failed(world, older, &error, log) },
     }
 }
 
 fn failed<W: Seams>(world: &W, older: Option<String>, error: &EngineError, log: Vec<String>) -> ImageOutcome {
     tracing::warn!(%error, "the runtime image is not available");
     let next = match error.kind() {
-        ErrorKind::Unreachable => ImageNext::Unreachable,
+        ErrorKind::Unreachable => ImageNext::Unseen,
         ErrorKind::Retryable | ErrorKind::Terminal | ErrorKind::NotFound | ErrorKind::Conflict => ImageNext::Retry,
     };
     let since = world.clock().now();

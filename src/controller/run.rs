@@ -686,8 +686,9 @@ impl<W: Seams> Controller<W> {
             return;
         }
         self.start_loading();
-        // A build that failed keeps its own, longer wait; what changes meanwhile is heard of.
-        if self.image_retry.is_none() {
+        // A build that failed keeps its own, longer wait; what changes meanwhile is heard of. A look that failed does not.
+        let soon = Instant::now() + 2 * image::LOOK_AGAIN_AFTER;
+        if self.image_retry.is_none_or(|at| at <= soon) {
             self.start_image();
         }
         self.start_network();
@@ -748,14 +749,13 @@ impl<W: Seams> Controller<W> {
             self.start_image();
         }
         self.image_retry = match outcome.next {
-            ImageNext::Calm | ImageNext::Unreachable => None,
+            ImageNext::Calm => None,
+            ImageNext::Unseen => Some(Instant::now() + self.jitter.spread(image::LOOK_AGAIN_AFTER)),
             ImageNext::Retry => Some(Instant::now() + self.jitter.spread(image::RETRY_AFTER)),
-            ImageNext::LookAgain => Some(Instant::now() + self.jitter.spread(image::LOOK_AGAIN_AFTER)),
         };
         self.status.image = outcome.status;
         self.changed = true;
-        let known = matches!(outcome.next, ImageNext::Calm | ImageNext::Retry);
-        if known && self.image_id != outcome.id {
+        if outcome.next != ImageNext::Unseen && self.image_id != outcome.id {
             self.image_id = outcome.id;
             self.mark_all(Urgency::Edit);
         }

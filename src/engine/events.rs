@@ -153,11 +153,7 @@ impl<E: Engine> Subscription<E> {
 
 /// Without jitter: this is the only subscriber, and a simulated run must repeat exactly.
 fn delays() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_DELAY)
-        .with_max_delay(LONGEST_DELAY)
-        .without_max_times()
-        .build()
+    ExponentialBuilder::default().with_min_delay(FIRST_DELAY).with_max_delay(LONGEST_DELAY).without_max_times().build()
 }
 
 fn ended() -> EngineError {

@@ -135,11 +135,6 @@ fn fifty(world: &World) {
     }
 }
 
-/// No steps and no app: for runs that are moved by somebody else.
-pub(crate) fn nothing() -> Script {
-    Script { expect: Vec::new(), ..script("nothing", Expect::Gone, Vec::new()) }
-}
-
 /// All scripts, in the order of their telling.
 pub(crate) fn all() -> Vec<Script> {
     use Expect::*;

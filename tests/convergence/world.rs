@@ -20,11 +20,11 @@ const OUTAGE: Duration = Duration::from_secs(40);
 /// The supervisor's wait before it starts the daemon again.
 const RESTART: Duration = Duration::from_secs(1);
 /// Rest that counts as the end when the status looks calm: longer than the grace of a vanished file.
-pub(crate) const CALM: Duration = Duration::from_secs(15);
+const CALM: Duration = Duration::from_secs(15);
 /// And when it does not: longer than the backoff that an outage leads to.
 const UNEASY: Duration = Duration::from_secs(200);
 /// And when something is not as it should be: longer than the wait after a failed build.
-pub(crate) const LONG: Duration = Duration::from_secs(400);
+const LONG: Duration = Duration::from_secs(400);
 /// Bound on everything.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -128,18 +128,13 @@ pub(crate) struct Run<'s> {
 }
 
 impl<'s> Run<'s> {
-    /// A run in a world that somebody else prepares and moves.
-    pub(crate) fn on(world: World, script: &'s Script) -> Self {
-        let record = Record::new(&world);
-        Self { world, script, strikes: &[], daemon: None, record, offset: 0, heal_at: None, struck: true }
-    }
-
     async fn begin(script: &'s Script, strikes: &'s [Strike]) -> Self {
         let world = World::new(SimConfig::seeded(1), Injector::new(Scope::All));
         world.add_template(template());
         world.docker.add_image("other", "somebody else's", None);
         world.manifests.put(&format!("{BYSTANDER}.yaml"), diary(""));
-        let mut run = Self { strikes, ..Self::on(world, script) };
+        let record = Record::new(&world);
+        let mut run = Self { world, script, strikes, daemon: None, record, offset: 0, heal_at: None, struck: true };
         run.settle(Duration::from_secs(2)).await;
         run.record.begin(&run.world);
         run.offset = run.world.injector.count();
@@ -221,14 +216,14 @@ impl<'s> Run<'s> {
     }
 
     /// P2: one more look at everything wants nothing.
-    pub(crate) async fn rests(&mut self) {
+    async fn rests(&mut self) {
         let (journal, writes) = (self.world.docker.journal_len(), self.world.injector.writes());
         if let Some(daemon) = &self.daemon {
             drop(daemon.commands_tx.send(Command::Resync).await);
         }
         self.pump(Duration::from_secs(70)).await;
         if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
-            let entries: Vec<_> = self.world.docker.journal_since(journal).iter().map(ToString::to_string).collect();
+            let entries = self.world.docker.journal_since(journal);
             let calls = self.world.injector.calls();
             let tail: Vec<String> = calls.iter().rev().take(12).rev().map(ToString::to_string).collect();
             let text = format!("P2 it does not rest: {entries:?}\n{}", tail.join("\n"));
@@ -241,7 +236,7 @@ impl<'s> Run<'s> {
     }
 
     /// Lets time pass; whenever the daemon dies it is started again.
-    pub(crate) async fn pump(&mut self, wait: Duration) {
+    async fn pump(&mut self, wait: Duration) {
         let end = Instant::now() + wait;
         loop {
             let Some(daemon) = &mut self.daemon else {
@@ -280,7 +275,7 @@ impl<'s> Run<'s> {
     }
 
     /// Until the daemon has done nothing for a while.
-    pub(crate) async fn settle(&mut self, calm: Duration) {
+    async fn settle(&mut self, calm: Duration) {
         let began = Instant::now();
         let (mut writes, mut since) = (self.world.injector.writes(), Instant::now());
         let mut slice = Duration::from_millis(500);
@@ -319,7 +314,7 @@ impl<'s> Run<'s> {
             })
     }
 
-    pub(crate) async fn confirm(&mut self) {
+    async fn confirm(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline {
             if let Some(daemon) = &self.daemon

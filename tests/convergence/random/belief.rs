@@ -12,7 +12,7 @@ use minipaas::testing::seams::World;
 
 use super::act::{Act, Hand, PROCESSES, Power};
 use super::operator::{Operator, Reading, manifest};
-use crate::properties::containers_by_app;
+use super::stage::containers_by_app;
 
 /// A vanished file means nothing for so long; a little less than the daemon's grace of ten seconds.
 const GRACE: Duration = Duration::from_millis(9_500);
@@ -73,10 +73,9 @@ impl Belief {
     pub(crate) fn hear(&mut self, act: &Act, before: &Operator, after: &Operator, now: Duration) {
         if matches!(act, Act::Wipe) {
             // Those whose record surely stands; they must be alone in being missing, or nobody can say what is held.
-            let nobody_was_missing = self
-                .apps
-                .iter()
-                .all(|(app, known)| before.reading(app) != Reading::Missing || known.versions == BTreeSet::from([None]));
+            let nobody_was_missing = self.apps.iter().all(|(app, known)| {
+                before.reading(app) != Reading::Missing || known.versions == BTreeSet::from([None])
+            });
             let certain = self.apps.iter().filter(|(app, known)| {
                 known.versions.len() == 1 && !known.versions.contains(&None) && before.reading(app) != Reading::Missing
             });

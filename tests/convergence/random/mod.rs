@@ -5,6 +5,7 @@ mod belief;
 mod mutants;
 mod operator;
 mod play;
+mod stage;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use proptest_state_machine::ReferenceStateMachine as _;
@@ -80,7 +81,11 @@ fn random_scripts_keep_the_properties() {
     let results = parallel(usize::try_from(cases).unwrap(), |case| try_seed(first + case as u64, SHRINKING));
     let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     let took = began.elapsed().as_secs_f64();
-    println!("random scripts: seeds {first} to {}, {} broke a property, {took:.1} s", first + cases - 1, failures.len());
+    println!(
+        "random scripts: seeds {first} to {}, {} broke a property, {took:.1} s",
+        first + cases - 1,
+        failures.len()
+    );
     assert!(failures.is_empty(), "{}", failures.iter().map(ToString::to_string).collect::<String>());
 }
 
@@ -97,7 +102,10 @@ fn two_plays_of_one_script_are_the_same() {
     let text = "save alice-diary; fault 9 crash-after; wait 900ms; save bob-notes greeting=1; docker-kill alice-diary; \
                 lose-events; wait 3000ms; mv alice-diary alice-journal; crash; wait 20000ms; engine-kill; wait 500ms; rest";
     let script: Play = text.parse().unwrap();
-    assert_eq!(script.to_string(), format!("world 1; {}", text.split("; ").map(str::trim).collect::<Vec<_>>().join("; ")));
+    assert_eq!(
+        script.to_string(),
+        format!("world 1; {}", text.split("; ").map(str::trim).collect::<Vec<_>>().join("; "))
+    );
     let (first, second) = (play::play(&script, None), play::play(&script, None));
     assert_eq!(first.trace, second.trace);
     assert_eq!(first.violations, second.violations);

@@ -118,13 +118,7 @@ impl Operator {
             Act::LookalikesLeave => self.lookalikes.clear(),
             Act::Engine(power) => self.power = *power,
             Act::Rest => self.power = Power::Start,
-            Act::Hand(..)
-            | Act::Fault(..)
-            | Act::Heal
-            | Act::Quirk(_)
-            | Act::Crash
-            | Act::Wait(_)
-            | Act::Confirm => {}
+            Act::Hand(..) | Act::Fault(..) | Act::Heal | Act::Quirk(_) | Act::Crash | Act::Wait(_) | Act::Confirm => {}
         }
     }
 

@@ -8,22 +8,21 @@ use std::time::Duration;
 use minipaas::engine::faulty::{Fault, Injector, Scope};
 use minipaas::engine::sim::{Actor, BuildScript, Quirks, SimConfig, Update, foreign};
 use minipaas::model::status::ImageStatus;
-use minipaas::model::{AppKey, Bytes, ContainerId, ContainerState, Ownership, Settings, TemplateId};
+use minipaas::model::{AppKey, Bytes, ContainerId, ContainerState, Settings, TemplateId};
 use minipaas::testing::seams::World;
 
 use super::act::{Act, App, Hand, Loss, Play, Power, Quirk};
 use super::belief::Belief;
 use super::operator::{Operator, Reading};
-use crate::properties::untrue_of_any;
-use crate::scripts::{self, Script};
-use crate::world::{Blow, CALM, LONG, Run, Strike, template};
+use super::stage::{News, Stage, owner};
+use crate::world::template;
 
 /// Between two acts: longer than events are collected, shorter than any step.
 const BREATH: Duration = Duration::from_millis(25);
-/// Said to [`Run`] while the status cannot be held responsible for what the daemon was not told.
-const MISLED: [Strike; 1] = [Strike { call: 0, blow: Blow::Fault(Fault::StaleList) }];
 /// Longer than a deploy is on trial, and than a vanished file has its grace.
 const TRIAL: Duration = Duration::from_secs(35);
+/// And than the wait after a failed build.
+const LONG: Duration = Duration::from_secs(400);
 /// P5: changes to Docker that one act may cost for each of the five apps, and one fault.
 const CHANGES_PER_ACT: usize = 12;
 
@@ -40,8 +39,7 @@ pub(crate) fn play(play: &Play, seen: Option<&Arc<AtomicUsize>>) -> Played {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let script = scripts::nothing();
-            let mut player = Player::begin(play.world, &script).await;
+            let mut player = Player::begin(play.world).await;
             for act in &play.acts {
                 if let Some(seen) = seen {
                     seen.fetch_add(1, Ordering::SeqCst);
@@ -62,8 +60,8 @@ pub(crate) fn play(play: &Play, seen: Option<&Arc<AtomicUsize>>) -> Played {
     })
 }
 
-struct Player<'s> {
-    run: Run<'s>,
+struct Player {
+    stage: Stage,
     operator: Operator,
     belief: Belief,
     /// Running containers by app, as of the transitions that were looked at.
@@ -78,20 +76,19 @@ struct Player<'s> {
     told: usize,
 }
 
-impl<'s> Player<'s> {
-    async fn begin(seed: u64, script: &'s Script) -> Self {
+impl Player {
+    async fn begin(seed: u64) -> Self {
         let world = World::new(SimConfig::seeded(seed), Injector::new(Scope::All));
         world.add_template(template());
         world.docker.add_image("other", "somebody else's", None);
         let operator = Operator::new(seed);
-        let mut run = Run::on(world, script);
+        let mut stage = Stage::new(world);
         for (name, text) in &operator.files {
-            run.world.manifests.put(name, text);
+            stage.world.manifests.put(name, text);
         }
-        run.settle(Duration::from_secs(2)).await;
-        run.record.begin(&run.world);
+        stage.until_calm(Duration::from_secs(2)).await;
         let mut player = Self {
-            run,
+            stage,
             operator: operator.clone(),
             belief: Belief::new(),
             running: BTreeMap::new(),
@@ -103,81 +100,73 @@ impl<'s> Player<'s> {
             told: 0,
         };
         // The files that were there from the beginning.
-        let now = player.run.world.docker.age();
+        let now = player.stage.world.docker.age();
         player.belief.hear(&Act::Wait(0), &operator.without_files(), &operator, now);
         player.perform(&Act::Rest).await;
         player
     }
 
     fn failed(&self) -> bool {
-        !self.run.record.violations.is_empty()
-    }
-
-    fn broken(&mut self, texts: impl IntoIterator<Item = String>) {
-        for text in texts {
-            if !self.run.record.violations.contains(&text) {
-                self.run.record.violations.push(text);
-            }
-        }
+        !self.stage.violations.is_empty()
     }
 
     async fn perform(&mut self, act: &Act) {
         let before = self.operator.clone();
         self.operator.carry_out(act);
         self.look_at_gaps();
-        let now = self.run.world.docker.age();
+        let now = self.stage.world.docker.age();
         self.belief.hear(act, &before, &self.operator, now);
         self.tell(&format!("{:>10.3}s {act}", now.as_secs_f64()));
         match act {
             Act::Wait(_) | Act::Rest => {}
-            Act::Domain(_) | Act::Memory(_) | Act::Image(_) | Act::Engine(_) | Act::Wipe | Act::Restore => self.acts += 5,
+            Act::Domain(_) | Act::Memory(_) | Act::Image(_) | Act::Engine(_) | Act::Wipe | Act::Restore => {
+                self.acts += 5
+            }
             _ => self.acts += 1,
         }
-        bring_about(&self.run.world, &before, &self.operator);
-        self.run.record.deed(&self.run.world);
+        bring_about(&self.stage.world, &before, &self.operator);
+        self.stage.note_purges();
         let mut wait = BREATH;
         match act {
             Act::Wait(millis) => wait = Duration::from_millis(*millis),
             Act::Rest => return self.rest(before.power).await,
             Act::Confirm => {
-                if self.run.daemon.as_ref().is_some_and(|daemon| daemon.status().held.is_some()) {
-                    self.run.confirm().await;
-                }
+                self.stage.confirm().await;
             }
-            Act::Hand(app, hand) => by_hand(&self.run.world, *app, *hand),
+            Act::Hand(app, hand) => by_hand(&self.stage.world, *app, *hand),
             Act::Lookalike(app, end) => {
                 // Refused when the name is taken.
-                drop(self.run.world.docker.run(&foreign(&format!("{}{end}", app.container()), "other")));
+                drop(self.stage.world.docker.run(&foreign(&format!("{}{end}", app.container()), "other")));
             }
             Act::LookalikesLeave => self.send_lookalikes_away(&before),
             Act::Engine(power) => self.engine(*power, before.power),
             Act::Fault(nth, fault) => {
                 if *fault == Fault::StaleList {
-                    self.run.strikes = &MISLED;
+                    self.stage.news = News::Doubtful;
                 }
-                self.run.world.injector.strike_in(*nth, *fault);
+                self.stage.world.injector.strike_in(*nth, *fault);
             }
-            Act::Heal => self.run.world.injector.heal(),
+            Act::Heal => self.stage.world.injector.heal(),
             Act::Quirk(quirk) => self.add_quirk(*quirk),
             Act::Crash => {
-                if self.run.daemon.is_some() {
-                    self.run.world.injector.kill();
+                if self.stage.daemon.is_some() {
+                    self.stage.world.injector.kill();
                 }
             }
             _ => {}
         }
-        self.run.pump(wait).await;
+        self.stage.pump(wait).await;
         self.look_at_gaps();
     }
 
     fn engine(&mut self, power: Power, before: Power) {
-        let docker = &self.run.world.docker;
+        let docker = &self.stage.world.docker;
         match power {
             Power::Stop => docker.engine_stop(),
             Power::Kill => docker.engine_kill(),
             Power::Hang => {
                 // Nobody is told anything by it.
-                self.run.strikes = &MISLED;
+                self.stage.news = News::Doubtful;
                 docker.engine_hang();
             }
             Power::Start if before == Power::Hang => docker.engine_unhang(),
@@ -195,15 +184,16 @@ impl<'s> Player<'s> {
             Quirk::FailRemovals => self.quirks.failing_removals = 300,
             Quirk::Nameless => self.quirks.nameless_while_removing = true,
         }
-        self.run.strikes = &MISLED;
-        self.run.world.docker.set_quirks(self.quirks);
+        self.stage.news = News::Doubtful;
+        self.stage.world.docker.set_quirks(self.quirks);
     }
 
     fn send_lookalikes_away(&self, before: &Operator) {
-        let docker = &self.run.world.docker;
+        let docker = &self.stage.world.docker;
         for (number, (app, end)) in before.lookalikes.iter().enumerate() {
             let name = format!("{}{end}", app.container());
-            let foreign = docker.container(&name).is_some_and(|there| owner(&self.run.world, &there.labels).is_none());
+            let foreign =
+                docker.container(&name).is_some_and(|there| owner(&self.stage.world, &there.labels).is_none());
             if foreign {
                 drop(docker.rename(&name, &format!("theirs-{}-{number}", docker.journal_len())));
             }
@@ -212,54 +202,45 @@ impl<'s> Player<'s> {
 
     /// Every fault ends; then whatever is left to do is done, and everything is as it is believed to be.
     async fn rest(&mut self, before: Power) {
-        self.run.world.injector.heal();
+        self.stage.world.injector.heal();
         self.quirks = Quirks::default();
-        self.run.world.docker.set_quirks(self.quirks);
+        self.stage.world.docker.set_quirks(self.quirks);
         if before != Power::Start {
             self.engine(Power::Start, before);
         }
-        self.until_calm(CALM).await;
+        self.until_calm(TRIAL).await;
         if !self.judge().1.is_empty() {
             // Out of what the daemon cannot have heard of it finds its way by itself, in its own time.
             self.until_calm(LONG).await;
         }
         self.look_at_gaps();
         let (verdicts, broken) = self.judge();
-        self.broken(broken);
+        self.stage.broken(broken);
         self.look_at_journal();
-        let hampered = self.operator.image_broken || self.operator.template_broken || !self.operator.lookalikes.is_empty();
+        let hampered =
+            self.operator.image_broken || self.operator.template_broken || !self.operator.lookalikes.is_empty();
         if !self.failed() && !hampered && !self.belief.has_unstartable() {
-            self.run.rests().await;
+            self.stage.look_once_more().await;
             self.look_at_gaps();
         }
         self.belief.rested(verdicts);
-        self.journal = self.run.world.docker.journal_len();
+        self.journal = self.stage.world.docker.journal_len();
         self.acts = 1;
-        self.run.strikes = &[];
+        self.stage.news = News::True;
     }
 
-    /// Until the daemon has done nothing for a while, even after it became calm: a vanished file still has its grace, a
-    /// deploy its trial.
+    /// Until nothing moves; what Docker cannot start is tried again for ever.
     async fn until_calm(&mut self, calm: Duration) {
-        if self.belief.has_unstartable() {
-            // That is tried again for ever.
-            return self.run.pump(LONG).await;
-        }
-        loop {
-            self.run.settle(calm).await;
-            let writes = self.run.world.injector.writes();
-            self.run.pump(TRIAL).await;
-            if self.run.world.injector.writes() == writes || self.failed() {
-                return;
-            }
-        }
+        if self.belief.has_unstartable() { self.stage.pump(LONG).await } else { self.stage.until_calm(calm).await }
     }
 
     fn judge(&self) -> (Vec<super::belief::Verdict>, Vec<String>) {
-        let Some(daemon) = &self.run.daemon else { return (Vec::new(), vec!["P1 the daemon does not run".to_owned()]) };
-        let verdicts = self.belief.judge(&self.operator, &self.run.world, daemon);
+        let Some(daemon) = &self.stage.daemon else {
+            return (Vec::new(), vec!["P1 the daemon does not run".to_owned()]);
+        };
+        let verdicts = self.belief.judge(&self.operator, &self.stage.world, daemon);
         let mut broken: Vec<String> = verdicts.iter().flat_map(|verdict| verdict.broken.clone()).collect();
-        broken.extend(untrue_of_any(&self.run.world, daemon));
+        broken.extend(self.stage.lies_at_rest());
         let image = &daemon.status().image;
         if !self.operator.image_broken && !matches!(image, ImageStatus::Ready { .. }) {
             broken.push(format!("P1 the image is not ready: {image:?}"));
@@ -269,10 +250,10 @@ impl<'s> Player<'s> {
 
     /// P6: an app that serves goes on serving unless something was done that may interrupt it.
     fn look_at_gaps(&mut self) {
-        let transitions = self.run.world.docker.transitions();
+        let transitions = self.stage.world.docker.transitions();
         let mut gaps = Vec::new();
         for change in &transitions[self.transitions..] {
-            let Some(key) = owner(&self.run.world, &change.labels) else { continue };
+            let Some(key) = owner(&self.stage.world, &change.labels) else { continue };
             let running = self.running.entry(key.clone()).or_default();
             if change.to == Some(ContainerState::Running) {
                 running.insert(change.container.clone());
@@ -284,16 +265,16 @@ impl<'s> Player<'s> {
             }
         }
         self.transitions = transitions.len();
-        self.broken(gaps);
+        self.stage.broken(gaps);
     }
 
     /// P7 and P5, since the last rest.
     fn look_at_journal(&mut self) {
-        let entries = self.run.world.docker.journal_since(self.journal);
+        let entries = self.stage.world.docker.journal_since(self.journal);
         let by_daemon: Vec<_> = entries.iter().filter(|entry| entry.actor == Actor::Daemon).collect();
         let mut broken = Vec::new();
         for entry in &by_daemon {
-            if let Some(key) = owner(&self.run.world, &entry.labels)
+            if let Some(key) = owner(&self.stage.world, &entry.labels)
                 && self.belief.is_untouched(&key.to_string())
             {
                 broken.push(format!("P7 {key} was touched: {entry}"));
@@ -303,7 +284,7 @@ impl<'s> Player<'s> {
         if by_daemon.len() > most && !self.belief.has_unstartable() {
             broken.push(format!("P5 {} changes to Docker where {most} are plenty", by_daemon.len()));
         }
-        self.broken(broken);
+        self.stage.broken(broken);
     }
 
     /// Repairs what is broken, and compares the end with a world that never knew anything but the end (P8, P9).
@@ -315,13 +296,14 @@ impl<'s> Player<'s> {
             }
         }
         let ideal = self.ideal().await;
-        let (wanted, found) = (portraits(&ideal), portraits(&self.run.world));
+        let (wanted, found) = (portraits(&ideal), portraits(&self.stage.world));
         for app in Operator::apps() {
-            let serves = matches!(self.operator.reading(app), Reading::Usable(..)) && !self.belief.may_pause(app, Duration::ZERO);
+            let serves = matches!(self.operator.reading(app), Reading::Usable(..))
+                && !self.belief.may_pause(app, Duration::ZERO);
             let name = format!("paas-app-{app}");
             if serves && wanted.get(&name) != found.get(&name) {
                 let (wanted, found) = (wanted.get(&name), found.get(&name));
-                self.broken([format!("P9 {app} is not as if made at once:\n  - {wanted:?}\n  + {found:?}")]);
+                self.stage.broken([format!("P9 {app} is not as if made at once:\n  - {wanted:?}\n  + {found:?}")]);
             }
         }
     }
@@ -331,49 +313,50 @@ impl<'s> Player<'s> {
         world.add_template(template());
         let nothing = Operator::new(self.operator.world).without_files();
         bring_about(&world, &nothing, &self.operator);
-        let script = scripts::nothing();
-        let mut run = Run::on(world, &script);
-        run.settle(CALM).await;
-        run.world
+        let mut stage = Stage::new(world);
+        stage.until_calm(TRIAL).await;
+        stage.world
     }
 
     /// Adds a line to the story, after what the daemon did before it.
     fn tell(&mut self, line: &str) {
-        for entry in self.run.world.docker.journal_since(self.told).iter().filter(|entry| entry.actor == Actor::Daemon) {
+        for entry in
+            self.stage.world.docker.journal_since(self.told).iter().filter(|entry| entry.actor == Actor::Daemon)
+        {
             self.story.push_str(&format!("     {entry}\n"));
         }
-        self.told = self.run.world.docker.journal_len();
+        self.told = self.stage.world.docker.journal_len();
         self.story.push_str(&format!("  {line}\n"));
     }
 
     fn end(mut self) -> Played {
-        let journal = self.run.world.docker.journal();
+        let journal = self.stage.world.docker.journal();
         let trace = journal.iter().map(|entry| format!("{entry}\n")).collect();
         if !self.failed() {
             return Played { trace, ..Played::default() };
         }
         self.tell("-- and here it was found:");
-        for violation in self.run.record.violations.clone() {
+        for violation in self.stage.violations.clone() {
             self.tell(&violation);
         }
-        let calls = self.run.world.injector.calls();
+        let calls = self.stage.world.injector.calls();
         self.tell("-- strikes, and the last calls");
         let struck = calls.iter().enumerate().filter(|(at, call)| call.struck.is_some() || at + 25 > calls.len());
         for (_, call) in struck {
             self.story.push_str(&format!("     {call}\n"));
         }
         self.tell("-- the end");
-        for line in crate::properties::portrait(&self.run.world, self.run.daemon.as_ref()).lines() {
+        for line in self.stage.world.docker.portrait().lines() {
             self.story.push_str(&format!("     {line}\n"));
         }
-        Played { violations: self.run.record.violations, story: self.story, trace }
-    }
-}
-
-fn owner(world: &World, labels: &BTreeMap<String, String>) -> Option<AppKey> {
-    match Ownership::of(labels, &world.instance) {
-        Ownership::Owned(key) => Some(key),
-        Ownership::Foreign => None,
+        for app in self.stage.daemon.iter().flat_map(|daemon| daemon.status().apps.clone().into_values()) {
+            self.story.push_str(&format!("     {}: {:?} {:?} {:?}\n", app.app, app.desired, app.sync, app.health));
+            for condition in &app.conditions {
+                self.story
+                    .push_str(&format!("       {:?} {}: {}\n", condition.kind, condition.reason, condition.message));
+            }
+        }
+        Played { violations: self.stage.violations, story: self.story, trace }
     }
 }
 
