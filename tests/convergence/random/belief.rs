@@ -188,6 +188,7 @@ impl Belief {
         };
         let ready = status.is_some_and(AppStatus::is_ready);
         let running = containers.iter().filter(|container| container.state == ContainerState::Running).count();
+        let named = containers.len() == 1 && containers[0].name == key.container_name() && running == 1;
         let manifest = in_force.as_deref().and_then(manifest);
         match &manifest {
             None => {
@@ -201,9 +202,11 @@ impl Belief {
             }
             Some(manifest) if is_bad(manifest) => {
                 hold(!ready, "is said to be ready, and cannot be");
+                hold(named || !self.apps[app].serving, "does not serve alone as it did before");
             }
             Some(manifest) => {
-                let named = containers.len() == 1 && containers[0].name == key.container_name() && running == 1;
+                let attached = |container: &ObservedContainer| container.networks.keys().eq(["paas-proxy"]);
+                hold(containers.iter().all(attached), "is not on the apps' network alone");
                 hold(named, "has not exactly one running container under its name");
                 hold(status.is_some_and(|status| status.health == Health::Running), "is not said to run");
                 hold(ready == usable, "has its readiness reported wrongly");

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use proptest_state_machine::ReferenceStateMachine as _;
 
 use crate::sweep::parallel;
-use act::Play;
+use act::{Act, Play};
 use operator::Operator;
 
 /// Scripts per run, unless `CASES` says otherwise.
@@ -43,13 +43,18 @@ fn runner(seed: u64, shrinking: u32) -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
+fn script(operator: &Operator, acts: Vec<Act>) -> Play {
+    let beginning = operator.beginning().into_iter();
+    Play { world: operator.world, acts: beginning.chain(acts).collect() }
+}
+
 /// Plays the script of that seed, and when a property breaks, ever smaller ones.
 fn try_seed(seed: u64, shrinking: u32) -> Result<(), Box<Failure>> {
     let strategy = Operator::sequential_strategy(ACTS);
     let outcome = runner(seed, shrinking).run(&strategy, |(operator, acts, seen)| {
         // The strategy wants the count for shrinking only.
         let seen = seen.filter(|_| shrinking > 0);
-        let played = play::play(&Play { world: operator.world, acts }, seen.as_ref());
+        let played = play::play(&script(&operator, acts), seen.as_ref());
         match played.violations.first() {
             None => Ok(()),
             Some(violation) => Err(TestCaseError::fail(violation.clone())),
@@ -58,7 +63,7 @@ fn try_seed(seed: u64, shrinking: u32) -> Result<(), Box<Failure>> {
     match outcome {
         Ok(()) => Ok(()),
         Err(TestError::Fail(_, (operator, acts, _))) => {
-            let play = Play { world: operator.world, acts };
+            let play = script(&operator, acts);
             let played = play::play(&play, None);
             Err(Box::new(Failure { seed, play, violations: played.violations, story: played.story }))
         }

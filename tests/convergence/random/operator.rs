@@ -15,6 +15,8 @@ use crate::world::diary;
 #[derive(Debug, Clone)]
 pub(crate) struct Operator {
     pub(crate) world: u64,
+    /// Apps that are made, and come to rest, before anything else happens.
+    beginning: Vec<App>,
     /// What `apps.d` holds when it is in sight.
     pub(crate) files: BTreeMap<String, String>,
     /// What `git checkout` would bring back.
@@ -46,6 +48,7 @@ impl Operator {
         let files = BTreeMap::from([(format!("{BYSTANDER}.yaml"), diary(""))]);
         Self {
             world,
+            beginning: Vec::new(),
             files,
             committed: BTreeMap::new(),
             lost: None,
@@ -57,6 +60,20 @@ impl Operator {
             power: Power::Start,
             lookalikes: BTreeSet::new(),
         }
+    }
+
+    fn beginning_with(mut self, apps: Vec<App>) -> Self {
+        self.beginning = apps;
+        for act in self.beginning() {
+            self.carry_out(&act);
+        }
+        self
+    }
+
+    /// The acts that lead to the state in which the generated ones begin.
+    pub(crate) fn beginning(&self) -> Vec<Act> {
+        let saves = self.beginning.iter().map(|app| Act::Save(*app, Version::default()));
+        saves.chain((!self.beginning.is_empty()).then_some(Act::Rest)).collect()
     }
 
     /// As this one, with an empty `apps.d`.
@@ -202,13 +219,13 @@ fn other_files() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => (app(), 0..90_usize, version()).prop_map(|(app, bytes, version)| Act::Torn(app, bytes, version)),
         2 => app().prop_map(Act::Typo),
-        4 => app().prop_map(Act::Delete),
+        5 => app().prop_map(Act::Delete),
         3 => (app(), app()).prop_map(|(from, to)| Act::Move(from, to)),
         2 => app().prop_map(Act::Duplicate),
         3 => app().prop_map(Act::Unduplicate),
-        1 => Just(Act::Wipe),
+        2 => Just(Act::Wipe),
         3 => Just(Act::Restore),
-        1 => Just(Act::Confirm),
+        2 => Just(Act::Confirm),
         1 => prop::sample::select(vec![Loss::Missing, Loss::Unmounted]).prop_map(Act::Lose),
         3 => Just(Act::Find),
         1 => Just(Act::BreakTemplate),
@@ -230,7 +247,7 @@ fn machine() -> impl Strategy<Value = Act> {
     let ends = prop::sample::select(vec!["", ".next"]);
     prop_oneof![
         6 => (app(), prop::sample::select(hands)).prop_map(|(app, hand)| Act::Hand(app, hand)),
-        1 => (app(), ends).prop_map(|(app, end)| Act::Lookalike(app, end)),
+        2 => (app(), ends).prop_map(|(app, end)| Act::Lookalike(app, end)),
         2 => Just(Act::LookalikesLeave),
         1 => Just(Act::BreakImage),
         1 => (0..3_u8).prop_map(Act::Image),
@@ -269,7 +286,9 @@ impl ReferenceStateMachine for Operator {
     type Transition = Act;
 
     fn init_state() -> BoxedStrategy<Self> {
-        (0..1_000_u64).no_shrink().prop_map(Self::new).boxed()
+        let apps = prop::sample::subsequence((0..APPS.len()).map(App).collect::<Vec<_>>(), 0..=APPS.len());
+        let world = (0..1_000_u64).no_shrink();
+        (world, apps).prop_map(|(world, apps)| Self::new(world).beginning_with(apps)).boxed()
     }
 
     fn transitions(_: &Self) -> BoxedStrategy<Act> {
