@@ -33,9 +33,12 @@ pub enum ImageNext {
     Calm,
     /// Try again after this long: a build that failed may have met a network that was down.
     Retry,
-    /// When Docker is back.
-    Unreachable,
+    /// Docker did not say: what was known stays in force, and it is asked again soon.
+    Unseen,
 }
+
+/// How soon a look that failed is repeated. When Docker is gone altogether, its return comes first.
+pub const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// How long a failed build is left alone unless its folder or `.env` changes.
 pub const RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -45,7 +48,7 @@ pub async fn ensure<W: Seams>(world: &W, settings: &Settings, progress: mpsc::Se
     let reference = &settings.runtime_image;
     let present = match world.engine().image(reference).await {
         Ok(present) => present,
-        Err(error) => return failed(world, None, &error, Vec::new()),
+        Err(error) => return ImageOutcome { next: ImageNext::Unseen, ..failed(world, None, &error, Vec::new()) },
     };
     let id = present.as_ref().map(|image| image.id.clone());
     if let Some(image) = present.as_ref().filter(|image| !is_ours(image)) {
@@ -143,14 +146,14 @@ async fn build<W: Seams>(
             let message = format!("the build of {} ended without an image", settings.runtime_image);
             failed(world, older, &EngineError::new(ErrorKind::Retryable, message), log)
         }
-        Err(error) => failed(world, older, &error, log),
+        Err(error) => ImageOutcome { next: ImageNext::Unseen, ..failed(world, older, &error, log) },
     }
 }
 
 fn failed<W: Seams>(world: &W, older: Option<String>, error: &EngineError, log: Vec<String>) -> ImageOutcome {
     tracing::warn!(%error, "the runtime image is not available");
     let next = match error.kind() {
-        ErrorKind::Unreachable => ImageNext::Unreachable,
+        ErrorKind::Unreachable => ImageNext::Unseen,
         ErrorKind::Retryable | ErrorKind::Terminal | ErrorKind::NotFound | ErrorKind::Conflict => ImageNext::Retry,
     };
     let since = world.clock().now();

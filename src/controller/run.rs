@@ -294,8 +294,10 @@ impl<W: Seams> Controller<W> {
             // Every arm is cancel-safe: receiving from a channel or a JoinSet takes an item only when it is returned,
             // and sleeping keeps nothing.
             tokio::select! {
+                // In a fixed order, so that a simulated run repeats exactly. Nothing starves: people and finished work
+                // come in by the handful, and each waits for calls to Docker before it can come again.
+                biased;
                 () = cancel.cancelled() => break,
-                Some(input) = self.inputs.recv() => self.take_input(input),
                 Some(command) = self.commands.recv() => self.take_command(command),
                 Some(progress) = self.progress_rx.recv() => self.take_progress(progress),
                 Some(done) = self.work.join_next() => match done {
@@ -303,6 +305,7 @@ impl<W: Seams> Controller<W> {
                     Err(error) => tracing::error!(%error, "a task of the controller ended without an answer"),
                 },
                 Some(_) = self.logging.join_next() => self.start_logging(),
+                Some(input) = self.inputs.recv() => self.take_input(input),
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.take_time();
@@ -520,7 +523,8 @@ impl<W: Seams> Controller<W> {
         }
         if had_row != self.rows.contains_key(&key) {
             self.readmit();
-            self.judge_removals();
+            // Its file may have vanished while its first pass was under way, when there was no row to miss it.
+            self.note_missing();
         }
     }
 
@@ -686,6 +690,11 @@ impl<W: Seams> Controller<W> {
             }
         };
         if held != self.held {
+            // Files that are put back one by one end the hold before the last is there: the others have their grace again.
+            let released = self.held.iter().flat_map(|held| &held.apps).filter(|key| !self.guard.is_confirmed(key));
+            for key in released {
+                self.missing_since.entry(key.clone()).and_modify(|since| *since = Instant::now());
+            }
             for key in &vanished {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
             }
@@ -730,8 +739,9 @@ impl<W: Seams> Controller<W> {
             return;
         }
         self.start_loading();
-        // A build that failed keeps its own, longer wait; what changes meanwhile is heard of.
-        if self.image_retry.is_none() {
+        // A build that failed keeps its own, longer wait; what changes meanwhile is heard of. A look that failed does not.
+        let soon = Instant::now() + 2 * image::LOOK_AGAIN_AFTER;
+        if self.image_retry.is_none_or(|at| at <= soon) {
             self.start_image();
         }
         self.start_network();
@@ -792,12 +802,13 @@ impl<W: Seams> Controller<W> {
             self.start_image();
         }
         self.image_retry = match outcome.next {
-            ImageNext::Calm | ImageNext::Unreachable => None,
+            ImageNext::Calm => None,
+            ImageNext::Unseen => Some(Instant::now() + self.jitter.spread(image::LOOK_AGAIN_AFTER)),
             ImageNext::Retry => Some(Instant::now() + self.jitter.spread(image::RETRY_AFTER)),
         };
         self.status.image = outcome.status;
         self.changed = true;
-        if outcome.next != ImageNext::Unreachable && self.image_id != outcome.id {
+        if outcome.next != ImageNext::Unseen && self.image_id != outcome.id {
             self.image_id = outcome.id;
             self.mark_all(Urgency::Edit);
         }

@@ -8,7 +8,12 @@
 //! - Work and memory are bounded by the input's length and by [`MAX_DEPTH`] and [`MAX_NODES`], whatever the input.
 //! - No message quotes text from another place of the file than the one it points at.
 
-use serde_yaml::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use serde_yaml::granit_parser::{
+    self, BorrowedInput, ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput,
+};
+
+#[cfg(test)]
+mod work;
 
 /// Deepest nesting of groups and lists. A manifest needs two.
 pub(super) const MAX_DEPTH: usize = 16;
@@ -83,6 +88,11 @@ pub(super) struct Entry {
 
 /// `None` for a text without content: empty, or only comments.
 pub(super) fn read(text: &str) -> Result<Option<Node>, Refusal> {
+    reader(text, StrInput::new(text)).read()
+}
+
+/// Reads `text` through `input`, which has to be that text.
+fn reader<'a, I: BorrowedInput<'a>>(text: &'a str, input: I) -> Reader<'a, I> {
     let options = granit_parser::options! {
         // Our own depth check speaks first; this one keeps the scanner's stack small.
         flow_nesting_limit: MAX_DEPTH + 1,
@@ -92,19 +102,22 @@ pub(super) fn read(text: &str) -> Result<Option<Node>, Refusal> {
         emit_anchor_events: true,
         emit_comments: false,
     };
-    let mut reader = Reader { text, events: Parser::new_from_str_with_options(text, options), nodes: 0 };
-    let root = reader.document()?;
-    reader.end()?;
-    Ok(root)
+    Reader { text, events: Parser::with_options(input, options), nodes: 0 }
 }
 
-struct Reader<'a> {
+struct Reader<'a, I: BorrowedInput<'a>> {
     text: &'a str,
-    events: Parser<'a, StrInput<'a>>,
+    events: Parser<'a, I>,
     nodes: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a, I: BorrowedInput<'a>> Reader<'a, I> {
+    fn read(mut self) -> Result<Option<Node>, Refusal> {
+        let root = self.document()?;
+        self.end()?;
+        Ok(root)
+    }
+
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Refusal> {
         self.events.next_event().transpose().map_err(|error| syntax(self.text, &error))
     }

@@ -48,6 +48,7 @@ pub fn subscribe<E: Engine>(engine: Arc<E>, tasks: &TaskTracker, cancel: Cancell
     tasks.spawn(async move {
         // Cancel-safe: nothing is kept half-done between two awaits, and dropping a subscription ends it at the engine.
         tokio::select! {
+            biased;
             () = cancel.cancelled() => {}
             () = signals_tx.closed() => {}
             Closed = subscription.run() => {}
@@ -150,13 +151,9 @@ impl<E: Engine> Subscription<E> {
     }
 }
 
+/// Without jitter: this is the only subscriber, and a simulated run must repeat exactly.
 fn delays() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_DELAY)
-        .with_max_delay(LONGEST_DELAY)
-        .without_max_times()
-        .with_jitter()
-        .build()
+    ExponentialBuilder::default().with_min_delay(FIRST_DELAY).with_max_delay(LONGEST_DELAY).without_max_times().build()
 }
 
 fn ended() -> EngineError {

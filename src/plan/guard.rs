@@ -41,6 +41,11 @@ impl RemovalGuard {
         self.confirmed.extend(apps);
     }
 
+    #[must_use]
+    pub fn is_confirmed(&self, app: &AppKey) -> bool {
+        self.confirmed.contains(app)
+    }
+
     /// A confirmation ends when its app is gone, or its file is back: it never covers a later disappearance.
     pub fn forget_all_but(&mut self, vanished: &BTreeSet<AppKey>) {
         self.confirmed.retain(|key| vanished.contains(key));

@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::seams::World;
-use crate::controller::{Command, Config, Controller, Input};
+use crate::controller::{Command, Config, Controller, Input, SettingsNews};
 use crate::engine::events::{self, Signal};
 use crate::engine::faulty::Life;
 use crate::model::DaemonStatus;
@@ -42,9 +42,12 @@ impl Daemon {
         let life = seams.life.clone();
         let mut config = Config::new(world.instance.clone(), 1);
         adjust(&mut config);
-        let news = world.settings_tx.borrow().clone();
+        // As in `serve`: what changes while the controller starts is news for it.
+        let mut settings_rx = world.settings_tx.subscribe();
+        let news = settings_rx.borrow_and_update().clone();
         // A crash in here ends the start as well.
         let started = tokio::select! {
+            biased;
             started = Controller::new(Arc::clone(&seams), config, news) => Some(started?),
             () = life.ended() => None,
         };
@@ -54,7 +57,7 @@ impl Daemon {
         let stop = CancellationToken::new();
         let signals_rx = events::subscribe(Arc::clone(&seams.engine), &TaskTracker::new(), stop.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(bring_news(world.clone(), signals_rx, ends.inputs_tx));
+        tasks.spawn(bring_news(world.clone(), settings_rx, signals_rx, ends.inputs_tx));
         tasks.spawn(controller.run(stop.clone()));
         Ok(Self {
             life,
@@ -81,6 +84,7 @@ impl Daemon {
     /// Waits until the status is as wanted. `false` when the daemon died or the (simulated) time is up.
     pub async fn until(&mut self, patience: Duration, wanted: impl FnMut(&Arc<DaemonStatus>) -> bool) -> bool {
         tokio::select! {
+            biased;
             seen = self.status_rx.wait_for(wanted) => seen.is_ok(),
             () = self.life.ended() => false,
             () = tokio::time::sleep(patience) => false,
@@ -89,13 +93,18 @@ impl Daemon {
 }
 
 /// Carries what the watchers see to the controller.
-async fn bring_news(world: World, mut signals_rx: mpsc::Receiver<Signal>, inputs_tx: mpsc::Sender<Input>) {
-    let mut settings_rx = world.settings_tx.subscribe();
+async fn bring_news(
+    world: World,
+    mut settings_rx: watch::Receiver<SettingsNews>,
+    mut signals_rx: mpsc::Receiver<Signal>,
+    inputs_tx: mpsc::Sender<Input>,
+) {
     let mut manifests_rx = world.manifests.changes();
     let mut runtime_rx = world.runtime.changes();
     loop {
         // Cancel-safe: each arm takes an item only when it is returned.
         let input = tokio::select! {
+            biased;
             Ok(()) = settings_rx.changed() => Input::Settings(settings_rx.borrow_and_update().clone()),
             Ok(()) = manifests_rx.changed() => Input::Folders,
             Ok(()) = runtime_rx.changed() => Input::Runtime,

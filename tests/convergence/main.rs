@@ -12,6 +12,7 @@
 
 mod mutants;
 mod properties;
+mod random;
 mod scripts;
 mod sweep;
 mod world;

@@ -1,0 +1,61 @@
+//! Whether random scripts see what they are meant to see: a good part of the planted bugs has to break a property within a
+//! few of them. The sweep (`mutants.rs` beside this folder) hunts every one with the script that is made for it.
+
+use minipaas::testing::mutants::{Mutant, plant};
+
+use super::{SEED, SHRINKING, figure, try_seed};
+use crate::sweep::parallel;
+
+/// Scripts per planted bug, unless `CASES` says otherwise.
+const CASES: u64 = 10;
+/// In hundredths.
+const GOOD_PART: usize = 40;
+
+/// Which script broke what.
+struct Death {
+    scripts: u64,
+    by: String,
+    how: String,
+}
+
+fn hunt(mutant: Mutant, first: u64, cases: u64) -> Option<Death> {
+    let _planted = plant(mutant);
+    (first..first + cases).zip(1..).find_map(|(seed, scripts)| {
+        // Small only for those who want to read it.
+        let failure = try_seed(seed, if is_chosen() { SHRINKING } else { 0 }).err()?;
+        let violation = failure.violations.first()?.clone();
+        let by = violation.split(' ').next().unwrap_or_default().to_owned();
+        Some(Death { scripts, by, how: format!("{violation}\n    PLAY=\"{}\"", failure.play) })
+    })
+}
+
+fn is_chosen() -> bool {
+    std::env::var_os("MUTANT").is_some()
+}
+
+/// `MUTANT=NoGrace CASES=200` hunts one, and shows how it died.
+#[test]
+fn random_scripts_find_a_good_part_of_the_planted_bugs() {
+    let only = std::env::var("MUTANT").ok();
+    let wanted = |mutant: &Mutant| only.as_ref().is_none_or(|only| format!("{mutant:?}") == *only);
+    let mutants: Vec<Mutant> = Mutant::ALL.iter().copied().filter(wanted).collect();
+    let (first, cases) = (figure("SEED").unwrap_or(SEED), figure("CASES").unwrap_or(CASES));
+    let deaths = parallel(mutants.len(), |number| hunt(mutants[number], first, cases));
+    println!("{:<28}{:<10}{:>8}", "planted bug", "found by", "scripts");
+    let mut found = 0;
+    for (mutant, death) in mutants.iter().zip(&deaths) {
+        let name = format!("{mutant:?}");
+        match death {
+            None => println!("{name:<28}{:<10}{:>8}", "-", format!("> {cases}")),
+            Some(death) => {
+                found += 1;
+                println!("{name:<28}{:<10}{:>8}", death.by, death.scripts);
+                if is_chosen() {
+                    println!("    {}", death.how);
+                }
+            }
+        }
+    }
+    println!("random scripts found {found} of {} planted bugs", mutants.len());
+    assert!(found * 100 >= mutants.len() * GOOD_PART, "only {found} of {} were found", mutants.len());
+}
