@@ -130,7 +130,8 @@ fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &
     for useless in &roles.useless {
         let is_successor = useless.get().labels.get(crate::model::labels::IDENTITY).map(String::as_str)
             == Some(spec.identity().as_str());
-        if is_successor && !roles.old.is_empty() && view.failed_before(spec).is_none() {
+        let to_blame = !view.abandoned.contains(useless.id());
+        if is_successor && to_blame && !roles.old.is_empty() && view.failed_before(spec).is_none() {
             let reason = "Docker could not start the new container".to_owned();
             record_failure(view, spec, useless, reason, plan);
         }
