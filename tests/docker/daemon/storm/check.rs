@@ -112,9 +112,9 @@ impl World {
             started: seen["State"]["StartedAt"].clone(),
             restarts: seen["RestartCount"].clone(),
         };
-        if let Some(before) = self.bystander.as_ref().filter(|_| !self.remade) {
+        if let Some(before) = self.bystander.as_ref().filter(|_| !self.weather.remade) {
             assert_eq!(before.id, now.id, "the bystander has another container");
-            if !self.disturbed {
+            if !self.weather.disturbed {
                 assert_eq!(*before, now, "the bystander was restarted");
             }
         }
@@ -122,7 +122,7 @@ impl World {
     }
 
     pub(super) fn look_at_strangers(&mut self) {
-        let restarted = self.disturbed;
+        let restarted = self.weather.disturbed;
         let docker = self.daemon.docker.clone();
         let strangers = self.strangers.iter_mut();
         let troubles: Vec<_> = strangers.filter_map(|stranger| stranger.trouble(&docker, restarted)).collect();

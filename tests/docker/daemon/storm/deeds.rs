@@ -46,16 +46,16 @@ impl World {
             }
             Deed::PutBack => self.save(app),
             Deed::Hide => {
-                self.rename(&self.daemon.manifest(app), &self.hidden(app));
+                rename(&self.daemon.manifest(app), &self.hidden(app));
                 self.slot(app).expect = Expect::Gone;
             }
             Deed::Unhide => {
-                self.rename(&self.hidden(app), &self.daemon.manifest(app));
+                rename(&self.hidden(app), &self.daemon.manifest(app));
                 self.slot(app).expect = Expect::Running;
             }
             Deed::Move => {
                 let moved = format!("{app}-moved");
-                self.rename(&self.daemon.manifest(app), &self.daemon.manifest(&moved));
+                rename(&self.daemon.manifest(app), &self.daemon.manifest(&moved));
                 let slot = Slot { expect: Expect::Running, purged: false, ..self.slots[app].clone() };
                 if slot.is_diary() {
                     self.writers.begin(&moved);
@@ -65,7 +65,7 @@ impl World {
             }
             Deed::MoveBack => {
                 let moved = format!("{app}-moved");
-                self.rename(&self.daemon.manifest(&moved), &self.daemon.manifest(app));
+                rename(&self.daemon.manifest(&moved), &self.daemon.manifest(app));
                 self.slot(&moved).expect = Expect::Gone;
                 self.slot(app).expect = Expect::Running;
             }
@@ -90,8 +90,8 @@ impl World {
             Deed::Docker(what) => self.by_hand(app, what),
             Deed::Squat(name) => self.squat(app, name),
             Deed::Leave => self.leave(app),
-            Deed::FolderAway => self.rename(&self.daemon.path("apps.d"), &self.daemon.path("apps.d.away")),
-            Deed::FolderBack => self.rename(&self.daemon.path("apps.d.away"), &self.daemon.path("apps.d")),
+            Deed::FolderAway => rename(&self.daemon.path("apps.d"), &self.daemon.path("apps.d.away")),
+            Deed::FolderBack => rename(&self.daemon.path("apps.d.away"), &self.daemon.path("apps.d")),
             Deed::MarkerAway => self.move_all("apps.d", "elsewhere"),
             Deed::MarkerBack => self.move_all("elsewhere", "apps.d"),
             Deed::Wipe => self.wipe(|_| true),
@@ -115,11 +115,11 @@ impl World {
                     if world.confirm_again() { Vec::new() } else { vec!["nothing is held".to_owned()] }
                 });
             }
-            Deed::BreakTemplate => self.rename(&self.template(), &self.template().with_extension("whole")),
-            Deed::RepairTemplate => self.rename(&self.template().with_extension("whole"), &self.template()),
+            Deed::BreakTemplate => rename(&self.template(), &self.template().with_extension("whole")),
+            Deed::RepairTemplate => rename(&self.template().with_extension("whole"), &self.template()),
             Deed::BreakImage => self.write_recipe("RUN echo no network && exit 7"),
             Deed::RepairImage => {
-                self.remade = true;
+                self.weather.remade = true;
                 self.edition = format!("number-{}", self.number());
                 self.write_recipe(&format!("LABEL edition={}", self.edition));
             }
@@ -170,10 +170,6 @@ impl World {
 
     // -------------------------------------------------------------- files
 
-    fn rename(&self, from: &Path, to: &Path) {
-        fs::rename(from, to).unwrap_or_else(|error| panic!("{} to {}: {error}", from.display(), to.display()));
-    }
-
     fn hidden(&self, app: &str) -> PathBuf {
         self.daemon.manifest(app).with_extension("yaml.bak")
     }
@@ -197,7 +193,7 @@ impl World {
         for entry in fs::read_dir(&from).unwrap() {
             let name = entry.unwrap().file_name();
             // A daemon that starts meanwhile may have made a new one? Then this fails, as it should.
-            self.rename(&from.join(&name), &to.join(&name));
+            rename(&from.join(&name), &to.join(&name));
         }
     }
 
@@ -223,7 +219,7 @@ impl World {
         let pairs: Vec<_> = lines.iter().map(|(key, value)| (*key, value.as_str())).collect();
         self.daemon.set(&pairs);
         if let Some(domain) = lines.get("PAAS_DOMAIN") {
-            self.remade = true;
+            self.weather.remade = true;
             domain.clone_into(&mut self.domain.write().unwrap());
         }
     }
@@ -296,4 +292,8 @@ impl World {
         let slot = self.slot(app);
         slot.expect = slot.asked();
     }
+}
+
+fn rename(from: &Path, to: &Path) {
+    fs::rename(from, to).unwrap_or_else(|error| panic!("{} to {}: {error}", from.display(), to.display()));
 }

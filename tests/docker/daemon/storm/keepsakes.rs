@@ -1,6 +1,7 @@
 //! What owners keep beside their diary: files of random bytes and the list of their checksums, and a link that leads out
 //! of the folder.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -33,7 +34,7 @@ impl Keepsakes {
             let bytes = dice.bytes(size);
             let file = format!("photo-{index}");
             fs::File::create(folder.join(&file)).unwrap().write_all(&bytes).unwrap();
-            list.push_str(&format!("{}  {file}\n", Digest::of(&bytes).as_str()));
+            writeln!(list, "{}  {file}", Digest::of(&bytes).as_str()).unwrap();
         }
         fs::File::create(folder.join(LIST)).unwrap().write_all(list.as_bytes()).unwrap();
         symlink(outside, folder.join("way-out")).unwrap();

@@ -16,7 +16,7 @@ use super::super::fixture::container;
 use super::super::http::exchange;
 
 /// Between two entries of a diary.
-const PAUSE: Duration = Duration::from_millis(60);
+const PAUSE: Duration = Duration::from_millis(80);
 
 /// How an entry got there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,9 +110,8 @@ fn write_all_the_while(place: &Place, app: &str, stop: &AtomicBool) -> Ledger {
         };
         match answer {
             Ok(Some(id)) => ledger.acknowledged.push(Acknowledged { id, text, way }),
-            Ok(None) => {}
             Err(_) if way == Way::Direct => address = None,
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         std::thread::sleep(PAUSE);
     }

@@ -2,7 +2,7 @@
 //! itself goes away in between. Nothing may be lost, nothing foreign touched, and after each round of scripts the world
 //! must become what the files say.
 //!
-//! `SEED=7` replays the decisions of a run (which is printed), `KILLS=1000` makes it longer.
+//! `SEED=7` replays the decisions of a run (which is printed), `KILLS=1000` makes it longer, `ONLY=deploy` is one script.
 
 mod check;
 mod chronicle;
@@ -34,8 +34,12 @@ fn number(variable: &str) -> Option<u64> {
 fn the_operators_scripts_survive_hundreds_of_kills_and_the_going_and_coming_of_docker() {
     let seed = number("SEED").unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish() % 1_000_000);
     let kills = number("KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap());
-    eprintln!("storm: SEED={seed} KILLS={kills}");
-    let rounds = course(seed, kills);
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let scripts: Vec<_> =
+        scripts::ALL.iter().copied().filter(|script| only.is_empty() || script.name == only).collect();
+    assert!(!scripts.is_empty(), "ONLY={only}: there is no such script");
+    eprintln!("storm: SEED={seed} KILLS={kills} ONLY={only}");
+    let rounds = course(seed, kills, &scripts);
     let mut world = World::begin(seed);
     for (number, round) in rounds.iter().enumerate() {
         let names: Vec<_> = round.scripts.iter().map(|(app, script)| format!("{} of {app}", script.name)).collect();

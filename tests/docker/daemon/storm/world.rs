@@ -71,8 +71,8 @@ impl Slot {
     }
 
     pub(super) fn text(&self) -> String {
-        let lines: String = self.lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
-        format!("{}{lines}", self.base)
+        let lines = self.lines.iter().flat_map(|(key, value)| [*key, ": ", value.as_str(), "\n"]);
+        std::iter::once(self.base).chain(lines).collect()
     }
 
     /// What its lines ask for.
@@ -107,6 +107,15 @@ pub(super) struct Tally {
     pub(super) longest_rest: Duration,
 }
 
+/// What happens to everyone in a round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Weather {
+    /// Docker itself went away.
+    pub(super) disturbed: bool,
+    /// Every app is made anew, the bystander too.
+    pub(super) remade: bool,
+}
+
 /// Fields are dropped in this order: the daemon's log must still be there for the chronicle, and Docker must be back for
 /// what is taken away at the end.
 pub(super) struct World {
@@ -124,10 +133,7 @@ pub(super) struct World {
     pub(super) bystander: Option<Portrait>,
     /// Apps that have a running container at every moment of this round.
     pub(super) steady: BTreeSet<String>,
-    /// Docker itself went away in this round.
-    pub(super) disturbed: bool,
-    /// Every app is made anew in this round, the bystander too.
-    pub(super) remade: bool,
+    pub(super) weather: Weather,
     /// `.env` is refused: a daemon does not start then.
     pub(super) env_is_bad: bool,
     /// A removal of many was asked for, and is to be confirmed.
@@ -185,8 +191,7 @@ impl World {
             keepsakes: Vec::new(),
             bystander: None,
             steady: BTreeSet::new(),
-            disturbed: false,
-            remade: false,
+            weather: Weather::default(),
             env_is_bad: false,
             confirming: false,
             edition: "first".to_owned(),
@@ -198,7 +203,7 @@ impl World {
         world.daemon.serve();
         let marker = fs::read_to_string(world.daemon.path("apps.d/.minipaas")).unwrap();
         let instance = marker.lines().find_map(|line| line.strip_prefix("instance: ")).expect("the marker names it");
-        world.instance = instance.trim().to_owned();
+        instance.trim().clone_into(&mut world.instance);
         world.surround();
         for app in world.slots.keys().cloned().collect::<Vec<_>>() {
             world.save(&app);
@@ -269,7 +274,7 @@ impl World {
         self.daemon.kill();
         self.tally.kills += 1;
         self.chronicle.say(format!("kill {} after {:.3} s", self.tally.kills, after.as_secs_f64()));
-        if self.disturbed {
+        if self.weather.disturbed {
             return;
         }
         let containers = self.containers().expect("Docker answers");
@@ -279,7 +284,7 @@ impl World {
             .filter(|app| !containers.iter().any(|container| container.app == **app && container.runs))
             .collect();
         assert!(missing.is_empty(), "with the daemon dead, {missing:?} have no running container: {containers:#?}");
-        if let Some(portrait) = self.bystander.as_ref().filter(|_| !self.remade) {
+        if let Some(portrait) = self.bystander.as_ref().filter(|_| !self.weather.remade) {
             let same = containers.iter().any(|container| container.app == BYSTANDER && portrait.id == container.id);
             assert!(same, "the bystander has another container than {portrait:?}: {containers:#?}");
         }
@@ -289,7 +294,7 @@ impl World {
     pub(super) fn begin_outage(&mut self, outage: Outage) {
         self.end_outage();
         self.chronicle.say(format!("Docker: {outage:?}"));
-        self.disturbed = true;
+        self.weather.disturbed = true;
         self.steady.clear();
         self.outage = Some(std::thread::spawn(move || match outage {
             Outage::Restart => Engine::does("restart"),
@@ -338,7 +343,7 @@ impl World {
         self.look_at_bystander();
         self.look_at_strangers();
         self.plant_keepsakes();
-        (self.disturbed, self.remade) = (false, false);
+        self.weather = Weather::default();
     }
 
     /// Waits until there is no trouble any more.
