@@ -42,6 +42,8 @@ pub struct Memory {
     start_failures: BTreeMap<ContainerId, u32>,
     /// Containers that never came up, and about which `logs/deploy.log` says so already.
     told: BTreeSet<ContainerId>,
+    /// Containers whose start Docker refused because it is in conflict with itself.
+    abandoned: BTreeSet<ContainerId>,
     /// The last write of the app's row failed, and may have happened all the same.
     row_in_doubt: bool,
     /// What the app was last seen to be in every respect: a step for the same is a repair of drift.
@@ -230,8 +232,12 @@ impl<W: Seams> Pass<'_, W> {
             }
         }
         (self.row, self.memory.row_in_doubt) = (actor.row, actor.row_in_doubt);
-        if let Some(id) = failure.as_ref().and_then(|failure| failure.error.unstartable.clone()) {
-            *self.memory.start_failures.entry(id).or_default() += 1;
+        if let Some(Failure { error: StepError { kind, unstartable: Some(id), .. }, .. }) = &failure {
+            if *kind == ErrorKind::Conflict {
+                self.memory.abandoned.insert(id.clone());
+            } else {
+                *self.memory.start_failures.entry(id.clone()).or_default() += 1;
+            }
         }
         failure
     }
@@ -283,6 +289,7 @@ impl<W: Seams> Pass<'_, W> {
                 .filter(|(_, failures)| **failures >= MAX_START_FAILURES)
                 .map(|(id, _)| id.clone())
                 .collect(),
+            abandoned: self.memory.abandoned.clone(),
             readiness,
             image_id: self.input.image_id.clone(),
             published: self
@@ -365,6 +372,11 @@ impl<W: Seams> Pass<'_, W> {
         self.memory.answered.retain(|id, _| present(id));
         self.memory.start_failures.retain(|id, _| present(id));
         self.memory.told.retain(present);
+        let down = |id: &ContainerId| {
+            let found = containers.iter().find(|owned| owned.id() == id);
+            found.is_some_and(|owned| matches!(owned.get().state, ContainerState::Created | ContainerState::Exited))
+        };
+        self.memory.abandoned.retain(down);
     }
 
     /// Asks each running container that has not answered since its start.

@@ -213,6 +213,10 @@ impl Engine for DockerEngine {
             Err(failure) if failure.status() == Some(404) && !failure.says("no such container") => {
                 Err(failure.into_error_as(|_| ErrorKind::Retryable, &call))
             }
+            // Docker was killed while it started the container, and has forgotten what containerd remembers.
+            Err(failure) if failure.says("task ") && failure.says("already exists") => {
+                Err(failure.into_error_as(|_| ErrorKind::Conflict, &call))
+            }
             outcome => effect(outcome, &call, |_| false),
         }
     }

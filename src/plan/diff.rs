@@ -41,7 +41,9 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     let roles = Roles::sort(view, spec);
     give_up_on_useless(view, spec, &roles, plan);
     if let Some((best, doubles)) = roles.fresh.split_first() {
-        for double in doubles {
+        // Two images while nobody knows yet which one is wanted (the daemon has just started): successor and predecessor.
+        let of_other_image = |double: &OwnedContainer| double.get().image_id != best.get().image_id;
+        for double in doubles.iter().filter(|double| view.image_id.is_some() || !of_other_image(double)) {
             discard(double, &Cause::new("a second container of the same app"), plan);
         }
         settle(view, spec, best, &roles, plan);
@@ -128,7 +130,8 @@ fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &
     for useless in &roles.useless {
         let is_successor = useless.get().labels.get(crate::model::labels::IDENTITY).map(String::as_str)
             == Some(spec.identity().as_str());
-        if is_successor && !roles.old.is_empty() && view.failed_before(spec).is_none() {
+        let to_blame = !view.abandoned.contains(useless.id());
+        if is_successor && to_blame && !roles.old.is_empty() && view.failed_before(spec).is_none() {
             let reason = "Docker could not start the new container".to_owned();
             record_failure(view, spec, useless, reason, plan);
         }

@@ -34,6 +34,7 @@ impl<'a> Roles<'a> {
                 ContainerState::Removing => &mut roles.leaving,
                 ContainerState::Dead => &mut roles.useless,
                 _ if view.broken.contains(&container.id) => &mut roles.useless,
+                _ if view.abandoned.contains(&container.id) => &mut roles.useless,
                 _ if same_make && same_image => &mut roles.fresh,
                 _ => &mut roles.old,
             };

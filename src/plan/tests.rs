@@ -138,6 +138,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
             .collect(),
         squatted: BTreeSet::new(),
         broken: BTreeSet::new(),
+        abandoned: BTreeSet::new(),
         readiness,
         image_id: Some(IMAGE.to_owned()),
         published: None,
@@ -404,6 +405,26 @@ fn a_second_container_of_the_same_app_goes_and_the_answering_one_stays() {
 }
 
 #[test]
+fn two_images_are_told_apart_before_a_second_container_goes() {
+    let old = ObservedContainer { image_id: "sha256:old".to_owned(), ..main_container(&spec()) };
+    let young = ObservedContainer { started_at: Some(Timestamp(NOW - 1_000)), ..next_container(&spec()) };
+    let mut view = view(run(spec()), vec![old, young]);
+    view.readiness.insert(ContainerId("next".to_owned()), Readiness::Silent("connection refused".to_owned()));
+    // Right after a start of the daemon, or while the image is being built.
+    view.image_id = None;
+    insta::assert_snapshot!(text(&view), @"");
+    view.image_id = Some(IMAGE.to_owned());
+    insta::assert_snapshot!(text(&view), @"");
+    view.readiness.insert(ContainerId("next".to_owned()), Readiness::Answers);
+    view.published = Some(ContainerId("next".to_owned()));
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: stop container paas-app-alice-diary (main) - its successor answers
+    alice-diary: remove container paas-app-alice-diary (main) - its successor answers
+    alice-diary: rename container paas-app-alice-diary.next (next) to paas-app-alice-diary - its name is the app's name
+    ");
+}
+
+#[test]
 fn a_container_that_docker_cannot_start_is_replaced() {
     let stuck = ObservedContainer { state: ContainerState::Created, started_at: None, ..main_container(&spec()) };
     let mut view = view(run(spec()), vec![stuck]);
@@ -413,6 +434,24 @@ fn a_container_that_docker_cannot_start_is_replaced() {
     alice-diary: remove container paas-app-alice-diary (main) - it can never run again
     alice-diary: create container paas-app-alice-diary - the app has no container
     alice-diary: start container paas-app-alice-diary - the app has no container
+    ");
+}
+
+#[test]
+fn a_successor_that_docker_lost_is_made_again_and_a_broken_one_given_up() {
+    let lost =
+        ObservedContainer { state: ContainerState::Created, started_at: None, ..next_container(&changed_spec()) };
+    let mut view = view(run(changed_spec()), vec![main_container(&spec()), lost]);
+    view.abandoned.insert(ContainerId("next".to_owned()));
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: remove container paas-app-alice-diary.next (next) - it can never run again
+    alice-diary: create container paas-app-alice-diary.next - the app's specification changed
+    alice-diary: start container paas-app-alice-diary.next - the app's specification changed
+    ");
+    view.broken = std::mem::take(&mut view.abandoned);
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: give up on the new container - Docker could not start the new container
+    alice-diary: remove container paas-app-alice-diary.next (next) - it can never run again
     ");
 }
 

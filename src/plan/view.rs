@@ -91,6 +91,9 @@ pub struct AppView {
     pub squatted: BTreeSet<String>,
     /// Containers that Docker refused to start again and again (their network is gone, say): to be replaced.
     pub broken: BTreeSet<ContainerId>,
+    /// Containers that Docker can never start again through no fault of theirs (it was killed while it started them): to be
+    /// replaced, and no reason to give a deploy up.
+    pub abandoned: BTreeSet<ContainerId>,
     /// Of the running containers that were asked.
     pub readiness: BTreeMap<ContainerId, Readiness>,
     /// Id of the image that the specification's reference stands for; `None` while it is missing.

@@ -196,6 +196,8 @@ async fn refusals_are_judged_by_status_and_words() {
             "rename",
         ),
         ("connect", 404, "No such network: y", NotFound, "make the network again"),
+        // After a crash of Docker in the middle of a start.
+        ("start", 500, "task 0123456789abcdef: already exists", Conflict, "(status 500)"),
     ];
     for (call, status, said, kind, remedy) in table {
         let fake = always(refuse(status, said));

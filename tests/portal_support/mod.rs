@@ -210,7 +210,7 @@ async fn play_controller(mut commands_rx: mpsc::Receiver<Command>, held_tx: mpsc
         match command {
             Command::Mark(_) | Command::Resync | Command::Announce { .. } | Command::Withdraw { .. } => {}
             Command::Progress { answer } => drop(answer.send(Duration::ZERO)),
-            Command::Confirm { token, answer } if token == "hold" => drop(held_tx.send(answer).await),
+            Command::Confirm { token, answer, .. } if token == "hold" => drop(held_tx.send(answer).await),
             Command::Confirm { answer, .. } => drop(answer.send(Err(ConfirmError::NothingHeld))),
         }
     }

@@ -157,6 +157,11 @@ impl Daemon {
         self.process.as_ref().expect("the daemon runs").id()
     }
 
+    /// How the daemon ended, if it did so by itself.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut().and_then(|process| process.try_wait().unwrap())
+    }
+
     /// As a power cut would: `kill -9`.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -187,7 +192,7 @@ impl Daemon {
         Ran::of(&self.command(args).output().unwrap())
     }
 
-    fn log_path(&self) -> PathBuf {
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.root().join("daemon.log")
     }
 

@@ -1,35 +1,9 @@
 //! Docker stopped, killed, its socket gone: the daemon says so, changes nothing, and catches up by itself.
 
-use std::process::Command;
-
 use serde_json::Value;
 
-use super::fixture::{DIARY, Daemon, PAGE, container, run};
-
-/// Whatever a test does to the engine, the next test finds it running.
-struct Engine;
-
-impl Engine {
-    #[track_caller]
-    fn does(verb: &str) {
-        let (command, folder) = Self::address();
-        run(&command, &[verb, &folder]);
-    }
-
-    fn address() -> (String, String) {
-        let get = |name: &str| {
-            std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `scripts/test --docker`"))
-        };
-        (get("MINIPAAS_TEST_ENGINE"), get("MINIPAAS_TEST_ENGINE_DIR"))
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let (command, folder) = Self::address();
-        let _ = Command::new(command).args(["start", &folder]).status();
-    }
-}
+use super::engine::Engine;
+use super::fixture::{DIARY, Daemon, PAGE, container};
 
 #[track_caller]
 fn until_unreachable(daemon: &Daemon) {
