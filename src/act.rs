@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 
 use crate::engine::{Effect, Engine, EngineError, ErrorKind, Follow};
 use crate::folders::{FolderError, Folders};
-use crate::model::{AppKey, ContainerId, FailedDeploy, InstanceId, InventoryRow};
+use crate::model::{AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow};
 use crate::plan::step::{Action, Outcome, Step, Target};
 use crate::plan::view::OwnedContainer;
 use crate::store::{Store, StoreError};
@@ -111,14 +111,24 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
             Action::TrashCode => Ok(self.folders.trash_code(self.key).await.map(changed)?),
             Action::TrashData(token) => Ok(self.folders.trash_data(token).await.map(changed)?),
             Action::Create(spec) => {
-                let id = self.engine.create(spec).await?;
+                let id = match self.engine.create(spec).await {
+                    Err(error) if planted!(LostAnswerTwice) && error.kind() == ErrorKind::Unreachable => {
+                        let name = format!("{}.prev", self.key.container_name());
+                        self.engine.create(&ContainerSpec { name, ..(**spec).clone() }).await?
+                    }
+                    answer => answer?,
+                };
                 self.created.insert(spec.name.clone(), id);
                 Ok(Outcome::Changed)
             }
             Action::Start(target) => self.start(target).await,
             Action::Unpause(target) => Ok(self.engine.unpause(self.id(target)?).await?.into()),
             Action::Update { target, limits, restart } => {
-                Ok(self.engine.update(self.id(target)?, *limits, *restart).await.map(changed)?)
+                let mut limits = *limits;
+                if planted!(LimitBecomesZero) {
+                    limits.memory = Bytes(0);
+                }
+                Ok(self.engine.update(self.id(target)?, limits, *restart).await.map(changed)?)
             }
             Action::Connect { target, network } => {
                 Ok(self.engine.connect(self.id(target)?, network).await.map(changed)?)

@@ -2,6 +2,7 @@
 //! changed under running apps.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::engine::{Engine as _, EngineError, ErrorKind, NetworkSpec};
 use crate::model::status::NetworkStatus;
@@ -16,19 +17,17 @@ const INTER_CONTAINER: &str = "com.docker.network.bridge.enable_icc";
 pub struct NetworkOutcome {
     pub status: NetworkStatus,
     pub usable: bool,
-    /// Worth another try by itself.
-    pub retry: bool,
 }
+
+/// How soon a failed try is repeated, whatever it failed of: a single call that hung tells nobody that it is worth another.
+/// When Docker is gone altogether, its return comes first.
+pub const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Makes sure of the network.
 pub async fn ensure<W: Seams>(world: &W, settings: &Settings, instance: &InstanceId) -> NetworkOutcome {
     match look_or_create(world, settings, instance).await {
         Ok(network) => judge(&network, settings),
-        Err(error) => NetworkOutcome {
-            status: NetworkStatus::Failed { message: error.to_string() },
-            usable: false,
-            retry: error.kind() != ErrorKind::Unreachable,
-        },
+        Err(error) => NetworkOutcome { status: NetworkStatus::Failed { message: error.to_string() }, usable: false },
     }
 }
 
@@ -97,5 +96,5 @@ fn judge(network: &ObservedNetwork, settings: &Settings) -> NetworkOutcome {
         );
         NetworkStatus::Drifted { message }
     };
-    NetworkOutcome { status, usable: true, retry: false }
+    NetworkOutcome { status, usable: true }
 }

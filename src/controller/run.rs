@@ -568,7 +568,10 @@ impl<W: Seams> Controller<W> {
         }
     }
 
-    fn take_snapshot(&mut self, snapshot: Snapshot) {
+    fn take_snapshot(&mut self, mut snapshot: Snapshot) {
+        if planted!(PartialListingTrusted) && !snapshot.files.is_empty() {
+            snapshot.completeness = Completeness::Complete { instance: self.config.instance.clone() };
+        }
         if self.loading.done() {
             self.start_loading();
         }
@@ -827,7 +830,7 @@ impl<W: Seams> Controller<W> {
         if self.network_job.done() {
             self.start_network();
         }
-        self.network_retry = outcome.retry.then(|| Instant::now() + self.jitter.spread(Duration::from_secs(10)));
+        self.network_retry = (!outcome.usable).then(|| Instant::now() + self.jitter.spread(network::RETRY_AFTER));
         self.status.network = outcome.status;
         self.changed = true;
         if std::mem::replace(&mut self.network_ready, outcome.usable) != outcome.usable {
@@ -856,6 +859,11 @@ impl<W: Seams> Controller<W> {
         while self.running.len() < self.config.parallel
             && let Some(key) = self.queue.pop(now)
         {
+            if planted!(FailureAbortsAll) && self.another_fails(&key) {
+                self.queue.finish(&key);
+                self.queue.mark_after(key, Duration::from_secs(1), now);
+                continue;
+            }
             let input = PassInput {
                 instance: self.config.instance.clone(),
                 decision: self.decide(&key),
@@ -869,6 +877,9 @@ impl<W: Seams> Controller<W> {
                 metrics: self.config.metrics.clone(),
                 key: key.clone(),
             };
+            if planted!(StatusBeforeAction) {
+                self.claim(&input);
+            }
             self.running.insert(key.clone(), now);
             let world = Arc::clone(&self.world);
             self.work.spawn(async move {
@@ -876,6 +887,21 @@ impl<W: Seams> Controller<W> {
                 let attempt = std::panic::AssertUnwindSafe(pass(&*world, input)).catch_unwind().await;
                 attempt.map_or(Work::Panicked(key), |output| Work::Pass(Box::new(output)))
             });
+        }
+    }
+
+    /// For planted bugs.
+    fn another_fails(&self, key: &AppKey) -> bool {
+        let failing = |status: &AppStatus| status.condition(ConditionKind::StepFailed).is_some();
+        self.status.apps.values().any(|status| status.app != *key && failing(status))
+    }
+
+    /// For planted bugs.
+    fn claim(&mut self, input: &PassInput) {
+        let file_digest = input.decision.file_digest.clone();
+        if let Some(previous) = &input.previous {
+            let applied_digest = file_digest.clone();
+            self.put_status(AppStatus { file_digest, applied_digest, ..(**previous).clone() });
         }
     }
 

@@ -52,6 +52,9 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     }
     // Last, because nothing waits for it: the person who wants to leave with Compose can wait a moment longer.
     write_compose(view, spec, plan);
+    if planted!(RecordLast) && matches!(plan.steps.first().map(|step| &step.action), Some(Action::Record(_))) {
+        plan.steps.rotate_left(1);
+    }
 }
 
 fn stop(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
@@ -81,6 +84,10 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
     if planted!(ForgetFirst) && view.recorded.is_some() {
         plan.push(Action::Forget, &cause);
     }
+    if view.recorded.is_none() && !view.row_in_doubt && !present.is_empty() {
+        remove_unrecorded(view, purge, &present, &cause, plan);
+        return;
+    }
     for owned in present {
         discard(owned, &cause, plan);
     }
@@ -96,6 +103,27 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
     }
     if view.recorded.is_some() || view.row_in_doubt {
         plan.push(Action::Forget, &cause);
+    }
+}
+
+/// The inventory was lost, so the containers are all that tells of the app: they go last, or a crash in between would leave
+/// folders behind that nobody knows of.
+fn remove_unrecorded(
+    view: &AppView,
+    purge: Option<&PurgeToken>,
+    present: &[&OwnedContainer],
+    cause: &Cause,
+    plan: &mut Plan,
+) {
+    for owned in present {
+        halt(owned, cause, plan);
+    }
+    plan.push(Action::TrashCode, cause);
+    if let Some(token) = purge.filter(|_| view.folder.data) {
+        plan.push(Action::TrashData(token.clone()), cause);
+    }
+    for owned in present {
+        plan.push(Action::Remove(Target::known(owned)), cause);
     }
 }
 

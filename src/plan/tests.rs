@@ -493,6 +493,17 @@ fn deletion_keeps_the_data_unless_a_token_says_otherwise() {
 }
 
 #[test]
+fn what_the_inventory_forgot_keeps_its_container_until_its_code_is_away() {
+    let mut forgotten = view(Goal::Remove { purge: None }, vec![main_container(&spec())]);
+    forgotten.recorded = None;
+    insta::assert_snapshot!(text(&forgotten), @r"
+    alice-diary: stop container paas-app-alice-diary (main) - the app was deleted
+    alice-diary: move the app's code to trash - the app was deleted
+    alice-diary: remove container paas-app-alice-diary (main) - the app was deleted
+    ");
+}
+
+#[test]
 fn a_row_whose_write_failed_is_written_or_dropped_again() {
     let mut doubtful = view(run(spec()), vec![main_container(&spec())]);
     assert_eq!(text(&doubtful), "");

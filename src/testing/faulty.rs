@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::desired::{Completeness, Manifests, Snapshot};
 use crate::engine::ErrorKind;
-use crate::engine::faulty::{CallKind, Life, guard};
+use crate::engine::faulty::{CallKind, Life, Verdict, guard};
 use crate::folders::{FolderError, FolderState, Folders, Space};
 use crate::model::{AppKey, Bytes, Event, InstanceId, PurgeToken, TemplateId};
 use crate::store::{InventoryRow, Store, StoreError};
@@ -159,9 +159,21 @@ impl<M: Manifests> Manifests for FaultyManifests<M> {
             let reason = format!("manifests.load: injected fault ({kind:?})");
             Snapshot { completeness: Completeness::Partial { reason }, ..Snapshot::unread() }
         };
-        let snapshot = guard(&self.life, "manifests.load", "", CallKind::Read, self.inner.load(), fail).await;
-        let mut previous = self.previous.lock().unwrap_or_else(PoisonError::into_inner);
-        previous.replace(snapshot.clone());
+        let previous = || self.previous.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.life.step("manifests.load", "", CallKind::Read).await {
+            Verdict::Fail(kind) => return fail(kind),
+            Verdict::Stale => {
+                // Before the first reading there is nothing to be stale with.
+                let stale = previous().clone();
+                if let Some(stale) = stale {
+                    return stale;
+                }
+            }
+            Verdict::Pass | Verdict::DieAfter | Verdict::LoseAnswer => {}
+        }
+        let snapshot = self.inner.load().await;
+        self.life.settle().await;
+        previous().replace(snapshot.clone());
         snapshot
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::manifests::Unflushed;
 use crate::engine::faulty::{CallKind, Life, guard};
 use crate::folders::{FolderError, FolderState, Folders, Space};
 use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
@@ -43,6 +44,8 @@ struct Disk {
     templates: BTreeSet<TemplateId>,
     apps: BTreeMap<AppKey, AppFolder>,
     trash: Vec<Trashed>,
+    /// What a power loss leaves: apps and trash as they were flushed last.
+    flushed: (BTreeMap<AppKey, AppFolder>, Vec<Trashed>),
     /// Why every write fails at present.
     failure: Option<FolderError>,
     space: Space,
@@ -63,6 +66,7 @@ impl FolderWorld {
             templates: BTreeSet::new(),
             apps: BTreeMap::new(),
             trash: Vec::new(),
+            flushed: (BTreeMap::new(), Vec::new()),
             failure: None,
             space,
         };
@@ -107,7 +111,39 @@ impl FolderWorld {
         let mut disk = self.lock();
         let Some(data) = disk.apps.get_mut(key).and_then(|app| app.data.as_mut()) else { return false };
         data.insert(file.to_owned(), content.to_owned());
+        // SQLite flushes what it has acknowledged.
+        disk.flush();
         true
+    }
+
+    /// The power fails. What was not flushed is gone, except what happened to reach the disk.
+    pub fn lose_power(&self, fate: Unflushed) {
+        let mut disk = self.lock();
+        match fate {
+            Unflushed::Kept => {}
+            Unflushed::Lost => (disk.apps, disk.trash) = disk.flushed.clone(),
+            // `docker-compose.yml` is the one file that is not flushed: it is made again by itself.
+            Unflushed::Torn => {
+                let flushed = disk.flushed.0.clone();
+                for (key, app) in &mut disk.apps {
+                    let safe = flushed.get(key).is_some_and(|safe| safe.compose == app.compose);
+                    if let Some(text) = app.compose.as_mut().filter(|_| !safe) {
+                        text.truncate(text.len() / 2);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What an app has in `data/`; `None` when there is no such folder.
+    #[must_use]
+    pub fn data(&self, key: &AppKey) -> Option<Files> {
+        self.lock().apps.get(key)?.data.clone()
+    }
+
+    /// As after a `sync`: a power loss costs nothing of it.
+    pub fn flush(&self) {
+        self.lock().flush();
     }
 
     /// Over everything in `data/`; `None` when there is no such folder.
@@ -158,6 +194,10 @@ impl Disk {
         self.root.join("apps").join(key.user.as_str()).join(key.app.as_str()).join(part)
     }
 
+    fn flush(&mut self) {
+        self.flushed = (self.apps.clone(), self.trash.clone());
+    }
+
     fn writable(&mut self) -> Result<&mut Self, FolderError> {
         match &self.failure {
             Some(failure) => Err(failure.clone()),
@@ -184,6 +224,13 @@ impl MemFolders {
         let call = async { self.world.lock().writable().map(work) };
         let never_asked = |_| Err(FolderError::Retryable(format!("{point}: injected fault")));
         guard(&self.life, point, key, CallKind::Inner, call, never_asked).await
+    }
+}
+
+impl MemFolders {
+    /// As `sync`, at the places where the real one does it.
+    fn flush(&self) {
+        self.world.lock().flush();
     }
 }
 
@@ -216,6 +263,7 @@ impl Folders for MemFolders {
                 disk.apps.entry(key.clone()).or_default().staged = true;
             })
             .await?;
+            self.flush();
             self.step("folders.ensure/name-code", key, |disk| {
                 let app = disk.apps.entry(key.clone()).or_default();
                 app.staged = false;
@@ -242,6 +290,7 @@ impl Folders for MemFolders {
             })
             .await?;
         }
+        self.flush();
         Ok(())
     }
 
@@ -268,12 +317,18 @@ impl Folders for MemFolders {
         ];
         for (point, part, take) in parts {
             self.step(point, key, |disk| {
+                if planted!(DeletionTakesData)
+                    && let Some(app) = disk.apps.get_mut(key)
+                {
+                    app.data = None;
+                }
                 if disk.apps.get_mut(key).is_some_and(take) {
                     disk.trash.push(Trashed { key: key.clone(), part, data: None });
                 }
             })
             .await?;
         }
+        self.flush();
         self.step("folders.trash_code/rmdir", key, |disk| {
             disk.apps.retain(|other, app| other != key || app.data.is_some());
             if let Some(app) = disk.apps.get_mut(key) {
@@ -291,6 +346,7 @@ impl Folders for MemFolders {
             }
         })
         .await?;
+        self.flush();
         self.step("folders.trash_data/rmdir", key, |disk| {
             disk.apps
                 .retain(|other, app| other != key || app.code.is_some() || app.compose.is_some() || app.log.is_some());

@@ -1,5 +1,7 @@
 //! Planted bugs, each named after a failure that was published about somebody's controller: the proof that the sweep sees
-//! what it is meant to see. One is switched on per thread, in tests only; the program contains neither switch nor bug.
+//! what it is meant to see. The project is named where the failure is known by it; "Sieve" and "Acto" stand for the classes of
+//! bugs that those tools found in operators. One bug is switched on per thread, in tests only; the program contains neither
+//! switch nor bug.
 
 use std::cell::Cell;
 
@@ -17,38 +19,63 @@ macro_rules! mutants {
 }
 
 mutants! {
+    // --- deletion: what is not seen is taken for what is not wanted ---
     /// A folder that cannot be read is taken for an empty one (kubelet's static pods).
     MissingFolderMeansEmpty,
-    /// A list that failed is taken for an empty one.
+    /// A listing that broke off is taken for the whole (delete on partial listing).
+    PartialListingTrusted,
+    /// A list of containers that failed is taken for an empty one (Sieve: stale and empty views of Kubernetes operators).
     FailedListMeansEmpty,
-    /// A file that does not parse is taken for a deleted one.
+    /// A file that does not parse is taken for a deleted one (the file watcher that skips what is broken).
     InvalidMeansDeleted,
-    /// A renamed file is a deletion at once.
+    /// The rename trap: a renamed file is a deletion at once.
     NoGrace,
-    /// Nobody asks before everything goes.
+    /// Nobody asks before everything goes (pruning without a guard).
     NoMassGuard,
     /// What a person confirmed is not remembered.
     ConfirmationForgotten,
-    /// Only events count; what was missed is never found.
+    /// Deleting an app takes its data along (Sieve: volume claims of a live cluster).
+    DeletionTakesData,
+    /// Ours by a prefix of the name instead of by label (match by prefix).
+    OwnedByName,
+    // --- news: what came unseen stays unseen ---
+    /// Only events count; what was missed is never found (edge-triggered controllers; Sieve's unobserved states).
     NoResync,
-    /// An event that comes while its app is worked on is dropped (doco-cd).
+    /// An event that comes while its app is worked on is dropped (doco-cd: "another job is still in progress",
+    /// its issue 856).
     EventDroppedWhileBusy,
-    /// A lost answer is taken for a call that did not happen.
-    LostAnswerForgotten,
     /// Docker is gone and the status is as of old.
     LossUnreported,
+    // --- answers: a call that failed may have happened ---
+    /// A lost answer is taken for a call that did not happen.
+    LostAnswerForgotten,
+    /// A lost answer is made up for by a second call under another name (ack lost = duplicate).
+    LostAnswerTwice,
+    // --- status: what is hoped is said ---
     /// What was made is taken for ready.
     ReadyWhateverHealth,
-    /// What was created is taken for started.
+    /// The status says that a change is in force before it is made (`observedGeneration` written first).
+    StatusBeforeAction,
+    /// What was created is taken for started (created means running).
     CreatedMeansRunning,
     /// What is frozen is taken for running.
     PausedMeansRunning,
     /// What is stopped is taken for what is wanted.
     StoppedMeansWanted,
+    // --- drift that is not seen ---
     /// A container off its network is left so.
     NetworkIgnored,
-    /// A limit that somebody changed stays (Komodo's limit that became 0).
+    /// A limit that somebody changed stays.
     LimitsNeverRepaired,
+    /// A limit arrives as 0, which Docker takes for "as it was" (Komodo's limit that became 0).
+    LimitBecomesZero,
+    /// `state: stopped` does not stop.
+    StopIgnored,
+    /// A new image changes nothing.
+    ImageIgnored,
+    /// An edit of the environment changes nothing.
+    EnvIgnored,
+    // --- deploys ---
     /// The successor keeps its provisional name.
     RenameForgotten,
     /// The old container is stopped before the new one was tried.
@@ -59,16 +86,14 @@ mutants! {
     TrialNeverFails,
     /// A version that failed is tried again and again.
     FailureForgotten,
-    /// The record goes before what it is a record of.
+    // --- order ---
+    /// The record goes before what it is a record of (Acto: finalizers dropped before the clean-up).
     ForgetFirst,
-    /// `state: stopped` does not stop.
-    StopIgnored,
-    /// A new image changes nothing.
-    ImageIgnored,
-    /// Ours by name instead of by label.
-    OwnedByName,
-    /// An edit of the environment changes nothing.
-    EnvIgnored,
+    /// The record is written after what it is a record of (Sieve: a crash in between leaks what was made).
+    RecordLast,
+    // --- isolation ---
+    /// One failure aborts the pass: nobody else is looked at while an app fails.
+    FailureAbortsAll,
 }
 
 thread_local! {

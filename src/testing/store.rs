@@ -1,7 +1,10 @@
-//! The store in memory: it survives the daemon, as the file does.
+//! The store in memory: it survives the daemon, as the file does, and a power loss as well, because what the real one has
+//! answered is flushed (`store`: WAL with `synchronous=FULL`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
 
 use crate::model::{AppKey, Event, InstanceId};
 use crate::store::{InventoryRow, Store, StoreError};
@@ -9,12 +12,21 @@ use crate::store::{InventoryRow, Store, StoreError};
 /// How many rows the event log keeps.
 const EVENTS_KEPT: usize = 10_000;
 
+/// A write of an app's row: when, whose, and whether there is one afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    pub at: Instant,
+    pub key: AppKey,
+    pub present: bool,
+}
+
 #[derive(Debug, Default)]
 struct Tables {
     instance: Option<InstanceId>,
     inventory: BTreeMap<AppKey, InventoryRow>,
     /// Oldest first.
     events: Vec<Event>,
+    row_changes: Vec<RowChange>,
 }
 
 /// Cheap to clone; all clones are one database.
@@ -32,6 +44,17 @@ impl MemStore {
     #[must_use]
     pub fn rows(&self) -> Vec<InventoryRow> {
         self.lock().inventory.values().cloned().collect()
+    }
+
+    /// The database is lost; an empty one takes its place. The installation's id is known from the marker.
+    pub fn lose_inventory(&self) {
+        self.lock().inventory.clear();
+    }
+
+    /// Every write of a row so far.
+    #[must_use]
+    pub fn row_changes(&self) -> Vec<RowChange> {
+        self.lock().row_changes.clone()
     }
 
     /// The whole event log, oldest first.
@@ -56,12 +79,16 @@ impl Store for MemStore {
     }
 
     async fn put(&self, row: &InventoryRow) -> Result<(), StoreError> {
-        self.lock().inventory.insert(row.key.clone(), row.clone());
+        let mut tables = self.lock();
+        tables.inventory.insert(row.key.clone(), row.clone());
+        tables.row_changes.push(RowChange { at: Instant::now(), key: row.key.clone(), present: true });
         Ok(())
     }
 
     async fn forget(&self, key: &AppKey) -> Result<(), StoreError> {
-        self.lock().inventory.remove(key);
+        let mut tables = self.lock();
+        tables.inventory.remove(key);
+        tables.row_changes.push(RowChange { at: Instant::now(), key: key.clone(), present: false });
         Ok(())
     }
 

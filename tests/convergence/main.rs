@@ -1,5 +1,5 @@
-//! The proof of convergence: operator scripts in a simulated world, a fault at every call, and the properties of the design
-//! held against every run. `docs/testing.md` tells how to reproduce a failure and how to add a property.
+//! The proof of convergence: operator scripts in a simulated world, a disturbance at every call, and the properties of the
+//! design held against every run. `docs/testing.md` tells how to reproduce a failure and how to add a property.
 
 #![allow(clippy::unwrap_used, reason = "clippy counts helpers of tests as code")]
 #![allow(
@@ -10,20 +10,42 @@
 )]
 #![allow(clippy::format_push_string, reason = "the text of a failure is not worth a fallible `write!`")]
 
+mod allowance;
+mod blow;
+mod history;
 mod mutants;
+mod portrait;
 mod properties;
 mod random;
 mod scripts;
 mod sweep;
 mod world;
 
-/// Runs per script, about, unless the variable of the same name says otherwise: what fits into three minutes on two cores
-/// without optimization. A script with more possible strikes has a fixed, scattered part of them tried.
-const RUNS_PER_SCRIPT: usize = 60;
+use minipaas::engine::ErrorKind;
+use minipaas::engine::faulty::Fault;
+
+use blow::{Blow, parse_strikes};
+use sweep::Batch;
+
+/// Pairs per script: what fits into three minutes on two cores with everything else.
+const PAIRS: usize = 120;
 
 fn wanted() -> Vec<scripts::Script> {
     let only = std::env::var("ONLY").unwrap_or_default();
     scripts::all().into_iter().filter(|script| only.is_empty() || script.name == only).collect()
+}
+
+/// Tries everything that a list says on every script; `RUNS_PER_SCRIPT` says otherwise.
+fn sweep<S: AsRef<[blow::Strike]> + Send + Sync>(
+    name: &'static str,
+    most: usize,
+    strikes: impl Fn(&scripts::Script, &world::Ended) -> Vec<S>,
+) {
+    let most = std::env::var("RUNS_PER_SCRIPT").ok().and_then(|text| text.parse().ok()).unwrap_or(most);
+    let scripts = wanted();
+    if let Err(failures) = (Batch { name, scripts: &scripts, most }).run(strikes) {
+        panic!("{failures}");
+    }
 }
 
 #[test]
@@ -39,19 +61,46 @@ fn every_script_keeps_the_properties_undisturbed() {
     assert!(failures.is_empty(), "{failures}");
 }
 
+/// Without this a replay line would be a guess.
+#[test]
+fn a_run_repeats_exactly() {
+    let scripts = wanted();
+    sweep::parallel(scripts.len(), |number| {
+        let script = &scripts[number];
+        let [one, two] = [(), ()].map(|()| world::run(script, &[], None));
+        assert_eq!(one.calls, two.calls, "{}", script.name);
+        assert_eq!((one.portrait, one.late), (two.portrait, two.late), "{}", script.name);
+    });
+}
+
 #[test]
 fn every_script_keeps_the_properties_whatever_strikes_wherever() {
-    let most = std::env::var("RUNS_PER_SCRIPT").ok().and_then(|text| text.parse().ok()).unwrap_or(RUNS_PER_SCRIPT);
-    if let Err(failures) = sweep::single_faults(&wanted(), most) {
-        panic!("{failures}");
-    }
+    sweep("single faults", usize::MAX, sweep::single_faults);
+}
+
+#[test]
+fn every_script_keeps_the_properties_when_two_faults_come_close_together() {
+    sweep("pairs", PAIRS, sweep::pairs);
+}
+
+#[test]
+fn every_script_keeps_the_properties_while_the_daemon_is_down_and_after_power_losses() {
+    sweep("outages", usize::MAX, sweep::outages);
+}
+
+#[test]
+fn every_script_keeps_the_properties_with_bad_news() {
+    sweep("bad news", usize::MAX, sweep::quirks);
 }
 
 /// What was found and repaired: the script and the fault, at every call.
-const REPAIRED: [(&str, world::Blow); 3] = [
-    ("edit-revert-at-once", world::Blow::Fault(minipaas::engine::faulty::Fault::LoseAnswer)),
-    ("purge", world::Blow::Fault(minipaas::engine::faulty::Fault::CrashBefore)),
-    ("purge", world::Blow::Fault(minipaas::engine::faulty::Fault::CrashAfter)),
+const REPAIRED: [(&str, Blow); 6] = [
+    ("edit-revert-at-once", Blow::Fault(Fault::LoseAnswer)),
+    ("purge", Blow::Fault(Fault::CrashBefore)),
+    ("purge", Blow::Fault(Fault::CrashAfter)),
+    ("inventory-lost-deleted", Blow::Fault(Fault::CrashBefore)),
+    ("inventory-lost", Blow::Fault(Fault::Fail(ErrorKind::Unreachable))),
+    ("create", Blow::Fault(Fault::Fail(ErrorKind::Retryable))),
 ];
 
 #[test]
@@ -59,8 +108,8 @@ fn what_was_repaired_stays_repaired() {
     for (name, blow) in REPAIRED {
         let script = scripts::all().into_iter().find(|script| script.name == name).expect("no script has that name");
         let undisturbed = world::run(&script, &[], None);
-        let strikes = sweep::strikes_of(&script, &undisturbed.calls);
-        for strike in strikes.into_iter().filter(|strike| strike.blow == blow) {
+        let all = [sweep::single_faults, sweep::outages, sweep::quirks].map(|list| list(&script, &undisturbed));
+        for strike in all.into_iter().flatten().filter(|strike| strike.blow == blow) {
             let ended = world::run(&script, &[strike], Some(&undisturbed));
             let replay = sweep::replay_line(&script, &[strike]);
             assert!(ended.violations.is_empty(), "{replay}\n{}\n{}", ended.violations.join("\n"), ended.story);
@@ -79,20 +128,9 @@ fn every_planted_bug_is_found() {
 #[test]
 fn replay() {
     let line = std::env::var("REPLAY").unwrap_or_else(|_| "script=edit fault=crash-after call=17".to_owned());
-    let mut name = String::new();
-    let mut strikes = Vec::new();
-    let mut blow = None;
-    for word in line.split_whitespace() {
-        match word.split_once('=') {
-            Some(("script", text)) => text.clone_into(&mut name),
-            Some(("fault", text)) => blow = Some(text.parse::<world::Blow>().unwrap()),
-            Some(("call", text)) => {
-                let blow = blow.expect("`fault=` comes before its `call=`");
-                strikes.push(world::Strike { call: text.parse().unwrap(), blow });
-            }
-            _ => panic!("`{word}` is neither `script=`, `fault=` nor `call=`"),
-        }
-    }
+    let mut words = line.split_whitespace();
+    let name = words.next().and_then(|word| word.strip_prefix("script=")).expect("a replay begins with `script=`");
+    let strikes = parse_strikes(words).unwrap();
     let script = scripts::all().into_iter().find(|script| script.name == name).expect("no script has that name");
     let undisturbed = world::run(&script, &[], None);
     let ended = world::run(&script, &strikes, Some(&undisturbed));

@@ -1,36 +1,44 @@
 //! P1 to P10 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use minipaas::desired::parse;
-use minipaas::engine::sim::{Actor, Transition};
+use minipaas::engine::sim::Actor;
 use minipaas::model::{
     AppKey, AppStatus, ContainerId, ContainerState, Digest, Health, ObservedContainer, Ownership, PurgeToken, SyncState,
 };
 use minipaas::testing::daemon::Daemon;
+use minipaas::testing::folders::Files;
 use minipaas::testing::seams::World;
+use tokio::time::Instant;
 
+use crate::allowance::{Allowance, allowance};
+use crate::blow::{Blow, Strike};
+use crate::history::{self, History};
+use crate::portrait::{difference, portrait, without_history};
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
-use crate::world::{Blow, Ended, Strike};
-
-/// How long the status may lag behind Docker: an event's way and one look.
-const LAG: Duration = Duration::from_secs(1);
-/// Changes to Docker that a fault may cost beyond those of the undisturbed run, per app the script is about.
-const EXTRA_CHANGES: usize = 14;
+use crate::world::Ended;
 
 /// What was seen on the way.
+#[derive(Default)]
 pub(crate) struct Record {
     /// Entries of the journal that were looked at.
     journal: usize,
+    /// Calls of the daemon that changed Docker.
+    changes: usize,
     /// Entries before the script's first step.
     before: usize,
     calls_before: u64,
     /// What each app has in its data folder.
-    data: BTreeMap<AppKey, Digest>,
+    data: BTreeMap<AppKey, Files>,
     /// Apps whose owner gave up their data in writing at some time.
     purged: BTreeSet<AppKey>,
+    history: History,
+    /// The container and the file that were last said to be in force.
+    claims: BTreeMap<AppKey, (ContainerId, Digest)>,
+    /// When a person did something last, or a fault ended.
+    stirred_at: Option<Instant>,
     pub(crate) violations: Vec<String>,
 }
 
@@ -42,25 +50,20 @@ fn owner(world: &World, labels: &BTreeMap<String, String>) -> Option<AppKey> {
 }
 
 impl Record {
-    pub(crate) fn new(_: &World) -> Self {
-        Self {
-            journal: 0,
-            before: 0,
-            calls_before: 0,
-            data: BTreeMap::new(),
-            purged: BTreeSet::new(),
-            violations: Vec::new(),
-        }
-    }
-
     pub(crate) fn begin(&mut self, world: &World) {
         self.before = world.docker.journal_len();
-        self.journal = self.before;
+        (self.journal, self.changes) = (self.before, 0);
         self.calls_before = world.injector.count();
+    }
+
+    /// A person did something, or a fault is over: from now on the daemon has to get there.
+    pub(crate) fn stir(&mut self) {
+        self.stirred_at = Some(Instant::now());
     }
 
     /// A step of the script was done: what do the files permit from now on?
     pub(crate) fn deed(&mut self, world: &World) {
+        self.stir();
         for name in world.manifests.names() {
             let Some(stem) = name.strip_suffix(".yaml").or(name.strip_suffix(".yml")) else { continue };
             let (Ok(key), Some(bytes)) = (AppKey::parse(stem), world.manifests.get(&name)) else { continue };
@@ -79,22 +82,23 @@ impl Record {
     }
 
     /// What holds at every moment.
-    pub(crate) fn look(&mut self, world: &World, daemon: Option<&Daemon>, stale: bool) {
+    pub(crate) fn look(&mut self, world: &World, daemon: Option<&Daemon>) {
         self.look_at_data(world);
         self.look_at_journal(world);
-        self.look_at_status(world, daemon, stale);
+        self.look_at_status(world, daemon);
     }
 
     /// P3.
     fn look_at_data(&mut self, world: &World) {
         for key in world.folders.apps().keys() {
             if !self.data.contains_key(key) && world.folders.write_data(key, "diary", key.to_string().as_bytes()) {
-                self.data.extend(world.folders.data_checksum(key).map(|sum| (key.clone(), sum)));
+                self.data.extend(world.folders.data(key).map(|files| (key.clone(), files)));
             }
         }
-        for (key, sum) in self.data.clone() {
-            let now = world.folders.data_checksum(&key);
-            if now.as_ref() == Some(&sum) {
+        let keys: Vec<AppKey> = self.data.keys().cloned().collect();
+        for key in keys {
+            let now = world.folders.data(&key);
+            if now.as_ref() == self.data.get(&key) {
                 continue;
             }
             if now.is_none() && self.purged.contains(&key) {
@@ -113,7 +117,12 @@ impl Record {
     /// P4.
     fn look_at_journal(&mut self, world: &World) {
         let news = world.docker.journal_since(self.journal);
+        if let Some(last) = news.last() {
+            let at = history::origin(world) + last.at;
+            self.history.changed_at = self.history.changed_at.max(Some(at));
+        }
         self.journal += news.len();
+        self.changes += news.iter().filter(|entry| entry.actor == Actor::Daemon && entry.changed()).count();
         for entry in news.iter().filter(|entry| entry.actor == Actor::Daemon && entry.container.is_some()) {
             let network = entry.call.contains("network");
             if !network && owner(world, &entry.labels).is_none() {
@@ -122,56 +131,130 @@ impl Record {
         }
     }
 
-    /// P10, while things move: what is said to be ready runs, or did a moment ago.
-    pub(crate) fn look_at_status(&mut self, world: &World, daemon: Option<&Daemon>, stale: bool) {
-        let Some(daemon) = daemon.filter(|daemon| !stale && !daemon.life.is_over()) else { return };
-        let status = daemon.status();
-        for app in status.apps.values().filter(|app| app.is_ready()) {
-            let Some(id) = &app.container else {
-                self.broken(format!("P10 {} is ready without a container", app.app));
-                continue;
-            };
-            let there = world.docker.container(id.as_str());
-            if there.is_some_and(|container| container.state == ContainerState::Running) {
-                continue;
-            }
-            let left = world
-                .docker
-                .transitions()
-                .into_iter()
-                .rev()
-                .find(|change| change.container == *id && change.from == Some(ContainerState::Running));
-            let ago = left.map_or(Duration::MAX, |left| world.docker.age().saturating_sub(left.at));
-            if ago > LAG {
-                self.broken(format!("P10 {} is said to be ready but has not run for {ago:?}", app.app));
-            }
+    /// What is claimed from now on; whether it is true is judged at the end.
+    pub(crate) fn look_at_status(&mut self, world: &World, daemon: Option<&Daemon>) {
+        let living = daemon.filter(|daemon| !daemon.life.is_over());
+        let status = living.map(Daemon::status);
+        self.history.note(status.as_deref());
+        for app in status.iter().flat_map(|status| status.apps.values()).filter(|app| app.is_ready()) {
+            self.look_at_claim(world, app);
         }
+    }
+
+    /// P10: a file that is said to be in force is in force, in that container.
+    fn look_at_claim(&mut self, world: &World, app: &AppStatus) {
+        let (Some(digest), Some(container)) = (&app.applied_digest, &app.container) else {
+            return self.broken(format!("P10 {} is said to be ready without a file or a container", app.app));
+        };
+        let claim = (container.clone(), digest.clone());
+        if self.claims.get(&app.app) == Some(&claim) {
+            return;
+        }
+        if let Some((present, manifest)) = world.manifests.manifest(&app.app.file_name())
+            && present == *digest
+            && let Some(spec) = world.docker.spec(container.as_str())
+            && manifest.env.iter().any(|(name, value)| spec.env.get(name) != Some(value))
+        {
+            self.broken(format!("P10 the file of {} is said to be in force before it is", app.app));
+        }
+        self.claims.insert(app.app.clone(), claim);
     }
 
     pub(crate) fn changes(&self) -> usize {
-        self.journal - self.before
+        self.changes
     }
 
-    /// P6, P7 and P5, over the whole run.
-    pub(crate) fn look_back(&mut self, world: &World, script: &Script, strikes: &[Strike]) {
-        let by_hand = strikes.iter().any(|strike| matches!(strike.blow, Blow::HandKill | Blow::HandRemove));
-        if script.uptime == Uptime::Gapless && !by_hand {
-            for gap in gaps(world, &world.docker.transitions()) {
+    /// How long the daemon went on changing anything after the last person, or fault, had done with it.
+    pub(crate) fn late(&self, world: &World) -> Duration {
+        let struck = world.injector.last_struck();
+        let stirred = self.stirred_at.max(struck);
+        match (self.history.changed_at, stirred) {
+            (Some(changed), Some(stirred)) => changed.saturating_duration_since(stirred),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// What holds over the whole run.
+    pub(crate) fn look_back(
+        &mut self,
+        world: &World,
+        script: &Script,
+        strikes: &[Strike],
+        undisturbed: Option<&Ended>,
+    ) {
+        let allowed = allowance(world, script, strikes);
+        self.look_back_at_uptime(world, script, strikes);
+        self.look_back_at_bystander(world, script, strikes);
+        let origin = history::origin(world);
+        let (crowds, unrecorded) = world.docker.with_transitions(|transitions| {
+            let unrecorded = history::unrecorded(world, origin, transitions, &world.store.row_changes());
+            (history::crowds(world, transitions), unrecorded)
+        });
+        let lies = self.history.lies(world, allowed.lag);
+        let known = if script.forgets { Vec::new() } else { unrecorded };
+        crowds.into_iter().chain(known).chain(lies).for_each(|text| self.broken(text));
+        if let Some(undisturbed) = undisturbed {
+            self.look_back_at_effort(world, script, undisturbed, allowed);
+        }
+    }
+
+    /// P6.
+    fn look_back_at_uptime(&mut self, world: &World, script: &Script, strikes: &[Strike]) {
+        let interrupts = |strike: &Strike| matches!(strike.blow, Blow::HandKill | Blow::HandRemove | Blow::Power(_));
+        if script.uptime == Uptime::Gapless && !strikes.iter().any(interrupts) {
+            for gap in world.docker.with_transitions(|transitions| history::gaps(world, transitions)) {
                 self.broken(gap);
             }
         }
-        if script.reach == Reach::OwnApps {
-            let bystander = AppKey::parse(BYSTANDER).unwrap();
-            let touched = world.docker.journal_since(self.before);
-            for entry in touched.iter().filter(|entry| owner(world, &entry.labels).as_ref() == Some(&bystander)) {
-                self.broken(format!("P7 the bystander was touched: {entry}"));
-            }
-            for call in world.injector.calls() {
-                let writes = call.kind == minipaas::engine::faulty::CallKind::Write;
-                if call.number > self.calls_before && writes && call.object == BYSTANDER {
-                    self.broken(format!("P7 the bystander was touched: {call}"));
-                }
-            }
+    }
+
+    /// P7.
+    fn look_back_at_bystander(&mut self, world: &World, script: &Script, strikes: &[Strike]) {
+        let everyone = strikes.iter().any(|strike| matches!(strike.blow, Blow::Power(_)));
+        if script.reach == Reach::Everyone || everyone {
+            return;
+        }
+        let bystander = AppKey::parse(BYSTANDER).unwrap();
+        let touched = world.docker.with_journal(|journal| {
+            let entries = journal[self.before..].iter();
+            let touched = entries.filter(|entry| owner(world, &entry.labels).as_ref() == Some(&bystander));
+            touched.map(ToString::to_string).collect::<Vec<_>>()
+        });
+        let calls = world.injector.with_calls(|calls| {
+            let writes = |kind| kind == minipaas::engine::faulty::CallKind::Write;
+            let touched = calls
+                .iter()
+                .filter(|call| call.number > self.calls_before && writes(call.kind) && call.object == BYSTANDER);
+            touched.map(ToString::to_string).collect::<Vec<_>>()
+        });
+        for text in touched.into_iter().chain(calls) {
+            self.broken(format!("P7 the bystander was touched: {text}"));
+        }
+    }
+
+    /// P1: in good time; P5: without running in circles.
+    fn look_back_at_effort(&mut self, world: &World, script: &Script, undisturbed: &Ended, allowed: Allowance) {
+        let late = self.late(world);
+        if late > undisturbed.late + allowed.time {
+            let (usual, extra) = (undisturbed.late, allowed.time);
+            self.broken(format!("P1 it took {late:?} instead of {usual:?} and at most {extra:?} for the disturbance"));
+        }
+        let most = undisturbed.changes + allowed.changes * script.expect.len().max(1);
+        if self.changes() > most {
+            let (changes, usual) = (self.changes(), undisturbed.changes);
+            self.broken(format!("P5 {changes} changes to Docker instead of {usual} and {} at most", allowed.changes));
+        }
+    }
+
+    /// P1 on the way.
+    pub(crate) fn check(&mut self, world: &World, daemon: Option<&Daemon>, app: &str, expect: Expect) {
+        let key = AppKey::parse(app).unwrap();
+        let owned = containers_by_app(world);
+        let status = daemon.map(Daemon::status);
+        let status = status.as_ref().and_then(|status| status.apps.get(&key)).map(|app| &**app);
+        let containers = owned.get(&key).map(Vec::as_slice).unwrap_or_default();
+        for text in unmet(world, &key, expect, containers, status) {
+            self.broken(format!("{text} by now"));
         }
     }
 
@@ -181,6 +264,7 @@ impl Record {
         world: &World,
         script: &Script,
         daemon: Option<&Daemon>,
+        strikes: &[Strike],
         undisturbed: Option<&Ended>,
         first: &str,
     ) -> Vec<String> {
@@ -201,11 +285,10 @@ impl Record {
         }
         let now = portrait(world, Some(daemon));
         if let Some(undisturbed) = undisturbed {
-            broken.extend(difference("P9 the end differs from the undisturbed end", &undisturbed.portrait, &now));
-            let most = undisturbed.changes + EXTRA_CHANGES * script.expect.len().max(1);
-            if self.changes() > most {
-                broken.push(format!("P5 {} changes to Docker instead of {}", self.changes(), undisturbed.changes));
-            }
+            let unseen = |strike: &Strike| matches!(strike.blow, Blow::Down(_) | Blow::Power(_));
+            let trim = |text: &str| if strikes.iter().any(unseen) { without_history(text) } else { text.to_owned() };
+            let what = "P9 the end differs from the undisturbed end";
+            broken.extend(difference(what, &trim(&undisturbed.portrait), &trim(&now)));
         } else if script.reverts {
             broken.extend(difference("P8 the end differs from the state before the edit", first, &now));
         }
@@ -302,84 +385,4 @@ fn untrue(app: &AppStatus, containers: &[ObservedContainer]) -> Vec<String> {
         hold(container.limits.pids == i64::from(limits.pids), "is said to be synced with another pids limit in force");
     }
     broken
-}
-
-/// P6: from its first run on an app always has a running container.
-fn gaps(world: &World, transitions: &[Transition]) -> Vec<String> {
-    let mut running: BTreeMap<AppKey, BTreeSet<ContainerId>> = BTreeMap::new();
-    let mut gaps = Vec::new();
-    for change in transitions {
-        let Some(key) = owner(world, &change.labels) else { continue };
-        let set = running.entry(key.clone()).or_default();
-        if change.to == Some(ContainerState::Running) {
-            set.insert(change.container.clone());
-        } else if set.remove(&change.container) && set.is_empty() {
-            gaps.push(format!("P6 {key} had no running container from {:.3}s on", change.at.as_secs_f64()));
-        }
-    }
-    gaps
-}
-
-/// Everything that outlives a run, ids, times and addresses aside.
-pub(crate) fn portrait(world: &World, daemon: Option<&Daemon>) -> String {
-    let mut text = String::new();
-    for line in world.docker.portrait().lines() {
-        // How an earlier run ended is history.
-        let words: Vec<&str> = line.split(' ').filter(|word| !word.starts_with("exit=")).collect();
-        let _ = writeln!(text, "{}", words.join(" "));
-    }
-    for (key, folder) in world.folders.apps() {
-        let compose = folder.compose.map(|text| Digest::of(text.as_bytes()).short().to_owned());
-        let _ = writeln!(
-            text,
-            "folder {key}: code={:?} staged={} data={:?} owned={} compose={compose:?}",
-            folder.code.map(|id| id.to_string()),
-            folder.staged,
-            folder.data.map(|files| files.into_keys().collect::<Vec<_>>()),
-            folder.data_owned,
-        );
-    }
-    // A crash may leave an app without `logs/`: it is made when the first line is written.
-    let trash = world.folders.trash();
-    let trash = trash.iter().filter(|trashed| trashed.part != "logs");
-    let trash: BTreeSet<String> = trash.map(|trashed| format!("trash {} {}", trashed.key, trashed.part)).collect();
-    for line in trash {
-        let _ = writeln!(text, "{line}");
-    }
-    for row in world.store.rows() {
-        let failed = row.failed.map(|failed| failed.identity.to_string());
-        let _ = writeln!(text, "row {}: {} failed={failed:?}", row.key, row.digest.short());
-    }
-    if let Some(daemon) = daemon {
-        let status = daemon.status();
-        for app in status.apps.values() {
-            let conditions: Vec<String> = app
-                .conditions
-                .iter()
-                .map(|condition| format!("{:?}={}:{}", condition.kind, condition.status, condition.reason))
-                .collect();
-            let applied = app.applied_digest == app.file_digest;
-            let _ = writeln!(
-                text,
-                "status {}: {:?} {:?} {:?} applied={applied} {}",
-                app.app,
-                app.desired,
-                app.sync,
-                app.health,
-                conditions.join(" ")
-            );
-        }
-        let _ = writeln!(text, "held {:?}", status.held.as_ref().map(|held| &held.apps));
-    }
-    text
-}
-
-fn difference(what: &str, wanted: &str, found: &str) -> Option<String> {
-    let (wanted, found): (BTreeSet<&str>, BTreeSet<&str>) = (wanted.lines().collect(), found.lines().collect());
-    if wanted == found {
-        return None;
-    }
-    let lines = wanted.difference(&found).map(|line| format!("\n       - {line}"));
-    let lines: String = lines.chain(found.difference(&wanted).map(|line| format!("\n       + {line}"))).collect();
-    Some(format!("{what}{lines}"))
 }

@@ -21,8 +21,12 @@ pub(crate) enum Deed {
     Do(fn(&World)),
     /// Something changes, and only so much time passes before the next step.
     Quick(fn(&World), Duration),
+    /// The daemon is killed, something changes, and it is started again.
+    WhileDown(fn(&World)),
     /// `paas confirm` of whatever is held; then until the daemon rests.
     Confirm,
+    /// By now that app is as it should be, if nothing disturbed the run.
+    Check(&'static str, Expect),
 }
 
 #[derive(Clone, Copy)]
@@ -76,6 +80,11 @@ pub(crate) struct Script {
     pub(crate) uptime: Uptime,
     /// P8: the end equals the state after the first step.
     pub(crate) reverts: bool,
+    /// Steps at the beginning that the daemon has to live through for the rest to mean anything: it is not kept from them by
+    /// outages.
+    pub(crate) lived_through: usize,
+    /// The inventory is lost on the way: P11 has nothing to say.
+    pub(crate) forgets: bool,
 }
 
 fn to(sentence: &'static str, deed: fn(&World)) -> Step {
@@ -86,16 +95,40 @@ fn quick(sentence: &'static str, millis: u64, deed: fn(&World)) -> Step {
     Step { sentence, deed: Deed::Quick(deed, Duration::from_millis(millis)) }
 }
 
+fn down(sentence: &'static str, deed: fn(&World)) -> Step {
+    Step { sentence, deed: Deed::WhileDown(deed) }
+}
+
 fn create() -> Step {
     to("alice creates her diary", |world| world.manifests.put(A, diary("")))
 }
 
 fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
+    // Whoever never saw the app run has nothing to keep, nor to stop.
+    let needs_it = matches!(expect, Expect::Stopped | Expect::RunningInvalid | Expect::RunningGivenUp);
+    let lived_through = usize::from(needs_it || name.starts_with("bad-deploy") || name == "network-other");
     let expect = vec![("alice-diary", expect)];
-    Script { name, steps, expect, reach: Reach::OwnApps, uptime: Uptime::Gapless, reverts: false }
+    Script {
+        name,
+        steps,
+        expect,
+        reach: Reach::OwnApps,
+        uptime: Uptime::Gapless,
+        reverts: false,
+        lived_through,
+        forgets: false,
+    }
 }
 
 impl Script {
+    fn lived_through(mut self, steps: usize) -> Self {
+        self.lived_through = steps;
+        self
+    }
+    fn forgets(mut self) -> Self {
+        self.forgets = true;
+        self
+    }
     fn interrupted(mut self) -> Self {
         self.uptime = Uptime::Interrupted;
         self
@@ -274,6 +307,42 @@ fn everyday() -> Vec<Script> {
         )
         .interrupted(),
         script(
+            "purge-create",
+            Running,
+            vec![
+                create(),
+                to("purge", |world| world.manifests.put(A, diary("state: deleted\nkeepData: false\n"))),
+                to("created again", |world| world.manifests.put(A, diary(""))),
+            ],
+        )
+        .interrupted(),
+        script(
+            "inventory-lost",
+            Running,
+            vec![
+                create(),
+                down("the database is lost", |world| world.store.lose_inventory()),
+                to("an edit", |world| world.manifests.put(A, diary("env: {A: b}\n"))),
+            ],
+        )
+        .forgets()
+        .everyone(),
+        script(
+            "inventory-lost-deleted",
+            Gone,
+            vec![
+                create(),
+                down("the database and the file are lost", |world| {
+                    world.store.lose_inventory();
+                    world.manifests.remove(A);
+                }),
+            ],
+        )
+        .forgets()
+        .lived_through(1)
+        .interrupted()
+        .everyone(),
+        script(
             "settings",
             Running,
             vec![create(), to("another domain", |world| world.edit_settings(|s| s.domain = "example.org".to_owned()))],
@@ -325,6 +394,18 @@ fn files() -> Vec<Script> {
                 to("fixed", |world| world.manifests.put(A, diary("memory: 300m\n"))),
             ],
         ),
+        script(
+            "partial-listing",
+            Running,
+            vec![
+                create(),
+                to("the listing breaks off half-way", |world| {
+                    world.manifests.set_broken_off(Some(("input/output error", &["carol-quiet.yaml"])));
+                }),
+                to("the disk is repaired", |world| world.manifests.set_broken_off(None)),
+            ],
+        )
+        .reverts(),
         script("vanish", Gone, vec![create(), to("rm", |world| world.manifests.remove(A))]).interrupted(),
         script(
             "back-within-grace",
@@ -336,6 +417,15 @@ fn files() -> Vec<Script> {
             ],
         )
         .reverts(),
+        script(
+            "other-within-grace",
+            Running,
+            vec![
+                create(),
+                quick("rm", 4_000, |world| world.manifests.remove(A)),
+                to("another one by that name", |world| world.manifests.put(A, diary("env: {A: b}\n"))),
+            ],
+        ),
         script("rename", Gone, vec![create(), to("mv", |world| world.manifests.rename(A, "alice-journal.yaml"))])
             .and("alice-journal", Running)
             .interrupted(),
@@ -392,6 +482,7 @@ fn files() -> Vec<Script> {
         )
         .and("bob-one", Gone)
         .and(BYSTANDER, Gone)
+        .lived_through(2)
         .interrupted()
         .everyone(),
         script(
@@ -408,7 +499,8 @@ fn files() -> Vec<Script> {
                 }),
             ],
         )
-        .and("bob-three", Running),
+        .and("bob-three", Running)
+        .lived_through(2),
         script(
             "template-broken",
             Running,
@@ -471,6 +563,20 @@ fn failures() -> Vec<Script> {
         )
         .interrupted(),
         script(
+            "broken-neighbour",
+            Running,
+            vec![
+                quick("a diary that Docker cannot start", 6_000, |world| {
+                    world.manifests.put(A, diary("env: {SIM_BEHAVIOUR: cannot-start}\n"));
+                }),
+                quick("bob's, which works", 9_000, |world| world.manifests.put("bob-one.yaml", diary(""))),
+                Step { sentence: "bob's runs", deed: Deed::Check("bob-one", Running) },
+                to("alice repairs hers", |world| world.manifests.put(A, diary(""))),
+            ],
+        )
+        .and("bob-one", Running)
+        .interrupted(),
+        script(
             "bad-deploy",
             RunningGivenUp,
             vec![
@@ -531,7 +637,28 @@ fn hands() -> Vec<Script> {
         )
         .reverts(),
         hand(
-            "network-rm",
+            "network-gone",
+            vec![to("docker network rm", |world| {
+                by_hand(world.docker.disconnect("paas-proxy", MAIN));
+                by_hand(world.docker.disconnect("paas-proxy", "paas-app-carol-quiet"));
+                by_hand(world.docker.remove_network("paas-proxy"));
+            })],
+        )
+        .everyone(),
+        hand("image-rm", vec![to("docker rmi -f", |world| by_hand(world.docker.untag("my-paas-node-runtime:latest")))])
+            .everyone(),
+        script(
+            "docker-start-stopped",
+            Stopped,
+            vec![
+                create(),
+                to("`state: stopped`", |world| world.manifests.put(A, diary("state: stopped\n"))),
+                to("docker start", |world| by_hand(world.docker.start(MAIN))),
+            ],
+        )
+        .interrupted(),
+        hand(
+            "network-other",
             vec![
                 to("docker stop", |world| by_hand(world.docker.stop(MAIN))),
                 to("a network of no concern", |world| {
@@ -578,6 +705,19 @@ fn hands() -> Vec<Script> {
                 to("they leave", |world| by_hand(world.docker.rename(MAIN, "theirs"))),
             ],
         ),
+        script(
+            "lookalike-after",
+            Running,
+            vec![
+                create(),
+                to("`state: deleted`", |world| world.manifests.put(A, diary("state: deleted\n"))),
+                to("somebody takes the name", |world| by_hand(world.docker.run(&foreign(MAIN, "other")))),
+                to("created again", |world| world.manifests.put(A, diary(""))),
+                to("they leave", |world| by_hand(world.docker.rename(MAIN, "theirs"))),
+            ],
+        )
+        .lived_through(2)
+        .interrupted(),
         script(
             "lookalike-next",
             Running,

@@ -1,20 +1,23 @@
-//! Every fault at every call of every script.
+//! Every disturbance at every call of every script, and pairs of them.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use minipaas::engine::ErrorKind;
-use minipaas::engine::faulty::{CallKind, CallRecord, Fault};
+use minipaas::engine::faulty::{CallKind, CallRecord, Fault, Gap};
+use minipaas::testing::manifests::Unflushed;
 
+use crate::blow::{Blow, Down, Quirk, Strike, faults_at};
 use crate::scripts::Script;
-use crate::world::{Blow, Ended, Strike, run};
+use crate::world::{Ended, run};
 
-const FAULTS: [Fault; 8] = Fault::SWEEP;
+/// Runs of a script with so many apps that one run takes as long as ten others. Its apps are all alike.
+const CROWD_RUNS: usize = 150;
 
-/// Runs of a script with so many apps that one run takes as long as fifty others.
-const CROWD_RUNS: usize = 12;
+/// Seeds per kind of chance.
+const SEEDS: u64 = 8;
 
 /// Does all jobs on as many threads as there are cores, in order of their numbers; the results keep that order.
 pub(crate) fn parallel<T: Send>(jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
@@ -38,103 +41,215 @@ pub(crate) fn parallel<T: Send>(jobs: usize, work: impl Fn(usize) -> T + Sync) -
     results.into_inner().unwrap().into_values().collect()
 }
 
-/// What to try at each call. A read is only worth a fault near a write: the looks of a daemon at rest all are alike.
-pub(crate) fn strikes_of(script: &Script, calls: &[CallRecord]) -> Vec<Strike> {
-    let writes: Vec<u64> = calls.iter().filter(|call| call.kind != CallKind::Read).map(|call| call.number).collect();
+fn writes(calls: &[CallRecord]) -> impl Iterator<Item = &CallRecord> {
+    calls.iter().filter(|call| call.kind != CallKind::Read)
+}
+
+/// One fault, or one hand, at each call. Reads far from any write are left out: they are the looks of a daemon at rest, and
+/// all alike.
+pub(crate) fn single_faults(script: &Script, undisturbed: &Ended) -> Vec<Strike> {
+    let calls = &undisturbed.calls;
+    let writes: Vec<u64> = writes(calls).map(|call| call.number).collect();
+    let near = |call: &CallRecord| writes.iter().any(|write| call.number < *write + 5 && *write < call.number + 9);
     let mut strikes = Vec::new();
-    for call in calls {
-        let near = writes.iter().any(|write| call.number < *write + 5 && *write < call.number + 9);
-        if call.kind == CallKind::Read && !near {
-            continue;
-        }
-        for fault in FAULTS.into_iter().filter(|fault| fault.applies_to(call)) {
-            // Dying before a read is dying before the next write, a moment earlier.
-            let same = call.kind == CallKind::Read
-                && matches!(fault, Fault::CrashBefore | Fault::Fail(ErrorKind::Terminal) | Fault::FailFrom(_));
-            if !same {
-                strikes.push(Strike { call: call.number, blow: Blow::Fault(fault) });
-            }
-        }
+    for call in calls.iter().filter(|call| call.kind != CallKind::Read || near(call)) {
+        strikes.extend(faults_at(call).map(|fault| Strike::at(call.number, Blow::Fault(fault))));
         if call.kind == CallKind::Write && call.point.starts_with("engine") {
-            strikes.push(Strike { call: call.number, blow: Blow::HandKill });
+            strikes.push(Strike::at(call.number, Blow::HandKill));
             if script.replaceable() {
-                strikes.push(Strike { call: call.number, blow: Blow::HandRemove });
+                strikes.push(Strike::at(call.number, Blow::HandRemove));
             }
         }
     }
     strikes
 }
 
+/// Whether the rest of the script means anything without the step that this call belongs to.
+fn may_be_missed(script: &Script, undisturbed: &Ended, call: &CallRecord) -> bool {
+    script.lived_through.checked_sub(1).is_none_or(|step| call.number > undisturbed.steps[step])
+}
+
+/// A daemon that stays down while people go on, and a machine that loses its power: at each call that changes something. What
+/// lies between two of those is looking.
+pub(crate) fn outages(script: &Script, undisturbed: &Ended) -> Vec<Strike> {
+    const BLOWS: [Blow; 5] = [
+        Blow::Down(Down::ForStep),
+        Blow::Down(Down::ForRest),
+        Blow::Power(Unflushed::Kept),
+        Blow::Power(Unflushed::Lost),
+        Blow::Power(Unflushed::Torn),
+    ];
+    let calls = writes(&undisturbed.calls).filter(|call| may_be_missed(script, undisturbed, call));
+    calls.flat_map(|call| BLOWS.map(|blow| Strike::at(call.number, blow))).collect()
+}
+
+/// Bad news, all the way.
+pub(crate) fn quirks(_: &Script, _: &Ended) -> Vec<Strike> {
+    let seeds = |quirk: Quirk| if quirk.is_random() { SEEDS } else { 1 };
+    let of = |quirk: Quirk| (1..=seeds(quirk)).map(move |seed| Strike::at(seed, Blow::Quirk(quirk)));
+    Quirk::ALL.into_iter().flat_map(of).collect()
+}
+
+/// What may come on top of a first blow, within a few calls: also while the daemon recovers from it.
+fn second_blows() -> Vec<Strike> {
+    const FAULTS: [Fault; 5] = [
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::Fail(ErrorKind::Retryable),
+        Fault::Fail(ErrorKind::Unreachable),
+        Fault::LoseAnswer,
+    ];
+    const LOOKS: [Fault; 3] =
+        [Fault::Fail(ErrorKind::Unreachable), Fault::Fail(ErrorKind::Retryable), Fault::StaleList];
+    let at_writes = (1..=4).flat_map(|n| FAULTS.map(|fault| Strike::later(Gap::Writes(n), fault)));
+    let at_calls = (1..=12).flat_map(|n| LOOKS.map(|fault| Strike::later(Gap::Calls(n), fault)));
+    at_writes.chain(at_calls).collect()
+}
+
+/// Two blows close together. The first is one of the kinds that leave something half-done.
+pub(crate) fn pairs(script: &Script, undisturbed: &Ended) -> Vec<[Strike; 2]> {
+    let first = |call: &CallRecord| {
+        let mut blows = vec![Blow::Fault(Fault::CrashAfter)];
+        if call.kind == CallKind::Write {
+            blows.extend([Blow::Fault(Fault::LoseAnswer), Blow::Fault(Fault::Fail(ErrorKind::Retryable))]);
+            if may_be_missed(script, undisturbed, call) {
+                blows.push(Blow::Down(Down::ForStep));
+            }
+            if call.point.starts_with("engine") && script.replaceable() {
+                blows.push(Blow::HandRemove);
+            }
+        }
+        blows
+    };
+    let second = second_blows();
+    let of = |call: &CallRecord| {
+        let number = call.number;
+        let firsts = first(call).into_iter().map(move |blow| Strike::at(number, blow));
+        firsts.flat_map(|first| second.iter().map(move |second| [first, *second])).collect::<Vec<_>>()
+    };
+    writes(&undisturbed.calls).flat_map(of).collect()
+}
+
+/// An even choice of at most so many, always the same; every kind and every call gets its turn.
+fn choose<T>(all: Vec<T>, most: usize) -> Vec<T> {
+    let mut stride = all.len().div_ceil(most.max(1)).max(1);
+    // Prime to the lengths of what repeats within, or the same kinds would be met every time.
+    while stride > 1 && [2, 3, 5, 7].iter().any(|prime| stride % prime == 0) {
+        stride += 1;
+    }
+    all.into_iter().step_by(stride).collect()
+}
+
 pub(crate) fn replay_line(script: &Script, strikes: &[Strike]) -> String {
-    let words: Vec<String> =
-        strikes.iter().map(|strike| format!("fault={} call={}", strike.blow, strike.call)).collect();
+    let words: Vec<String> = strikes.iter().map(ToString::to_string).collect();
     format!("REPLAY=\"script={} {}\" cargo test --test convergence -- replay --nocapture", script.name, words.join(" "))
 }
 
-/// Runs everything, at most `most` runs per script; returns the failures' text.
-pub(crate) fn single_faults(scripts: &[Script], most: usize) -> Result<(), String> {
-    let began = Instant::now();
-    let undisturbed: Vec<Ended> = parallel(scripts.len(), |number| run(&scripts[number], &[], None));
-    let mut failures = String::new();
-    for (script, ended) in scripts.iter().zip(&undisturbed) {
-        if !ended.violations.is_empty() {
-            let text = ended.violations.join("\n    ");
-            failures.push_str(&format!("{} undisturbed:\n    {text}\n{}\n", script.name, ended.story));
-        }
-    }
-    let mut jobs: Vec<(usize, Strike)> = Vec::new();
-    let (mut possible, mut calls) = (0, 0);
-    for (number, ended) in undisturbed.iter().enumerate().filter(|(_, ended)| ended.violations.is_empty()) {
-        let strikes = strikes_of(&scripts[number], &ended.calls);
-        possible += strikes.len();
-        calls += ended.calls.iter().filter(|call| call.kind != CallKind::Read).count();
-        let most = if scripts[number].expect.is_empty() { most.min(CROWD_RUNS) } else { most };
-        let stride = strikes.len().div_ceil(most).max(1);
-        // Scattered, so that no kind of fault falls through the same gap at every call; the same ones every time.
-        let chosen = |index: usize| stride == 1 || ((index * 7_919 + number) % 10_007).is_multiple_of(stride);
-        let strikes = strikes.into_iter().enumerate().filter(|(index, _)| chosen(*index));
-        jobs.extend(strikes.map(|(_, strike)| (number, strike)));
-    }
-    let results = parallel(jobs.len(), |job| {
-        let (script, strike) = &jobs[job];
+/// What is tried on each script, and how many runs of one script at most.
+pub(crate) struct Batch<'s> {
+    pub(crate) name: &'static str,
+    pub(crate) scripts: &'s [Script],
+    pub(crate) most: usize,
+}
+
+impl Batch<'_> {
+    /// Runs what `strikes` lists for each script; returns the failures' text.
+    pub(crate) fn run<S: AsRef<[Strike]> + Send + Sync>(
+        &self,
+        strikes: impl Fn(&Script, &Ended) -> Vec<S>,
+    ) -> Result<(), String> {
         let began = Instant::now();
-        let ended = run(&scripts[*script], &[*strike], Some(&undisturbed[*script]));
-        (ended.violations, ended.story, began.elapsed(), ended.missed)
-    });
-    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    let mut broken = 0;
-    let mut spent: BTreeMap<&str, (usize, std::time::Duration)> = BTreeMap::new();
-    let missed: usize = results.iter().map(|result| result.3).sum();
-    for ((script, strike), (violations, story, took, _)) in jobs.iter().zip(&results) {
-        let script = &scripts[*script];
-        let entry = spent.entry(script.name).or_default();
-        *entry = (entry.0 + 1, entry.1 + *took);
-        if violations.is_empty() {
-            continue;
+        let scripts = self.scripts;
+        let undisturbed: Vec<Ended> = parallel(scripts.len(), |number| run(&scripts[number], &[], None));
+        let mut failures = String::new();
+        let mut jobs: Vec<(usize, S)> = Vec::new();
+        let mut possible = 0;
+        for (number, ended) in undisturbed.iter().enumerate() {
+            if !ended.violations.is_empty() {
+                let text = ended.violations.join("\n    ");
+                failures.push_str(&format!("{} undisturbed:\n    {text}\n{}\n", scripts[number].name, ended.story));
+                continue;
+            }
+            let all = strikes(&scripts[number], ended);
+            possible += all.len();
+            let most = if scripts[number].expect.is_empty() { self.most.min(CROWD_RUNS) } else { self.most };
+            jobs.extend(choose(all, most).into_iter().map(|strikes| (number, strikes)));
         }
-        broken += 1;
-        let first = violations[0].lines().next().unwrap_or_default();
-        let kind = kinds.entry(format!("{} {} {first}", script.name, strike.blow)).or_default();
+        let results = parallel(jobs.len(), |job| {
+            let (script, strikes) = &jobs[job];
+            let began = Instant::now();
+            let ended = run(&scripts[*script], strikes.as_ref(), Some(&undisturbed[*script]));
+            (ended, began.elapsed())
+        });
+        let mut report = Report::default();
+        for ((number, strikes), (ended, took)) in jobs.iter().zip(&results) {
+            report.take(&scripts[*number], strikes.as_ref(), ended, *took, &undisturbed[*number]);
+        }
+        println!(
+            "{}: {} of {possible} runs of {} scripts in {:.1} s, {} with violations, {} strikes never came",
+            self.name,
+            jobs.len(),
+            scripts.len(),
+            began.elapsed().as_secs_f64(),
+            report.broken,
+            report.missed
+        );
+        report.print();
+        failures.push_str(&report.failures);
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+}
+
+#[derive(Default)]
+struct Report {
+    broken: usize,
+    missed: usize,
+    kinds: BTreeMap<String, usize>,
+    spent: BTreeMap<&'static str, (usize, Duration)>,
+    /// By kind of blow: the most it took beyond the undisturbed run, in time and in changes.
+    worst: BTreeMap<String, (Duration, usize)>,
+    failures: String,
+}
+
+impl Report {
+    fn take(&mut self, script: &Script, strikes: &[Strike], ended: &Ended, took: Duration, undisturbed: &Ended) {
+        self.missed += ended.missed;
+        let entry = self.spent.entry(script.name).or_default();
+        *entry = (entry.0 + 1, entry.1 + took);
+        let blows: Vec<String> = strikes.iter().map(|strike| strike.blow.to_string()).collect();
+        let worst = self.worst.entry(blows[0].clone()).or_default();
+        worst.0 = worst.0.max(ended.late.saturating_sub(undisturbed.late));
+        worst.1 = worst.1.max(ended.changes.saturating_sub(undisturbed.changes));
+        if ended.violations.is_empty() {
+            return;
+        }
+        self.broken += 1;
+        let first = ended.violations[0].lines().next().unwrap_or_default();
+        let kind = self.kinds.entry(format!("{} {} {first}", script.name, blows.join(", "))).or_default();
         *kind += 1;
         if *kind == 1 {
-            let text = violations.join("\n    ");
-            failures.push_str(&format!("{}\n    {text}\n{story}\n", replay_line(script, &[*strike])));
+            let text = ended.violations.join("\n    ");
+            self.failures.push_str(&format!("{}\n    {text}\n{}\n", replay_line(script, strikes), ended.story));
         }
     }
-    if std::env::var_os("VERBOSE").is_some() {
-        for (name, (runs, took)) in &spent {
-            println!("{name:>24} {runs:>5} runs {:>8.2} s", took.as_secs_f64());
+
+    fn print(&self) {
+        if std::env::var_os("VERBOSE").is_some() {
+            for (name, (runs, took)) in &self.spent {
+                println!("{name:>24} {runs:>5} runs {:>8.2} s", took.as_secs_f64());
+            }
+            for (blow, (time, changes)) in &self.worst {
+                println!("{blow:>24} up to {:>7.1} s and {changes:>3} changes more", time.as_secs_f64());
+            }
+        }
+        for (kind, count) in &self.kinds {
+            println!("{count:>5} × {kind}");
         }
     }
-    println!(
-        "single faults: {} scripts, {calls} writing calls, {} of {possible} runs in {:.1} s, {broken} with violations, {missed} strikes \
-         never came",
-        scripts.len(),
-        jobs.len(),
-        began.elapsed().as_secs_f64()
-    );
-    for (kind, count) in &kinds {
-        println!("{count:>5} × {kind}");
+}
+
+impl AsRef<[Strike]> for Strike {
+    fn as_ref(&self) -> &[Strike] {
+        std::slice::from_ref(self)
     }
-    if failures.is_empty() { Ok(()) } else { Err(failures) }
 }

@@ -1,18 +1,22 @@
 //! One run: a script in a simulated world, with the daemon dying and coming back, and the properties looked at all the way.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use minipaas::controller::Command;
 use minipaas::engine::faulty::{CallRecord, Fault, Injector, Scope};
-use minipaas::engine::sim::{SimConfig, SimDocker};
+use minipaas::engine::sim::{Quirks, SimConfig, SimDocker};
 use minipaas::model::status::{EngineStatus, ImageStatus, ManifestsStatus};
-use minipaas::model::{ConditionKind, Health, SyncState, Template, TemplateId, labels};
+use minipaas::model::{ConditionKind, ContainerState, Health, SyncState, Template, TemplateId, labels};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::properties::{Record, portrait};
+use crate::blow::{Blow, Down, Strike, When};
+use crate::portrait::portrait;
+use crate::properties::Record;
 use crate::scripts::{BYSTANDER, Deed, MAIN, Script};
 
 /// How long a lasting failure lasts.
@@ -23,8 +27,15 @@ const RESTART: Duration = Duration::from_secs(1);
 const CALM: Duration = Duration::from_secs(15);
 /// And when it does not: longer than the backoff that an outage leads to.
 const UNEASY: Duration = Duration::from_secs(200);
-/// And when something is not as it should be: longer than the wait after a failed build.
+/// And when something is not as it should be: longer than the wait after a failed build. What takes longer than its
+/// disturbance accounts for breaks P1 all the same.
 const LONG: Duration = Duration::from_secs(400);
+/// Longer than from one full look to the next.
+const RESYNC: Duration = Duration::from_secs(72);
+/// For one look at everything.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long after the machine Docker is there again: sometimes before the daemon, sometimes after it.
+const BOOT: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 /// Bound on everything.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -44,44 +55,6 @@ pub(crate) fn template() -> Template {
     }
 }
 
-/// What happens at a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Blow {
-    Fault(Fault),
-    /// `docker kill` of the app's container right before the call.
-    HandKill,
-    /// `docker rm -f` of it.
-    HandRemove,
-}
-
-impl std::fmt::Display for Blow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Fault(fault) => write!(f, "{fault}"),
-            Self::HandKill => f.write_str("hand-kill"),
-            Self::HandRemove => f.write_str("hand-remove"),
-        }
-    }
-}
-
-impl std::str::FromStr for Blow {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "hand-kill" => Ok(Self::HandKill),
-            "hand-remove" => Ok(Self::HandRemove),
-            _ => text.parse().map(Self::Fault),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Strike {
-    /// From 1, counted from the script's first step on.
-    pub(crate) call: u64,
-    pub(crate) blow: Blow,
-}
-
 /// A lookalike is for its own people to kill.
 fn is_ours(docker: &SimDocker) -> bool {
     docker.container(MAIN).is_some_and(|container| container.labels.contains_key(labels::INSTANCE))
@@ -91,12 +64,17 @@ fn is_ours(docker: &SimDocker) -> bool {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ended {
     pub(crate) violations: Vec<String>,
-    /// The calls from the script's first step to the end of its last, the idle looks in between included.
+    /// The calls from the script's first step to the end of its last, the idle looks in between included. Of an undisturbed
+    /// run only.
     pub(crate) calls: Vec<CallRecord>,
+    /// How many of those calls there were at the end of each step.
+    pub(crate) steps: Vec<u64>,
     /// Everything that has to be the same whatever happened on the way.
     pub(crate) portrait: String,
     /// Changes the daemon made to Docker.
     pub(crate) changes: usize,
+    /// How long it went on changing things after the last person or fault.
+    pub(crate) late: Duration,
     pub(crate) story: String,
     /// Strikes that were ordered and never came: the run took another way before.
     pub(crate) missed: usize,
@@ -115,6 +93,9 @@ pub(crate) fn run(script: &Script, strikes: &[Strike], undisturbed: Option<&Ende
     })
 }
 
+/// Files that a power loss took, for their authors to save once more.
+type Unsaved = Arc<Mutex<BTreeMap<String, Option<Vec<u8>>>>>;
+
 pub(crate) struct Run<'s> {
     pub(crate) world: World,
     pub(crate) script: &'s Script,
@@ -125,6 +106,11 @@ pub(crate) struct Run<'s> {
     offset: u64,
     heal_at: Option<Instant>,
     struck: bool,
+    /// What the next death is the beginning of.
+    ordered: Option<Blow>,
+    /// Nobody starts the daemon at present.
+    down: Option<Down>,
+    unsaved: Unsaved,
 }
 
 impl<'s> Run<'s> {
@@ -133,57 +119,123 @@ impl<'s> Run<'s> {
         world.add_template(template());
         world.docker.add_image("other", "somebody else's", None);
         world.manifests.put(&format!("{BYSTANDER}.yaml"), diary(""));
-        let record = Record::new(&world);
-        let mut run = Self { world, script, strikes, daemon: None, record, offset: 0, heal_at: None, struck: true };
+        let mut run = Self {
+            world,
+            script,
+            strikes,
+            daemon: None,
+            record: Record::default(),
+            offset: 0,
+            heal_at: None,
+            struck: true,
+            ordered: None,
+            down: None,
+            unsaved: Unsaved::default(),
+        };
         run.settle(Duration::from_secs(2)).await;
         run.record.begin(&run.world);
         run.offset = run.world.injector.count();
         run.struck = strikes.is_empty();
-        for strike in strikes {
-            let call = run.offset + strike.call;
-            match strike.blow {
-                Blow::Fault(fault) => run.world.injector.strike_at(call, fault),
-                Blow::HandKill => {
-                    let docker = run.world.docker.clone();
-                    run.world.injector.hand_at(call, move || drop(is_ours(&docker).then(|| docker.kill(MAIN))));
+        run.world.folders.flush();
+        run.order();
+        run
+    }
+
+    /// Lays the strikes out.
+    fn order(&mut self) {
+        let injector = &self.world.injector;
+        let mut last = self.offset;
+        for strike in self.strikes {
+            let call = match strike.when {
+                When::Call(number) => self.offset + number,
+                When::Later(gap) => {
+                    if let Blow::Fault(fault) = strike.blow {
+                        injector.strike_after(last, gap, fault);
+                    }
+                    continue;
                 }
-                Blow::HandRemove => {
-                    let docker = run.world.docker.clone();
-                    run.world.injector.hand_at(call, move || drop(is_ours(&docker).then(|| docker.remove(MAIN))));
+            };
+            last = call;
+            let docker = self.world.docker.clone();
+            match strike.blow {
+                Blow::Fault(fault) => injector.strike_at(call, fault),
+                Blow::HandKill => injector.hand_at(call, move || drop(is_ours(&docker).then(|| docker.kill(MAIN)))),
+                Blow::HandRemove => injector.hand_at(call, move || drop(is_ours(&docker).then(|| docker.remove(MAIN)))),
+                Blow::Down(_) => {
+                    injector.strike_at(call, Fault::CrashBefore);
+                    self.ordered = Some(strike.blow);
+                }
+                Blow::Power(fate) => {
+                    let (world, unsaved) = (self.world.clone(), Arc::clone(&self.unsaved));
+                    injector.hand_at(call, move || {
+                        world.docker.lose_power();
+                        world.folders.lose_power(fate);
+                        *unsaved.lock().unwrap() = world.manifests.lose_power(fate);
+                    });
+                    injector.strike_at(call, Fault::CrashBefore);
+                    self.ordered = Some(strike.blow);
+                }
+                Blow::Quirk(quirk) => {
+                    docker.reseed(call);
+                    docker.set_quirks(quirk.quirks());
+                    self.struck = true;
                 }
             }
         }
-        run
     }
 
     async fn tell(mut self, undisturbed: Option<&Ended>) -> Ended {
         let mut first = String::new();
+        let mut steps = Vec::new();
         for (number, step) in self.script.steps.iter().enumerate() {
+            self.save_again();
+            self.world.manifests.flush();
             match step.deed {
                 Deed::Do(deed) => {
                     deed(&self.world);
-                    self.record.deed(&self.world);
+                    self.done(number);
                     self.settle(CALM).await;
                 }
                 Deed::Quick(deed, wait) => {
                     deed(&self.world);
-                    self.record.deed(&self.world);
+                    self.done(number);
                     self.pump(wait).await;
                 }
+                Deed::WhileDown(deed) => {
+                    self.daemon = None;
+                    self.world.injector.kill();
+                    deed(&self.world);
+                    self.done(number);
+                    self.settle(CALM).await;
+                }
+                Deed::Check(app, expect) => {
+                    if self.strikes.is_empty() {
+                        self.record.check(&self.world, self.daemon.as_ref(), app, expect);
+                    }
+                }
                 Deed::Confirm => {
+                    self.down = None;
                     self.confirm().await;
                     self.settle(CALM).await;
                 }
             }
-            self.record.look(&self.world, self.daemon.as_ref(), self.is_stale());
+            steps.push(self.world.injector.count() - self.offset);
             if number == 0 {
                 first = portrait(&self.world, self.daemon.as_ref());
             }
+        }
+        if self.down.take().is_some() {
+            self.settle(CALM).await;
         }
         let last_call = self.world.injector.count();
         let missed = self.world.injector.outstanding();
         // A fault that waits for a later call would strike in the checks: it did not come, so it never does.
         self.world.injector.heal();
+        self.world.docker.set_quirks(Quirks::default());
+        if self.strikes.iter().any(|strike| matches!(strike.blow, Blow::Quirk(_))) {
+            // What nobody told of is found by the next full look.
+            self.pump(RESYNC).await;
+        }
         if !self.at_end(undisturbed, &first).is_empty() {
             // Out of what the daemon cannot have heard of it finds its way by itself, in its own time.
             self.settle(LONG).await;
@@ -191,19 +243,21 @@ impl<'s> Run<'s> {
         let changes = self.record.changes();
         let broken = self.at_end(undisturbed, &first);
         self.record.violations.extend(broken);
-        self.record.look_back(&self.world, self.script, self.strikes);
+        self.record.look_back(&self.world, self.script, self.strikes, undisturbed);
+        let late = self.record.late(&self.world);
         self.rests().await;
-        let calls: Vec<_> = self
-            .world
-            .injector
-            .calls()
-            .into_iter()
-            .filter(|call| call.number > self.offset && call.number <= last_call)
-            .map(|call| CallRecord { number: call.number - self.offset, ..call })
-            .collect();
+        let calls = if self.strikes.is_empty() || !self.record.violations.is_empty() {
+            let calls = self.world.injector.calls();
+            let of_script = calls.into_iter().filter(|call| call.number > self.offset && call.number <= last_call);
+            of_script.map(|call| CallRecord { number: call.number - self.offset, ..call }).collect()
+        } else {
+            Vec::new()
+        };
         Ended {
             portrait: portrait(&self.world, self.daemon.as_ref()),
+            steps,
             changes,
+            late,
             missed,
             story: if self.record.violations.is_empty() { String::new() } else { self.story(&calls) },
             calls,
@@ -211,8 +265,28 @@ impl<'s> Run<'s> {
         }
     }
 
+    /// A step was done.
+    fn done(&mut self, number: usize) {
+        self.record.deed(&self.world);
+        let last = number + 1 == self.script.steps.len();
+        if self.down == Some(Down::ForStep) || last {
+            self.down = None;
+        }
+    }
+
+    /// People see what the power loss made of their files, and save them once more.
+    fn save_again(&mut self) {
+        for (name, content) in std::mem::take(&mut *self.unsaved.lock().unwrap()) {
+            match content {
+                Some(bytes) => self.world.manifests.put(&name, bytes),
+                None => self.world.manifests.remove(&name),
+            }
+        }
+        self.record.stir();
+    }
+
     fn at_end(&self, undisturbed: Option<&Ended>, first: &str) -> Vec<String> {
-        self.record.at_end(&self.world, self.script, self.daemon.as_ref(), undisturbed, first)
+        self.record.at_end(&self.world, self.script, self.daemon.as_ref(), self.strikes, undisturbed, first)
     }
 
     /// P2: one more look at everything wants nothing.
@@ -221,7 +295,7 @@ impl<'s> Run<'s> {
         if let Some(daemon) = &self.daemon {
             drop(daemon.commands_tx.send(Command::Resync).await);
         }
-        self.pump(Duration::from_secs(70)).await;
+        self.pump(LOOK).await;
         if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
             let entries = self.world.docker.journal_since(journal);
             let calls = self.world.injector.calls();
@@ -231,15 +305,15 @@ impl<'s> Run<'s> {
         }
     }
 
-    fn is_stale(&self) -> bool {
-        self.strikes.iter().any(|strike| strike.blow == Blow::Fault(Fault::StaleList))
-    }
-
-    /// Lets time pass; whenever the daemon dies it is started again.
+    /// Lets time pass; whenever the daemon dies it is started again, unless it is to stay down.
     async fn pump(&mut self, wait: Duration) {
         let end = Instant::now() + wait;
         loop {
             let Some(daemon) = &mut self.daemon else {
+                if self.down.is_some() {
+                    tokio::time::sleep_until(end).await;
+                    break;
+                }
                 match Daemon::start(&self.world).await {
                     Ok(daemon) => self.daemon = Some(daemon),
                     Err(_) => tokio::time::sleep(RESTART).await,
@@ -255,15 +329,14 @@ impl<'s> Run<'s> {
             };
             if dead {
                 self.daemon = None;
-                tokio::time::sleep(RESTART).await;
+                self.record.look_at_status(&self.world, None);
+                self.after_death().await;
             } else {
                 daemon.status_rx.mark_unchanged();
-                let stale = self.is_stale();
-                self.record.look_at_status(&self.world, self.daemon.as_ref(), stale);
+                self.record.look_at_status(&self.world, self.daemon.as_ref());
             }
         }
-        let stale = self.is_stale();
-        self.record.look(&self.world, self.daemon.as_ref(), stale);
+        self.record.look(&self.world, self.daemon.as_ref());
         if !self.struck && self.world.injector.outstanding() == 0 {
             self.struck = true;
             self.heal_at = Some(Instant::now() + OUTAGE);
@@ -271,6 +344,32 @@ impl<'s> Run<'s> {
         if self.heal_at.is_some_and(|at| at <= Instant::now()) {
             self.heal_at = None;
             self.world.injector.heal();
+            self.save_again();
+        }
+    }
+
+    /// The supervisor waits; after a power loss the machine comes up first.
+    async fn after_death(&mut self) {
+        tokio::time::sleep(RESTART).await;
+        match self.ordered.take() {
+            Some(Blow::Down(down)) => self.down = Some(down),
+            Some(Blow::Power(_)) => {
+                let docker = self.world.docker.clone();
+                // What is not ours, and died of it, is started again by those whose it is.
+                let theirs = |container: &minipaas::model::ObservedContainer| {
+                    container.state == ContainerState::Exited && !container.labels.contains_key(labels::INSTANCE)
+                };
+                let ran: Vec<_> = docker.containers().into_iter().filter(theirs).collect();
+                let wait = BOOT[usize::from(self.world.injector.count() % 2 == 0)];
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    docker.engine_start();
+                    for container in ran {
+                        drop(docker.start(container.id.as_str()));
+                    }
+                });
+            }
+            _ => {}
         }
     }
 
@@ -288,6 +387,9 @@ impl<'s> Run<'s> {
             } else {
                 slice = (slice * 2).min(Duration::from_secs(5));
             }
+            if self.down.is_some() {
+                return;
+            }
             if since.elapsed() >= if self.is_calm() { calm } else { calm.max(UNEASY) } {
                 return;
             }
@@ -301,6 +403,12 @@ impl<'s> Run<'s> {
     /// Nothing is due as far as the status tells.
     fn is_calm(&self) -> bool {
         let Some(daemon) = self.daemon.as_ref().filter(|_| self.heal_at.is_none()) else { return false };
+        // Whoever was shown an old state does not know that there is anything to do.
+        let stale = self.strikes.iter().any(|strike| strike.blow == Blow::Fault(Fault::StaleList));
+        let struck = self.world.injector.last_struck().filter(|_| stale);
+        if struck.is_some_and(|at| at.elapsed() < RESYNC) {
+            return false;
+        }
         let status = daemon.status();
         let troubled = |kind| status.apps.values().any(|app| app.condition(kind).is_some());
         matches!(status.engine, EngineStatus::Connected { .. })
@@ -317,6 +425,8 @@ impl<'s> Run<'s> {
     async fn confirm(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline {
+            // Who wants to confirm something needs a daemon, and starts it.
+            self.down = None;
             if let Some(daemon) = &self.daemon
                 && let Some(held) = &daemon.status().held
             {
@@ -350,7 +460,8 @@ impl<'s> Run<'s> {
         };
         add("what was done", self.script.steps.iter().map(|step| step.sentence.to_owned()).collect());
         let around = |call: &&CallRecord| {
-            self.strikes.first().is_none_or(|strike| call.number + 25 > strike.call && call.number < strike.call + 140)
+            let struck = self.strikes.first().and_then(Strike::call);
+            struck.is_none_or(|struck| call.number + 25 > struck && call.number < struck + 140)
         };
         add("calls around the strike", calls.iter().filter(around).take(170).map(ToString::to_string).collect());
         let journal = self.world.docker.journal();

@@ -26,7 +26,7 @@ pub enum Fault {
     FailFrom(ErrorKind),
     /// The call takes effect; its answer is lost.
     LoseAnswer,
-    /// A list answers as it did the time before; other calls are not struck.
+    /// A list of containers or a reading of the manifests answers as it did the time before; other calls are not struck.
     StaleList,
 }
 
@@ -51,7 +51,7 @@ impl Fault {
             Self::CrashAfter => call.kind != CallKind::Read,
             Self::Fail(_) | Self::FailFrom(_) => call.kind != CallKind::Inner,
             Self::LoseAnswer => call.kind == CallKind::Write,
-            Self::StaleList => call.point == "engine.list",
+            Self::StaleList => matches!(call.point, "engine.list" | "manifests.load"),
         }
     }
 }

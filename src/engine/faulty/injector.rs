@@ -10,6 +10,7 @@ use std::future::{self, Future};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::fault::{CallKind, CallRecord, Fault};
 use crate::engine::ErrorKind;
@@ -25,6 +26,39 @@ pub enum Scope {
 
 type Hand = Box<dyn FnOnce() + Send>;
 
+/// How long after another strike the next one comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// At the n-th call after it, or the first later one that the fault applies to.
+    Calls(u64),
+    /// The same, counting only calls that can change the world: what lies between a crash and them is looking.
+    Writes(u64),
+}
+
+#[derive(Debug)]
+struct FollowUp {
+    after: u64,
+    gap: Gap,
+    fault: Fault,
+}
+
+impl FollowUp {
+    /// Whether it strikes at this call.
+    fn meets(&mut self, call: &CallRecord) -> bool {
+        if call.number <= self.after {
+            return false;
+        }
+        let due = match &mut self.gap {
+            Gap::Calls(calls) => call.number >= self.after + *calls,
+            Gap::Writes(left) => {
+                *left = left.saturating_sub(u64::from(call.kind != CallKind::Read));
+                *left == 0
+            }
+        };
+        due && self.fault.applies_to(call)
+    }
+}
+
 #[derive(Default)]
 struct State {
     scope: Scope,
@@ -34,11 +68,13 @@ struct State {
     writes: u64,
     calls: Vec<CallRecord>,
     faults: BTreeMap<u64, Fault>,
+    follow_ups: Vec<FollowUp>,
     /// Hand operations to do right before the call with that number.
     hands: BTreeMap<u64, Vec<Hand>>,
     /// Seams that fail until healed.
     failing: BTreeMap<&'static str, ErrorKind>,
     deaths: u64,
+    last_struck: Option<Instant>,
 }
 
 /// Shared by all decorators of a run; cheap to clone.
@@ -94,6 +130,11 @@ impl Injector {
         state.faults.insert(number, fault);
     }
 
+    /// Strikes once more, a while after the call with that number: where exactly the way goes then, nobody knows before.
+    pub fn strike_after(&self, number: u64, gap: Gap, fault: Fault) {
+        self.lock().follow_ups.push(FollowUp { after: number, gap, fault });
+    }
+
     /// Does something by hand right before the call with that number.
     pub fn hand_at(&self, number: u64, hand: impl FnOnce() + Send + 'static) {
         self.lock().hands.entry(number).or_default().push(Box::new(hand));
@@ -104,6 +145,7 @@ impl Injector {
         let mut state = self.lock();
         state.failing.clear();
         state.faults.clear();
+        state.follow_ups.clear();
         state.hands.clear();
     }
 
@@ -124,11 +166,22 @@ impl Injector {
         self.lock().calls.clone()
     }
 
+    /// Looks at the calls so far where they are.
+    pub fn with_calls<R>(&self, look: impl FnOnce(&[CallRecord]) -> R) -> R {
+        look(&self.lock().calls)
+    }
+
     /// Strikes that were ordered and did not come yet.
     #[must_use]
     pub fn outstanding(&self) -> usize {
         let state = self.lock();
-        state.faults.len() + state.hands.len()
+        state.faults.len() + state.follow_ups.len() + state.hands.len()
+    }
+
+    /// When something last struck, a call that a lasting failure refused included.
+    #[must_use]
+    pub fn last_struck(&self) -> Option<Instant> {
+        self.lock().last_struck
     }
 
     #[must_use]
@@ -239,12 +292,18 @@ impl Injector {
         let number = state.count;
         let hands = state.hands.remove(&number).unwrap_or_default();
         let mut record = CallRecord { number, point, object: object.to_string(), kind, struck: None };
-        let ordered = state.faults.remove(&number).filter(|fault| fault.applies_to(&record));
+        let mut ordered = state.faults.remove(&number).filter(|fault| fault.applies_to(&record));
+        if let Some(met) = state.follow_ups.iter_mut().position(|follow_up| follow_up.meets(&record)) {
+            ordered = ordered.or(Some(state.follow_ups.remove(met).fault));
+        }
         if let Some(Fault::FailFrom(kind)) = ordered {
             state.failing.insert(seam, kind);
         }
         record.struck = ordered.or(lasting.map(Fault::Fail));
         let struck = record.struck;
+        if struck.is_some() || !hands.is_empty() {
+            state.last_struck = Some(Instant::now());
+        }
         state.calls.push(record);
         (struck, hands)
     }
@@ -323,6 +382,25 @@ mod tests {
         assert_eq!(next.ended().now_or_never(), None);
         assert_eq!(next.step("engine.create", "x", CallKind::Write).now_or_never(), Some(Verdict::Pass));
         assert_eq!(injector.deaths(), 1);
+    }
+
+    #[test]
+    fn a_second_strike_comes_so_many_calls_or_writes_after_the_first() {
+        for (gap, expected) in [(Gap::Calls(2), 3), (Gap::Writes(2), 4)] {
+            let injector = Injector::new(Scope::All);
+            let life = injector.life();
+            let failed = Some(Verdict::Fail(ErrorKind::Retryable));
+            injector.strike_at(1, Fault::Fail(ErrorKind::Retryable));
+            injector.strike_after(1, gap, Fault::Fail(ErrorKind::Retryable));
+            let kinds = [CallKind::Write, CallKind::Write, CallKind::Read, CallKind::Write, CallKind::Write];
+            let struck: Vec<usize> = (1..)
+                .zip(kinds)
+                .filter(|(_, kind)| life.step("engine.list", "", *kind).now_or_never() == failed)
+                .map(|(number, _)| number)
+                .collect();
+            assert_eq!(struck, [1, expected], "{gap:?}");
+            assert_eq!(injector.outstanding(), 0);
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::model::{
 };
 
 pub use fault::{CallKind, CallRecord, Fault};
-pub use injector::{Injector, Life, Scope, Verdict, guard};
+pub use injector::{Gap, Injector, Life, Scope, Verdict, guard};
 
 /// [`Engine`] around another one, with faults.
 #[derive(Debug)]

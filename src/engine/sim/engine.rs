@@ -103,6 +103,7 @@ impl SimEngine {
                 return Err(unreachable());
             }
             tokio::select! {
+                biased;
                 // Both only wait: nothing is lost when the other ends first.
                 () = tokio::time::sleep_until(due.min(give_up)) => {}
                 () = self.docker.changed() => {}

@@ -99,6 +99,7 @@ pub(super) async fn wait(changed: impl Future<Output = ()>, deadline: Option<Ins
     match deadline {
         Some(deadline) => {
             tokio::select! {
+                biased;
                 // Both only wait: nothing is lost when the other ends first.
                 () = changed => {}
                 () = tokio::time::sleep_until(deadline) => {}

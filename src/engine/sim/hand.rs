@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::adjust::Update;
 use super::calls::Pending;
-use super::container::Phase;
+use super::container::{Container, Phase};
 use super::journal::Actor;
 use super::lifecycle::{StartedBy, wants_restart};
 use super::process::End;
@@ -14,6 +14,9 @@ use super::world::{Reach, World};
 use super::{Behaviour, SimDocker};
 use crate::engine::{Effect, NetworkSpec, Result};
 use crate::model::{Bytes, ContainerId, ContainerSpec, Limits, MilliCpus, RestartPolicy};
+
+/// The exit code that Docker writes down for a process that was gone when it came up.
+const POWERLESS: i64 = 255;
 
 /// A container as somebody else would start it: no labels of ours, the default bridge, no limits to speak of.
 #[must_use]
@@ -156,6 +159,14 @@ impl SimDocker {
         self.with(World::go_away);
     }
 
+    /// The machine loses its power: engine and processes are gone in one moment, and nobody writes anything down.
+    pub fn lose_power(&self) {
+        self.with(|world| {
+            world.go_away();
+            world.end_all_with(|_| POWERLESS);
+        });
+    }
+
     /// The engine comes (back) up and starts what its restart policies say.
     pub fn engine_start(&self) {
         self.with(World::come_up);
@@ -184,14 +195,20 @@ impl World {
 
     /// Ends every process without a word to anybody: nobody listens.
     fn end_all(&mut self, code: Option<i64>) {
+        self.end_all_with(|container| {
+            let in_good_order = container.spec.command.first().is_some_and(|program| program == "node");
+            if in_good_order { 0 } else { code.unwrap_or(137) }
+        });
+    }
+
+    fn end_all_with(&mut self, code_of: impl Fn(&Container) -> i64) {
         let told = self.events.len();
         for id in self.order.clone() {
             let Some(container) = self.containers.get(&id) else { continue };
             if container.phase == Phase::Restarting {
                 self.settle(&id);
             } else if container.is_alive() {
-                let in_good_order = container.spec.command.first().is_some_and(|program| program == "node");
-                let code = if in_good_order { 0 } else { code.unwrap_or(137) };
+                let code = code_of(container);
                 let (count, delay) = (container.restart_count, container.restart_delay);
                 self.die(&id, End { code, oom: false });
                 // A shutdown is no failed run: it neither counts nor schedules a restart.

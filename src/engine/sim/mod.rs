@@ -229,6 +229,16 @@ impl SimDocker {
         self.look(|world| world.transitions.clone())
     }
 
+    /// Looks at the changes so far where they are. The look must not ask this engine anything else: it is held meanwhile.
+    pub fn with_transitions<R>(&self, look: impl FnOnce(&[Transition]) -> R) -> R {
+        self.look(|world| look(&world.transitions))
+    }
+
+    /// Looks at the mutating calls so far where they are, under the same condition.
+    pub fn with_journal<R>(&self, look: impl FnOnce(&[JournalEntry]) -> R) -> R {
+        self.look(|world| look(&world.journal))
+    }
+
     /// Everything that happened, heard of or not.
     #[must_use]
     pub fn all_events(&self) -> Vec<EngineEvent> {
@@ -307,6 +317,11 @@ impl SimDocker {
 
     pub fn set_quirks(&self, quirks: Quirks) {
         self.with(|world| world.config.quirks = quirks);
+    }
+
+    /// Chance begins anew, from another seed; ids go on as they were.
+    pub fn reseed(&self, seed: u64) {
+        self.with(|world| world.rng = rng::Rng::new(seed));
     }
 
     /// How builds go from now on.

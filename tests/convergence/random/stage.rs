@@ -186,7 +186,7 @@ impl Stage {
         let Some(daemon) = &self.daemon else { return false };
         let Some(held) = daemon.status().held.clone() else { return false };
         let (answer, reply) = oneshot::channel();
-        drop(daemon.commands_tx.send(Command::Confirm { token: held.token, answer }).await);
+        drop(daemon.commands_tx.send(Command::Confirm { token: held.token, by: "a person".to_owned(), answer }).await);
         // A daemon that dies meanwhile answers nothing.
         matches!(tokio::time::timeout(Duration::from_secs(1), reply).await, Ok(Ok(Ok(_))))
     }
