@@ -280,8 +280,13 @@ fn concerns(act: &Act, app: &str, before: &Operator) -> bool {
     match act {
         Act::Hand(other, _) | Act::Lookalike(other, _) => other.name() == app,
         Act::LookalikesLeave => before.lookalikes.iter().any(|(other, _)| other.name() == app),
-        Act::Engine(_) | Act::Domain(_) | Act::Memory(_) | Act::Image(_) | Act::BreakImage => true,
-        Act::BreakTemplate | Act::MendTemplate => true,
+        Act::Engine(_)
+        | Act::Domain(_)
+        | Act::Memory(_)
+        | Act::Image(_)
+        | Act::BreakImage
+        | Act::BreakTemplate
+        | Act::MendTemplate => true,
         Act::Confirm => before.reading(app) == Reading::Missing,
         _ => false,
     }

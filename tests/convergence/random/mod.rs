@@ -53,8 +53,8 @@ fn try_seed(seed: u64, shrinking: u32) -> Result<(), Box<Failure>> {
     let strategy = Operator::sequential_strategy(ACTS);
     let outcome = runner(seed, shrinking).run(&strategy, |(operator, acts, seen)| {
         // The strategy wants the count for shrinking only.
-        let seen = seen.filter(|_| shrinking > 0);
-        let played = play::play(&script(&operator, acts), seen.as_ref());
+        let counter = seen.filter(|_| shrinking > 0);
+        let played = play::play(&script(&operator, acts), counter.as_ref());
         match played.violations.first() {
             None => Ok(()),
             Some(violation) => Err(TestCaseError::fail(violation.clone())),

@@ -154,7 +154,7 @@ impl Operator {
         let there = |app: &App| self.files.contains_key(&app.file());
         let up = self.power == Power::Start;
         match act {
-            Act::Save(..) => self.lost.is_none(),
+            Act::Save(..) | Act::Lose(_) => self.lost.is_none(),
             Act::Torn(app, ..) | Act::Typo(app) | Act::Delete(app) | Act::Duplicate(app) => {
                 self.lost.is_none() && there(app)
             }
@@ -162,7 +162,6 @@ impl Operator {
             Act::Unduplicate(app) => self.lost.is_none() && self.files.contains_key(&app.second_file()),
             Act::Wipe => self.lost.is_none() && !self.files.is_empty(),
             Act::Restore => self.lost.is_none() && !self.committed.is_empty(),
-            Act::Lose(_) => self.lost.is_none(),
             Act::Find => self.lost.is_some(),
             Act::BreakTemplate => !self.template_broken,
             Act::MendTemplate => self.template_broken,
@@ -173,9 +172,8 @@ impl Operator {
             Act::Hand(..) | Act::Lookalike(..) => up,
             Act::LookalikesLeave => up && !self.lookalikes.is_empty(),
             Act::Engine(power) => up != (*power == Power::Start),
-            Act::Fault(..) | Act::Heal | Act::Quirk(_) | Act::Crash | Act::Wait(_) | Act::Rest => true,
-            // Only what is held can be confirmed; the player looks.
-            Act::Confirm => true,
+            // Of confirmations, only what is held can be confirmed: the player looks.
+            Act::Confirm | Act::Fault(..) | Act::Heal | Act::Quirk(_) | Act::Crash | Act::Wait(_) | Act::Rest => true,
         }
     }
 }

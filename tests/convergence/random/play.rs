@@ -148,11 +148,7 @@ impl Player {
             }
             Act::Heal => self.stage.world.injector.heal(),
             Act::Quirk(quirk) => self.add_quirk(*quirk),
-            Act::Crash => {
-                if self.stage.daemon.is_some() {
-                    self.stage.world.injector.kill();
-                }
-            }
+            Act::Crash if self.stage.daemon.is_some() => self.stage.world.injector.kill(),
             _ => {}
         }
         self.stage.pump(wait).await;
@@ -331,7 +327,8 @@ impl Player {
 
     fn end(mut self) -> Played {
         let journal = self.stage.world.docker.journal();
-        let trace = journal.iter().map(|entry| format!("{entry}\n")).collect();
+        let trace: Vec<_> = journal.iter().map(ToString::to_string).collect();
+        let trace = trace.join("\n");
         if !self.failed() {
             return Played { trace, ..Played::default() };
         }

@@ -176,8 +176,8 @@ impl Stage {
         self.pump(LOOK).await;
         if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
             let entries = self.world.docker.journal_since(journal);
-            let entries: String = entries.iter().map(|entry| format!("\n       {entry}")).collect();
-            self.broken([format!("P2 it does not rest:{entries}")]);
+            let entries: Vec<_> = entries.iter().map(ToString::to_string).collect();
+            self.broken([format!("P2 it does not rest:\n       {}", entries.join("\n       "))]);
         }
     }
 
