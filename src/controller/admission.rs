@@ -19,19 +19,19 @@ pub enum QuotaReached {
 
 /// Decides for every manifest that has no inventory row yet. Oldest file first, then by name.
 #[must_use]
-pub fn admit<R>(
+pub fn admit(
     files: &BTreeMap<AppKey, FileEntry>,
-    rows: &BTreeMap<AppKey, R>,
+    rows: &BTreeSet<&AppKey>,
     settings: &Settings,
 ) -> BTreeMap<AppKey, Admission> {
     let mut total = rows.len();
     let mut per_user: BTreeMap<&UserId, usize> = BTreeMap::new();
-    for key in rows.keys() {
+    for key in rows {
         *per_user.entry(&key.user).or_default() += 1;
     }
     let candidates: BTreeSet<_> = files
         .iter()
-        .filter(|(key, _)| !rows.contains_key(*key))
+        .filter(|(key, _)| !rows.contains(key))
         .filter(|(_, file)| file.parsed.as_ref().is_ok_and(|manifest| manifest.state != RunState::Deleted))
         .map(|(key, file)| (file.modified, key))
         .collect();

@@ -92,8 +92,7 @@ impl Audit {
         let seen = self.seen.replace(Arc::clone(complete));
         let mut events = Vec::new();
         for (key, file) in &complete.files {
-            let before = seen.as_ref().map(|seen| seen.files.get(key));
-            if let Some(what) = what_changed(before, rows.get(key), file) {
+            if let Some(what) = what_changed(seen.as_deref(), key, rows.get(key), file) {
                 let by = self.who(key, &file.digest, seen.is_some());
                 events.push(Event {
                     at: now,
@@ -141,10 +140,10 @@ impl Audit {
     }
 }
 
-/// `before`: the file in the reading before, if there was a reading. `None` = nothing to tell.
-fn what_changed(before: Option<Option<&FileEntry>>, row: Option<&InventoryRow>, file: &FileEntry) -> Option<String> {
-    let at_start = before.is_none();
-    let before = before.flatten();
+/// `seen`: the reading before, if there was one. `None` = nothing to tell.
+fn what_changed(seen: Option<&Snapshot>, key: &AppKey, row: Option<&InventoryRow>, file: &FileEntry) -> Option<String> {
+    let at_start = seen.is_none();
+    let before = seen.and_then(|seen| seen.files.get(key));
     if before.is_some_and(|before| before.digest == file.digest) {
         return None;
     }

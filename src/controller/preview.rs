@@ -53,7 +53,7 @@ pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &In
         shared.push(format!("create network {}", settings.network));
     }
 
-    let admissions = admit(&snapshot.files, &rows, &settings);
+    let admissions = admit(&snapshot.files, &rows.keys().collect(), &settings);
     let known: BTreeSet<AppKey> = rows.keys().chain(&orphans).cloned().collect();
     let complete = snapshot.complete(instance);
     let vanished: BTreeSet<AppKey> =

@@ -724,7 +724,7 @@ impl<W: Seams> Controller<W> {
     }
 
     fn readmit(&mut self) {
-        let admissions = admit(&self.snapshot.files, &self.rows, &self.news.settings);
+        let admissions = admit(&self.snapshot.files, &self.rows.keys().collect(), &self.news.settings);
         for (key, admission) in &admissions {
             if self.admissions.get(key) != Some(admission) {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());

@@ -52,8 +52,8 @@ pub async fn create(
     Body(body): Body<Create>,
 ) -> Result<Response, ApiError> {
     let patience = wait.patience()?;
-    let user = UserId::parse(&body.userid).map_err(bad_name)?;
-    let key = AppKey::new(user, AppName::parse(&body.appname).map_err(bad_name)?);
+    let user = UserId::parse(&body.userid).map_err(|error| bad_name(&error))?;
+    let key = AppKey::new(user, AppName::parse(&body.appname).map_err(|error| bad_name(&error))?);
     available(&state)?;
     let writer = Writer::new(&state, &caller);
     let (status, settings) = (state.controller.status(), state.settings_rx.borrow().clone());
@@ -129,18 +129,17 @@ fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError>
 fn unknown_template(typed: &str, snapshot: &Snapshot) -> ApiError {
     let typed: String = typed.chars().take(60).collect();
     let usable = snapshot.templates.iter().filter(|(_, template)| template.is_ok());
-    let text = match closest(&typed, usable.map(|(id, _)| id.as_str())) {
-        Some(meant) => said!(
+    let text = if let Some(meant) = closest(&typed, usable.map(|(id, _)| id.as_str())) {
+        said!(
             "there is no template `{typed}`: did you mean `{meant}`?",
             "`{typed}` 템플릿이 없습니다: `{meant}`을(를) 말씀하셨나요?"
-        ),
-        None => {
-            let there = templates::there_are(&snapshot.templates);
-            said!(
-                "there is no template `{typed}`: there {there}",
-                "`{typed}` 템플릿이 없습니다: `GET /templates`에서 고르세요"
-            )
-        }
+        )
+    } else {
+        let there = templates::there_are(&snapshot.templates);
+        said!(
+            "there is no template `{typed}`: there {there}",
+            "`{typed}` 템플릿이 없습니다: `GET /templates`에서 고르세요"
+        )
     };
     ApiError::new(code::UNKNOWN_TEMPLATE, text)
 }
@@ -188,8 +187,7 @@ fn within_quota(
     settings: &Settings,
 ) -> Result<(), ApiError> {
     // The template of an app is known exactly as long as the inventory has a row of it.
-    let rows: BTreeMap<AppKey, ()> =
-        status.apps.iter().filter(|(_, app)| app.template.is_some()).map(|(key, _)| (key.clone(), ())).collect();
+    let rows = status.apps.iter().filter(|(_, app)| app.template.is_some()).map(|(key, _)| key).collect();
     let mut files = snapshot.files;
     let entry = FileEntry {
         path: key.file_name().into(),

@@ -28,7 +28,10 @@ impl<S: Send + Sync> FromRequestParts<S> for App {
         let Path((user, app)) = Path::<(String, String)>::from_request_parts(parts, state)
             .await
             .map_err(|error| bad_path(&error.body_text()))?;
-        Ok(Self(AppKey::new(UserId::parse(&user).map_err(bad_name)?, AppName::parse(&app).map_err(bad_name)?)))
+        Ok(Self(AppKey::new(
+            UserId::parse(&user).map_err(|error| bad_name(&error))?,
+            AppName::parse(&app).map_err(|error| bad_name(&error))?,
+        )))
     }
 }
 
@@ -220,7 +223,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-pub(super) fn bad_name(error: NameError) -> ApiError {
+pub(super) fn bad_name(error: &NameError) -> ApiError {
     ApiError::new(code::BAD_NAME, said!("{error}", "이름이 규칙에 맞지 않습니다: {error}"))
 }
 
