@@ -63,7 +63,7 @@ pub async fn create(
         let snapshot = read(&settings)?;
         let manifest = manifest_of(&body, &snapshot)?;
         let current = folder.read(&key).map_err(refusal)?;
-        free(&key, &folder, current, &manifest, &status)?;
+        free(&key, &folder, current.as_ref(), &manifest, &status)?;
         within_quota(&key, &manifest, snapshot, &status, &settings)?;
         let draft = folder.draft_new(&key, &manifest).map_err(refusal)?;
         let digest = writer.write(&key, draft).map_err(refusal)?;
@@ -148,7 +148,7 @@ fn unknown_template(typed: &str, snapshot: &Snapshot) -> ApiError {
 fn free(
     key: &AppKey,
     folder: &LockedDir,
-    current: Option<Current>,
+    current: Option<&Current>,
     manifest: &Manifest,
     status: &DaemonStatus,
 ) -> Result<(), ApiError> {
