@@ -22,7 +22,7 @@ use crate::model::{AppKey, DaemonStatus};
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Prometheus asks for OpenMetrics by name; people and older tools get the classic text.
+/// Prometheus asks for `OpenMetrics` by name; people and older tools get the classic text.
 pub(super) async fn metrics(State(state): State<PortalState>, headers: HeaderMap) -> Result<Response, ApiError> {
     let mut registry = Registry::with_prefix("minipaas");
     state.metrics.register(&mut registry);
