@@ -58,10 +58,10 @@ fn main() {
 }
 
 async fn serve(settings: &Settings, apps: usize, stop: CancellationToken) -> (std::net::SocketAddr, String) {
-    let (_status_tx, status_rx) = watch::channel(Arc::new(status(apps)));
-    let (commands_tx, _commands_rx) = mpsc::channel(1);
-    let (_settings_tx, settings_rx) = watch::channel(Arc::new(settings.clone()));
-    let (_config_tx, config_rx) = watch::channel(Arc::new(GatewayConfig::new("localhost")));
+    let (status_tx, status_rx) = watch::channel(Arc::new(status(apps)));
+    let (commands_tx, commands_rx) = mpsc::channel(1);
+    let (settings_tx, settings_rx) = watch::channel(Arc::new(settings.clone()));
+    let (config_tx, config_rx) = watch::channel(Arc::new(GatewayConfig::new("localhost")));
     let store = SqliteStore::open(&settings.portal_db_path).unwrap();
     let accounts = Arc::new(Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx.clone()));
     accounts.bootstrap().await.unwrap();
@@ -77,7 +77,7 @@ async fn serve(settings: &Settings, apps: usize, stop: CancellationToken) -> (st
     let door = TcpDoor::new(listener, config_rx).serve(router(state), stop);
     TaskTracker::new().spawn(async move {
         // The senders live as long as the door.
-        let _kept = (_status_tx, _settings_tx, _config_tx, _commands_rx);
+        let _kept = (status_tx, settings_tx, config_tx, commands_rx);
         door.await;
     });
     (address, key)

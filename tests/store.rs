@@ -286,7 +286,12 @@ fn a_place_that_cannot_be_written_is_named() {
 /// Every released schema is kept as a file and must come up with what was in it.
 #[tokio::test]
 async fn the_database_of_every_released_schema_migrates() {
-    let rows = [row("alice-diary"), row("bob-diary")];
+    // Written before the last lines of a failed deploy were kept.
+    let without_log = |mut row: InventoryRow| {
+        row.failed.as_mut().unwrap().log.clear();
+        row
+    };
+    let rows = [without_log(row("alice-diary")), without_log(row("bob-diary"))];
     for (version, expected) in [("v1", &rows), ("v2", &rows)] {
         let place = Place::new();
         fs::create_dir(place.path().parent().unwrap()).unwrap();

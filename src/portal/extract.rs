@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 
 use super::code;
 use super::envelope::{ApiError, said};
-use super::router::MAX_BODY;
 use crate::model::{AppKey, AppName, Digest, NameError, UserId};
 
 /// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
@@ -111,12 +110,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody
     }
 }
 
-/// The whole body, bounded in size and time. One that announces to be too large is not waited for.
+/// The whole body, bounded in size and time. One that announces to be too large is read up to the bound all the same: closing
+/// on unread input would reset the connection, and the refusal would be lost on its way.
 async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(too_large());
-    }
     match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),

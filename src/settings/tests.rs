@@ -267,8 +267,13 @@ async fn a_saved_file_is_taken_up_and_a_bad_one_is_not() {
     assert_eq!((state.problems.len(), state.restart_required.as_slice()), (0, &["PORTAL_PORT".to_owned()][..]));
     assert_eq!(state.settings.portal_port, 3000);
     std::fs::remove_file(&file).unwrap();
-    let state = until("the defaults hold without a file", &|state| state.settings.domain == "localhost").await;
-    assert_eq!(state.restart_required, Vec::<String>::new());
+    let state = until("the lost file is told", &|state| !state.problems.is_empty()).await;
+    assert_eq!(state.settings.domain, "two.example", "nobody has asked for the defaults");
+    assert!(state.problems[0].to_string().contains("is gone or empty"), "{}", state.problems[0]);
+    put(&file, b" \n");
+    put(&file, b"PAAS_DOMAIN=three.example\n");
+    let state = until("the file that came back is taken up", &|state| state.settings.domain == "three.example").await;
+    assert_eq!((state.problems.len(), state.restart_required.len()), (0, 0));
 
     cancel.cancel();
     tracker.close();

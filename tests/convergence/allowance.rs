@@ -50,11 +50,10 @@ fn most(one: Allowance, other: Allowance) -> Allowance {
 
 fn of_blow(blow: Blow) -> Allowance {
     let (time, changes, lag) = match blow {
-        Blow::Fault(_) => (PROMPT, 2, LAG),
+        Blow::Fault(_) | Blow::Quirk(Quirk::Double | Quirk::Reorder | Quirk::Nameless) => (PROMPT, 2, LAG),
         Blow::HandKill | Blow::HandRemove => (PROMPT, DEPLOY, LAG),
         Blow::Down(_) => (LIFE, DEPLOY, LAG),
         Blow::Power(_) => (RESYNC, 12, LAG),
-        Blow::Quirk(Quirk::Double | Quirk::Reorder | Quirk::Nameless) => (PROMPT, 2, LAG),
         // Two failures more on top of those that a script has of its own: the waits go on doubling.
         Blow::Quirk(Quirk::RemovalsFail) => (Duration::from_secs(35), 6, LAG),
         Blow::Quirk(Quirk::LoseAll | Quirk::LoseHalf | Quirk::ListLags) => (RESYNC, 4, RESYNC),

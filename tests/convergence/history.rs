@@ -67,9 +67,9 @@ impl History {
                 let mut down_since = Some(origin);
                 let mut judge = |down_since: Option<Instant>, until: Instant| {
                     let Some(down) = down_since else { return };
-                    let lied = until.min(to).saturating_duration_since(down.max(from));
-                    if lied > lag {
-                        lies.push(format!("P10 {key} was said to be ready for {lied:?} while it did not run"));
+                    let wrong = until.min(to).saturating_duration_since(down.max(from));
+                    if wrong > lag {
+                        lies.push(format!("P10 {key} was said to be ready for {wrong:?} while it did not run"));
                     }
                 };
                 for change in transitions.iter().filter(|change| change.container == *container) {

@@ -6,7 +6,8 @@
     clippy::assigning_clones,
     clippy::if_not_else,
     clippy::semicolon_if_nothing_returned,
-    reason = "scripts are tables: a step reads as one expression"
+    clippy::unused_self,
+    reason = "scripts are tables: a step reads as one expression, and a property is a method even if it needs no record"
 )]
 #![allow(clippy::format_push_string, reason = "the text of a failure is not worth a fallible `write!`")]
 

@@ -134,7 +134,7 @@ pub(crate) fn pairs(script: &Script, undisturbed: &Ended) -> Vec<[Strike; 2]> {
 fn choose<T>(all: Vec<T>, most: usize) -> Vec<T> {
     let mut stride = all.len().div_ceil(most.max(1)).max(1);
     // Prime to the lengths of what repeats within, or the same kinds would be met every time.
-    while stride > 1 && [2, 3, 5, 7].iter().any(|prime| stride % prime == 0) {
+    while stride > 1 && [2, 3, 5, 7].iter().any(|prime| stride.is_multiple_of(*prime)) {
         stride += 1;
     }
     all.into_iter().step_by(stride).collect()

@@ -360,8 +360,9 @@ impl<'s> Run<'s> {
                     container.state == ContainerState::Exited && !container.labels.contains_key(labels::INSTANCE)
                 };
                 let ran: Vec<_> = docker.containers().into_iter().filter(theirs).collect();
-                let wait = BOOT[usize::from(self.world.injector.count() % 2 == 0)];
-                tokio::spawn(async move {
+                let wait = BOOT[usize::from(self.world.injector.count().is_multiple_of(2))];
+                // Detached: it ends with the run's own runtime.
+                tokio_util::task::TaskTracker::new().spawn(async move {
                     tokio::time::sleep(wait).await;
                     docker.engine_start();
                     for container in ran {

@@ -183,7 +183,9 @@ async fn a_quota_is_never_exceeded_however_many_ask_at_once() {
     let answers = join_all((0..6).map(|number| create("alice", number))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 202);
     assert_eq!(made.len(), 2);
-    refused.iter().for_each(|answer| answer.refused(429, "user-quota"));
+    for answer in &refused {
+        answer.refused(429, "user-quota");
+    }
     create("bob", 1).await.is(202);
     create("bob", 2).await.refused(429, "total-quota");
     assert_eq!(
@@ -237,7 +239,7 @@ async fn edits_from_all_sides_at_once_lose_nothing() {
                 pids += 1;
                 let text = fs::read_to_string(&file).unwrap();
                 let lines = text.lines().filter(|line| !line.starts_with("pids:"));
-                let text: String = lines.map(|line| format!("{line}\n")).collect();
+                let text = lines.fold(String::new(), |text, line| text + line + "\n");
                 let temporary = file.with_file_name(".editor");
                 let mut new = fs::File::create(&temporary).unwrap();
                 new.write_all(format!("{text}pids: {pids}\n").as_bytes()).unwrap();
