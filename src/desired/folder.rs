@@ -24,6 +24,11 @@ use crate::model::{AppKey, Digest, Manifest, RunState};
 pub const LOCK_FILE: &str = ".lock";
 /// How long one waits for another's change, which takes milliseconds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// A file written in place that has not been written for this long is taken for whole.
+const QUIET: Duration = Duration::from_millis(100);
+/// Somebody who writes all the time is not waited for any longer; what is read then is compared once more before the file
+/// is replaced.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a manifest was not written. Nothing was changed.
@@ -130,6 +135,25 @@ impl ManifestDir {
         }
     }
 
+    /// Waits while somebody writes the app's file in place: what comes after would go into a file that is already replaced.
+    /// A file that was written elsewhere and moved here is complete: moving it is its last change, not writing.
+    fn settle(&self, key: &AppKey) {
+        let begun = Instant::now();
+        let fresh = |path: &Path| {
+            let metadata = path.symlink_metadata().ok()?;
+            let written_last = (metadata.mtime(), metadata.mtime_nsec()) == (metadata.ctime(), metadata.ctime_nsec());
+            // A time in the future says nothing about now.
+            let age = metadata.modified().ok()?.elapsed().ok()?;
+            (written_last && age < QUIET).then(|| QUIET - age)
+        };
+        let names = [key.file_name(), format!("{key}.yml")].map(|name| self.path.join(name));
+        while let Some(rest) = names.iter().filter_map(|path| fresh(path)).max()
+            && begun.elapsed() < SETTLE_PATIENCE
+        {
+            std::thread::sleep(rest);
+        }
+    }
+
     fn existing(&self, key: &AppKey, expect: Option<&Digest>) -> Result<(PathBuf, Vec<u8>), EditError> {
         let missing = || EditError::NoSuchApp { key: key.clone(), path: self.path.join(key.file_name()) };
         let (path, bytes) = self.find(key)?.ok_or_else(missing)?;
@@ -194,6 +218,7 @@ impl LockedDir {
         expect: Option<&Digest>,
         changes: &[Change],
     ) -> Result<Draft<'_>, EditError> {
+        self.dir.settle(key);
         let (path, bytes) = self.dir.existing(key, expect)?;
         let before = Digest::of(&bytes);
         let name = path.file_name().unwrap_or_default().to_string_lossy();

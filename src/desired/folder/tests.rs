@@ -229,3 +229,23 @@ fn the_lock_belongs_to_whom_the_folder_belongs_and_needs_no_write_access() {
         drop(world.dir.lock().unwrap());
     }
 }
+
+#[test]
+fn an_edit_waits_for_a_file_that_is_being_written_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = AppKey::parse("alice-diary").unwrap();
+    let path = folder.path().join(key.file_name());
+    let mut file = File::create(&path).unwrap();
+    // All that was written so far is a manifest of its own.
+    file.write_all(b"template: diary-v1\n").unwrap();
+    let writer = std::thread::spawn(move || {
+        // A slow editor; the edit below begins meanwhile.
+        std::thread::sleep(Duration::from_millis(30));
+        file.write_all(b"enableApi: true # precious\n").unwrap();
+    });
+    let edited = ManifestDir::new(folder.path().to_owned()).edit(&key, None, &[Change::State(RunState::Stopped)]);
+    writer.join().unwrap();
+    edited.unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("enableApi: true # precious") && text.contains("state: stopped"), "{text}");
+}
