@@ -425,9 +425,17 @@ impl<'s> Run<'s> {
 
     async fn confirm(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(120);
+        let mut confirmed = false;
         while Instant::now() < deadline {
             // Who wants to confirm something needs a daemon, and starts it.
             self.down = None;
+            if confirmed {
+                // It died over the removal: either it holds what is left, or that is too little to be held.
+                self.pump(CALM).await;
+                if self.daemon.as_ref().is_some_and(|daemon| daemon.status().held.is_none()) {
+                    return;
+                }
+            }
             if let Some(daemon) = &self.daemon
                 && let Some(held) = &daemon.status().held
             {
@@ -440,6 +448,7 @@ impl<'s> Run<'s> {
                     .is_ok_and(|reply| matches!(reply, Ok(Ok(_))))
                 {
                     // A confirmation lives in the daemon's memory: a person whose daemon died repeats it.
+                    confirmed = true;
                     self.pump(CALM).await;
                     if self.daemon.as_ref().is_some_and(|daemon| daemon.status().held.is_none()) {
                         return;
