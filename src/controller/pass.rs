@@ -449,7 +449,9 @@ impl<W: Seams> Pass<'_, W> {
             now: self.world.clock().now(),
         };
         let settled = plan.is_empty() && failure.is_none();
-        if settled {
+        let synced = verdict.sync == SyncState::Synced;
+        // An app that only waits, for the image say, has nothing that could drift.
+        if settled && synced {
             self.memory.settled_as = Some(self.wanted());
         }
         (report(&context, verdict, findings, last_exit, settled), next)
