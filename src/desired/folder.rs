@@ -144,7 +144,7 @@ impl ManifestDir {
             let written_last = (metadata.mtime(), metadata.mtime_nsec()) == (metadata.ctime(), metadata.ctime_nsec());
             // A time in the future says nothing about now.
             let age = metadata.modified().ok()?.elapsed().ok()?;
-            (written_last && age < QUIET).then(|| QUIET - age)
+            QUIET.checked_sub(age).filter(|_| written_last)
         };
         let names = [key.file_name(), format!("{key}.yml")].map(|name| self.path.join(name));
         while let Some(rest) = names.iter().filter_map(|path| fresh(path)).max()
