@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 
@@ -151,7 +152,7 @@ impl Manifests {
 
     /// Changes keys of an app's manifest; returns the digest of the file as it now is.
     pub async fn edit(&self, client: &Client, key: &AppKey, changes: &[Change]) -> anyhow::Result<Digest> {
-        let folder = ManifestDir::new(self.folder.clone()).lock()?;
+        let folder = ManifestDir::new(self.folder.clone()).lock_when_quiet(key, Instant::now())?;
         write(client, key, folder.draft_edit(key, None, changes)?).await
     }
 

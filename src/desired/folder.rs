@@ -102,7 +102,7 @@ impl ManifestDir {
 
     /// Changes keys of the app's file. With `expect`, only if the file still has that digest.
     pub fn edit(&self, key: &AppKey, expect: Option<&Digest>, changes: &[Change]) -> Result<Edited, EditError> {
-        let folder = self.lock()?;
+        let folder = self.lock_when_quiet(key, Instant::now())?;
         let draft = folder.draft_edit(key, expect, changes)?;
         let after = draft.after().clone();
         let before = draft.before().unwrap_or(&after).clone();
@@ -135,10 +135,25 @@ impl ManifestDir {
         }
     }
 
-    /// Waits while somebody writes the app's file in place: what comes after would go into a file that is already replaced.
-    /// A file that was written elsewhere and moved here is complete: moving it is its last change, not writing.
-    fn settle(&self, key: &AppKey) {
-        let begun = Instant::now();
+    /// As [`Self::lock`], once nobody writes the app's file in place any more: what they write next would go into a file that is
+    /// already replaced. Waiting for that is done without the lock, so that nobody else waits for it, and ends
+    /// [`SETTLE_PATIENCE`] after the edit `began`, however often it is tried.
+    pub fn lock_when_quiet(&self, key: &AppKey, began: Instant) -> Result<LockedDir, EditError> {
+        loop {
+            let folder = self.lock()?;
+            match self.unrest(key) {
+                Some(rest) if began.elapsed() < SETTLE_PATIENCE => {
+                    drop(folder);
+                    std::thread::sleep(rest);
+                }
+                _ => return Ok(folder),
+            }
+        }
+    }
+
+    /// How long the app's file has to be left alone to be taken for whole; `None` when it is. A file that was written elsewhere
+    /// and moved here is complete: moving it is its last change, not writing.
+    fn unrest(&self, key: &AppKey) -> Option<Duration> {
         let fresh = |path: &Path| {
             let metadata = path.symlink_metadata().ok()?;
             let written_last = (metadata.mtime(), metadata.mtime_nsec()) == (metadata.ctime(), metadata.ctime_nsec());
@@ -146,12 +161,7 @@ impl ManifestDir {
             let age = metadata.modified().ok()?.elapsed().ok()?;
             QUIET.checked_sub(age).filter(|_| written_last)
         };
-        let names = [key.file_name(), format!("{key}.yml")].map(|name| self.path.join(name));
-        while let Some(rest) = names.iter().filter_map(|path| fresh(path)).max()
-            && begun.elapsed() < SETTLE_PATIENCE
-        {
-            std::thread::sleep(rest);
-        }
+        [key.file_name(), format!("{key}.yml")].iter().filter_map(|name| fresh(&self.path.join(name))).max()
     }
 
     fn existing(&self, key: &AppKey, expect: Option<&Digest>) -> Result<(PathBuf, Vec<u8>), EditError> {
@@ -218,7 +228,6 @@ impl LockedDir {
         expect: Option<&Digest>,
         changes: &[Change],
     ) -> Result<Draft<'_>, EditError> {
-        self.dir.settle(key);
         let (path, bytes) = self.dir.existing(key, expect)?;
         let before = Digest::of(&bytes);
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -6,6 +6,8 @@
 //!   (see `desired::swap` for what remains).
 //! - Who hangs up while waiting only ends the waiting; the edit is made or not made, never by half.
 
+use std::time::{Duration, Instant};
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -27,7 +29,6 @@ use crate::model::{AppKey, Digest, Manifest, RunState};
 /// How often an edit begins anew when somebody else came first.
 const TRIES: u32 = 8;
 
-/// An app that was given up by mistake is not brought back by a slip: whoever wants it back creates it.
 pub async fn start(
     State(state): State<PortalState>,
     caller: Caller,
@@ -35,10 +36,7 @@ pub async fn start(
     Params(wait): Params<Wait>,
     if_match: IfMatch,
 ) -> Result<Response, ApiError> {
-    let plan = |key: &AppKey, manifest: &Manifest| {
-        alive(key, manifest)?;
-        Ok(vec![Change::State(RunState::Running)])
-    };
+    let plan = |key: &AppKey, manifest: &Manifest| set_state(key, manifest, RunState::Running);
     change(state, &caller, key, wait.patience()?, if_match, plan).await
 }
 
@@ -49,11 +47,14 @@ pub async fn stop(
     Params(wait): Params<Wait>,
     if_match: IfMatch,
 ) -> Result<Response, ApiError> {
-    let plan = |key: &AppKey, manifest: &Manifest| {
-        alive(key, manifest)?;
-        Ok(vec![Change::State(RunState::Stopped)])
-    };
+    let plan = |key: &AppKey, manifest: &Manifest| set_state(key, manifest, RunState::Stopped);
     change(state, &caller, key, wait.patience()?, if_match, plan).await
+}
+
+/// An app that was given up by mistake is not brought back by a slip: whoever wants it back creates it.
+fn set_state(key: &AppKey, manifest: &Manifest, state: RunState) -> Result<Vec<Change>, ApiError> {
+    alive(key, manifest)?;
+    Ok(vec![Change::State(state)])
 }
 
 /// A stopped app stays stopped; its new container comes with the next start.
@@ -153,7 +154,7 @@ async fn change<P>(
     state: PortalState,
     caller: &Caller,
     key: AppKey,
-    patience: std::time::Duration,
+    patience: Duration,
     if_match: IfMatch,
     plan: P,
 ) -> Result<Response, ApiError>
@@ -163,8 +164,9 @@ where
     available(&state)?;
     let writer = Writer::new(&state, caller);
     let goal = blocking(move || {
+        let began = Instant::now();
         for _ in 0..TRIES {
-            if let Some(goal) = edit(&writer, &key, &if_match, &plan)? {
+            if let Some(goal) = edit(&writer, &key, began, &if_match, &plan)? {
                 return Ok(goal);
             }
         }
@@ -182,11 +184,17 @@ where
 }
 
 /// One try. `None`: somebody else changed the file meanwhile.
-fn edit<P>(writer: &Writer, key: &AppKey, if_match: &IfMatch, plan: &P) -> Result<Option<Goal>, ApiError>
+fn edit<P>(
+    writer: &Writer,
+    key: &AppKey,
+    began: Instant,
+    if_match: &IfMatch,
+    plan: &P,
+) -> Result<Option<Goal>, ApiError>
 where
     P: Fn(&AppKey, &Manifest) -> Result<Vec<Change>, ApiError>,
 {
-    let folder = writer.dir.lock().map_err(refusal)?;
+    let folder = writer.dir.lock_when_quiet(key, began).map_err(refusal)?;
     let Some(current) = folder.read(key).map_err(refusal)? else {
         return Err(refusal(EditError::NoSuchApp { key: key.clone(), path: key.file_name().into() }));
     };
