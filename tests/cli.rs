@@ -47,6 +47,7 @@ impl Root {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
         let root = Self { dir };
+        root.put(".env", "# everything as it is by default\n");
         for template in ["diary-v1", "static-v1"] {
             root.put(
                 &format!("templates/{template}/template.json"),
@@ -472,6 +473,10 @@ fn colour_only_where_it_is_wanted() {
 fn init_makes_everything_once() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root { dir };
+    // A settings file that was asked for and is not there would be another installation's root.
+    let refused = root.run(&["init"]);
+    assert!(refused.code != 0 && refused.err.contains(".env: is missing or empty"), "{}", refused.err);
+    root.put(".env", "PAAS_DOMAIN=example.org\n");
     let first = root.run(&["init"]).done();
     assert!(first.contains("made") && first.contains(".minipaas (installation "), "{first}");
     let marker = root.read("apps.d/.minipaas");

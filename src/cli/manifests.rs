@@ -37,7 +37,8 @@ pub fn settings_source(global: &Global) -> anyhow::Result<SettingsSource> {
         (Some(root), "PAAS_ROOT") => Some(root.clone()),
         _ => std::env::var(name).ok(),
     });
-    Ok(SettingsSource::new(file, cwd, env))
+    let source = SettingsSource::new(file, cwd, env);
+    Ok(if global.env_file.is_some() { source.named() } else { source })
 }
 
 /// Whether a refused setting leaves it open which folders are meant; anything else a client can do without.

@@ -20,6 +20,8 @@ pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 pub struct SettingsSource {
     /// Absolute.
     file: PathBuf,
+    /// Somebody asked for this very file.
+    named: bool,
     /// Absolute.
     cwd: PathBuf,
     env: Env,
@@ -36,16 +38,25 @@ impl SettingsSource {
     pub fn of_process() -> io::Result<Self> {
         let env: Env = Arc::new(|name| std::env::var(name).ok());
         let cwd = std::env::current_dir()?;
-        let file = match env("PAAS_ENV_FILE").filter(|path| !path.is_empty()) {
+        let named = env("PAAS_ENV_FILE").filter(|path| !path.is_empty());
+        let is_named = named.is_some();
+        let file = match named {
             Some(path) => cwd.join(path),
             None => Some(PathBuf::from("/paas/.env")).filter(|path| path.exists()).unwrap_or_else(|| cwd.join(".env")),
         };
-        Ok(Self { file, cwd, env })
+        Ok(Self { file, named: is_named, cwd, env })
     }
 
     /// For tests and tools. Both paths must be absolute.
     pub fn new(file: PathBuf, cwd: PathBuf, env: Env) -> Self {
-        Self { file, cwd, env }
+        Self { file, named: false, cwd, env }
+    }
+
+    /// That there is no such file, or nothing in it, is then a problem: the defaults are those of another installation, and
+    /// whoever is just saving the file has emptied it for a moment.
+    #[must_use]
+    pub fn named(self) -> Self {
+        Self { named: true, ..self }
     }
 
     #[must_use]
@@ -53,14 +64,14 @@ impl SettingsSource {
         &self.file
     }
 
-    /// Reads the file; one that does not exist is empty. The settings are usable only when there is no problem.
+    /// Reads the file; one that does not exist is empty, unless it was [named](Self::named). The settings are usable only when there is no problem.
     /// Blocks for the time of reading a small file.
     pub fn read(&self) -> (Settings, Vec<SettingProblem>) {
         let name = self.file.display().to_string();
         let folder = self.file.parent().unwrap_or(&self.cwd);
         let bases = Bases { file: folder, process: &self.cwd };
         let parse = |text: &str| parse_env(text, &name, bases, &*self.env);
-        match self.text() {
+        match self.text().and_then(|text| self.not_missed(text)) {
             Ok(text) => parse(&text),
             Err((line, message)) => {
                 let (settings, mut problems) = parse("");
@@ -87,6 +98,14 @@ impl SettingsSource {
             value: String::new(),
             problem: Problem::File(message.to_owned()),
         }
+    }
+
+    fn not_missed(&self, text: String) -> Result<String, (u32, String)> {
+        if self.named && text.trim().is_empty() {
+            let message = "is missing or empty, but was asked for: put it back, or ask for no settings file";
+            return Err((0, message.to_owned()));
+        }
+        Ok(text)
     }
 
     fn text(&self) -> Result<String, (u32, String)> {
