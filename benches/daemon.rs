@@ -171,6 +171,7 @@ async fn raw_start(engine: &DockerEngine, daemon: &Daemon, round: usize) -> f64 
         limits: Limits { memory: Bytes::mib(256), cpus: MilliCpus(500), pids: 128 },
         restart: RestartPolicy::UnlessStopped,
         network: daemon.network.clone(),
+        address: None,
         port: 3000,
         stop_grace_seconds: 10,
     };

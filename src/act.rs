@@ -31,7 +31,7 @@ pub struct StepError {
 }
 
 impl StepError {
-    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), unstartable: None }
     }
 }
@@ -130,8 +130,8 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
                 }
                 Ok(self.engine.update(self.id(target)?, limits, *restart).await.map(changed)?)
             }
-            Action::Connect { target, network } => {
-                Ok(self.engine.connect(self.id(target)?, network).await.map(changed)?)
+            Action::Connect { target, network, address } => {
+                Ok(self.engine.connect(self.id(target)?, network, *address).await.map(changed)?)
             }
             Action::Stop(target) => match self.still_ours(target).await? {
                 Some(id) => Ok(self.engine.stop(&id, crate::model::spec::STOP_GRACE_SECONDS).await?.into()),

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::{Accounts, Bootstrap, FIRST_USER};
 use crate::clock::{Clock, SystemClock};
+use crate::controller::network;
 use crate::controller::probe::HttpProber;
 use crate::controller::{Config, Controller, ControllerHandle, Input, LogReader, LogStream, Seams, SettingsNews};
 use crate::desired::{Changed, ManifestFolder, WatchPaths};
@@ -23,7 +24,7 @@ use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, TrafficStats, Tuning};
 use crate::metrics::Metrics;
-use crate::model::{ContainerId, Routing, Settings};
+use crate::model::{ContainerId, Routing, Settings, Subnet};
 use crate::portal::{PortalState, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::settings::{self, SettingsSource, SettingsState};
@@ -142,6 +143,7 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
 
     let mut config = Config::new(instance, u64::from(std::process::id()) << 32 | 0x9e37);
     config.metrics = world.metrics.clone();
+    config.avoid = host_routes().into();
     let (controller, ends) = Controller::new(Arc::clone(&world), config, news(&settings_rx.borrow())).await?;
     let logs = Arc::new(EngineLogs(Arc::clone(&world.engine)));
     let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, logs);
@@ -179,6 +181,11 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
         tracing::warn!("some tasks did not end in time");
     }
     Ok(())
+}
+
+/// The ranges of addresses in use on this host; none where its routes cannot be read.
+fn host_routes() -> Vec<Subnet> {
+    std::fs::read_to_string("/proc/net/route").map(|table| network::routed(&table)).unwrap_or_default()
 }
 
 /// At its start the daemon has no last good settings to fall back to.

@@ -37,6 +37,7 @@ fn spec() -> ContainerSpec {
         limits: Limits { memory: Bytes::mib(256), cpus: MilliCpus(500), pids: 128 },
         restart: RestartPolicy::UnlessStopped,
         network: "paas-proxy".to_owned(),
+        address: None,
         port: 3000,
         stop_grace_seconds: 10,
     }

@@ -4,13 +4,14 @@
 //! - [`goal`], [`admission`]: what an app is to become, from file, inventory and circumstances (pure)
 //! - `audit`: who changed which manifest
 //! - [`pass`]: one look at one app and what follows from it · [`report`]: its published status
-//! - [`image`], [`network`]: what all apps share · [`probe`]: whether an app answers · [`preview`]: what would be
+//! - [`image`], [`network`], [`addresses`]: what all apps share · [`probe`]: whether an app answers · [`preview`]: what would be
 //!   done
 //! - [`seams`]: the whole outside world as one type parameter · [`handle`]: what the rest of the daemon holds
 //!
 //! **Architecture invariant:** nothing here knows bollard, SQLite or HTTP; an event, a timer or a command never carries
 //! work, it only marks what is to be looked at.
 
+pub mod addresses;
 pub mod admission;
 mod audit;
 pub mod backoff;

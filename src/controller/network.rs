@@ -2,11 +2,12 @@
 //! changed under running apps.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::engine::{Engine as _, EngineError, ErrorKind, NetworkSpec};
 use crate::model::status::NetworkStatus;
-use crate::model::{InstanceId, ObservedNetwork, Routing, Settings, labels};
+use crate::model::{InstanceId, ObservedNetwork, Routing, Settings, Subnet, labels};
 
 use super::seams::Seams;
 
@@ -17,6 +18,8 @@ const INTER_CONTAINER: &str = "com.docker.network.bridge.enable_icc";
 pub struct NetworkOutcome {
     pub status: NetworkStatus,
     pub usable: bool,
+    /// Whose addresses the daemon gives out; `None` where Docker does.
+    pub subnet: Option<Subnet>,
 }
 
 /// How soon a failed try is repeated, whatever it failed of: a single call that hung tells nobody that it is worth another.
@@ -24,10 +27,17 @@ pub struct NetworkOutcome {
 pub const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Makes sure of the network.
-pub async fn ensure<W: Seams>(world: &W, settings: &Settings, instance: &InstanceId) -> NetworkOutcome {
-    match look_or_create(world, settings, instance).await {
+pub async fn ensure<W: Seams>(
+    world: &W,
+    settings: &Settings,
+    instance: &InstanceId,
+    avoid: &[Subnet],
+) -> NetworkOutcome {
+    match look_or_create(world, settings, instance, avoid).await {
         Ok(network) => judge(&network, settings),
-        Err(error) => NetworkOutcome { status: NetworkStatus::Failed { message: error.to_string() }, usable: false },
+        Err(error) => {
+            NetworkOutcome { status: NetworkStatus::Failed { message: error.to_string() }, usable: false, subnet: None }
+        }
     }
 }
 
@@ -35,33 +45,67 @@ async fn look_or_create<W: Seams>(
     world: &W,
     settings: &Settings,
     instance: &InstanceId,
+    avoid: &[Subnet],
 ) -> Result<ObservedNetwork, EngineError> {
     let engine = world.engine();
     if let Some(network) = engine.network(&settings.network).await? {
         return Ok(network);
     }
-    let spec = NetworkSpec {
-        name: settings.network.clone(),
-        labels: BTreeMap::from([
-            (labels::TYPE.to_owned(), labels::TYPE_NETWORK.to_owned()),
-            (labels::INSTANCE.to_owned(), instance.as_str().to_owned()),
-        ]),
-        options: BTreeMap::from([(INTER_CONTAINER.to_owned(), wanted_icc(settings.routing).to_owned())]),
-        subnet: settings.network_subnet.clone(),
-    };
-    match engine.create_network(&spec).await {
-        Ok(()) => tracing::info!(network = %settings.network, "created the app network"),
-        // Somebody was faster: what is there now decides.
-        Err(error) if error.kind() == ErrorKind::Conflict => {}
-        Err(error) => return Err(error),
+    for subnet in candidates(settings, avoid) {
+        let spec = NetworkSpec {
+            name: settings.network.clone(),
+            labels: BTreeMap::from([
+                (labels::TYPE.to_owned(), labels::TYPE_NETWORK.to_owned()),
+                (labels::INSTANCE.to_owned(), instance.as_str().to_owned()),
+                (labels::SUBNET.to_owned(), subnet.to_string()),
+            ]),
+            options: BTreeMap::from([(INTER_CONTAINER.to_owned(), wanted_icc(settings.routing).to_owned())]),
+            subnet: Some(subnet),
+        };
+        match engine.create_network(&spec).await {
+            Ok(()) => tracing::info!(network = %settings.network, %subnet, "created the app network"),
+            // Somebody was faster: what is there now decides.
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(network) = engine.network(&settings.network).await? {
+            return Ok(network);
+        }
+        // Its name is free, so it was the range that another network has.
     }
-    engine.network(&settings.network).await?.ok_or_else(|| {
-        let message = format!(
-            "network {} could not be created: another network overlaps its subnet; set PAAS_NETWORK_SUBNET to a free one",
-            settings.network
-        );
-        EngineError::new(ErrorKind::Retryable, message)
-    })
+    let message = format!(
+        "network {} could not be created: other networks use its range of addresses; set PAAS_NETWORK_SUBNET to a free one",
+        settings.network
+    );
+    Err(EngineError::new(ErrorKind::Retryable, message))
+}
+
+/// The first range that is tried: outside the ranges that Docker, Podman, Kubernetes and home routers take by themselves.
+const FIRST: Option<Subnet> = Subnet::new(Ipv4Addr::new(10, 201, 0, 0), 20);
+const MOST_TRIES: usize = 64;
+
+/// The range from the settings, else those that the host has no use for.
+fn candidates(settings: &Settings, avoid: &[Subnet]) -> Vec<Subnet> {
+    if let Some(subnet) = settings.network_subnet {
+        return vec![subnet];
+    }
+    let free = |subnet: &Subnet| !avoid.iter().any(|used| used.overlaps(*subnet));
+    std::iter::successors(FIRST, |subnet| subnet.following()).take(MOST_TRIES).filter(free).collect()
+}
+
+/// The ranges that the host's routing table knows, from the text of `/proc/net/route`. What routes everything (a default route, a
+/// VPN's two halves) is left out.
+#[must_use]
+pub fn routed(table: &str) -> Vec<Subnet> {
+    let range = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        // In the byte order of the machine, which is that of the numbers themselves on all that Docker runs on.
+        let number = |field: usize| Some(u32::from_str_radix(fields.get(field)?, 16).ok()?.swap_bytes());
+        let (address, mask) = (number(1)?, number(7)?);
+        let prefix = u8::try_from(mask.leading_ones()).ok().filter(|prefix| *prefix >= 8)?.min(29);
+        Subnet::new(Ipv4Addr::from_bits(address & (u32::MAX << (32 - prefix))), prefix)
+    };
+    table.lines().skip(1).filter_map(range).collect()
 }
 
 fn wanted_icc(routing: Routing) -> &'static str {
@@ -80,10 +124,14 @@ fn judge(network: &ObservedNetwork, settings: &Settings) -> NetworkOutcome {
             Routing::Direct => "a proxy on it cannot reach the apps".to_owned(),
         });
     }
-    if let Some(subnet) = &settings.network_subnet
-        && !network.subnets.contains(subnet)
-    {
+    let has = |subnet: Subnet| network.subnets.contains(&subnet.to_string());
+    if let Some(subnet) = settings.network_subnet.filter(|subnet| !has(*subnet)) {
         differences.push(format!("its subnet is {} instead of {subnet}", network.subnets.join(", ")));
+    }
+    // Docker takes chosen addresses only where the range was chosen, too, and does not tell whether it was.
+    let subnet = network.labels.get(labels::SUBNET).and_then(|text| text.parse().ok()).filter(|subnet| has(*subnet));
+    if subnet.is_none() && settings.routing == Routing::Gateway {
+        differences.push("Docker hands the addresses of ended apps on to others".to_owned());
     }
     let status = if differences.is_empty() {
         NetworkStatus::Ready { id: network.id.clone() }
@@ -96,5 +144,29 @@ fn judge(network: &ObservedNetwork, settings: &Settings) -> NetworkOutcome {
         );
         NetworkStatus::Drifted { message }
     };
-    NetworkOutcome { status, usable: true }
+    NetworkOutcome { status, usable: true, subnet }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ranges_of_the_hosts_routes_are_left_to_it() {
+        let table = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n\
+            eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+            eth0\t0000C90A\t00000000\t0001\t0\t0\t0\t00F0FFFF\t0\t0\t0\n\
+            tun0\t0110C90A\t00000000\t0005\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n\
+            tun0\t00000080\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n";
+        let routed = routed(table);
+        let told: Vec<_> = routed.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["10.201.0.0/20", "10.201.16.0/29"]);
+        let first = |settings: &Settings, avoid| candidates(settings, avoid).first().map(ToString::to_string);
+        let settings = Settings::defaults("/paas");
+        assert_eq!(first(&settings, &[]).as_deref(), Some("10.201.0.0/20"));
+        assert_eq!(first(&settings, &routed).as_deref(), Some("10.201.32.0/20"));
+        // Who names a range means it.
+        let settings = Settings { network_subnet: "10.201.0.0/24".parse().ok(), ..settings };
+        assert_eq!(first(&settings, &routed).as_deref(), Some("10.201.0.0/24"));
+    }
 }

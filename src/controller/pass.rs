@@ -3,6 +3,7 @@
 //! A pass is a task of its own. It gets values and gives a value back; whatever happens in it (an error, a panic, a
 //! Docker that hangs) concerns this app alone.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +20,12 @@ use crate::model::{
     InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState, Settings, SyncState, Timestamp, labels,
 };
 use crate::plan::assess::Finding;
-use crate::plan::step::Outcome;
+use crate::plan::step::{Action, Outcome, Step};
 use crate::plan::view::OwnedContainer;
 use crate::plan::{AppView, Assessment, Goal, Plan, Readiness, assess, diff};
 use crate::store::Store as _;
 
+use super::addresses::Addresses;
 use super::goal::Decision;
 use super::report::{Report, report};
 use super::seams::{Prober as _, Seams};
@@ -79,6 +81,7 @@ pub struct PassInput {
     pub engine: EngineInfo,
     pub image_id: Option<String>,
     pub network_ready: bool,
+    pub addresses: Arc<Addresses>,
     pub memory: Memory,
     pub previous: Option<Arc<AppStatus>>,
     pub metrics: Metrics,
@@ -208,7 +211,10 @@ impl<W: Seams> Pass<'_, W> {
         let wanted = self.wanted();
         for step in &plan.steps {
             let what = step.to_string();
-            let result = actor.carry_out(step).await;
+            let result = match self.addressed(step).await {
+                Ok(step) => actor.carry_out(&step).await,
+                Err(error) => Err(error),
+            };
             let at = world.clock().now();
             let event = |kind, cause: Cause| Event { at, app: Some(key.clone()), kind, what: what.clone(), cause };
             match result {
@@ -240,6 +246,25 @@ impl<W: Seams> Pass<'_, W> {
             }
         }
         failure
+    }
+
+    /// The step with the address that its container gets.
+    async fn addressed<'s>(&self, step: &'s Step) -> Result<Cow<'s, Step>, StepError> {
+        if !matches!(step.action, Action::Create(_) | Action::Connect { .. }) {
+            return Ok(Cow::Borrowed(step));
+        }
+        let filter = ListFilter::of_instance(&self.input.instance);
+        let taken =
+            self.world.engine().list(&filter).await?.into_iter().flat_map(|container| container.fixed).collect();
+        let free = self.input.addresses.next(&taken);
+        let free = free.map_err(|error| StepError::new(ErrorKind::Retryable, error.to_string()))?;
+        let mut step = step.clone();
+        match &mut step.action {
+            Action::Create(spec) => spec.address = free,
+            Action::Connect { address, .. } => *address = free,
+            _ => {}
+        }
+        Ok(Cow::Owned(step))
     }
 
     fn wanted(&self) -> Wanted {

@@ -27,13 +27,14 @@ use crate::model::observed::EngineInfo;
 use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{
     AppKey, AppStatus, Bytes, Cause, ConditionKind, DaemonStatus, Event, EventKind, Health, InstanceId, InventoryRow,
-    Ownership, RunState, Settings, SyncState, labels,
+    Ownership, RunState, Settings, Subnet, SyncState, labels,
 };
 use crate::plan::Assessment;
 use crate::plan::assess::Finding;
 use crate::plan::{Guard, RemovalGuard};
 use crate::store::{Store as _, StoreError};
 
+use super::addresses::Addresses;
 use super::admission::admit;
 use super::audit::Audit;
 use super::backoff::{Backoffs, Jitter};
@@ -75,6 +76,8 @@ pub struct Config {
     pub grace: Duration,
     /// Passes at a time.
     pub parallel: usize,
+    /// Ranges of addresses that the host uses already: the app network takes none of them by itself.
+    pub avoid: Arc<[Subnet]>,
     /// For jitter only.
     pub seed: u64,
     pub metrics: Metrics,
@@ -89,6 +92,7 @@ impl Config {
             resync: Duration::from_secs(60),
             grace: Duration::from_secs(10),
             parallel: 6,
+            avoid: Arc::default(),
             seed,
             metrics: Metrics::default(),
         }
@@ -143,6 +147,7 @@ pub struct Controller<W: Seams> {
     image_id: Option<String>,
     image_job: Once,
     network_ready: bool,
+    addresses: Arc<Addresses>,
     network_job: Once,
     image_retry: Option<Instant>,
     network_retry: Option<Instant>,
@@ -243,6 +248,7 @@ impl<W: Seams> Controller<W> {
         let mut jitter = Jitter::new(config.seed);
         let controller = Self {
             backoffs: Backoffs::new(config.seed),
+            addresses: Arc::new(Addresses::new(config.seed)),
             next_resync: Instant::now() + jitter.spread(config.resync),
             world,
             config,
@@ -761,12 +767,7 @@ impl<W: Seams> Controller<W> {
         let world = Arc::clone(&self.world);
         let instance = self.config.instance.clone();
         self.work.spawn(async move {
-            let filter = ListFilter {
-                labels: BTreeMap::from([
-                    (labels::TYPE.to_owned(), labels::TYPE_APP.to_owned()),
-                    (labels::INSTANCE.to_owned(), instance.as_str().to_owned()),
-                ]),
-            };
+            let filter = ListFilter::of_instance(&instance);
             Work::Listed(world.engine().list(&filter).await.ok().map(|containers| {
                 let owner = |labels| match Ownership::of(labels, &instance) {
                     Ownership::Owned(key) => Some(key),
@@ -822,8 +823,8 @@ impl<W: Seams> Controller<W> {
             return;
         }
         let (world, settings) = (Arc::clone(&self.world), Arc::clone(&self.news.settings));
-        let instance = self.config.instance.clone();
-        self.work.spawn(async move { Work::Network(network::ensure(&*world, &settings, &instance).await) });
+        let (instance, avoid) = (self.config.instance.clone(), Arc::clone(&self.config.avoid));
+        self.work.spawn(async move { Work::Network(network::ensure(&*world, &settings, &instance, &avoid).await) });
     }
 
     fn take_network(&mut self, outcome: NetworkOutcome) {
@@ -832,6 +833,9 @@ impl<W: Seams> Controller<W> {
         }
         self.network_retry = (!outcome.usable).then(|| Instant::now() + self.jitter.spread(network::RETRY_AFTER));
         self.status.network = outcome.status;
+        if outcome.usable {
+            self.addresses.set_subnet(outcome.subnet);
+        }
         self.changed = true;
         if std::mem::replace(&mut self.network_ready, outcome.usable) != outcome.usable {
             self.mark_all(Urgency::Edit);
@@ -872,6 +876,7 @@ impl<W: Seams> Controller<W> {
                 engine: engine.clone(),
                 image_id: self.image_id.clone(),
                 network_ready: self.network_ready,
+                addresses: Arc::clone(&self.addresses),
                 memory: self.memories.get(&key).cloned().unwrap_or_default(),
                 previous: self.status.apps.get(&key).cloned(),
                 metrics: self.config.metrics.clone(),

@@ -15,6 +15,7 @@ mod transport;
 mod version;
 mod wire;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -272,10 +273,11 @@ impl Engine for DockerEngine {
         outcome.map_err(|failure| failure.into_error(&Call::new("update container", id.short())))
     }
 
-    async fn connect(&self, id: &ContainerId, network: &str) -> Result<()> {
+    async fn connect(&self, id: &ContainerId, network: &str, address: Option<Ipv4Addr>) -> Result<()> {
         let outcome = self.attempt(self.deadlines.ordinary, |_| async {
             let container = name::object(id.as_str())?.to_owned();
-            let body = bollard::models::NetworkConnectRequest { container, endpoint_config: None };
+            let body =
+                bollard::models::NetworkConnectRequest { container, endpoint_config: address.map(request::endpoint) };
             Ok(self.docker.connect_network(name::object(network)?, body).await?)
         });
         match outcome.await {

@@ -19,12 +19,13 @@ pub mod sim;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 
 use crate::model::observed::{ContainerSummary, EngineInfo, ObservedContainer, ObservedImage, ObservedNetwork};
-use crate::model::{ContainerId, ContainerSpec, Limits, RestartPolicy};
+use crate::model::{ContainerId, ContainerSpec, InstanceId, Limits, RestartPolicy, Subnet, labels};
 
 /// How an engine failure is to be treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,15 @@ pub struct ListFilter {
     pub labels: BTreeMap<String, String>,
 }
 
+impl ListFilter {
+    /// The containers of all apps of an installation.
+    #[must_use]
+    pub fn of_instance(instance: &InstanceId) -> Self {
+        let ours = [(labels::TYPE, labels::TYPE_APP), (labels::INSTANCE, instance.as_str())];
+        Self { labels: ours.map(|(name, value)| (name.to_owned(), value.to_owned())).into() }
+    }
+}
+
 /// Something happened to a container, image or network. Only ever a hint to look: nothing is concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineEvent {
@@ -140,7 +150,7 @@ pub struct NetworkSpec {
     pub name: String,
     pub labels: BTreeMap<String, String>,
     pub options: BTreeMap<String, String>,
-    pub subnet: Option<String>,
+    pub subnet: Option<Subnet>,
 }
 
 /// Everything the PaaS ever asks of Docker. One method is one API call.
@@ -173,8 +183,13 @@ pub trait Engine: Send + Sync + 'static {
         limits: Limits,
         restart: RestartPolicy,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Attaches the container to a network under the given alias.
-    fn connect(&self, id: &ContainerId, network: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Attaches the container to a network, at the address if one is given. What is attached already stays as it is.
+    fn connect(
+        &self,
+        id: &ContainerId,
+        network: &str,
+        address: Option<Ipv4Addr>,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// The last `tail` lines, oldest first, then (with [`Follow::Yes`]) what comes, until the container ends.
     fn logs(
         &self,

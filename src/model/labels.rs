@@ -17,6 +17,8 @@ pub const USER: &str = "paas.userid";
 pub const APP: &str = "paas.appname";
 pub const DOMAIN: &str = "paas.domain";
 pub const IDENTITY: &str = "paas.identity";
+/// On the app network: the range whose addresses the daemon gives out itself.
+pub const SUBNET: &str = "paas.subnet";
 /// Digest of the runtime folder and the base image that an image was built from.
 pub const RUNTIME_DIGEST: &str = "paas.runtime";
 

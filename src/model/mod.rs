@@ -14,6 +14,7 @@ pub mod observed;
 pub mod settings;
 pub mod spec;
 pub mod status;
+pub mod subnet;
 pub mod template;
 pub mod units;
 
@@ -27,5 +28,6 @@ pub use observed::{ContainerId, ContainerState, ObservedContainer, ObservedImage
 pub use settings::{Routing, Settings};
 pub use spec::{AppSpec, ContainerSpec, Identity, Limits};
 pub use status::{AppStatus, Condition, ConditionKind, DaemonStatus, Health, SyncState};
+pub use subnet::{Subnet, SubnetError};
 pub use template::Template;
 pub use units::{Bytes, Digest, MilliCpus, RestartPolicy, Timestamp};

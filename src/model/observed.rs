@@ -1,8 +1,8 @@
 //! What Docker says is there. Values only; nothing in here was decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,8 @@ pub struct ContainerSummary {
     pub name: String,
     pub labels: BTreeMap<String, String>,
     pub state: ContainerState,
+    /// The IPv4 addresses that it was given by request, which it takes again with each start.
+    pub fixed: BTreeSet<Ipv4Addr>,
 }
 
 /// One inspected container.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::cidr::Cidr;
+use super::subnet::Subnet;
 use super::units::{Bytes, MilliCpus, RestartPolicy};
 
 /// Every setting with its default filled in.
@@ -30,8 +31,8 @@ pub struct Settings {
     pub runtime_image: String,
     pub runtime_base_image: String,
     pub network: String,
-    /// Explicit subnet of the app network in CIDR form; `None` lets Docker choose.
-    pub network_subnet: Option<String>,
+    /// Addresses of the app network; `None` takes the first range that nothing else uses.
+    pub network_subnet: Option<Subnet>,
     pub max_apps_per_user: u32,
     pub max_total_apps: u32,
     pub routing: Routing,

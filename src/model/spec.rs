@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -129,6 +130,7 @@ impl AppSpec {
             limits: self.limits,
             restart: self.restart,
             network: self.network.clone(),
+            address: None,
             port: self.template.internal_port,
             stop_grace_seconds: STOP_GRACE_SECONDS,
         }
@@ -168,6 +170,8 @@ pub struct ContainerSpec {
     pub limits: Limits,
     pub restart: RestartPolicy,
     pub network: String,
+    /// Its own on that network; `None` leaves it to Docker, which gives it to somebody else as soon as the container stops.
+    pub address: Option<Ipv4Addr>,
     pub port: u16,
     pub stop_grace_seconds: u32,
 }

@@ -313,7 +313,7 @@ fn keep(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut Plan)
     }
     if view.network_ready && !planted!(NetworkIgnored) && !container.networks.contains_key(&spec.network) {
         let cause = Cause::new(format!("it is not connected to network {}", spec.network));
-        plan.push(Action::Connect { target: target(), network: spec.network.clone() }, &cause);
+        plan.push(Action::Connect { target: target(), network: spec.network.clone(), address: None }, &cause);
     }
     match container.state {
         ContainerState::Paused if planted!(PausedMeansRunning) => {}

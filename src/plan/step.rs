@@ -1,6 +1,7 @@
 //! What can be done about an app. Every step is one call, carries its cause, and may be repeated without harm.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use crate::model::{
     AppKey, Cause, ContainerSpec, FailedDeploy, InventoryRow, Limits, PurgeToken, RestartPolicy, TemplateId,
@@ -56,6 +57,8 @@ pub enum Action {
     Connect {
         target: Target,
         network: String,
+        /// Filled in when it is done: which one is free is no question of what the app is to be.
+        address: Option<Ipv4Addr>,
     },
     Stop(Target),
     Rename {
@@ -118,7 +121,7 @@ impl fmt::Display for Step {
                 "set limits of container {target} to memory {}, {} cpus, {} pids, restart {restart}",
                 limits.memory, limits.cpus, limits.pids
             ),
-            Action::Connect { target, network } => write!(f, "connect container {target} to network {network}"),
+            Action::Connect { target, network, .. } => write!(f, "connect container {target} to network {network}"),
             Action::Stop(target) => write!(f, "stop container {target}"),
             Action::Rename { target, name } => write!(f, "rename container {target} to {name}"),
             Action::Remove(target) => write!(f, "remove container {target}"),

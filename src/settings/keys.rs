@@ -149,8 +149,8 @@ pub(super) const KEYS: [Key; 30] = [
         "PAAS_NETWORK_SUBNET",
         network_subnet,
         AtOnce,
-        "an IPv4 network from /8 to /29, for example `172.30.0.0/24`, or nothing to let Docker choose",
-        |text, _| if text.is_empty() { Some(None) } else { subnet(text).map(Some) }
+        "an IPv4 network from /8 to /29, for example `172.30.0.0/24`, or nothing for one that is free",
+        |text, _| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
     ),
     key!("MAX_APPS_PER_USER", max_apps_per_user, AtOnce, "a whole number up to 1000000, for example `5`", |text, _| {
         within(text, 0, 1_000_000)
@@ -239,15 +239,6 @@ fn network(text: &str) -> Option<String> {
     // Docker's predefined networks can be neither created nor restricted.
     let predefined = matches!(text, "bridge" | "host" | "none" | "default");
     charset(text, 63, |c| c.is_ascii_alphanumeric() || "-_.".contains(c)).filter(|_| first && !predefined)
-}
-
-/// IPv4 in CIDR form with no host bits set.
-fn subnet(text: &str) -> Option<String> {
-    let (address, bits) = text.split_once('/')?;
-    let address: std::net::Ipv4Addr = exact(address)?;
-    let bits = within(bits, 8, 29)?;
-    let host_bits = u32::MAX.checked_shr(bits)?;
-    (address.to_bits() & host_bits == 0).then(|| text.to_owned())
 }
 
 /// `[host[:port]/]path[:tag][@sha256:…]`, as far as its characters go; whether it exists is Docker's to say.

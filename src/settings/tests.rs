@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ fn every_key_reaches_its_setting() {
     check("RUNTIME_IMAGE=reg.example:5000/a/b:1", &|s| s.runtime_image = "reg.example:5000/a/b:1".into());
     check("RUNTIME_BASE_IMAGE=debian", &|s| s.runtime_base_image = "debian".into());
     check("PAAS_NETWORK=apps", &|s| s.network = "apps".into());
-    check("PAAS_NETWORK_SUBNET=172.30.0.0/24", &|s| s.network_subnet = Some("172.30.0.0/24".into()));
+    check("PAAS_NETWORK_SUBNET=172.30.0.0/24", &|s| s.network_subnet = "172.30.0.0/24".parse().ok());
     check("MAX_APPS_PER_USER=0", &|s| s.max_apps_per_user = 0);
     check("MAX_TOTAL_APPS=100", &|s| s.max_total_apps = 100);
     check("PAAS_ROUTING=direct", &|s| s.routing = Routing::Direct);
@@ -211,6 +212,23 @@ fn exactly_the_settings_bound_at_start_need_a_restart() {
             "PORTAL_PORT",
         ]
     );
+}
+
+#[test]
+fn a_settings_file_that_was_asked_for_has_to_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(".env");
+    let problems = |source: &SettingsSource| -> Vec<_> { source.read().1.iter().map(ToString::to_string).collect() };
+    let (any, named) = (source(file.clone()), source(file.clone()).named());
+    for text in [None, Some(""), Some("\n \n")] {
+        if let Some(text) = text {
+            std::fs::File::create(&file).unwrap().write_all(text.as_bytes()).unwrap();
+        }
+        assert_eq!(problems(&any), Vec::<String>::new(), "{text:?}");
+        assert!(problems(&named)[0].contains("is missing or empty, but was asked for"), "{text:?}");
+    }
+    std::fs::File::create(&file).unwrap().write_all(b"# nothing but this\n").unwrap();
+    assert_eq!(problems(&named), Vec::<String>::new());
 }
 
 fn source(file: std::path::PathBuf) -> SettingsSource {

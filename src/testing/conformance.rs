@@ -139,6 +139,7 @@ impl<E: Engine, H: Hand> Bench<'_, E, H> {
             limits: limits(32),
             restart: RestartPolicy::No,
             network: "bridge".to_owned(),
+            address: None,
             port: 3000,
             stop_grace_seconds: 10,
         }

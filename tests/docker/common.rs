@@ -87,6 +87,7 @@ impl Place {
             limits: Limits { memory: Bytes::mib(32), cpus: MilliCpus(500), pids: 64 },
             restart: RestartPolicy::No,
             network: "none".to_owned(),
+            address: None,
             port: 3000,
             stop_grace_seconds: 1,
         }

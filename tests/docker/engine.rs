@@ -390,7 +390,7 @@ async fn networks_isolate_give_addresses_and_are_made_once() {
     let mut network = place.network_spec("net");
     let icc = "com.docker.network.bridge.enable_icc";
     network.options.insert(icc.to_owned(), "false".to_owned());
-    network.subnet = Some("10.213.77.0/24".to_owned());
+    network.subnet = "10.213.77.0/24".parse().ok();
     assert_eq!(engine.network(&network.name).await.unwrap(), None);
     engine.create_network(&network).await.unwrap();
     let seen = engine.network(&network.name).await.unwrap().unwrap();
@@ -413,11 +413,11 @@ async fn networks_isolate_give_addresses_and_are_made_once() {
 
     let second = place.network_spec("second");
     engine.create_network(&second).await.unwrap();
-    engine.connect(&id, &second.name).await.unwrap();
-    engine.connect(&id, &second.name).await.unwrap();
+    engine.connect(&id, &second.name, None).await.unwrap();
+    engine.connect(&id, &second.name, None).await.unwrap();
     let networks = place.inspect(&id).await.networks;
     assert!(networks.len() == 2 && networks.values().all(Option::is_some), "{networks:?}");
-    let lost = engine.connect(&id, &place.name("none")).await.unwrap_err();
+    let lost = engine.connect(&id, &place.name("none"), None).await.unwrap_err();
     assert_eq!(lost.kind(), ErrorKind::NotFound, "{lost}");
 
     engine.stop(&id, 1).await.unwrap();

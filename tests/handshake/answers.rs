@@ -207,7 +207,7 @@ async fn refusals_are_judged_by_status_and_words() {
             "stop" => engine.stop(&id(), 1).await.unwrap_err(),
             "remove" => engine.remove(&id()).await.unwrap_err(),
             "rename" => engine.rename(&id(), "y").await.unwrap_err(),
-            _ => engine.connect(&id(), "y").await.unwrap_err(),
+            _ => engine.connect(&id(), "y", None).await.unwrap_err(),
         };
         assert_eq!(error.kind(), kind, "{call}: {error}");
         let text = error.to_string();
@@ -243,7 +243,7 @@ async fn what_already_was_so_is_no_error() {
         assert_eq!(seen.unwrap(), effect, "{call}");
     }
     let attached = refuse(403, "endpoint with name x already exists in network y");
-    always(attached).client().connect(&id(), "y").await.unwrap();
+    always(attached).client().connect(&id(), "y", None).await.unwrap();
     let fake = always(refuse(404, "No such image: x"));
     assert_eq!(fake.client().image("x:latest").await.unwrap(), None);
     assert_eq!(fake.client().network("x").await.unwrap(), None);
@@ -263,7 +263,7 @@ async fn a_name_that_could_leave_its_path_is_never_sent() {
             engine.remove(&bad).await.map(|_| ()).unwrap_err(),
             engine.rename(&id(), name).await.unwrap_err(),
             engine.unpause(&bad).await.map(|_| ()).unwrap_err(),
-            engine.connect(&id(), name).await.unwrap_err(),
+            engine.connect(&id(), name, None).await.unwrap_err(),
             engine.network(name).await.map(|_| ()).unwrap_err(),
             engine.remove_network(name).await.map(|_| ()).unwrap_err(),
             engine.image(name).await.map(|_| ()).unwrap_err(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use minipaas::engine::{BuildSpec, Engine as _, ErrorKind, NetworkSpec};
+use minipaas::engine::{BuildSpec, Engine as _, ErrorKind, ListFilter, NetworkSpec};
 use minipaas::model::spec::{Access, Mount};
 use minipaas::model::{Bytes, ContainerId, ContainerSpec, Limits, MilliCpus, RestartPolicy};
 
@@ -32,6 +32,7 @@ fn spec() -> ContainerSpec {
         limits: LIMITS,
         restart: RestartPolicy::OnFailure(Some(3)),
         network: "paas-proxy".to_owned(),
+        address: None,
         port: 3000,
         stop_grace_seconds: 10,
     }
@@ -194,6 +195,27 @@ async fn a_name_taken_and_an_image_missing_are_told_apart() {
 }
 
 #[tokio::test]
+async fn an_address_is_asked_for_on_the_apps_network_and_found_in_the_listing() {
+    let listed = r#"[
+        {"Id":"a","Names":["/x"],"State":"exited","Labels":null,"NetworkSettings":{"Networks":{
+            "n":{"IPAMConfig":{"IPv4Address":"10.9.0.5"},"IPAddress":""},"m":{"IPAMConfig":null,"IPAddress":"10.8.0.2"}}}},
+        {"Id":"b","Names":["/y"],"State":"exited","Labels":null,"NetworkSettings":null}
+    ]"#;
+    let fake = FakeDocker::engine(41, 12, move |asked| match asked.path() {
+        "/containers/json" => Reply::Json(200, listed.to_owned()),
+        _ => created(asked),
+    });
+    let spec = ContainerSpec { address: "10.9.0.5".parse().ok(), ..spec() };
+    fake.client().create(&spec).await.unwrap();
+    let networks = fake.asked().pop().unwrap().json()["NetworkingConfig"].clone();
+    let at = serde_json::json!({"IPAMConfig": {"IPv4Address": "10.9.0.5"}});
+    assert_eq!(networks, serde_json::json!({"EndpointsConfig": {"paas-proxy": at}}));
+    let containers = fake.client().list(&ListFilter::default()).await.unwrap();
+    let fixed: Vec<_> = containers.iter().map(|container| format!("{:?}", container.fixed)).collect();
+    assert_eq!(fixed, ["{10.9.0.5}", "{}"]);
+}
+
+#[tokio::test]
 async fn a_network_is_never_made_twice_under_one_name() {
     let fake = FakeDocker::engine(41, 12, |_| Reply::Json(201, r#"{"Id":"n","Warning":""}"#.to_owned()));
     let mut spec = NetworkSpec {
@@ -208,9 +230,11 @@ async fn a_network_is_never_made_twice_under_one_name() {
         "Options": {"com.docker.network.bridge.enable_icc": "false"}
     });
     assert_eq!(fake.asked().pop().unwrap().json(), expected);
-    spec.subnet = Some("10.9.0.0/24".to_owned());
+    spec.subnet = "10.9.0.0/24".parse().ok();
     fake.client().create_network(&spec).await.unwrap();
-    expected["IPAM"] = serde_json::json!({"Config": [{"Subnet": "10.9.0.0/24"}]});
+    expected["IPAM"] = serde_json::json!({"Config": [
+        {"Subnet": "10.9.0.0/24", "IPRange": "10.9.0.192/26", "Gateway": "10.9.0.1"}
+    ]});
     assert_eq!(fake.asked().pop().unwrap().json(), expected);
 
     for (status, said) in [
@@ -234,8 +258,11 @@ async fn stop_and_remove_and_rename_ask_exactly() {
     engine.remove(&id).await.unwrap();
     engine.rename(&id, "paas-app-alice-diary.next").await.unwrap();
     engine.unpause(&id).await.unwrap();
-    engine.connect(&id, "net").await.unwrap();
+    engine.connect(&id, "net", None).await.unwrap();
     assert_eq!(fake.asked().pop().unwrap().json(), serde_json::json!({"Container": "abc"}));
+    engine.connect(&id, "net", "10.9.0.5".parse().ok()).await.unwrap();
+    let at = serde_json::json!({"IPAMConfig": {"IPv4Address": "10.9.0.5"}});
+    assert_eq!(fake.asked().pop().unwrap().json(), serde_json::json!({"Container": "abc", "EndpointConfig": at}));
     engine.remove_network("net").await.unwrap();
     assert_eq!(
         fake.lines(),
@@ -244,6 +271,7 @@ async fn stop_and_remove_and_rename_ask_exactly() {
             "DELETE /v1.41/containers/abc?v=true&force=true&link=false",
             "POST /v1.41/containers/abc/rename?name=paas-app-alice-diary.next",
             "POST /v1.41/containers/abc/unpause",
+            "POST /v1.41/networks/net/connect",
             "POST /v1.41/networks/net/connect",
             "DELETE /v1.41/networks/net",
         ]

@@ -44,6 +44,7 @@ impl Engine for Played {
                 name: format!("paas-app-{id}"),
                 labels: labels.clone(),
                 state: ContainerState::Running,
+                fixed: std::collections::BTreeSet::new(),
             })
             .collect())
     }
@@ -87,7 +88,7 @@ impl Engine for Played {
     async fn update(&self, _: &ContainerId, _: Limits, _: RestartPolicy) -> Result<()> {
         refused()
     }
-    async fn connect(&self, _: &ContainerId, _: &str) -> Result<()> {
+    async fn connect(&self, _: &ContainerId, _: &str, _: Option<std::net::Ipv4Addr>) -> Result<()> {
         refused()
     }
     async fn logs(&self, _: &ContainerId, _: u32, _: Follow) -> Result<BoxStream<'static, Result<LogLine>>> {

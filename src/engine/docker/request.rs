@@ -1,10 +1,11 @@
 //! What Docker is asked for, in bollard's words.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerUpdateBody, HostConfig, HostConfigLogConfig, Mount, MountType,
-    RestartPolicy as WireRestart, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerUpdateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
+    Mount, MountType, NetworkingConfig, RestartPolicy as WireRestart, RestartPolicyNameEnum,
 };
 
 use super::transport::Session;
@@ -52,8 +53,17 @@ pub(super) fn create(spec: &ContainerSpec, session: &Session) -> ContainerCreate
             init: Some(true),
             ..HostConfig::default()
         }),
+        networking_config: spec.address.map(|address| NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(spec.network.clone(), endpoint(address))])),
+        }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// A container at an address of its own.
+pub(super) fn endpoint(address: Ipv4Addr) -> EndpointSettings {
+    let ipam = EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..EndpointIpamConfig::default() };
+    EndpointSettings { ipam_config: Some(ipam), ..EndpointSettings::default() }
 }
 
 /// How CPU time is limited: Docker refuses to mix the two on one container.
@@ -142,7 +152,8 @@ pub(super) fn network(spec: &NetworkSpec) -> serde_json::Value {
         "Options": spec.options,
     });
     if let Some(subnet) = &spec.subnet {
-        body["IPAM"] = serde_json::json!({ "Config": [{ "Subnet": subnet }] });
+        let (all, others, host) = (subnet.to_string(), subnet.for_others(), subnet.gateway());
+        body["IPAM"] = serde_json::json!({ "Config": [{ "Subnet": all, "IPRange": others, "Gateway": host }] });
     }
     body
 }

@@ -61,6 +61,7 @@ lenient! {
         names: Vec<String> = "Names",
         labels: Labels = "Labels",
         state: String = "State",
+        network: NetworkSettings = "NetworkSettings",
     }
 
     struct Inspect {
@@ -109,6 +110,11 @@ lenient! {
     struct Endpoint {
         ip4: String = "IPAddress",
         ip6: String = "GlobalIPv6Address",
+        asked: Asked = "IPAMConfig",
+    }
+
+    struct Asked {
+        ip4: String = "IPv4Address",
     }
 
     struct Image {
@@ -205,6 +211,7 @@ impl Summary {
             id: ContainerId(identified(self.id, "a listed container")?),
             labels: self.labels,
             state: ContainerState::parse(&self.state),
+            fixed: self.network.networks.into_values().flatten().filter_map(|end| end.asked.ip4.parse().ok()).collect(),
         })
     }
 }

@@ -5,6 +5,7 @@ mod fault;
 mod injector;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
@@ -108,8 +109,8 @@ impl<E: Engine> Engine for FaultyEngine<E> {
         self.write("engine.update", id.short(), self.inner.update(id, limits, restart)).await
     }
 
-    async fn connect(&self, id: &ContainerId, network: &str) -> Result<()> {
-        self.write("engine.connect", id.short(), self.inner.connect(id, network)).await
+    async fn connect(&self, id: &ContainerId, network: &str, address: Option<Ipv4Addr>) -> Result<()> {
+        self.write("engine.connect", id.short(), self.inner.connect(id, network, address)).await
     }
 
     async fn logs(&self, id: &ContainerId, tail: u32, follow: Follow) -> Result<BoxStream<'static, Result<LogLine>>> {

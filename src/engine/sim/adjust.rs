@@ -1,5 +1,7 @@
 //! The calls that change a container in place: frozen or not, its limits, its networks.
 
+use std::net::Ipv4Addr;
+
 use super::calls::check_memory;
 use super::container::{Attachment, Phase};
 use super::journal::Actor;
@@ -101,18 +103,25 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn connect(&mut self, actor: Actor, id_or_name: &str, network: &str) -> Result<Effect> {
+    pub(super) fn connect(
+        &mut self,
+        actor: Actor,
+        id_or_name: &str,
+        network: &str,
+        address: Option<Ipv4Addr>,
+    ) -> Result<Effect> {
         let witness = self.witness(id_or_name);
-        let result = self.resolve_or_error(id_or_name).and_then(|id| self.connect_unrecorded(&id, network));
+        let result = self.resolve_or_error(id_or_name).and_then(|id| self.connect_unrecorded(&id, network, address));
         self.record_effect(actor, "connect", witness, &result);
         result
     }
 
-    fn connect_unrecorded(&mut self, id: &ContainerId, network: &str) -> Result<Effect> {
+    fn connect_unrecorded(&mut self, id: &ContainerId, network: &str, fixed: Option<Ipv4Addr>) -> Result<Effect> {
         let Some(found) = self.networks.get(network) else {
             return Err(error(ErrorKind::NotFound, format!("network {network} not found")));
         };
-        let (network_id, ip) = (found.id.clone(), self.free_address(found.subnet_index));
+        found.check_fixed(fixed)?;
+        let (network_id, ip) = (found.id.clone(), self.address_on(found, fixed));
         let Some(container) = self.containers.get_mut(id) else { return Ok(Effect::Already) };
         if matches!(container.phase, Phase::Removing | Phase::Dead) {
             return Err(error(
@@ -122,13 +131,13 @@ impl World {
         }
         if !container.is_alive() {
             // Only noted, by name: the next start finds the network of that name, even where an earlier one was bound.
-            container.networks.insert(network.to_owned(), Attachment { network_id: None, ip: None });
+            container.networks.insert(network.to_owned(), Attachment { network_id: None, fixed, ip: None });
             return Ok(Effect::Done);
         }
         if container.networks.get(network).is_some_and(|attachment| attachment.ip.is_some()) {
             return Ok(Effect::Already);
         }
-        let attachment = Attachment { network_id: Some(network_id.clone()), ip: Some(ip) };
+        let attachment = Attachment { network_id: Some(network_id.clone()), fixed, ip: Some(ip?) };
         container.networks.insert(network.to_owned(), attachment);
         self.emit_network("connect", network, &network_id, Some(id));
         Ok(Effect::Done)

@@ -55,7 +55,7 @@ impl World {
             run: 0,
             behaviour: Behaviour::Healthy,
             // Docker does not look for the network before the first start.
-            networks: [(spec.network.clone(), Attachment { network_id: None, ip: None })].into(),
+            networks: [(spec.network.clone(), Attachment { network_id: None, fixed: spec.address, ip: None })].into(),
             exit_code: 0,
             oom_killed: false,
             error: String::new(),
@@ -267,6 +267,7 @@ impl World {
                     name: change.name.clone(),
                     labels: change.labels.clone(),
                     state: state.clone(),
+                    fixed: self.containers.get(&change.container).map(Container::fixed).unwrap_or_default(),
                 });
             }
         }

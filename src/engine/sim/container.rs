@@ -1,7 +1,7 @@
 //! One simulated container: what Docker remembers about it.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::process::{Behaviour, End};
@@ -40,6 +40,8 @@ pub(super) enum Phase {
 pub(super) struct Attachment {
     /// Bound at the first start: a network made again under the same name is another network to Docker.
     pub(super) network_id: Option<String>,
+    /// The address it was given by request.
+    pub(super) fixed: Option<Ipv4Addr>,
     /// Only while it runs.
     pub(super) ip: Option<IpAddr>,
 }
@@ -99,7 +101,13 @@ impl Container {
             name: self.name.clone(),
             labels: self.spec.labels.clone(),
             state: self.state(),
+            fixed: self.fixed(),
         }
+    }
+
+    /// Addresses given to it by request.
+    pub(super) fn fixed(&self) -> BTreeSet<Ipv4Addr> {
+        self.networks.values().filter_map(|attachment| attachment.fixed).collect()
     }
 
     pub(super) fn observed(&self, wall: impl Fn(u64) -> Timestamp) -> ObservedContainer {

@@ -1,5 +1,6 @@
 //! A daemon's connection to the simulated engine.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -186,8 +187,8 @@ impl Engine for SimEngine {
         self.plain(|world| world.update(Actor::Daemon, id.as_str(), Update::all(limits, restart))).await
     }
 
-    async fn connect(&self, id: &ContainerId, network: &str) -> Result<()> {
-        self.plain(|world| world.connect(Actor::Daemon, id.as_str(), network)).await.map(|_| ())
+    async fn connect(&self, id: &ContainerId, network: &str, address: Option<Ipv4Addr>) -> Result<()> {
+        self.plain(|world| world.connect(Actor::Daemon, id.as_str(), network, address)).await.map(|_| ())
     }
 
     async fn logs(&self, id: &ContainerId, tail: u32, follow: Follow) -> Result<BoxStream<'static, Result<LogLine>>> {

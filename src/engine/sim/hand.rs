@@ -35,6 +35,7 @@ pub fn foreign(name: &str, image: &str) -> ContainerSpec {
         limits: Limits { memory: Bytes::mib(64), cpus: MilliCpus(1000), pids: 100 },
         restart: RestartPolicy::No,
         network: "bridge".to_owned(),
+        address: None,
         port: 80,
         stop_grace_seconds: 10,
     }
@@ -84,7 +85,7 @@ impl SimDocker {
 
     /// `docker network connect`.
     pub fn connect(&self, network: &str, name: &str) -> Result<Effect> {
-        self.with(|world| world.connect(Actor::Hand, name, network))
+        self.with(|world| world.connect(Actor::Hand, name, network, None))
     }
 
     /// `docker network disconnect`.

@@ -1,8 +1,6 @@
 //! What containers do between calls: run, end, come back by policy, go away. Follows moby 20.10 (`daemon/start.go`,
 //! `monitor.go`, `restartmanager.go`, `delete.go`); the conformance suite holds it to that.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::container::{CALM_RUN, Container, FIRST_RESTART_DELAY, MAX_RESTART_DELAY, Phase};
@@ -82,7 +80,12 @@ impl World {
                 let missing = attachment.network_id.as_ref().unwrap_or(name);
                 return Err((128, error(ErrorKind::Retryable, format!("network {missing} not found"))));
             };
-            bound.push((name.clone(), network.id.clone(), self.free_address(network.subnet_index)));
+            let address =
+                network.check_fixed(attachment.fixed).and_then(|()| self.address_on(network, attachment.fixed));
+            match address {
+                Ok(address) => bound.push((name.clone(), network.id.clone(), address)),
+                Err(failure) => return Err((128, failure)),
+            }
         }
         if let Some(container) = self.containers.get_mut(id) {
             for (name, network_id, ip) in bound {
@@ -93,24 +96,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    /// The lowest free address: one that was just given back is given out again, which is what trips up stale endpoints.
-    pub(super) fn free_address(&self, subnet_index: u8) -> IpAddr {
-        let taken: BTreeSet<IpAddr> = self
-            .containers
-            .values()
-            .flat_map(|container| container.networks.values().filter_map(|attachment| attachment.ip))
-            .collect();
-        let mut host = 2_u16;
-        loop {
-            let [high, low] = host.to_be_bytes();
-            let ip = IpAddr::V4(Ipv4Addr::new(172, subnet_index, high, low));
-            if !taken.contains(&ip) {
-                return ip;
-            }
-            host = host.wrapping_add(1);
-        }
     }
 
     pub(super) fn attached(&self, id: &ContainerId) -> Vec<(String, String)> {

@@ -1,12 +1,12 @@
 //! Simulated networks.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::journal::Actor;
 use super::world::{Witness, World, error};
 use crate::engine::{Effect, ErrorKind, NetworkSpec, Result};
-use crate::model::{ContainerId, ObservedNetwork};
+use crate::model::{ContainerId, ObservedNetwork, Subnet};
 
 #[derive(Debug, Clone)]
 pub(super) struct Network {
@@ -19,23 +19,38 @@ pub(super) struct Network {
 
 impl Network {
     fn subnet(&self) -> String {
-        self.spec.subnet.clone().unwrap_or_else(|| format!("172.{}.0.0/16", self.subnet_index))
+        self.spec.subnet.map_or_else(|| format!("172.{}.0.0/16", self.subnet_index), |subnet| subnet.to_string())
+    }
+
+    /// Docker lets addresses be chosen only where the range was.
+    pub(super) fn check_fixed(&self, address: Option<Ipv4Addr>) -> Result<()> {
+        match (address, self.spec.subnet) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(error(
+                ErrorKind::Terminal,
+                "user specified IP address is supported only when connecting to networks with user configured subnets",
+            )),
+            (Some(address), Some(subnet)) if subnet.contains(address) => Ok(()),
+            (Some(address), Some(_)) => Err(error(
+                ErrorKind::Terminal,
+                format!("Invalid address {address}: It does not belong to any of this network's subnets"),
+            )),
+        }
+    }
+
+    /// The first address that Docker hands out.
+    fn first_for_others(&self) -> u32 {
+        match self.spec.subnet {
+            // An explicit range starts with an address of its own; only a network's first address is none.
+            Some(subnet) => subnet.fixed().end() + 1,
+            None => Ipv4Addr::new(172, self.subnet_index, 0, 2).to_bits(),
+        }
     }
 }
 
 /// Whether two IPv4 ranges in CIDR form share an address. What is no such range shares none.
 fn overlap(one: &str, other: &str) -> bool {
-    let parse = |text: &str| {
-        let (address, bits) = text.split_once('/')?;
-        Some((u32::from(address.parse::<Ipv4Addr>().ok()?), bits.parse::<u32>().ok().filter(|bits| *bits <= 32)?))
-    };
-    match (parse(one), parse(other)) {
-        (Some((a, a_bits)), Some((b, b_bits))) => {
-            let free = 32 - a_bits.min(b_bits);
-            a.checked_shr(free).unwrap_or(0) == b.checked_shr(free).unwrap_or(0)
-        }
-        _ => false,
-    }
+    matches!((one.parse::<Subnet>(), other.parse::<Subnet>()), (Ok(one), Ok(other)) if one.overlaps(other))
 }
 
 impl World {
@@ -77,7 +92,7 @@ impl World {
         } else if spec
             .subnet
             .as_ref()
-            .is_some_and(|subnet| self.networks.values().any(|other| overlap(subnet, &other.subnet())))
+            .is_some_and(|subnet| self.networks.values().any(|other| overlap(&subnet.to_string(), &other.subnet())))
         {
             Err(error(ErrorKind::Conflict, "Pool overlaps with other one on this address space"))
         } else {
@@ -110,6 +125,22 @@ impl World {
         };
         self.record_effect(actor, "remove_network", witness, &result);
         result
+    }
+
+    /// The address that was asked for, else the lowest free one: one that was just given back is given out again, which is
+    /// what trips up stale endpoints.
+    pub(super) fn address_on(&self, network: &Network, fixed: Option<Ipv4Addr>) -> Result<IpAddr> {
+        let taken: BTreeSet<IpAddr> = self
+            .containers
+            .values()
+            .flat_map(|container| container.networks.values().filter_map(|attachment| attachment.ip))
+            .collect();
+        let address = |bits| IpAddr::V4(Ipv4Addr::from_bits(bits));
+        let found = match fixed {
+            Some(fixed) => Some(IpAddr::V4(fixed)).filter(|ip| !taken.contains(ip)),
+            None => (network.first_for_others()..=u32::MAX).map(address).find(|ip| !taken.contains(ip)),
+        };
+        found.ok_or_else(|| error(ErrorKind::Terminal, "Address already in use"))
     }
 
     fn has_endpoints(&self, network: &str) -> bool {

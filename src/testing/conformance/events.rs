@@ -138,7 +138,7 @@ async fn a_network_attachment_is_told_with_its_container<E: Engine, H: Hand>(ben
     let network = bench.network_made().await;
     let id = bench.started(&bench.sleeper()).await;
     let mut events = bench.engine.events(None).await.unwrap();
-    bench.engine.connect(&id, &network).await.unwrap();
+    bench.engine.connect(&id, &network, None).await.unwrap();
     bench.docker(&["network", "disconnect", &network, id.as_str()]).await;
     for action in ["connect", "disconnect"] {
         let find = async {

@@ -77,7 +77,7 @@ async fn a_container_taken_off_its_network_runs_on_without_address<E: Engine, H:
     bench.docker(&["network", "disconnect", &network, &spec.name]).await;
     let seen = bench.look(&id).await;
     assert_eq!((seen.state, seen.networks), (ContainerState::Running, [].into()));
-    bench.engine.connect(&id, &network).await.unwrap();
+    bench.engine.connect(&id, &network, None).await.unwrap();
     let seen = bench.look(&id).await;
     assert!(seen.networks[&network].is_some(), "{seen:?}");
     assert_eq!(seen.state, ContainerState::Running);

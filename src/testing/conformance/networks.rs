@@ -1,9 +1,11 @@
 //! Networks and addresses.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::{Bench, Check, Engine, Hand, assert_kind, checks};
-use crate::engine::{Effect, ErrorKind, NetworkSpec};
+use crate::engine::{Effect, ErrorKind, ListFilter, NetworkSpec};
 use crate::model::spec::{Access, Mount};
-use crate::model::{ContainerSpec, ContainerState};
+use crate::model::{ContainerId, ContainerSpec, ContainerState, Subnet};
 
 checks![
     a_network_is_as_asked_and_found_by_name_and_by_id,
@@ -13,6 +15,9 @@ checks![
     a_network_in_use_cannot_be_removed,
     a_running_container_has_an_address_and_an_ended_one_has_none,
     a_freed_address_is_given_out_again,
+    an_address_asked_for_is_kept_through_stop_and_start_and_listed,
+    an_address_in_use_fails_the_start_until_it_is_free,
+    an_address_can_be_chosen_only_where_the_range_was,
     a_missing_network_is_noticed_only_by_the_start_and_may_pass,
     a_network_made_anew_is_another_one_until_the_container_is_connected_again,
     connecting_what_is_connected_is_fine,
@@ -22,7 +27,7 @@ checks![
 async fn a_network_is_as_asked_and_found_by_name_and_by_id<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
     let mut spec = bench.network();
     spec.options.insert("com.docker.network.bridge.enable_icc".to_owned(), "false".to_owned());
-    spec.subnet = Some("10.243.0.0/24".to_owned());
+    spec.subnet = "10.243.0.0/24".parse().ok();
     bench.engine.create_network(&spec).await.unwrap();
     let seen = bench.engine.network(&spec.name).await.unwrap().unwrap();
     assert_eq!((seen.name.as_str(), seen.driver.as_str()), (spec.name.as_str(), "bridge"));
@@ -39,7 +44,7 @@ async fn a_network_name_is_given_only_once<E: Engine, H: Hand>(bench: &Bench<'_,
 }
 
 async fn an_overlapping_subnet_conflicts<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
-    let with = |subnet: &str| NetworkSpec { subnet: Some(subnet.to_owned()), ..bench.network() };
+    let with = |subnet: &str| NetworkSpec { subnet: subnet.parse().ok(), ..bench.network() };
     bench.engine.create_network(&with("10.244.0.0/16")).await.unwrap();
     for overlapping in ["10.244.0.0/16", "10.244.7.0/24"] {
         assert_kind(bench.engine.create_network(&with(overlapping)).await, ErrorKind::Conflict);
@@ -83,6 +88,62 @@ async fn a_freed_address_is_given_out_again<E: Engine, H: Hand>(bench: &Bench<'_
     assert_eq!(bench.look(&third).await.networks[&network], address);
 }
 
+/// A network whose range was chosen, and that range.
+async fn ranged<E: Engine, H: Hand>(bench: &Bench<'_, E, H>, range: &str) -> (String, Subnet) {
+    let subnet: Subnet = range.parse().unwrap();
+    let spec = NetworkSpec { subnet: Some(subnet), ..bench.network() };
+    bench.engine.create_network(&spec).await.unwrap();
+    (spec.name, subnet)
+}
+
+async fn an_address_asked_for_is_kept_through_stop_and_start_and_listed<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+    let (network, subnet) = ranged(bench, "10.246.0.0/24").await;
+    let first = Ipv4Addr::from_bits(*subnet.fixed().start());
+    let spec = || ContainerSpec { network: network.clone(), ..bench.sleeper() };
+    let ours = bench.started(&ContainerSpec { address: Some(first), ..spec() }).await;
+    let another = bench.started(&spec()).await;
+    let address_of = async |id: &ContainerId| match bench.look(id).await.networks[&network] {
+        Some(IpAddr::V4(address)) => Some(address),
+        _ => None,
+    };
+    assert_eq!(address_of(&ours).await, Some(first));
+    let by_docker = address_of(&another).await.unwrap();
+    assert!(subnet.contains(by_docker) && !subnet.fixed().contains(&by_docker.to_bits()), "{by_docker}");
+
+    bench.engine.stop(&ours, 5).await.unwrap();
+    let third = bench.started(&spec()).await;
+    assert_ne!(address_of(&third).await, Some(first), "a stopped container's address is given to nobody");
+    let listed = bench.engine.list(&ListFilter { labels: bench.labels() }).await.unwrap();
+    let fixed_of =
+        |id: &ContainerId| listed.iter().find(|summary| summary.id == *id).map(|summary| summary.fixed.clone());
+    assert_eq!((fixed_of(&ours), fixed_of(&another)), (Some([first].into()), Some([].into())));
+    bench.engine.start(&ours).await.unwrap();
+    assert_eq!(address_of(&ours).await, Some(first));
+}
+
+async fn an_address_in_use_fails_the_start_until_it_is_free<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+    let (network, subnet) = ranged(bench, "10.247.0.0/24").await;
+    let address = Some(Ipv4Addr::from_bits(*subnet.fixed().start()));
+    let spec = || ContainerSpec { network: network.clone(), address, ..bench.sleeper() };
+    let first = bench.started(&spec()).await;
+    let second = bench.created(&spec()).await;
+    assert_kind(bench.engine.start(&second).await, ErrorKind::Terminal);
+    let seen = bench.look(&second).await;
+    assert_eq!((seen.state, seen.exit_code), (ContainerState::Created, 128));
+    bench.engine.remove(&first).await.unwrap();
+    assert_eq!(bench.engine.start(&second).await.unwrap(), Effect::Done);
+}
+
+async fn an_address_can_be_chosen_only_where_the_range_was<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+    let address = Some(Ipv4Addr::new(10, 248, 0, 9));
+    let network = bench.network_made().await;
+    let id = bench.created(&ContainerSpec { network, address, ..bench.sleeper() }).await;
+    assert_kind(bench.engine.start(&id).await, ErrorKind::Terminal);
+    let (network, _) = ranged(bench, "10.249.0.0/24").await;
+    let id = bench.created(&ContainerSpec { network, address, ..bench.sleeper() }).await;
+    assert_kind(bench.engine.start(&id).await, ErrorKind::Terminal);
+}
+
 async fn a_missing_network_is_noticed_only_by_the_start_and_may_pass<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
     let spec = bench.network();
     let id = bench.created(&ContainerSpec { network: spec.name.clone(), ..bench.sleeper() }).await;
@@ -107,7 +168,7 @@ async fn a_network_made_anew_is_another_one_until_the_container_is_connected_aga
     bench.engine.remove_network(&spec.name).await.unwrap();
     bench.engine.create_network(&spec).await.unwrap();
     assert_kind(bench.engine.start(&id).await, ErrorKind::Retryable);
-    bench.engine.connect(&id, &spec.name).await.unwrap();
+    bench.engine.connect(&id, &spec.name, None).await.unwrap();
     assert_eq!(bench.engine.start(&id).await.unwrap(), Effect::Done);
     assert!(bench.look(&id).await.networks[&spec.name].is_some());
 }
@@ -116,9 +177,9 @@ async fn connecting_what_is_connected_is_fine<E: Engine, H: Hand>(bench: &Bench<
     let network = bench.network_made().await;
     let id = bench.started(&ContainerSpec { network: network.clone(), ..bench.sleeper() }).await;
     let before = bench.look(&id).await.networks;
-    bench.engine.connect(&id, &network).await.unwrap();
+    bench.engine.connect(&id, &network, None).await.unwrap();
     assert_eq!(bench.look(&id).await.networks, before);
-    assert_kind(bench.engine.connect(&id, &bench.name()).await, ErrorKind::NotFound);
+    assert_kind(bench.engine.connect(&id, &bench.name(), None).await, ErrorKind::NotFound);
 }
 
 async fn a_missing_mount_fails_the_creation_but_may_pass<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {

@@ -24,14 +24,7 @@ impl World {
         let shown = self.shown_entries();
         self.stop_everything();
         let found = self.found_entries(&mut violations);
-        let misrouted = judge_ledgers(&ledgers, &found, &mut violations);
-        for line in &misrouted {
-            self.chronicle.say(line);
-            println!("  KNOWN DEFECT {line}");
-        }
-        if misrouted.len() > MAX_MISROUTED {
-            violations.push(format!("{} writes went astray, more than a freed address explains", misrouted.len()));
-        }
+        judge_ledgers(&ledgers, &found, &mut violations);
         for (app, entries) in &shown {
             let data = self.daemon.folder(app).join("data");
             let of_file = found.iter().flat_map(|(text, places)| places.iter().map(move |place| (text, place)));
@@ -135,23 +128,18 @@ impl World {
     }
 }
 
-/// Docker hands a freed address out again at once, so until the status follows the gateway may send a request to the
-/// container that has just taken it over: a known defect of the gateway, told by every run, and no more often than this.
-const MAX_MISROUTED: usize = 4;
-
-/// What was acknowledged is there, once, under its id; what is there was written by its owner. Returns what the gateway
-/// brought to another app instead.
+/// What was acknowledged is there, once, under its id; what is there was written by its owner, into its owner's
+/// diary, also when no answer came.
 fn judge_ledgers(
     ledgers: &BTreeMap<String, Ledger>,
     found: &BTreeMap<String, Vec<Found>>,
     violations: &mut Vec<String>,
-) -> Vec<String> {
-    let mut misrouted = Vec::new();
+) {
     for (app, ledger) in ledgers {
         for entry in &ledger.acknowledged {
             let places = found.get(&entry.text).map(Vec::as_slice).unwrap_or_default();
             match places {
-                // In another app's folder only the gateway can have put it, which is told below.
+                // Whose diary that is, is looked at below.
                 [place] if place.id == entry.id => {}
                 _ => violations.push(format!("acknowledged to {app}: {entry:?}, found: {places:?}")),
             }
@@ -164,11 +152,10 @@ fn judge_ledgers(
         if !tried || places.len() > 1 {
             violations.push(format!("`{text}` was not written by its owner, or not once: {places:?}"));
         }
-        // Also when no answer came: through the gateway nothing gets into a stranger's diary.
+        // A direct writer's own address may have become another's; through the gateway nothing gets into a stranger's diary.
         let by_gateway = number.parse::<usize>().is_ok_and(|number| number % 2 == 0);
         if by_gateway && places.iter().any(|place| place.app != app) {
-            misrouted.push(format!("`{text}` went through the gateway into another app: {places:?}"));
+            violations.push(format!("`{text}` went through the gateway into another app: {places:?}"));
         }
     }
-    misrouted
 }
