@@ -1,0 +1,180 @@
+//! News: what the watchers saw and what the doors of the daemon ask for.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::once::{Once, longest};
+use super::{Controller, Input, SettingsNews};
+use crate::clock::Clock as _;
+use crate::controller::handle::{Command, ConfirmError};
+use crate::controller::queue::Urgency;
+use crate::controller::seams::Seams;
+use crate::engine::events::Signal;
+use crate::engine::{EngineEvent, ErrorKind};
+use crate::model::observed::EngineInfo;
+use crate::model::status::{EngineStatus, ImageStatus};
+use crate::model::{AppKey, Cause, ConditionKind, Event, EventKind, Health, labels};
+use crate::plan::assess::Finding;
+
+impl<W: Seams> Controller<W> {
+    pub(super) fn take_input(&mut self, input: Input) {
+        match input {
+            Input::Settings(news) => self.take_settings(news),
+            Input::Folders => self.start_loading(),
+            Input::Runtime => self.start_image(),
+            Input::Engine(Signal::Connected(info)) => self.take_engine(info),
+            Input::Engine(Signal::Lost { reason }) => self.lose_engine(&reason.to_string(), reason.kind()),
+            Input::Engine(Signal::Resync) => self.resync(),
+            Input::Engine(Signal::Event(event)) => self.take_event(&event),
+        }
+    }
+
+    pub(super) fn take_settings(&mut self, news: SettingsNews) {
+        let old = std::mem::replace(&mut self.news, news);
+        self.status.settings_problems.clone_from(&self.news.problems);
+        self.status.restart_required.clone_from(&self.news.restart_required);
+        self.changed = true;
+        if old.settings == self.news.settings {
+            return;
+        }
+        self.readmit();
+        self.start_image();
+        self.start_network();
+        self.mark_all(Urgency::Edit);
+    }
+
+    pub(super) fn take_engine(&mut self, info: EngineInfo) {
+        tracing::info!(version = %info.version, api = %info.api_version, "connected to Docker");
+        self.status.engine = EngineStatus::Connected { info: info.clone() };
+        self.engine = Some(info);
+        self.changed = true;
+        // Whatever failed while Docker was away may work now: no backoff of those failures counts any more.
+        self.mark_all(Urgency::Edit);
+    }
+
+    pub(super) fn lose_engine(&mut self, reason: &str, kind: ErrorKind) {
+        tracing::warn!(reason, "Docker is not reachable");
+        self.status.engine = if kind == ErrorKind::Terminal {
+            EngineStatus::Unsupported { reason: reason.to_owned() }
+        } else {
+            EngineStatus::Unreachable { reason: reason.to_owned(), since: self.world.clock().now() }
+        };
+        self.engine = None;
+        self.changed = true;
+        let finding = Finding::new(
+            ConditionKind::EngineUnreachable,
+            "EngineUnreachable",
+            format!("Docker cannot be reached, so nothing is known or changed until it is back: {reason}"),
+        );
+        for key in self.known() {
+            if planted!(LossUnreported) {
+                break;
+            }
+            self.report_without_looking(&key, &finding, Health::Unknown);
+        }
+    }
+
+    pub(super) fn take_event(&mut self, event: &EngineEvent) {
+        match event.object.as_str() {
+            "container" => {
+                // Looking at a container, or somebody typing in one, is no change.
+                let quiet =
+                    ["exec_", "health_status", "top", "attach", "resize", "copy", "export", "commit", "archive"];
+                if !quiet.iter().any(|prefix| event.action.starts_with(prefix)) {
+                    for key in apps_of_event(event) {
+                        self.queue.mark(key, Urgency::Hint, Instant::now());
+                    }
+                }
+            }
+            "image" => self.start_image(),
+            "network" => {
+                if event.attributes.get("name") == Some(&self.news.settings.network)
+                    && matches!(event.action.as_str(), "create" | "destroy" | "remove")
+                {
+                    self.start_network();
+                }
+                if let Some(id) = event.attributes.get("container").filter(|_| event.action == "disconnect") {
+                    let owner = self
+                        .status
+                        .apps
+                        .values()
+                        .find(|status| status.container.as_ref().is_some_and(|container| container.as_str() == id));
+                    if let Some(key) = owner.map(|status| status.app.clone()) {
+                        self.queue.mark(key, Urgency::Hint, Instant::now());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn take_command(&mut self, command: Command) {
+        match command {
+            Command::Announce { key, digest, by } => self.audit.announce(key, digest, by),
+            Command::Withdraw { key, digest } => self.audit.withdraw(&key, &digest),
+            Command::Mark(key) => self.queue.mark(key, Urgency::Edit, Instant::now()),
+            Command::Resync => self.resync(),
+            Command::Confirm { token, by, answer } => self.confirm(&token, &by, answer),
+            Command::Progress { answer } => {
+                // A folder on a dead NFS is read for ever. Builds are left out: they take long and have a limit of their own.
+                let jobs = [self.loading, self.listing, self.network_job];
+                // Nobody waits any more: nothing was lost.
+                let _ = answer.send(longest(self.running.values(), jobs));
+            }
+        }
+    }
+
+    pub(super) fn confirm(
+        &mut self,
+        token: &str,
+        by: &str,
+        answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>,
+    ) {
+        let result = match &self.held {
+            None => Err(ConfirmError::NothingHeld),
+            Some(held) if held.token != token => Err(ConfirmError::Changed { current: held.token.clone() }),
+            Some(held) => Ok(held.apps.clone()),
+        };
+        if let Ok(apps) = &result
+            && !planted!(ConfirmationForgotten)
+        {
+            self.guard.confirm(apps.iter().cloned());
+            for key in apps {
+                self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
+            }
+            self.judge_removals();
+            let at = self.world.clock().now();
+            let confirmed = |key: &AppKey| Event {
+                at,
+                app: Some(key.clone()),
+                kind: EventKind::Changed,
+                what: "confirmed that it is removed, its manifest having vanished".to_owned(),
+                cause: Cause::new(by),
+            };
+            self.log(apps.iter().map(confirmed).collect());
+        }
+        // Nobody waits any more: the confirmation stands all the same.
+        let _ = answer.send(result);
+    }
+
+    pub(super) fn take_progress(&mut self, progress: ImageStatus) {
+        if self.image_job != Once::Idle {
+            self.status.image = progress;
+            self.changed = true;
+        }
+    }
+}
+
+/// The apps an event is about: by its labels, else (for somebody else's container with our name) by its name, and by the
+/// name that a rename gave up, which may be what an app is waiting for.
+fn apps_of_event(event: &EngineEvent) -> BTreeSet<AppKey> {
+    let get = |name: &str| event.attributes.get(name).map(String::as_str);
+    let by_label = || AppKey::parse(&format!("{}-{}", get(labels::USER)?, get(labels::APP)?)).ok();
+    let by_name = |attribute: &str| {
+        let name = get(attribute)?.trim_start_matches('/').strip_prefix("paas-app-")?;
+        AppKey::parse(name.strip_suffix(".next").or(name.strip_suffix(".prev")).unwrap_or(name)).ok()
+    };
+    by_label().or_else(|| by_name("name")).into_iter().chain(by_name("oldName")).collect()
+}

@@ -1,0 +1,219 @@
+//! Passes: which app is looked at, and what came of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::{Controller, Work};
+use crate::clock::Clock as _;
+use crate::controller::goal::{Admission, Circumstances, Decision, decide};
+use crate::controller::pass::{Memory, Next, PassInput, PassOutput, pass};
+use crate::controller::queue::Urgency;
+use crate::controller::report::{Report, report};
+use crate::controller::seams::Seams;
+use crate::desired::Dirs;
+use crate::folders::Folders as _;
+use crate::model::{AppKey, AppStatus, Bytes, ConditionKind, Health, SyncState};
+use crate::plan::Assessment;
+use crate::plan::assess::Finding;
+
+impl<W: Seams> Controller<W> {
+    pub(super) fn known(&self) -> BTreeSet<AppKey> {
+        let files = self.snapshot.files.keys();
+        files.chain(self.rows.keys()).chain(&self.orphans).chain(self.status.apps.keys()).cloned().collect()
+    }
+
+    pub(super) fn mark_all(&mut self, urgency: Urgency) {
+        let now = Instant::now();
+        for key in self.known() {
+            self.queue.mark(key, urgency, now);
+        }
+    }
+
+    /// Starts as many passes as may run. None before the first reading of the folder, none while Docker is away.
+    pub(super) fn dispatch(&mut self) {
+        let Some(engine) = self.engine.clone().filter(|_| self.loaded) else { return };
+        let now = Instant::now();
+        while self.running.len() < self.config.parallel
+            && let Some(key) = self.queue.pop(now)
+        {
+            if planted!(FailureAbortsAll) && self.another_fails(&key) {
+                self.queue.finish(&key);
+                self.queue.mark_after(key, Duration::from_secs(1), now);
+                continue;
+            }
+            let input = PassInput {
+                instance: self.config.instance.clone(),
+                decision: self.decide(&key),
+                row: self.rows.get(&key).cloned(),
+                settings: Arc::clone(&self.news.settings),
+                engine: engine.clone(),
+                image_id: self.image_id.clone(),
+                network_ready: self.network_ready,
+                addresses: Arc::clone(&self.addresses),
+                memory: self.memories.get(&key).cloned().unwrap_or_default(),
+                previous: self.status.apps.get(&key).cloned(),
+                metrics: self.config.metrics.clone(),
+                key: key.clone(),
+            };
+            if planted!(StatusBeforeAction) {
+                self.claim(&input);
+            }
+            self.running.insert(key.clone(), now);
+            let world = Arc::clone(&self.world);
+            self.work.spawn(async move {
+                // A panic is this app's misfortune only.
+                let attempt = std::panic::AssertUnwindSafe(pass(&*world, input)).catch_unwind().await;
+                attempt.map_or(Work::Panicked(key), |output| Work::Pass(Box::new(output)))
+            });
+        }
+    }
+
+    /// For planted bugs.
+    pub(super) fn another_fails(&self, key: &AppKey) -> bool {
+        let failing = |status: &AppStatus| status.condition(ConditionKind::StepFailed).is_some();
+        self.status.apps.values().any(|status| status.app != *key && failing(status))
+    }
+
+    /// For planted bugs.
+    pub(super) fn claim(&mut self, input: &PassInput) {
+        let file_digest = input.decision.file_digest.clone();
+        if let Some(previous) = &input.previous {
+            let applied_digest = file_digest.clone();
+            self.put_status(AppStatus { file_digest, applied_digest, ..(**previous).clone() });
+        }
+    }
+
+    pub(super) fn decide(&self, key: &AppKey) -> Decision {
+        let folders = self.world.folders();
+        decide(&Circumstances {
+            key,
+            snapshot: &self.snapshot,
+            row: self.rows.get(key),
+            settings: &self.news.settings,
+            dirs: Dirs { code: folders.code_dir(key), data: folders.data_dir(key) },
+            host_memory: self.engine.as_ref().map(|engine| Bytes(engine.memory)).filter(|memory| memory.get() > 0),
+            absence: self.absence(key),
+            admission: self.admissions.get(key).cloned().unwrap_or(Admission::Admitted),
+            now: self.world.clock().now(),
+        })
+    }
+
+    pub(super) fn take_pass(&mut self, output: PassOutput) {
+        let now = Instant::now();
+        let key = output.key;
+        self.end_pass(&key, output.next.word());
+        self.queue.finish(&key);
+        self.memories.insert(key.clone(), output.memory);
+        let had_row = self.rows.contains_key(&key);
+        match output.row {
+            Some(row) => self.rows.insert(key.clone(), row),
+            None => self.rows.remove(&key),
+        };
+        match output.next {
+            Next::Calm | Next::Recheck(_) => {
+                self.backoffs.reset(&key);
+                self.queue.release(&key);
+                if let Next::Recheck(wait) = output.next {
+                    self.queue.mark_after(key.clone(), wait, now);
+                }
+            }
+            Next::Backoff => {
+                let wait = self.backoffs.next(key.clone());
+                self.queue.hold(key.clone(), wait, now);
+            }
+            // A change marks it, and so does the next resync: cheap, and right if the world changed unseen.
+            Next::Terminal => {}
+            Next::Unreachable => {
+                // The subscription notices a Docker that is gone; a single call that hung is tried again.
+                let wait = self.backoffs.next(key.clone());
+                self.queue.hold(key.clone(), wait, now);
+            }
+        }
+        let gone = output.status.health == Health::Deleted
+            && !self.rows.contains_key(&key)
+            && !self.memories.get(&key).is_some_and(Memory::is_row_in_doubt)
+            && !self.snapshot.files.contains_key(&key);
+        if gone {
+            self.drop_app(&key);
+        } else {
+            self.put_status(output.status);
+        }
+        if had_row != self.rows.contains_key(&key) {
+            self.readmit();
+            // Its file may have vanished while its first pass was under way, when there was no row to miss it.
+            self.note_missing();
+        }
+    }
+
+    pub(super) fn end_pass(&mut self, key: &AppKey, result: &'static str) {
+        if let Some(begun) = self.running.remove(key) {
+            self.config.metrics.pass(result, begun.elapsed());
+        }
+    }
+
+    pub(super) fn drop_app(&mut self, key: &AppKey) {
+        self.status.apps.remove(key);
+        self.memories.remove(key);
+        self.orphans.remove(key);
+        self.missing_since.remove(key);
+        self.backoffs.reset(key);
+        self.queue.forget(key);
+        self.changed = true;
+        self.judge_removals();
+    }
+
+    pub(super) fn take_panic(&mut self, key: &AppKey) {
+        tracing::error!(app = %key, "a pass panicked; the app is looked at again after a while");
+        self.end_pass(key, "panic");
+        self.queue.finish(key);
+        let wait = self.backoffs.next(key.clone());
+        self.queue.hold(key.clone(), wait, Instant::now());
+        let finding = Finding::new(
+            ConditionKind::StepFailed,
+            "InternalError",
+            "the daemon stumbled over this app; it is tried again after a while, please report the daemon's log",
+        );
+        self.report_without_looking(key, &finding, Health::Unknown);
+    }
+
+    pub(super) fn put_status(&mut self, status: AppStatus) {
+        let unchanged = self.status.apps.get(&status.app).is_some_and(|old| **old == status);
+        if !unchanged {
+            self.status.apps.insert(status.app.clone(), Arc::new(status));
+            self.changed = true;
+        }
+    }
+
+    /// For apps that could not be looked at.
+    pub(super) fn report_without_looking(&mut self, key: &AppKey, finding: &Finding, health: Health) {
+        let previous = self.status.apps.get(key).cloned();
+        let decision = self.decide(key);
+        let verdict = Assessment {
+            sync: SyncState::OutOfSync,
+            health,
+            findings: Vec::new(),
+            container: previous.as_ref().and_then(|status| status.container.clone()),
+            // Docker being away does not stop containers: requests may still get through.
+            endpoint: previous.as_ref().and_then(|status| status.endpoint.clone()),
+            restarts: previous.as_ref().map_or(0, |status| status.restarts),
+            started_at: previous.as_ref().and_then(|status| status.started_at),
+            crashed: None,
+            recheck: None,
+        };
+        let context = Report {
+            key,
+            decision: &decision,
+            settings: &self.news.settings,
+            previous: previous.as_deref(),
+            row: self.rows.get(key),
+            now: self.world.clock().now(),
+        };
+        let last_exit = previous.as_ref().and_then(|status| status.last_exit.clone());
+        let status = report(&context, verdict, vec![finding.clone()], last_exit, false);
+        self.put_status(status);
+    }
+}
