@@ -24,6 +24,7 @@ pub mod compose;
 pub mod controller;
 pub mod desired;
 pub mod engine;
+pub mod firewall;
 pub mod folders;
 mod fswatch;
 pub mod gateway;

@@ -154,6 +154,15 @@ Examples:
     /// Look for what would keep the daemon from working
     #[command(after_help = "Examples:\n  paas doctor")]
     Doctor,
+    /// Print the firewall rules that keep apps away from this host's own ports
+    #[command(after_help = "\
+Docker keeps apps away from each other. That they do not reach this host's own services either is for its firewall to see to;
+`paas doctor` tries it out. The rules are a table of their own and leave everything else as it is.
+
+Examples:
+  paas firewall | nft -f -                 at once, until the next boot
+  paas firewall > /etc/nftables.d/minipaas.nft")]
+    Firewall,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ use super::args::Format;
 use super::backend::Backend;
 use super::context::Context;
 use super::exit::Exit;
+use super::isolation::{self, Isolation};
 use super::{manifests, output};
 use crate::engine::Engine;
 use crate::model::{Bytes, Routing, Settings};
@@ -153,7 +154,24 @@ async fn docker<B: Backend>(settings: &Settings, backend: &B) -> Vec<Check> {
         }
         Err(error) => check("runtime image", Verdict::Bad, format!("{:#}", anyhow::Error::from(error))),
     });
+    if let Ok(instance) = manifests::instance(settings) {
+        checks.push(host_ports(isolation::try_it(&engine, settings, &instance).await));
+    }
     checks
+}
+
+fn host_ports(isolation: Isolation) -> Check {
+    const WHAT: &str = "apps and host";
+    match isolation {
+        Isolation::Kept => check(WHAT, Verdict::Good, "apps reach no port of this host"),
+        Isolation::Broken(host) => {
+            let found = format!(
+                "apps reach every port of this host, for example at {host}: `paas firewall | nft -f -` ends that"
+            );
+            check(WHAT, Verdict::Note, found)
+        }
+        Isolation::Unknown(reason) => check(WHAT, Verdict::Note, format!("could not be tried: {reason}")),
+    }
 }
 
 fn port(what: &'static str, address: IpAddr, port: u16, setting: &str) -> Check {

@@ -27,8 +27,10 @@ pub mod deploy;
 pub mod doctor;
 pub mod down;
 pub mod events;
+mod firewall;
 pub mod get;
 pub mod init;
+mod isolation;
 pub mod logs;
 pub mod plan;
 pub mod schema;
@@ -94,6 +96,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Down(args) => block_on(down::run(context, &args, backend)),
         Command::Admin(command) => block_on(admin::run(context, &command)),
         Command::Doctor => block_on(doctor::run(context, backend)),
+        Command::Firewall => firewall::run(context),
     }
 }
 

@@ -10,9 +10,12 @@ use crate::model::status::NetworkStatus;
 use crate::model::{InstanceId, ObservedNetwork, Routing, Settings, Subnet, labels};
 
 use super::seams::Seams;
+use crate::firewall;
 
 /// Bridge option that decides whether containers may talk to each other.
 const INTER_CONTAINER: &str = "com.docker.network.bridge.enable_icc";
+/// Bridge option with the name of the interface on the host.
+const BRIDGE: &str = "com.docker.network.bridge.name";
 
 #[derive(Debug)]
 pub struct NetworkOutcome {
@@ -34,7 +37,7 @@ pub async fn ensure<W: Seams>(
     avoid: &[Subnet],
 ) -> NetworkOutcome {
     match look_or_create(world, settings, instance, avoid).await {
-        Ok(network) => judge(&network, settings),
+        Ok(network) => judge(&network, settings, instance),
         Err(error) => {
             NetworkOutcome { status: NetworkStatus::Failed { message: error.to_string() }, usable: false, subnet: None }
         }
@@ -59,11 +62,19 @@ async fn look_or_create<W: Seams>(
                 (labels::INSTANCE.to_owned(), instance.as_str().to_owned()),
                 (labels::SUBNET.to_owned(), subnet.to_string()),
             ]),
-            options: BTreeMap::from([(INTER_CONTAINER.to_owned(), wanted_icc(settings.routing).to_owned())]),
+            options: BTreeMap::from([
+                (INTER_CONTAINER.to_owned(), wanted_icc(settings.routing).to_owned()),
+                (BRIDGE.to_owned(), firewall::bridge(instance)),
+            ]),
             subnet: Some(subnet),
+            internal: !settings.app_internet,
         };
         match engine.create_network(&spec).await {
-            Ok(()) => tracing::info!(network = %settings.network, %subnet, "created the app network"),
+            Ok(()) => tracing::info!(
+                network = %settings.network, %subnet,
+                "created the app network; that apps reach no port of this host is the firewall's part: `paas firewall` prints \
+                 the rules, `paas doctor` tries it"
+            ),
             // Somebody was faster: what is there now decides.
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
@@ -115,7 +126,7 @@ fn wanted_icc(routing: Routing) -> &'static str {
     }
 }
 
-fn judge(network: &ObservedNetwork, settings: &Settings) -> NetworkOutcome {
+fn judge(network: &ObservedNetwork, settings: &Settings, instance: &InstanceId) -> NetworkOutcome {
     let icc = network.options.get(INTER_CONTAINER).map_or("true", String::as_str);
     let mut differences = Vec::new();
     if icc != wanted_icc(settings.routing) {
@@ -123,6 +134,14 @@ fn judge(network: &ObservedNetwork, settings: &Settings) -> NetworkOutcome {
             Routing::Gateway => "apps on it can reach each other".to_owned(),
             Routing::Direct => "a proxy on it cannot reach the apps".to_owned(),
         });
+    }
+    if network.internal == settings.app_internet {
+        let can = if settings.app_internet { "cannot" } else { "can" };
+        differences.push(format!("apps on it {can} reach the internet"));
+    }
+    let bridge = network.options.get(BRIDGE).map_or("", String::as_str);
+    if settings.routing == Routing::Gateway && bridge != firewall::bridge(instance) {
+        differences.push("its bridge has not the name that the firewall's rules are about".to_owned());
     }
     let has = |subnet: Subnet| network.subnets.contains(&subnet.to_string());
     if let Some(subnet) = settings.network_subnet.filter(|subnet| !has(*subnet)) {

@@ -151,6 +151,8 @@ pub struct NetworkSpec {
     pub labels: BTreeMap<String, String>,
     pub options: BTreeMap<String, String>,
     pub subnet: Option<Subnet>,
+    /// Without a way to the outside; the host still reaches its containers.
+    pub internal: bool,
 }
 
 /// Everything the PaaS ever asks of Docker. One method is one API call.

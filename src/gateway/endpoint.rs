@@ -26,6 +26,11 @@ pub(super) fn prepare(stream: &TcpStream) {
     let _ = sockopt::set_tcp_keepcnt(stream, 4);
 }
 
+/// A container answers for its network within microseconds, even while its app is busy. One that does not for so long has lost
+/// its address (`docker network disconnect`): the request then goes to where the app is now, or fails, instead of waiting for an
+/// answer that cannot come. An app that takes none of an upload for so long loses it.
+const VANISHED_AFTER_MS: u32 = 20_000;
+
 /// Held by the route and by every request that is being answered through it; dropped last, it is drained.
 pub(super) struct Endpoint {
     pub(super) addr: SocketAddr,
@@ -66,6 +71,8 @@ impl Endpoint {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         prepare(&stream);
+        // Fails only on a socket that is gone, which the first write tells as well.
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, VANISHED_AFTER_MS);
         Ok(Upstream::new(stream))
     }
 

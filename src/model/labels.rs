@@ -11,6 +11,8 @@ use super::spec::Identity;
 pub const TYPE: &str = "paas.type";
 pub const TYPE_APP: &str = "user-app";
 pub const TYPE_NETWORK: &str = "app-network";
+/// The container with which `paas doctor` tries out the firewall.
+pub const TYPE_DOCTOR: &str = "doctor";
 pub const TYPE_RUNTIME: &str = "runtime-image";
 pub const INSTANCE: &str = "paas.instance";
 pub const USER: &str = "paas.userid";

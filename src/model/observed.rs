@@ -134,6 +134,8 @@ pub struct ObservedNetwork {
     /// Driver options, for example `com.docker.network.bridge.enable_icc`.
     pub options: BTreeMap<String, String>,
     pub subnets: Vec<String>,
+    /// Without a way to the outside.
+    pub internal: bool,
 }
 
 /// What the engine is and can do.

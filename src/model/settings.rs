@@ -33,6 +33,8 @@ pub struct Settings {
     pub network: String,
     /// Addresses of the app network; `None` takes the first range that nothing else uses.
     pub network_subnet: Option<Subnet>,
+    /// Whether apps may open connections to the outside.
+    pub app_internet: bool,
     pub max_apps_per_user: u32,
     pub max_total_apps: u32,
     pub routing: Routing,
@@ -81,6 +83,7 @@ impl Settings {
             runtime_base_image: "node:24-alpine".to_owned(),
             network: "paas-proxy".to_owned(),
             network_subnet: None,
+            app_internet: true,
             max_apps_per_user: 5,
             max_total_apps: 20,
             routing: Routing::Gateway,

@@ -56,7 +56,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 30] = [
+pub(super) const KEYS: [Key; 31] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -152,6 +152,11 @@ pub(super) const KEYS: [Key; 30] = [
         "an IPv4 network from /8 to /29, for example `172.30.0.0/24`, or nothing for one that is free",
         |text, _| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
     ),
+    key!("PAAS_APP_INTERNET", app_internet, AtOnce, "`yes` or `no`", |text, _| match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }),
     key!("MAX_APPS_PER_USER", max_apps_per_user, AtOnce, "a whole number up to 1000000, for example `5`", |text, _| {
         within(text, 0, 1_000_000)
     }),

@@ -201,7 +201,13 @@ impl<E: Engine, H: Hand> Bench<'_, E, H> {
     }
 
     fn network(&self) -> NetworkSpec {
-        NetworkSpec { name: self.name(), labels: self.labels(), options: BTreeMap::new(), subnet: None }
+        NetworkSpec {
+            name: self.name(),
+            labels: self.labels(),
+            options: BTreeMap::new(),
+            subnet: None,
+            internal: false,
+        }
     }
 
     async fn network_made(&self) -> String {

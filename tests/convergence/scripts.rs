@@ -667,6 +667,7 @@ fn hands() -> Vec<Script> {
                         labels: std::collections::BTreeMap::new(),
                         options: std::collections::BTreeMap::new(),
                         subnet: None,
+                        internal: false,
                     }));
                     by_hand(world.docker.connect("other", MAIN));
                 }),

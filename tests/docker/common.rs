@@ -94,7 +94,13 @@ impl Place {
     }
 
     pub(crate) fn network_spec(&self, suffix: &str) -> NetworkSpec {
-        NetworkSpec { name: self.name(suffix), labels: self.labels(), options: BTreeMap::new(), subnet: None }
+        NetworkSpec {
+            name: self.name(suffix),
+            labels: self.labels(),
+            options: BTreeMap::new(),
+            subnet: None,
+            internal: false,
+        }
     }
 
     pub(crate) async fn run(&self, spec: &ContainerSpec) -> ContainerId {

@@ -223,11 +223,12 @@ async fn a_network_is_never_made_twice_under_one_name() {
         labels: map(&[("paas.type", "app-network")]),
         options: map(&[("com.docker.network.bridge.enable_icc", "false")]),
         subnet: None,
+        internal: false,
     };
     fake.client().create_network(&spec).await.unwrap();
     let mut expected = serde_json::json!({
         "Name": "paas-proxy", "CheckDuplicate": true, "Driver": "bridge", "Labels": {"paas.type": "app-network"},
-        "Options": {"com.docker.network.bridge.enable_icc": "false"}
+        "Options": {"com.docker.network.bridge.enable_icc": "false"}, "Internal": false
     });
     assert_eq!(fake.asked().pop().unwrap().json(), expected);
     spec.subnet = "10.9.0.0/24".parse().ok();

@@ -150,6 +150,7 @@ pub(super) fn network(spec: &NetworkSpec) -> serde_json::Value {
         "Driver": "bridge",
         "Labels": spec.labels,
         "Options": spec.options,
+        "Internal": spec.internal,
     });
     if let Some(subnet) = &spec.subnet {
         let (all, others, host) = (subnet.to_string(), subnet.for_others(), subnet.gateway());

@@ -129,6 +129,7 @@ lenient! {
         labels: Labels = "Labels",
         options: Labels = "Options",
         ipam: Ipam = "IPAM",
+        internal: bool = "Internal",
     }
 
     struct Ipam {
@@ -293,6 +294,7 @@ impl Network {
             driver: self.driver,
             labels: self.labels,
             options: self.options,
+            internal: self.internal,
             subnets: self.ipam.config.into_iter().map(|pool| pool.subnet).filter(|subnet| !subnet.is_empty()).collect(),
         })
     }

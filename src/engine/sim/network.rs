@@ -32,7 +32,7 @@ impl Network {
             )),
             (Some(address), Some(subnet)) if subnet.contains(address) => Ok(()),
             (Some(address), Some(_)) => Err(error(
-                ErrorKind::Terminal,
+                ErrorKind::Retryable,
                 format!("Invalid address {address}: It does not belong to any of this network's subnets"),
             )),
         }
@@ -56,8 +56,13 @@ fn overlap(one: &str, other: &str) -> bool {
 impl World {
     pub(super) fn add_predefined_networks(&mut self) {
         for (name, driver) in [("bridge", "bridge"), ("host", "host"), ("none", "null")] {
-            let spec =
-                NetworkSpec { name: name.to_owned(), labels: BTreeMap::new(), options: BTreeMap::new(), subnet: None };
+            let spec = NetworkSpec {
+                name: name.to_owned(),
+                labels: BTreeMap::new(),
+                options: BTreeMap::new(),
+                subnet: None,
+                internal: false,
+            };
             self.add_network(spec, driver);
         }
     }
@@ -83,6 +88,7 @@ impl World {
             labels: network.spec.labels.clone(),
             options: network.spec.options.clone(),
             subnets: vec![network.subnet()],
+            internal: network.spec.internal,
         })
     }
 

@@ -13,6 +13,7 @@ mod everyday;
 mod fixture;
 mod http;
 mod image;
+mod isolation;
 mod lifecycle;
 mod manifests;
 mod outage;
