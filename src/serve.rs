@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,7 +15,9 @@ use crate::accounts::{Accounts, Bootstrap, FIRST_USER};
 use crate::clock::{Clock, SystemClock};
 use crate::controller::network;
 use crate::controller::probe::HttpProber;
-use crate::controller::{Config, Controller, ControllerHandle, Input, LogReader, LogStream, Seams, SettingsNews};
+use crate::controller::{
+    Config, Controller, ControllerHandle, Drain, Input, LogReader, LogStream, Seams, SettingsNews,
+};
 use crate::desired::{Changed, ManifestFolder, WatchPaths};
 use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
@@ -47,6 +49,7 @@ pub struct World {
     pub manifests: ManifestFolder,
     pub runtime: RuntimeFolder,
     pub prober: HttpProber,
+    pub visitors: Visitors,
     pub clock: SystemClock,
     pub metrics: Metrics,
 }
@@ -57,6 +60,7 @@ impl Seams for World {
     type Folders = DiskFolders;
     type Manifests = ManifestFolder;
     type Prober = HttpProber;
+    type Drain = Visitors;
     type Runtime = RuntimeFolder;
     type Clock = SystemClock;
 
@@ -74,6 +78,9 @@ impl Seams for World {
     }
     fn prober(&self) -> &HttpProber {
         &self.prober
+    }
+    fn drain(&self) -> &Visitors {
+        &self.visitors
     }
     fn runtime(&self) -> &RuntimeFolder {
         &self.runtime
@@ -101,8 +108,19 @@ impl World {
             manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
             runtime: RuntimeFolder::new(settings.runtime_dir()),
             prober: HttpProber,
+            visitors: Visitors::default(),
             clock: SystemClock,
         })
+    }
+}
+
+/// Who still answers visitors, as the gateway knows. Without one nobody knows, and nothing waits.
+#[derive(Debug, Default)]
+pub struct Visitors(OnceLock<Gateway>);
+
+impl Drain for Visitors {
+    fn is_busy(&self, container: &ContainerId) -> bool {
+        self.0.get().is_some_and(|gateway| gateway.is_busy(container))
     }
 }
 
@@ -175,6 +193,8 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     if let Some((listener, traffic)) = listener.zip(traffic) {
         let (config_rx, portal) = (config_rx.clone(), portal.clone());
         let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), Tuning::default(), traffic);
+        // It is set once, here.
+        let _ = world.visitors.0.set(gateway.clone());
         let (first_look, gateway_stop) = (first_look.clone(), stop.clone());
         tasks.spawn(async move {
             looked(&first_look, &gateway_stop).await;

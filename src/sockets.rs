@@ -273,7 +273,14 @@ mod tests {
             judged(Some("7"), Some("1"), Some("minipaas-portal.socket")),
             judged(Some("7"), Some("2"), Some("portal:portal")),
         ];
-        insta::assert_snapshot!(refusals.join("\n"));
+        insta::assert_snapshot!(refusals.join("\n"), @r"
+        LISTEN_FDS is `two`, which is no number: pass sockets as systemd does, or start the daemon without LISTEN_FDS
+        LISTEN_FDS is `-1`, which is no number: pass sockets as systemd does, or start the daemon without LISTEN_FDS
+        1 sockets were passed with 0 names: give each its name, FileDescriptorName=portal or FileDescriptorName=gateway in its .socket unit (systemd-socket-activate: --fdname=portal:gateway)
+        1 sockets were passed with 2 names: give each its name, FileDescriptorName=portal or FileDescriptorName=gateway in its .socket unit (systemd-socket-activate: --fdname=portal:gateway)
+        a socket called `minipaas-portal.socket` was passed, but the daemon has `portal` and `gateway` only: set FileDescriptorName= in its .socket unit to one of them, or disable that unit
+        two sockets called `portal` were passed, but the daemon serves one: keep a single ListenStream= in minipaas-portal.socket (`[::]:PORT` takes IPv4 as well)
+        ");
     }
 
     #[tokio::test]

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::exchange::Upstream;
@@ -30,7 +29,6 @@ pub(super) fn prepare(stream: &TcpStream) {
 pub(super) struct Endpoint {
     pub(super) addr: SocketAddr,
     idle: Mutex<Vec<Idle>>,
-    gone: Arc<Notify>,
 }
 
 struct Idle {
@@ -41,12 +39,6 @@ struct Idle {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("addr", &self.addr).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        self.gone.notify_waiters();
     }
 }
 
@@ -88,16 +80,12 @@ impl Endpoint {
 }
 
 /// Finds the endpoint of a container again as long as anyone holds it.
+#[derive(Default)]
 pub(super) struct Registry {
     endpoints: Mutex<HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>>,
-    gone: Arc<Notify>,
 }
 
 impl Registry {
-    pub(super) fn new(gone: Arc<Notify>) -> Self {
-        Self { endpoints: Mutex::new(HashMap::new()), gone }
-    }
-
     pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr) -> Arc<Endpoint> {
         let mut endpoints = self.endpoints();
         endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
@@ -105,7 +93,7 @@ impl Registry {
         if let Some(known) = endpoints.get(&key).and_then(Weak::upgrade) {
             return known;
         }
-        let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default(), gone: Arc::clone(&self.gone) });
+        let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default() });
         endpoints.insert(key, Arc::downgrade(&endpoint));
         endpoint
     }
@@ -118,16 +106,8 @@ impl Registry {
         }
     }
 
-    pub(super) async fn gone(&self, container: &ContainerId) {
-        loop {
-            let notified = self.gone.notified();
-            let held =
-                self.endpoints().iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0);
-            if !held {
-                return;
-            }
-            notified.await;
-        }
+    pub(super) fn is_held(&self, container: &ContainerId) -> bool {
+        self.endpoints().iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0)
     }
 
     fn endpoints(&self) -> MutexGuard<'_, HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>> {

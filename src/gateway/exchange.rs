@@ -241,13 +241,13 @@ impl Sending {
         self.state = State::Body;
     }
 
-    fn framing_has_body(&self) -> bool {
+    pub(super) fn has_body(&self) -> bool {
         !matches!(self.framing, Framing::None | Framing::Length(0))
     }
 
     /// A request that was sent may be sent again: it has no body and repeating it changes nothing (RFC 9110 §9.2.2).
     pub(super) fn is_replayable(&self, method: &Method) -> bool {
-        !self.framing_has_body() && method.is_idempotent()
+        !self.has_body() && method.is_idempotent()
     }
 
     /// Moves the request on; ready when nothing is left to do.
