@@ -17,5 +17,6 @@ mod lifecycle;
 mod manifests;
 mod outage;
 mod portal;
+mod restart;
 mod settings;
 mod storm;
