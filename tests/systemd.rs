@@ -71,5 +71,4 @@ fn hardening_leaves_what_the_daemon_needs() {
     assert!(list("RestrictAddressFamilies").contains(&"AF_UNIX"), "Docker's socket");
     assert!(list("CapabilityBoundingSet").contains(&"CAP_CHOWN"), "data folders are given to the apps' user");
     assert_eq!(one(&service, "Service", "ReadWritePaths"), "/paas");
-    assert_eq!(one(&service, "Service", "Environment"), "PAAS_ENV_FILE=/paas/.env");
 }

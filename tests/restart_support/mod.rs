@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -36,11 +37,16 @@ impl Held {
 /// `paas serve` with sockets on descriptors 3 and 4, announced to the process `pid` (`$$` is the daemon itself). A shell moves
 /// them there, which takes no unsafe code, and its `exec` keeps the process id that LISTEN_PID has to name.
 pub fn passing(pid: &str, pass: Vec<Passed<'_>>) -> Command {
+    passing_to(env!("CARGO_BIN_EXE_paas").into(), pid, pass)
+}
+
+pub fn passing_to(program: OsString, pid: &str, pass: Vec<Passed<'_>>) -> Command {
     let names: Vec<_> = pass.iter().map(|(name, _)| *name).collect();
     let script = format!("export LISTEN_PID={pid}; exec \"$0\" serve 3<&0 4<&1 </dev/null >/dev/null");
     let mut command = Command::new("/bin/sh");
     command
-        .args(["-c", &script, env!("CARGO_BIN_EXE_paas")])
+        .args(["-c", &script])
+        .arg(program)
         .env_clear()
         .env("LISTEN_FDS", names.len().to_string())
         .env("LISTEN_FDNAMES", names.join(":"));

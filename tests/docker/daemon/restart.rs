@@ -161,5 +161,9 @@ fn a_websocket_outlives_deploys_of_other_apps() {
     daemon.delete("alice-echo");
     daemon.until_gone("alice-echo");
     echoes("after");
+    let traffic = daemon.app("bob-echo")["traffic"].take();
+    assert_eq!((&traffic["webSockets"], &traffic["responses"]["1xx"]), (&1.into(), &1.into()), "{traffic:#}");
+    let shown = daemon.paas(&["status", "bob-echo"]).done();
+    assert!(shown.contains("Traffic:   1 requests since the daemon started"), "{shown}");
     assert_eq!(daemon.docker.inspect(&container("bob-echo")).unwrap()["Id"], mine["Id"]);
 }
