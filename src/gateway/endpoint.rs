@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::exchange::Upstream;
+use super::exchange::{Sure, Upstream};
 use crate::model::ContainerId;
 
 /// Small writes leave at once, and a peer that vanished without a word is noticed after two minutes: a tunnel or a
@@ -44,10 +44,10 @@ impl fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// An idle connection that is not known to be closed, the one used last first.
-    pub(super) fn checkout(&self, max_age: Duration) -> Option<Upstream> {
+    pub(super) fn checkout(&self, max_age: Duration, sure: Sure) -> Option<Upstream> {
         loop {
             let idle = self.idle().pop()?;
-            if idle.since.elapsed() < max_age && idle.upstream.is_quiet() {
+            if idle.since.elapsed() < max_age && idle.upstream.is_quiet(sure) {
                 return Some(idle.upstream);
             }
         }

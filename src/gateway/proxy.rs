@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 use super::body::{AppBody, Ending, GatewayBody};
 use super::endpoint::Endpoint;
-use super::exchange::{Failure, Sending, Upstream, WaitedFor, exchange};
+use super::exchange::{Failure, Sending, Sure, Upstream, WaitedFor, exchange};
 use super::forwarding::{self, Peer, Trust};
 use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::pages::Page;
@@ -153,13 +153,14 @@ impl App<'_> {
         let outgoing = Outgoing { host, framing, upgrade: upgrade.as_ref(), peer: &self.client.peer, trust };
 
         let mut sending = Sending::new(body, framing, tuning.body_limit, Arc::clone(&self.route.traffic));
+        let mut sure = if sending.is_replayable(&head.method) { Sure::AsLastHeard } else { Sure::Now };
         let mut headers = HeaderMap::new();
         for _ in 0..MAX_ATTEMPTS {
             let endpoint = match &self.route.target {
                 Target::To(endpoint) => Arc::clone(endpoint),
                 Target::Page(page) => return Err(*page),
             };
-            let (mut upstream, reused) = match endpoint.checkout(tuning.upstream_idle) {
+            let (mut upstream, reused) = match endpoint.checkout(tuning.upstream_idle, sure) {
                 Some(upstream) => (upstream, true),
                 None => match endpoint.connect(tuning.connect_timeout).await {
                     Ok(upstream) => (upstream, false),
@@ -180,6 +181,8 @@ impl App<'_> {
                 {
                     self.route.traffic.retried();
                     sending.rewind();
+                    // Where one had gone unnoticed there may be more.
+                    sure = Sure::Now;
                 }
                 Err(failure) => {
                     tracing::debug!(app = %self.route.app, %failure, "no response");
