@@ -11,6 +11,7 @@ use crate::engine::docker::{DockerEngine, DockerHost};
 use crate::model::Settings;
 use crate::serve::{World, serve};
 use crate::settings::SettingsSource;
+use crate::sockets::PassedSockets;
 use crate::store::Store as _;
 
 /// Worker threads of the daemon: it waits far more than it computes.
@@ -24,6 +25,8 @@ impl Backend for Daemon {
     type Engine = DockerEngine;
 
     fn serve(&self, source: SettingsSource) -> Result<()> {
+        // Before the runtime, whose threads would have to share the environment.
+        let sockets = PassedSockets::take()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             // Folder and database work is short and rare; many idle threads would only cost stacks.
@@ -32,7 +35,7 @@ impl Backend for Daemon {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        runtime.block_on(serve(source))
+        runtime.block_on(serve(source, sockets))
     }
 
     fn engine(&self) -> Result<DockerEngine> {

@@ -34,8 +34,10 @@ pub mod plan;
 pub mod portal;
 pub mod runtime;
 pub mod serve;
+pub mod service;
 pub mod settings;
 pub mod setup;
+pub mod sockets;
 pub mod store;
 /// Worlds to prove things in; never part of the program (see `Cargo.toml`).
 #[cfg(any(test, feature = "testing"))]

@@ -1,13 +1,11 @@
 //! `paas serve`: everything wired together. Each task is owned by one tracker, and each ends when the token is cancelled.
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -17,22 +15,30 @@ use crate::accounts::{Accounts, Bootstrap, FIRST_USER};
 use crate::clock::{Clock, SystemClock};
 use crate::controller::network;
 use crate::controller::probe::HttpProber;
-use crate::controller::{Config, Controller, ControllerHandle, Input, LogReader, LogStream, Seams, SettingsNews};
+use crate::controller::{
+    Config, Controller, ControllerHandle, Drain, Input, LogReader, LogStream, Seams, SettingsNews,
+};
 use crate::desired::{Changed, ManifestFolder, WatchPaths};
 use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, TrafficStats, Tuning};
 use crate::metrics::Metrics;
-use crate::model::{ContainerId, Routing, Settings, Subnet};
+use crate::model::{ContainerId, Settings, Subnet};
 use crate::portal::{PortalState, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
+use crate::service;
 use crate::settings::{self, SettingsSource, SettingsState};
 use crate::setup;
+use crate::sockets::PassedSockets;
 use crate::store::SqliteStore;
 
 /// How long a stop waits for running requests before it ends them.
-const STOP_GRACE: Duration = Duration::from_secs(20);
+pub const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// How long visitors wait at the start for the first look at every app. Without it they would be told that their app does
+/// not exist; with a Docker that hangs they are told so in the end.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// The real world.
 #[derive(Debug)]
@@ -43,6 +49,7 @@ pub struct World {
     pub manifests: ManifestFolder,
     pub runtime: RuntimeFolder,
     pub prober: HttpProber,
+    pub visitors: Visitors,
     pub clock: SystemClock,
     pub metrics: Metrics,
 }
@@ -53,6 +60,7 @@ impl Seams for World {
     type Folders = DiskFolders;
     type Manifests = ManifestFolder;
     type Prober = HttpProber;
+    type Drain = Visitors;
     type Runtime = RuntimeFolder;
     type Clock = SystemClock;
 
@@ -70,6 +78,9 @@ impl Seams for World {
     }
     fn prober(&self) -> &HttpProber {
         &self.prober
+    }
+    fn drain(&self) -> &Visitors {
+        &self.visitors
     }
     fn runtime(&self) -> &RuntimeFolder {
         &self.runtime
@@ -97,8 +108,19 @@ impl World {
             manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
             runtime: RuntimeFolder::new(settings.runtime_dir()),
             prober: HttpProber,
+            visitors: Visitors::default(),
             clock: SystemClock,
         })
+    }
+}
+
+/// Who still answers visitors, as the gateway knows. Without one nobody knows, and nothing waits.
+#[derive(Debug, Default)]
+pub struct Visitors(OnceLock<Gateway>);
+
+impl Drain for Visitors {
+    fn is_busy(&self, container: &ContainerId) -> bool {
+        self.0.get().is_some_and(|gateway| gateway.is_busy(container))
     }
 }
 
@@ -122,7 +144,9 @@ impl LogReader for EngineLogs {
 ///
 /// # Errors
 /// When the daemon cannot start; while it runs it reports instead of ending.
-pub async fn serve(source: SettingsSource) -> Result<()> {
+pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result<()> {
+    // From the first moment on, so that a stop during the start is an orderly one, too.
+    let told_to_stop = told_to_stop()?;
     let settings = first_settings(&source)?;
     std::fs::create_dir_all(&settings.root)
         .with_context(|| format!("cannot make the root {}: set PAAS_ROOT, or run as root", settings.root.display()))?;
@@ -132,8 +156,8 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), root = %settings.root.display(), %instance, "starting");
 
     // Every door is opened before anything is done: a daemon that cannot be reached does not touch the apps either.
-    let listener = gateway_listener(&settings, source.file()).await?;
-    let portal_listener = portal_listener(&settings, source.file()).await?;
+    let listener = sockets.gateway(&settings, source.file().to_owned()).await?;
+    let portal_listener = sockets.portal(&settings, source.file().to_owned()).await?;
     let door = UnixDoor::bind(&settings.socket_path()).await?;
 
     let stop = CancellationToken::new();
@@ -144,9 +168,11 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     let mut config = Config::new(instance, u64::from(std::process::id()) << 32 | 0x9e37);
     config.metrics = world.metrics.clone();
     config.avoid = host_routes().into();
+    let first_look = config.first_look.clone();
     let (controller, ends) = Controller::new(Arc::clone(&world), config, news(&settings_rx.borrow())).await?;
     let logs = Arc::new(EngineLogs(Arc::clone(&world.engine)));
     let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, logs);
+    tasks.spawn(service::keep_alive(handle.clone(), stop.clone()));
 
     let (changes_rx, watching) = crate::desired::watch(WatchPaths::from(&settings), stop.clone());
     tasks.spawn(watching);
@@ -167,14 +193,25 @@ pub async fn serve(source: SettingsSource) -> Result<()> {
     if let Some((listener, traffic)) = listener.zip(traffic) {
         let (config_rx, portal) = (config_rx.clone(), portal.clone());
         let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), Tuning::default(), traffic);
-        let gateway_stop = stop.clone();
-        tasks.spawn(async move { gateway.serve(listener, gateway_stop).await });
+        // It is set once, here.
+        let _ = world.visitors.0.set(gateway.clone());
+        let (first_look, gateway_stop) = (first_look.clone(), stop.clone());
+        tasks.spawn(async move {
+            looked(&first_look, &gateway_stop).await;
+            gateway.serve(listener, gateway_stop).await;
+        });
     }
     tasks.spawn(TcpDoor::new(portal_listener, config_rx).serve(portal.clone(), stop.clone()));
     tasks.spawn(door.serve(portal, stop.clone()));
+    let ready_stop = stop.clone();
+    tasks.spawn(async move {
+        looked(&first_look, &ready_stop).await;
+        service::ready();
+    });
 
-    wait_for_stop().await?;
+    told_to_stop.await;
     tracing::info!("stopping; the apps keep running");
+    service::stopping();
     stop.cancel();
     tasks.close();
     if tokio::time::timeout(STOP_GRACE, tasks.wait()).await.is_err() {
@@ -252,26 +289,16 @@ fn only_settings(
     settings_rx
 }
 
-/// The gateway's port. In direct mode somebody else routes, and the port is left to them.
-async fn gateway_listener(settings: &Settings, env_file: &Path) -> Result<Option<TcpListener>> {
-    if settings.routing == Routing::Direct {
-        return Ok(None);
+/// Until every app was looked at once, or there is no use in waiting any longer.
+async fn looked(first_look: &CancellationToken, stop: &CancellationToken) {
+    // Cancel-safe: tokens stay cancelled.
+    tokio::select! {
+        () = first_look.cancelled() => {}
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(FIRST_LOOK) => {
+            tracing::warn!("not every app could be looked at in time: some are not routed yet");
+        }
     }
-    let (bind, port) = (settings.gateway_bind, settings.gateway_port);
-    let listener = TcpListener::bind((bind, port)).await.with_context(|| {
-        let file = env_file.display();
-        format!("the gateway cannot listen on {bind}:{port}: stop what does, or set PAAS_GATEWAY_PORT in {file}")
-    })?;
-    Ok(Some(listener))
-}
-
-/// The portal's own port.
-async fn portal_listener(settings: &Settings, env_file: &Path) -> Result<TcpListener> {
-    let (bind, port) = (settings.portal_bind, settings.portal_port);
-    TcpListener::bind((bind, port)).await.with_context(|| {
-        let file = env_file.display();
-        format!("the portal cannot listen on {bind}:{port}: stop what does, or set PORTAL_PORT in {file}")
-    })
 }
 
 /// Makes the first user where there is none, before anybody can ask for them.
@@ -310,12 +337,13 @@ fn gateway_config(
     config_rx
 }
 
-async fn wait_for_stop() -> Result<()> {
+fn told_to_stop() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

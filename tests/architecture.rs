@@ -12,6 +12,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("serve", &["*"]),
     ("backend", &["*"]),
     ("setup", &["model", "desired", "store"]),
+    ("sockets", &["model"]),
+    ("service", &["controller"]),
     ("cli", &["*"]),
     ("testing", &["*"]),
     ("model", &[]),
@@ -43,6 +45,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("notify", &["fswatch", "desired/watch", "settings/"]),
     ("bcrypt", &["accounts/"]),
     ("clap", &["cli/", "main.rs"]),
+    ("listenfd", &["sockets.rs"]),
+    ("sd_notify", &["service.rs"]),
     ("anyhow", &["cli/", "main.rs", "serve.rs", "setup.rs", "backend.rs"]),
 ];
 

@@ -747,7 +747,7 @@ async fn a_websocket_is_a_tunnel_after_the_app_agreed_and_survives_a_deploy() {
     world.route(named("the next one").await).await;
     wire.send(frame).await;
     assert_eq!(wire.exactly(frame.len()).await, frame, "still there");
-    within(world.gateway.drained(&container_at(app.addr))).await;
+    until(|| !world.gateway.is_busy(&container_at(app.addr))).await;
     drop(wire);
     until(|| world.gateway.tunnels() == 0).await;
 }
@@ -885,7 +885,7 @@ async fn switching_endpoints_under_load_loses_no_request() {
         until(|| done.load(Ordering::SeqCst) > before + 100).await;
         let next = count(if round % 2 == 0 { "new" } else { "old" }).await;
         world.publish_now(running("alice-diary", next.addr));
-        within(world.gateway.drained(&container_at(old.addr))).await;
+        until(|| !world.gateway.is_busy(&container_at(old.addr))).await;
         // Exactly what a stopped container does.
         old.stop_listening().await;
         old = next;
@@ -916,12 +916,10 @@ async fn a_running_request_ends_where_it_began_while_new_ones_go_to_the_new_endp
     world.route(named("new").await).await;
     assert_eq!(body(&world.get("/", "").await), "new");
     let container = container_at(old);
-    let drained = world.gateway.drained(&container);
-    tokio::pin!(drained);
-    assert!(tokio::time::timeout(Duration::from_millis(50), &mut drained).await.is_err(), "not while a request runs");
+    assert!(world.gateway.is_busy(&container), "as long as a request runs");
     release.store(true, Ordering::SeqCst);
     assert_eq!(body(&running_request.rest().await), "old");
-    within(drained).await;
+    until(|| !world.gateway.is_busy(&container)).await;
 }
 
 #[tokio::test]
@@ -1004,6 +1002,47 @@ async fn on_stop_tunnels_end_and_what_never_ends_is_cut_at_the_deadline() {
     assert_eq!(tunnel.rest().await, "");
     assert_eq!(endless.rest().await, "", "cut, and not made to look whole");
     within(world.served).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_stream_holds_up_neither_a_deploy_nor_a_stop() {
+    let stream = |kind: &'static str| {
+        raw_app(move |mut wire, _| async move {
+            wire.head().await;
+            wire.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+            ))
+            .await;
+            wire.rest().await;
+        })
+    };
+    let world = World::with(short(), None).await;
+    for (request, kind, holds) in [
+        ("GET / HTTP/1.1\r\n", "text/event-stream; charset=utf-8", false),
+        ("GET / HTTP/1.1\r\n", "text/plain", true),
+        // Whoever asked with a body does not come back by itself.
+        ("POST / HTTP/1.1\r\nContent-Length: 4\r\n", "text/event-stream", true),
+    ] {
+        let app = stream(kind).await;
+        world.route(app.addr).await;
+        let mut reader = world.connect().await;
+        let body = if request.starts_with("POST") { "body" } else { "" };
+        reader.send(format!("{request}Host: {HOST}\r\n\r\n{body}")).await;
+        reader.until("a\r\n").await;
+        world.route(named("the next one").await).await;
+        assert_eq!(world.gateway.is_busy(&container_at(app.addr)), holds, "{request:?} {kind}");
+        drop(reader);
+        until(|| !world.gateway.is_busy(&container_at(app.addr))).await;
+    }
+    world.route(stream("text/event-stream").await.addr).await;
+    let mut reader = world.connect().await;
+    reader.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+    reader.until("a\r\n").await;
+    let begun = std::time::Instant::now();
+    world.cancel.cancel();
+    assert_eq!(reader.rest().await, "", "cut, and not made to look whole");
+    within(world.served).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "a stop waits for 10 s otherwise: {:?}", begun.elapsed());
 }
 
 #[tokio::test]

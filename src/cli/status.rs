@@ -5,8 +5,9 @@ use std::fmt;
 use std::io::Write;
 
 use comfy_table::{Cell, Color};
+use indicatif::HumanBytes;
 use owo_colors::OwoColorize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::args::{Format, Status};
 use super::client::{Client, app_path};
@@ -17,6 +18,7 @@ use super::output;
 use crate::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{AppKey, DaemonStatus, Timestamp};
 use crate::portal::events::Gone;
+use crate::portal::traffic::Traffic;
 use crate::portal::view::{AppView, trouble, troubles};
 
 pub(super) async fn run(context: &mut Context, args: &Status) -> anyhow::Result<Exit> {
@@ -34,10 +36,10 @@ async fn show(context: &mut Context, client: &Client, args: &Status) -> anyhow::
     if let Some(typed) = &args.app {
         let manifests = Manifests::new(context.settings_quietly()?);
         let key = manifests.or_parsed(typed)?;
-        let view: AppView = client.get(&app_path(&key, "")).await.map_err(|error| manifests.explain(typed, error))?;
+        let shown: Shown = client.get(&app_path(&key, "")).await.map_err(|error| manifests.explain(typed, error))?;
         match context.format(Format::Table) {
-            Format::Table => write!(context.out, "{}", Detail(&view))?,
-            other => context.out.value(other, &view)?,
+            Format::Table => write!(context.out, "{}", Detail(&shown))?,
+            other => context.out.value(other, &shown)?,
         }
         return Ok(Exit::Done);
     }
@@ -122,12 +124,21 @@ fn daemon_problems(status: &DaemonStatus) -> Vec<String> {
     problems
 }
 
-/// One app, line by line.
-struct Detail<'a>(&'a AppView);
+/// One app.
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    #[serde(flatten)]
+    view: AppView,
+    #[serde(default)]
+    traffic: Option<Traffic>,
+}
+
+/// The same, line by line.
+struct Detail<'a>(&'a Shown);
 
 impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AppView { phase, url, status } = self.0;
+        let Shown { view: AppView { phase, url, status }, traffic } = self.0;
         let now = now();
         let mut row = |name: &str, value: &dyn fmt::Display| writeln!(f, "{:<11}{value}", format!("{name}:"));
         row("App", &status.app)?;
@@ -150,6 +161,9 @@ impl fmt::Display for Detail<'_> {
             row("Started", &format_args!("{started} ({} ago)", age(now, started)))?;
         }
         row("Restarts", &status.restarts)?;
+        if let Some(traffic) = traffic.as_ref().filter(|traffic| traffic.requests > 0) {
+            row("Traffic", &Visits(traffic))?;
+        }
         if let Some(exit) = &status.last_exit {
             let memory = if exit.oom_killed { ", out of memory" } else { "" };
             row("Last exit", &format_args!("code {}{memory}", exit.code))?;
@@ -165,6 +179,27 @@ impl fmt::Display for Detail<'_> {
             let holds = if condition.status { "" } else { "not " };
             let age = age(now, condition.since);
             writeln!(f, "  {holds}{kind:?} ({reason}, {age}): {}", output::harmless(&condition.message))?;
+        }
+        Ok(())
+    }
+}
+
+/// An app's traffic in one line.
+struct Visits<'a>(&'a Traffic);
+
+impl fmt::Display for Visits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let traffic = self.0;
+        let (sent, received) = (HumanBytes(traffic.sent_bytes), HumanBytes(traffic.received_bytes));
+        write!(f, "{} requests since the daemon started, {sent} sent, {received} received", traffic.requests)?;
+        let responses = &traffic.responses;
+        for (class, count) in [("4xx", responses.client_error), ("5xx", responses.server_error)] {
+            if count > 0 {
+                write!(f, ", {count} {class}")?;
+            }
+        }
+        if let (Some(half), Some(most)) = (traffic.within_ms(500), traffic.within_ms(990)) {
+            write!(f, "; half within {half} ms, 99 % within {most} ms")?;
         }
         Ok(())
     }

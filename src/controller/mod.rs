@@ -31,6 +31,6 @@ pub use admission::{QuotaReached, admit};
 pub use goal::Admission;
 pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream};
 pub use run::{Config, Controller, Input, SettingsNews};
-pub use seams::{Prober, RuntimeContext, RuntimeSource, Seams};
+pub use seams::{Drain, Prober, RuntimeContext, RuntimeSource, Seams};
 // Those who read logs through the handle may not know the engine.
 pub use crate::engine::{EngineError, Follow, LogLine, LogSource};

@@ -28,7 +28,7 @@ use crate::store::Store as _;
 use super::addresses::Addresses;
 use super::goal::Decision;
 use super::report::{Report, report};
-use super::seams::{Prober as _, Seams};
+use super::seams::{Drain as _, Prober as _, Seams};
 
 /// Looks per pass: a plan that still is not empty after so many rounds does not converge, and waits like a failure.
 const MAX_ROUNDS: usize = 6;
@@ -42,6 +42,8 @@ pub struct Memory {
     /// Containers that answered, with the start they answered after.
     answered: BTreeMap<ContainerId, Option<Timestamp>>,
     start_failures: BTreeMap<ContainerId, u32>,
+    /// Containers that requests no longer belong to but that still answered some, and since when.
+    draining: BTreeMap<ContainerId, Timestamp>,
     /// Containers that never came up, and about which `logs/deploy.log` says so already.
     told: BTreeSet<ContainerId>,
     /// Containers whose start Docker refused because it is in conflict with itself.
@@ -293,6 +295,10 @@ impl<W: Seams> Pass<'_, W> {
             Goal::Leave => FolderState::default(),
             Goal::Run(_) | Goal::Stop(_) | Goal::Remove { .. } => world.folders().look(&key).await?,
         };
+        let now = world.clock().now();
+        let published = self.input.previous.as_ref().and_then(|status| status.endpoint.as_ref());
+        let published = published.map(|endpoint| endpoint.container.clone());
+        let draining = self.observe_draining(&containers, published.as_ref(), now);
         let record = self.input.decision.record.clone().map(|record| InventoryRow {
             // What a pass itself learned about a failed deploy is younger than the decision.
             failed: self.row.as_ref().map_or(record.failed.clone(), |row| row.failed.clone()),
@@ -317,18 +323,29 @@ impl<W: Seams> Pass<'_, W> {
             abandoned: self.memory.abandoned.clone(),
             readiness,
             image_id: self.input.image_id.clone(),
-            published: self
-                .input
-                .previous
-                .as_ref()
-                .and_then(|status| status.endpoint.as_ref())
-                .map(|endpoint| endpoint.container.clone()),
+            published,
+            draining,
             network_ready: self.input.network_ready,
             engine: self.input.engine.clone(),
             routing: self.input.settings.routing,
-            now: world.clock().now(),
+            now,
             key,
         })
+    }
+
+    /// Which containers still answer requests although another one is published, and for how long.
+    fn observe_draining(
+        &mut self,
+        containers: &[OwnedContainer],
+        published: Option<&ContainerId>,
+        now: Timestamp,
+    ) -> BTreeMap<ContainerId, i64> {
+        let drain = self.world.drain();
+        let leaves = |owned: &&OwnedContainer| owned.runs() && published.is_some_and(|id| id != owned.id());
+        let busy = containers.iter().filter(leaves).map(OwnedContainer::id).filter(|id| drain.is_busy(id));
+        let since = |id: &ContainerId| self.memory.draining.get(id).copied().unwrap_or(now);
+        self.memory.draining = busy.map(|id| (id.clone(), since(id))).collect();
+        self.memory.draining.iter().map(|(id, since)| (id.clone(), now.0 - since.0)).collect()
     }
 
     /// Ours by label, whatever they are called; and whether somebody else carries one of our names.

@@ -81,6 +81,8 @@ pub struct Config {
     /// For jitter only.
     pub seed: u64,
     pub metrics: Metrics,
+    /// Cancelled when the status tells of every app for the first time, or Docker cannot be asked.
+    pub first_look: CancellationToken,
 }
 
 impl Config {
@@ -95,6 +97,7 @@ impl Config {
             avoid: Arc::default(),
             seed,
             metrics: Metrics::default(),
+            first_look: CancellationToken::new(),
         }
     }
 }
@@ -326,9 +329,22 @@ impl<W: Seams> Controller<W> {
         }
     }
 
+    fn has_looked(&self) -> bool {
+        match self.status.engine {
+            EngineStatus::Connecting => false,
+            EngineStatus::Unreachable { .. } | EngineStatus::Unsupported { .. } => true,
+            EngineStatus::Connected { .. } => {
+                self.loaded && self.known().iter().all(|key| self.status.apps.contains_key(key))
+            }
+        }
+    }
+
     fn publish(&mut self) {
         if std::mem::take(&mut self.changed) {
             self.status_tx.send_replace(Arc::new(self.status.clone()));
+            if !self.config.first_look.is_cancelled() && self.has_looked() {
+                self.config.first_look.cancel();
+            }
         }
     }
 }

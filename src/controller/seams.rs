@@ -7,8 +7,8 @@ use crate::clock::Clock;
 use crate::desired::Manifests;
 use crate::engine::Engine;
 use crate::folders::Folders;
-use crate::model::Digest;
 use crate::model::status::Endpoint;
+use crate::model::{ContainerId, Digest};
 use crate::store::Store;
 
 /// Asks a running app whether it serves.
@@ -18,6 +18,12 @@ pub trait Prober: Send + Sync + 'static {
     /// # Errors
     /// Why it does not count as serving, in words for people.
     fn probe(&self, endpoint: &Endpoint, path: Option<&str>) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Knows who still answers visitors.
+pub trait Drain: Send + Sync + 'static {
+    /// Requests run on this container, or may still be sent to it. Asked of containers that requests no longer belong to.
+    fn is_busy(&self, container: &ContainerId) -> bool;
 }
 
 /// The build context of the runtime image.
@@ -42,6 +48,7 @@ pub trait Seams: Send + Sync + 'static {
     type Folders: Folders;
     type Manifests: Manifests;
     type Prober: Prober;
+    type Drain: Drain;
     type Runtime: RuntimeSource;
     type Clock: Clock;
 
@@ -50,6 +57,7 @@ pub trait Seams: Send + Sync + 'static {
     fn folders(&self) -> &Self::Folders;
     fn manifests(&self) -> &Self::Manifests;
     fn prober(&self) -> &Self::Prober;
+    fn drain(&self) -> &Self::Drain;
     fn runtime(&self) -> &Self::Runtime;
     fn clock(&self) -> &Self::Clock;
 }

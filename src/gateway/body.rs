@@ -1,5 +1,6 @@
 //! What a client is sent as a response's body.
 
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,11 +8,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::chunked::{Chunked, Step};
+use super::endpoint::Endpoint;
 use super::exchange::{Sending, Upstream};
 use super::head::Delimiter;
-use super::routes::{AppRoute, Target};
+use super::traffic::AppTraffic;
 
 /// A body that is whole, or comes from an app or the portal as it is read.
 pub(super) enum GatewayBody {
@@ -76,8 +79,17 @@ pub(super) struct AppBody {
     coding: Coding,
     keep_alive: bool,
     max_idle: usize,
-    /// Keeps the endpoint from counting as drained.
-    route: Arc<AppRoute>,
+    traffic: Arc<AppTraffic>,
+    ending: Ending,
+}
+
+/// What the end of a response means to others.
+pub(super) enum Ending {
+    /// It comes by itself: the container stays busy until then, and gets its connection back.
+    Awaited(Arc<Endpoint>),
+    /// An event stream has no end to wait for, and its reader comes back by itself: it is cut when the daemon stops, and with
+    /// its container.
+    Cut(Pin<Box<WaitForCancellationFutureOwned>>),
 }
 
 impl AppBody {
@@ -88,7 +100,8 @@ impl AppBody {
         delimiter: Delimiter,
         keep_alive: bool,
         max_idle: usize,
-        route: Arc<AppRoute>,
+        traffic: Arc<AppTraffic>,
+        ending: Ending,
     ) -> GatewayBody {
         let sending = (!sending.is_sent()).then_some(sending);
         let coding = match delimiter {
@@ -97,7 +110,7 @@ impl AppBody {
             Delimiter::Chunked => Coding::Chunked(Chunked::Size),
             Delimiter::Close => Coding::Close,
         };
-        let mut body = Self { upstream: Some(upstream), sending, coding, keep_alive, max_idle, route };
+        let mut body = Self { upstream: Some(upstream), sending, coding, keep_alive, max_idle, traffic, ending };
         if body.coding == Coding::Ended {
             body.end();
             return GatewayBody::empty();
@@ -137,7 +150,14 @@ impl AppBody {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(Some(Err(io::ErrorKind::NotConnected.into())));
             };
-            match ready!(upstream.poll_fill(cx)) {
+            let filled = match (upstream.poll_fill(cx), &mut self.ending) {
+                (Poll::Pending, Ending::Cut(stop)) => {
+                    ready!(stop.as_mut().poll(cx));
+                    return Poll::Ready(Some(Err(self.fail("the daemon stops"))));
+                }
+                (filled, _) => ready!(filled),
+            };
+            match filled {
                 Ok(0) if self.coding == Coding::Close => {
                     self.end();
                     return Poll::Ready(None);
@@ -179,7 +199,7 @@ impl AppBody {
             }
             Coding::Close => buffer.split().freeze(),
         };
-        self.route.traffic.sent(data.len());
+        self.traffic.sent(data.len());
         Ok(Some(Frame::data(data)))
     }
 
@@ -188,7 +208,7 @@ impl AppBody {
         let Some(mut upstream) = self.upstream.take() else { return };
         // A request that is still being sent, or bytes beyond the response, would be read as part of the next one.
         let clean = self.keep_alive && self.sending.is_none() && upstream.buffered().is_empty();
-        if let (true, Target::To(endpoint)) = (clean, &self.route.target) {
+        if let (true, Ending::Awaited(endpoint)) = (clean, &self.ending) {
             endpoint.give_back(upstream, self.max_idle);
         }
     }

@@ -66,7 +66,7 @@ impl Default for Tuning {
             upstream_idle: Duration::from_secs(4),
             max_idle_upstream: 128,
             linger: Duration::from_secs(1),
-            drain: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
         }
     }
 }

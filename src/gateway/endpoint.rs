@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::exchange::Upstream;
+use super::exchange::{Sure, Upstream};
 use crate::model::ContainerId;
 
 /// Small writes leave at once, and a peer that vanished without a word is noticed after two minutes: a tunnel or a
@@ -35,7 +34,6 @@ const VANISHED_AFTER_MS: u32 = 20_000;
 pub(super) struct Endpoint {
     pub(super) addr: SocketAddr,
     idle: Mutex<Vec<Idle>>,
-    gone: Arc<Notify>,
 }
 
 struct Idle {
@@ -49,18 +47,12 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        self.gone.notify_waiters();
-    }
-}
-
 impl Endpoint {
     /// An idle connection that is not known to be closed, the one used last first.
-    pub(super) fn checkout(&self, max_age: Duration) -> Option<Upstream> {
+    pub(super) fn checkout(&self, max_age: Duration, sure: Sure) -> Option<Upstream> {
         loop {
             let idle = self.idle().pop()?;
-            if idle.since.elapsed() < max_age && idle.upstream.is_quiet() {
+            if idle.since.elapsed() < max_age && idle.upstream.is_quiet(sure) {
                 return Some(idle.upstream);
             }
         }
@@ -95,16 +87,12 @@ impl Endpoint {
 }
 
 /// Finds the endpoint of a container again as long as anyone holds it.
+#[derive(Default)]
 pub(super) struct Registry {
     endpoints: Mutex<HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>>,
-    gone: Arc<Notify>,
 }
 
 impl Registry {
-    pub(super) fn new(gone: Arc<Notify>) -> Self {
-        Self { endpoints: Mutex::new(HashMap::new()), gone }
-    }
-
     pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr) -> Arc<Endpoint> {
         let mut endpoints = self.endpoints();
         endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
@@ -112,7 +100,7 @@ impl Registry {
         if let Some(known) = endpoints.get(&key).and_then(Weak::upgrade) {
             return known;
         }
-        let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default(), gone: Arc::clone(&self.gone) });
+        let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default() });
         endpoints.insert(key, Arc::downgrade(&endpoint));
         endpoint
     }
@@ -125,16 +113,8 @@ impl Registry {
         }
     }
 
-    pub(super) async fn gone(&self, container: &ContainerId) {
-        loop {
-            let notified = self.gone.notified();
-            let held =
-                self.endpoints().iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0);
-            if !held {
-                return;
-            }
-            notified.await;
-        }
+    pub(super) fn is_held(&self, container: &ContainerId) -> bool {
+        self.endpoints().iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0)
     }
 
     fn endpoints(&self) -> MutexGuard<'_, HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>> {

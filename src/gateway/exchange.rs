@@ -11,8 +11,10 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hyper::body::{Body, Incoming};
 use hyper::{HeaderMap, Method, StatusCode};
+use rustix::net::RecvFlags;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
 
 use super::head::{self, BadResponse, Framing, ResponseHead};
 use super::traffic::AppTraffic;
@@ -22,6 +24,15 @@ const COALESCE: usize = 4 * 1024;
 const READ_BUFFER: usize = 8 * 1024;
 /// Interim responses before the real one; more is an app gone wrong.
 const MAX_INTERIM: u8 = 16;
+
+/// How well it has to be known that a connection is still open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sure {
+    /// As the last round of events told: who finds out otherwise can send the request again elsewhere.
+    AsLastHeard,
+    /// The kernel is asked: a request that may not be repeated would be lost.
+    Now,
+}
 
 /// A connection to an app.
 pub(super) struct Upstream {
@@ -44,9 +55,16 @@ impl Upstream {
     }
 
     /// Neither closed nor sending what nobody asked for, as far as is known without waiting.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self, sure: Sure) -> bool {
         let would_block = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
-        self.read.is_empty() && self.io.try_read(&mut [0]).is_err_and(would_block)
+        let quiet = match sure {
+            Sure::AsLastHeard => self.io.try_read(&mut [0]).is_err_and(would_block),
+            Sure::Now => {
+                let peeked = rustix::net::recv(&self.io, &mut [0_u8], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+                peeked.is_err_and(|error| would_block(error.into()))
+            }
+        };
+        self.read.is_empty() && quiet
     }
 
     /// The response's head. `Err(None)` is an end of the connection before it.
@@ -88,16 +106,12 @@ impl Upstream {
 
     /// Reads more behind what is buffered; 0 at the end of the stream.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.io.poll_read_ready(cx))?;
-            if self.read.capacity() - self.read.len() < READ_BUFFER / 2 {
-                self.read.reserve(READ_BUFFER);
-            }
-            match self.io.try_read_buf(&mut self.read) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
+        if self.read.capacity() - self.read.len() < READ_BUFFER / 2 {
+            self.read.reserve(READ_BUFFER);
         }
+        // Not `try_read_buf`: this remembers that a read which did not fill the buffer has emptied the socket, so that nobody
+        // asks the kernel once more.
+        poll_read_buf(Pin::new(&mut self.io), cx, &mut self.read)
     }
 
     pub(super) fn buffered(&mut self) -> &mut BytesMut {
@@ -241,13 +255,13 @@ impl Sending {
         self.state = State::Body;
     }
 
-    fn framing_has_body(&self) -> bool {
+    pub(super) fn has_body(&self) -> bool {
         !matches!(self.framing, Framing::None | Framing::Length(0))
     }
 
     /// A request that was sent may be sent again: it has no body and repeating it changes nothing (RFC 9110 §9.2.2).
     pub(super) fn is_replayable(&self, method: &Method) -> bool {
-        !self.framing_has_body() && method.is_idempotent()
+        !self.has_body() && method.is_idempotent()
     }
 
     /// Moves the request on; ready when nothing is left to do.

@@ -41,7 +41,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::model::{ContainerId, DaemonStatus};
 
@@ -99,7 +99,7 @@ impl Gateway {
         tuning: Tuning,
         traffic: Arc<TrafficStats>,
     ) -> Self {
-        let endpoints = endpoint::Registry::new(Arc::new(Notify::new()));
+        let endpoints = endpoint::Registry::default();
         let first = routes::Routes::derive(&status_rx.borrow(), config_rx.borrow().clone(), &endpoints, &traffic);
         Self {
             inner: Arc::new(Inner {
@@ -142,10 +142,11 @@ impl Gateway {
         self.inner.tunnels.load(Relaxed)
     }
 
-    /// Resolves when no request is, or can still be, sent to this container: the status no longer names it as an
-    /// endpoint, that change was taken up here, and the last request answered by it has ended. Tunnels do not count:
-    /// an open browser tab would hold every deploy. Give it a deadline: a stream may be endless.
-    pub async fn drained(&self, container: &ContainerId) {
-        self.inner.endpoints.gone(container).await;
+    /// Whether requests run on this container or may still be sent to it: the status names it as an endpoint, or that it no
+    /// longer does was not taken up here yet, or an answer of it has not ended. Tunnels and event streams do not count:
+    /// they have no end to wait for, an open browser tab would hold every deploy.
+    #[must_use]
+    pub fn is_busy(&self, container: &ContainerId) -> bool {
+        self.inner.endpoints.is_held(container)
     }
 }

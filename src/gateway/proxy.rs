@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use axum::extract::ConnectInfo;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, EXPECT, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::body::{AppBody, GatewayBody};
+use super::body::{AppBody, Ending, GatewayBody};
 use super::endpoint::Endpoint;
-use super::exchange::{Failure, Sending, Upstream, WaitedFor, exchange};
+use super::exchange::{Failure, Sending, Sure, Upstream, WaitedFor, exchange};
 use super::forwarding::{self, Peer, Trust};
 use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::pages::Page;
@@ -153,13 +153,14 @@ impl App<'_> {
         let outgoing = Outgoing { host, framing, upgrade: upgrade.as_ref(), peer: &self.client.peer, trust };
 
         let mut sending = Sending::new(body, framing, tuning.body_limit, Arc::clone(&self.route.traffic));
+        let mut sure = if sending.is_replayable(&head.method) { Sure::AsLastHeard } else { Sure::Now };
         let mut headers = HeaderMap::new();
         for _ in 0..MAX_ATTEMPTS {
             let endpoint = match &self.route.target {
                 Target::To(endpoint) => Arc::clone(endpoint),
                 Target::Page(page) => return Err(*page),
             };
-            let (mut upstream, reused) = match endpoint.checkout(tuning.upstream_idle) {
+            let (mut upstream, reused) = match endpoint.checkout(tuning.upstream_idle, sure) {
                 Some(upstream) => (upstream, true),
                 None => match endpoint.connect(tuning.connect_timeout).await {
                     Ok(upstream) => (upstream, false),
@@ -171,12 +172,17 @@ impl App<'_> {
             write_request(upstream.begin(), head, &outgoing);
             let result = exchange(&mut upstream, &mut sending, &head.method, &mut headers, tuning.silence_timeout);
             match result.await {
-                Ok(answer) => return self.pass_on(&answer, headers, upstream, sending, upgrade.is_some(), on_upgrade),
+                Ok(answer) => {
+                    let on_upgrade = on_upgrade.filter(|_| upgrade.is_some());
+                    return self.pass_on(&answer, headers, (endpoint, upstream), sending, on_upgrade);
+                }
                 Err(Failure::Closed)
                     if sending.is_replayable(&head.method) && (self.rerouted(host, &endpoint) || reused) =>
                 {
                     self.route.traffic.retried();
                     sending.rewind();
+                    // Where one had gone unnoticed there may be more.
+                    sure = Sure::Now;
                 }
                 Err(failure) => {
                     tracing::debug!(app = %self.route.app, %failure, "no response");
@@ -202,16 +208,13 @@ impl App<'_> {
         &self,
         answer: &ResponseHead,
         headers: HeaderMap,
-        upstream: Upstream,
+        (endpoint, upstream): (Arc<Endpoint>, Upstream),
         sending: Sending,
-        upgrade_wanted: bool,
         on_upgrade: Option<OnUpgrade>,
     ) -> Result<Response<GatewayBody>, Page> {
         let body = if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             // An app that switches unasked would have the rest of this connection to itself.
-            let (true, true, Some(on_upgrade)) = (upgrade_wanted, sending.is_sent(), on_upgrade) else {
-                return Err(Page::BadAnswer);
-            };
+            let Some(on_upgrade) = on_upgrade.filter(|_| sending.is_sent()) else { return Err(Page::BadAnswer) };
             self.route.traffic.upgraded();
             let (app, already_read) = upstream.into_parts();
             self.client.tracker.spawn(tunnel::run(
@@ -224,14 +227,25 @@ impl App<'_> {
             GatewayBody::empty()
         } else {
             let max_idle = self.client.inner.tuning.max_idle_upstream;
-            let route = Arc::clone(&self.route);
-            AppBody::begin(upstream, sending, answer.delimiter, answer.keep_alive, max_idle, route)
+            // Only what `EventSource` asks for, without a body, is asked for again by itself.
+            let ending = if !sending.has_body() && is_event_stream(&headers) {
+                Ending::Cut(Box::pin(self.client.cancel.clone().cancelled_owned()))
+            } else {
+                Ending::Awaited(endpoint)
+            };
+            let traffic = Arc::clone(&self.route.traffic);
+            AppBody::begin(upstream, sending, answer.delimiter, answer.keep_alive, max_idle, traffic, ending)
         };
         let mut response = Response::new(body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = headers;
         Ok(response)
     }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
 /// The one framing the app will see, from what hyper made of the client's.

@@ -40,12 +40,14 @@ impl Gateway {
             close_idle: CancellationToken::new(),
             cut: CancellationToken::new(),
         };
-        // Cancel-safe: accepting hands over whole connections, following and sweeping keep nothing between awaits.
+        // Cancel-safe: accepting hands over whole connections, following and sweeping keep nothing between awaits. In this
+        // order, so that nobody is let in before the table is as new as the status.
         tokio::select! {
+            biased;
             () = cancel.cancelled() => {}
-            () = server.accept(&listener) => {}
             () = routes::follow(inner) => {}
             () = sweep(inner) => {}
+            () = server.accept(&listener) => {}
         }
         drop(listener);
         server.wind_down().await;

@@ -118,6 +118,12 @@ impl TrafficStats {
         self.apps().iter().map(|(key, traffic)| (key.clone(), traffic.snapshot())).collect()
     }
 
+    /// One app's figures; zeros when nobody asked for it.
+    #[must_use]
+    pub fn app(&self, key: &AppKey) -> TrafficSnapshot {
+        self.apps().get(key).map(|traffic| traffic.snapshot()).unwrap_or_default()
+    }
+
     /// Requests for a host that is no app, and refused ones.
     #[must_use]
     pub fn unrouted(&self) -> TrafficSnapshot {

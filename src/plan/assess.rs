@@ -119,7 +119,10 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
     }
     if on_trial {
         let passed = roles.fresh.iter().any(|fresh| view.answers(fresh.id()));
-        verdict.look_again_within(if passed { Duration::ZERO } else { Duration::from_millis(100) });
+        let drains = roles.old.iter().all(|old| view.is_draining(old.id()));
+        verdict.look_again_within(if passed && !drains { Duration::ZERO } else { Duration::from_millis(100) });
+    } else if roles.old.iter().any(|old| view.is_draining(old.id())) {
+        verdict.look_again_within(Duration::from_millis(100));
     }
 }
 

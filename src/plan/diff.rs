@@ -5,6 +5,7 @@
 //! - Only containers proven to be ours are stopped, renamed or removed.
 //! - While an old container runs, nothing stops it before its successor answers and requests go there (gateway mode), or
 //!   before it can be brought back (replacement in place).
+//! - Nor before the requests that run on it have ended, or had [`DRAIN_MS`](super::view::DRAIN_MS) to.
 //! - Data is moved only by a goal that carries a purge token.
 
 use crate::model::observed::{ContainerState, EngineInfo};
@@ -189,6 +190,9 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
         put_name_right(view, best, roles, plan);
         return;
     }
+    if extras.iter().any(|extra| view.is_draining(extra.id())) {
+        return; // a third container beside them would be one too many
+    }
     let cause = Cause::new(why_new(view, spec, best.get()));
     for extra in extras {
         discard(extra, &Cause::new("left over from an earlier change"), plan);
@@ -237,10 +241,11 @@ fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'
         Trial::Passed => {
             keep(view, spec, best, plan);
             let cause = Cause::new("its successor answers");
-            for old in &roles.old {
+            let done: Vec<_> = roles.old.iter().copied().filter(|old| !view.is_draining(old.id())).collect();
+            for old in &done {
                 discard(old, &cause, plan);
             }
-            put_name_right_after(view, best, roles, &roles.old, plan);
+            put_name_right_after(view, best, roles, &done, plan);
         }
         Trial::Running => keep(view, spec, best, plan),
         Trial::Failed(reason) => {

@@ -9,7 +9,7 @@ use super::view::{AppView, OwnedContainer};
 /// An app's containers, sorted by what they are good for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Roles<'a> {
-    /// Made exactly as the specification says, best first (runs, answers, carries the app's name).
+    /// Made exactly as the specification says, best first (runs, answers, is published, carries the app's name).
     pub fresh: Vec<&'a OwnedContainer>,
     /// Made after an earlier specification or image, best first.
     pub old: Vec<&'a OwnedContainer>,
@@ -40,7 +40,11 @@ impl<'a> Roles<'a> {
             };
             group.push(owned);
         }
-        let rank = |owned: &&OwnedContainer| (!owned.runs(), !view.answers(owned.id()), owned.name() != main);
+        let published = |owned: &OwnedContainer| view.published.as_ref() == Some(owned.id());
+        // Requests go to the published one: an edit in the middle of a roll-over must not take it for a leftover.
+        let rank = |owned: &&OwnedContainer| {
+            (!owned.runs(), !view.answers(owned.id()), !published(owned), owned.name() != main)
+        };
         roles.fresh.sort_by_key(rank);
         roles.old.sort_by_key(rank);
         roles

@@ -142,6 +142,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         readiness,
         image_id: Some(IMAGE.to_owned()),
         published: None,
+        draining: BTreeMap::new(),
         network_ready: true,
         engine: EngineInfo {
             version: "20.10.24".to_owned(),
@@ -226,6 +227,50 @@ fn a_successor_is_published_before_the_old_one_is_stopped() {
     alice-diary: remove container paas-app-alice-diary (main) - its successor answers
     alice-diary: rename container paas-app-alice-diary.next (next) to paas-app-alice-diary - its name is the app's name
     ");
+}
+
+#[test]
+fn an_old_container_may_end_its_requests_but_not_for_ever() {
+    let old = ContainerId("main".to_owned());
+    let both = || vec![main_container(&spec()), next_container(&changed_spec())];
+    let mut rolling = view(run(changed_spec()), both());
+    rolling.published = Some(ContainerId("next".to_owned()));
+    rolling.draining.insert(old.clone(), super::view::DRAIN_MS - 1);
+    assert_eq!(text(&rolling), "", "neither is it stopped nor its name taken");
+    let verdict = assess(&rolling, &diff(&rolling));
+    assert_eq!((verdict.sync, verdict.endpoint.unwrap().container.as_str()), (SyncState::OutOfSync, "next"));
+    assert_eq!(verdict.recheck, Some(std::time::Duration::from_millis(100)), "and nobody spins meanwhile");
+    rolling.draining.insert(old.clone(), super::view::DRAIN_MS);
+    assert!(
+        text(&rolling).starts_with("alice-diary: stop container paas-app-alice-diary (main)"),
+        "{}",
+        text(&rolling)
+    );
+
+    // An edit meanwhile: its container would be the third.
+    let newest = AppSpec { redeploy: Some("again".to_owned()), ..spec() };
+    let mut edited = view(run(newest), both());
+    edited.published = Some(ContainerId("next".to_owned()));
+    edited.draining.insert(old.clone(), 0);
+    assert_eq!(text(&edited), "");
+    assert!(assess(&edited, &diff(&edited)).recheck.is_some());
+    assert_eq!(
+        assess(&edited, &diff(&edited)).endpoint.unwrap().container.as_str(),
+        "next",
+        "requests stay where they are"
+    );
+    edited.draining.clear();
+    insta::assert_snapshot!(text(&edited), @r"
+    alice-diary: stop container paas-app-alice-diary (main) - left over from an earlier change
+    alice-diary: remove container paas-app-alice-diary (main) - left over from an earlier change
+    alice-diary: create container paas-app-alice-diary - the app's specification changed
+    alice-diary: start container paas-app-alice-diary - the app's specification changed
+    ");
+
+    // Who is told to stop or go does so at once.
+    let mut stopped = view(Goal::Stop(Box::new(spec())), vec![main_container(&spec())]);
+    stopped.draining.insert(old, 0);
+    assert!(text(&stopped).contains("stop container"), "{}", text(&stopped));
 }
 
 #[test]

@@ -8,6 +8,10 @@ use crate::model::{
     PurgeToken, Routing, Timestamp,
 };
 
+/// How long an old container is kept for the requests that run on it when its successor has taken over. As long as Docker
+/// then waits between SIGTERM and SIGKILL, so a request has twice that at most.
+pub const DRAIN_MS: i64 = 10_000;
+
 /// What is to be reached.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Goal {
@@ -96,6 +100,8 @@ pub struct AppView {
     pub abandoned: BTreeSet<ContainerId>,
     /// Of the running containers that were asked.
     pub readiness: BTreeMap<ContainerId, Readiness>,
+    /// Running containers that requests no longer go to, but that still answer some: for how many milliseconds they have.
+    pub draining: BTreeMap<ContainerId, i64>,
     /// Id of the image that the specification's reference stands for; `None` while it is missing.
     pub image_id: Option<String>,
     /// The container that the published status sends requests to: it must not be stopped before that has changed.
@@ -116,6 +122,12 @@ impl AppView {
         let failed = self.recorded.as_ref()?.failed.as_ref()?;
         let same_image = self.image_id.as_deref().is_none_or(|id| id == failed.image_id);
         (failed.identity == spec.identity() && same_image).then_some(failed)
+    }
+
+    /// Requests that run on it may still end.
+    #[must_use]
+    pub fn is_draining(&self, id: &ContainerId) -> bool {
+        self.draining.get(id).is_some_and(|since| *since < DRAIN_MS)
     }
 
     #[must_use]

@@ -14,6 +14,7 @@ use super::edits::{blocking, refusal};
 use super::envelope::{ApiError, Data, said};
 use super::extract::App;
 use super::state::PortalState;
+use super::traffic::Traffic;
 use super::view::AppView;
 use crate::desired::{ManifestDir, parse};
 use crate::model::{AppKey, AppStatus, Manifest, RunState};
@@ -29,6 +30,8 @@ pub async fn list(State(state): State<PortalState>) -> Data<Vec<AppView>> {
 pub struct AppDetail {
     #[serde(flatten)]
     pub app: AppView,
+    /// What its visitors did since the daemon started; null in direct mode, where somebody else knows.
+    pub traffic: Option<Traffic>,
     /// The manifest as it is on disk right now; null when there is none or it cannot be used.
     pub manifest: Option<Manifest>,
 }
@@ -48,7 +51,8 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Res
         }
         (None, None) => return Err(no_such_app(&key)),
     };
-    let body = Data(AppDetail { app: AppView::new(&status, &settings), manifest });
+    let traffic = state.traffic.as_ref().map(|traffic| Traffic::from(&traffic.app(&key)));
+    let body = Data(AppDetail { app: AppView::new(&status, &settings), traffic, manifest });
     Ok(match current {
         Some(current) => ([(ETAG, etag(&current.digest))], body).into_response(),
         None => body.into_response(),

@@ -6,8 +6,8 @@
 //!   of its head or of its body, or for the client to take an answer that is complete. Whoever opens connections and says
 //!   nothing, or half of something, keeps nobody out.
 //! - A request that is whole is never cut off by that, nor is a stream.
-//! - On a stop idle connections end at once, those in the middle of a head within [`LINGER`], running requests within
-//!   [`GRACE`].
+//! - On a stop every answer says `Connection: close`; connections that are idle, or in the middle of a head, end after
+//!   [`LINGER`], so that a request that is already on its way is still answered; running requests end within [`GRACE`].
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,6 +21,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -35,7 +36,7 @@ use crate::gateway::{GatewayConfig, client_address};
 
 /// How long a stop waits for running requests.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// How long a stop waits for the rest of a head.
+/// How long a stop waits for a request that may be on its way, or for the rest of its head.
 const LINGER: Duration = Duration::from_secs(1);
 /// Connections served at a time by one door.
 pub const MAX_CONNECTIONS: usize = 256;
@@ -162,10 +163,13 @@ where
         let peer = origin.peer(&mut request);
         request.extensions_mut().insert(peer);
         let asked = request.map(|body| Body::new(Question { body, seat: Arc::clone(&seat), waits: false }));
-        let (router, seat) = (router.clone(), Arc::clone(&seat));
+        let (router, seat, stopping) = (router.clone(), Arc::clone(&seat), stopping.clone());
         async move {
             given?;
-            let Ok(response) = router.oneshot(asked).await;
+            let Ok(mut response) = router.oneshot(asked).await;
+            if stopping.is_cancelled() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, GivenAway>(response.map(|body| Answer { body, seat }))
         }
     });
@@ -176,13 +180,13 @@ where
         () = seat.end.cancelled() => return Ok(()),
         () = stopping.cancelled() => {}
     }
-    connection.as_mut().graceful_shutdown();
     if let Ok(ended) = tokio::time::timeout(LINGER, connection.as_mut()).await {
         return ended;
     }
     if seat.waits() {
         return Ok(());
     }
+    connection.as_mut().graceful_shutdown();
     // Cut off otherwise: whoever reads on after the daemon said that it stops would hold it up for ever.
     tokio::time::timeout(GRACE.saturating_sub(LINGER), connection).await.unwrap_or(Ok(()))
 }

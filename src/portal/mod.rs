@@ -41,6 +41,7 @@ pub mod stall;
 pub mod state;
 pub mod tcp;
 pub mod templates;
+pub mod traffic;
 pub mod unix;
 pub mod view;
 

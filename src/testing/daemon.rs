@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::engine::faulty::{Fault, Injector, Scope};
     use crate::engine::sim::SimConfig;
-    use crate::model::{AppKey, ContainerState, Template, TemplateId};
+    use crate::model::{AppKey, ContainerId, ContainerState, Template, TemplateId};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -158,6 +158,51 @@ mod tests {
         let calls = world.docker.journal_len();
         tokio::time::sleep(10 * MINUTE).await;
         assert_eq!(world.docker.journal_since(calls), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_container_waits_for_its_visitors_and_no_other_app_waits_for_it() {
+        let world = world();
+        let [diary, other] = ["alice-diary", "bob-notes"].map(|key| AppKey::parse(key).unwrap());
+        let mut daemon = Daemon::start(&world).await.unwrap();
+        world.manifests.put("alice-diary.yaml", "template: diary-v1\n");
+        assert!(ready(&mut daemon, &diary).await);
+        let endpoint = |daemon: &Daemon| daemon.status().apps[&diary].endpoint.clone().unwrap().container;
+        let runs = |id: &ContainerId| {
+            let found = world.docker.containers().into_iter().find(|container| container.id == *id);
+            found.is_some_and(|container| container.state == ContainerState::Running)
+        };
+        for (deploy, visitors_leave_after, stopped_within) in
+            [("1", Some(Duration::from_secs(4)), 4_000..5_000), ("2", None, 10_000..11_000)]
+        {
+            let old = endpoint(&daemon);
+            world.visitors.are_at([old.clone()]);
+            world.manifests.put("alice-diary.yaml", &format!("template: diary-v1\nredeploy: \"{deploy}\"\n"));
+            assert!(
+                daemon.until(MINUTE, |status| status.apps[&diary].endpoint.as_ref().unwrap().container != old).await
+            );
+            let switched = tokio::time::Instant::now();
+            // Meanwhile another app goes all its way.
+            world.manifests.put("bob-notes.yaml", &format!("template: diary-v1\nredeploy: \"{deploy}\"\n"));
+            if let Some(wait) = visitors_leave_after {
+                tokio::time::sleep(wait).await;
+                let notes = daemon.status().apps[&other].clone();
+                assert!(notes.is_ready(), "{notes:#?}");
+                assert!(runs(&old) && !daemon.status().apps[&diary].is_ready());
+                world.visitors.are_at([]);
+            }
+            while runs(&old) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let took = switched.elapsed().as_millis();
+            assert!(stopped_within.contains(&took), "{took} ms, and it was to be {stopped_within:?}");
+            assert!(ready(&mut daemon, &diary).await, "{:#?}", daemon.status());
+            assert_eq!(
+                world.docker.container("paas-app-alice-diary").unwrap().id,
+                endpoint(&daemon),
+                "the name is put right"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]

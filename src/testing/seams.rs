@@ -1,6 +1,7 @@
 //! The controller's whole outside world in memory, for one life of the daemon.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
@@ -9,11 +10,11 @@ use super::faulty::{FaultyFolders, FaultyManifests, FaultyStore};
 use super::folders::{FolderWorld, MemFolders};
 use super::manifests::ManifestWorld;
 use super::store::MemStore;
-use crate::controller::{Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
+use crate::controller::{Drain, Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
 use crate::engine::faulty::{FaultyEngine, Injector, Life};
 use crate::engine::sim::{SimConfig, SimDocker, SimEngine};
 use crate::model::status::Endpoint;
-use crate::model::{Digest, InstanceId, Settings, Template, TemplateId};
+use crate::model::{ContainerId, Digest, InstanceId, Settings, Template, TemplateId};
 
 /// Everything that outlives the daemon. Cheap to clone; all clones are one world.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct World {
     pub clock: SimClock,
     pub injector: Injector,
     pub instance: InstanceId,
+    /// Who still answers visitors: nobody, unless a test says so.
+    pub visitors: SimDrain,
     /// What `.env` says.
     pub settings_tx: Arc<watch::Sender<SettingsNews>>,
 }
@@ -53,6 +56,7 @@ impl World {
             clock,
             injector,
             instance,
+            visitors: SimDrain::default(),
             settings_tx: Arc::new(watch::Sender::new(SettingsNews {
                 settings: Arc::new(Settings::defaults("/paas")),
                 problems: Vec::new(),
@@ -88,6 +92,7 @@ impl World {
             folders: FaultyFolders::new(self.folders.folders(life.clone()), life.clone()),
             manifests: FaultyManifests::new(self.manifests.clone(), life.clone()),
             prober: SimProber { docker: self.docker.clone() },
+            drain: self.visitors.clone(),
             runtime: self.runtime.clone(),
             clock: self.clock.clone(),
             life,
@@ -104,6 +109,7 @@ pub struct SimSeams {
     folders: FaultyFolders<MemFolders>,
     manifests: FaultyManifests<ManifestWorld>,
     prober: SimProber,
+    drain: SimDrain,
     runtime: RuntimeFolder,
     clock: SimClock,
     /// Ends when the injector lets the daemon crash: whoever runs it then drops it.
@@ -116,6 +122,7 @@ impl Seams for SimSeams {
     type Folders = FaultyFolders<MemFolders>;
     type Manifests = FaultyManifests<ManifestWorld>;
     type Prober = SimProber;
+    type Drain = SimDrain;
     type Runtime = RuntimeFolder;
     type Clock = SimClock;
 
@@ -134,6 +141,9 @@ impl Seams for SimSeams {
     fn prober(&self) -> &Self::Prober {
         &self.prober
     }
+    fn drain(&self) -> &Self::Drain {
+        &self.drain
+    }
     fn runtime(&self) -> &Self::Runtime {
         &self.runtime
     }
@@ -151,6 +161,26 @@ pub struct SimProber {
 impl Prober for SimProber {
     async fn probe(&self, endpoint: &Endpoint, _path: Option<&str>) -> Result<(), String> {
         self.docker.answers(endpoint.ip, endpoint.port)
+    }
+}
+
+/// Containers with visitors, as a gateway would know them.
+#[derive(Debug, Clone, Default)]
+pub struct SimDrain(Arc<Mutex<BTreeSet<ContainerId>>>);
+
+impl SimDrain {
+    /// From now on these containers, and no others, have requests that run.
+    ///
+    /// # Panics
+    /// When another test thread panicked in here.
+    pub fn are_at(&self, containers: impl IntoIterator<Item = ContainerId>) {
+        *self.0.lock().expect("nobody panics in here") = containers.into_iter().collect();
+    }
+}
+
+impl Drain for SimDrain {
+    fn is_busy(&self, container: &ContainerId) -> bool {
+        self.0.lock().expect("nobody panics in here").contains(container)
     }
 }
 

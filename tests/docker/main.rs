@@ -10,3 +10,5 @@ mod compose;
 mod conformance;
 mod daemon;
 mod engine;
+#[path = "../restart_support/mod.rs"]
+mod restart_support;

@@ -54,6 +54,7 @@ impl Seams for Half {
     type Folders = <SimSeams as Seams>::Folders;
     type Manifests = ManifestFolder;
     type Prober = <SimSeams as Seams>::Prober;
+    type Drain = <SimSeams as Seams>::Drain;
     type Runtime = <SimSeams as Seams>::Runtime;
     type Clock = <SimSeams as Seams>::Clock;
 
@@ -71,6 +72,9 @@ impl Seams for Half {
     }
     fn prober(&self) -> &Self::Prober {
         self.sim.prober()
+    }
+    fn drain(&self) -> &Self::Drain {
+        self.sim.drain()
     }
     fn runtime(&self) -> &Self::Runtime {
         self.sim.runtime()

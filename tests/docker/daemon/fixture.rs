@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::by_hand::Docker;
 use super::http::{Answer, exchange, exchange_as};
+use crate::restart_support::{Held, passing};
 
 /// How long anything may take to come about. Far above what it does take; only a failing test waits so long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -37,6 +38,8 @@ pub(crate) struct Daemon {
     pub(crate) env: BTreeMap<String, String>,
     dir: TempDir,
     process: Option<Child>,
+    /// Sockets that are passed to the daemon instead of being opened by it.
+    held: Option<Held>,
     /// Undone before the folder is removed.
     mounts: Vec<PathBuf>,
     /// Removed at the end.
@@ -117,6 +120,7 @@ impl Daemon {
             env,
             dir,
             process: None,
+            held: None,
             mounts: Vec::new(),
             images: Vec::new(),
         };
@@ -128,16 +132,23 @@ impl Daemon {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paas"));
+        command.args(args);
+        self.surroundings(command.env_clear().stdin(Stdio::null()));
         command
-            .args(args)
+    }
+
+    fn surroundings(&self, command: &mut Command) {
+        command
             .current_dir(self.root())
-            .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("PAAS_ENV_FILE", self.root().join(".env"))
             .env("DOCKER_HOST", format!("unix://{}", self.docker.0.display()))
-            .env("RUST_LOG", "info")
-            .stdin(Stdio::null());
-        command
+            .env("RUST_LOG", "info");
+    }
+
+    /// From now on both ports stay open while the daemon restarts, as with systemd.
+    pub(crate) fn hold_sockets(&mut self) {
+        self.held = Some(Held::at(("127.0.0.1", self.portal_port), ("0.0.0.0", self.port)));
     }
 
     /// Starts the daemon and waits until it answers.
@@ -149,8 +160,15 @@ impl Daemon {
     pub(crate) fn spawn(&mut self) {
         assert!(self.process.is_none(), "the daemon runs already");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
-        let process = self.command(&["serve"]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        self.process = Some(process);
+        let mut command = match &self.held {
+            Some(held) => passing("$$", held.both()),
+            None => self.command(&["serve"]),
+        };
+        if self.held.is_none() {
+            command.stdout(log.try_clone().unwrap());
+        }
+        self.surroundings(&mut command);
+        self.process = Some(command.stderr(log).spawn().unwrap());
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -18,5 +18,6 @@ mod lifecycle;
 mod manifests;
 mod outage;
 mod portal;
+mod restart;
 mod settings;
 mod storm;

@@ -1,0 +1,74 @@
+//! The units in `systemd/` and the program must agree. That systemd understands them is `scripts/test`'s affair
+//! (`systemd-analyze verify`).
+
+#![allow(clippy::unwrap_used, reason = "clippy counts helpers of tests as code")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use minipaas::model::Settings;
+
+/// Values by section and key.
+type Unit = BTreeMap<(String, String), Vec<String>>;
+
+fn unit(name: &str) -> Unit {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut unit = Unit::new();
+    let mut section = String::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+            continue;
+        }
+        let (key, value) = line.split_once('=').unwrap_or_else(|| panic!("{}: {line}", path.display()));
+        unit.entry((section.clone(), key.to_owned())).or_default().push(value.to_owned());
+    }
+    unit
+}
+
+#[track_caller]
+fn one<'a>(unit: &'a Unit, section: &str, key: &str) -> &'a str {
+    let found = unit.get(&(section.to_owned(), key.to_owned())).map(Vec::as_slice);
+    let Some([value]) = found else { panic!("[{section}] {key}= is there {found:?}") };
+    value
+}
+
+#[test]
+fn each_socket_is_the_daemon_s_under_the_name_and_at_the_address_it_knows() {
+    let settings = Settings::defaults("/paas");
+    let service = unit("minipaas.service");
+    for (name, bind, port) in [
+        ("portal", settings.portal_bind, settings.portal_port),
+        ("gateway", settings.gateway_bind, settings.gateway_port),
+    ] {
+        let file = format!("minipaas-{name}.socket");
+        let socket = unit(&file);
+        assert_eq!(one(&socket, "Socket", "FileDescriptorName"), name);
+        assert_eq!(one(&socket, "Socket", "ListenStream"), format!("{bind}:{port}"));
+        assert_eq!(one(&socket, "Socket", "Service"), "minipaas.service");
+        assert_eq!(one(&socket, "Install", "WantedBy"), "sockets.target");
+        assert!(one(&service, "Service", "Sockets").split(' ').any(|socket| socket == file), "{file}");
+    }
+}
+
+#[test]
+fn the_service_waits_for_the_daemon_s_own_word_and_for_its_visitors() {
+    let service = unit("minipaas.service");
+    assert_eq!(one(&service, "Service", "Type"), "notify");
+    assert!(one(&service, "Service", "ExecStart").ends_with("/paas serve"));
+    assert_eq!(one(&service, "Service", "Restart"), "always");
+    let seconds = |key| one(&service, "Service", key).parse::<u64>().unwrap();
+    // Above what `serve` gives running requests, or systemd would kill it in the middle.
+    assert!(seconds("TimeoutStopSec") > minipaas::serve::STOP_GRACE.as_secs());
+    assert!(seconds("WatchdogSec") >= 30, "a turn of the loop may have to wait for a slow disk");
+}
+
+#[test]
+fn hardening_leaves_what_the_daemon_needs() {
+    let service = unit("minipaas.service");
+    let list = |key| one(&service, "Service", key).split(' ').collect::<Vec<_>>();
+    assert!(list("RestrictAddressFamilies").contains(&"AF_UNIX"), "Docker's socket");
+    assert!(list("CapabilityBoundingSet").contains(&"CAP_CHOWN"), "data folders are given to the apps' user");
+    assert_eq!(one(&service, "Service", "ReadWritePaths"), "/paas");
+}
