@@ -72,3 +72,16 @@ fn hardening_leaves_what_the_daemon_needs() {
     assert!(list("CapabilityBoundingSet").contains(&"CAP_CHOWN"), "data folders are given to the apps' user");
     assert_eq!(one(&service, "Service", "ReadWritePaths"), "/paas");
 }
+
+#[test]
+fn the_firewall_is_in_force_before_the_apps_are_and_after_the_host_s_own_rules() {
+    let firewall = unit("minipaas-firewall.service");
+    assert_eq!(one(&firewall, "Service", "ExecStart"), "/usr/sbin/nft -f /etc/minipaas/firewall.nft");
+    assert_eq!(one(&firewall, "Service", "RemainAfterExit"), "yes");
+    assert_eq!(
+        (one(&firewall, "Unit", "Before"), one(&firewall, "Unit", "After")),
+        ("minipaas.service", "nftables.service")
+    );
+    let guide = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd.md")).unwrap();
+    assert!(guide.contains("systemd/firewall.nft /etc/minipaas/firewall.nft"), "the guide puts the rules elsewhere");
+}

@@ -54,10 +54,10 @@ async fn attempt<E: Engine>(engine: &E, settings: &Settings, instance: &Instance
     if engine.image(&settings.runtime_image).await?.is_none() {
         return Err(missing("the runtime image"));
     }
-    let Some(network) = engine.network(&settings.network).await? else { return Err(missing("the app network")) };
+    let Some(network) = engine.network(&settings.app_network()).await? else { return Err(missing("the app network")) };
     let subnet = network.labels.get(labels::SUBNET).and_then(|text| text.parse::<Subnet>().ok());
     let Some(host) = subnet.map(Subnet::gateway) else {
-        return Err(Hindrance::Other(format!("network {} was not made by the daemon", settings.network)));
+        return Err(Hindrance::Other(format!("network {} was not made by the daemon", network.name)));
     };
     // Never accepted from: the kernel completes the connection, or the firewall does not let it.
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
@@ -109,7 +109,7 @@ fn visitor(settings: &Settings, instance: &InstanceId, host: Ipv4Addr, port: u16
         tmpfs: Vec::new(),
         limits: Limits { memory: Bytes::mib(128), cpus: MilliCpus(1000), pids: 64 },
         restart: RestartPolicy::No,
-        network: settings.network.clone(),
+        network: settings.app_network(),
         address: None,
         port,
         stop_grace_seconds: 1,

@@ -50,13 +50,13 @@ async fn look_or_create<W: Seams>(
     instance: &InstanceId,
     avoid: &[Subnet],
 ) -> Result<ObservedNetwork, EngineError> {
-    let engine = world.engine();
-    if let Some(network) = engine.network(&settings.network).await? {
+    let (engine, name) = (world.engine(), settings.app_network());
+    if let Some(network) = engine.network(&name).await? {
         return Ok(network);
     }
     for subnet in candidates(settings, avoid) {
         let spec = NetworkSpec {
-            name: settings.network.clone(),
+            name: name.clone(),
             labels: BTreeMap::from([
                 (labels::TYPE.to_owned(), labels::TYPE_NETWORK.to_owned()),
                 (labels::INSTANCE.to_owned(), instance.as_str().to_owned()),
@@ -64,14 +64,14 @@ async fn look_or_create<W: Seams>(
             ]),
             options: BTreeMap::from([
                 (INTER_CONTAINER.to_owned(), wanted_icc(settings.routing).to_owned()),
-                (BRIDGE.to_owned(), firewall::bridge(instance)),
+                (BRIDGE.to_owned(), firewall::bridge(instance, settings.routing)),
             ]),
             subnet: Some(subnet),
             internal: !settings.app_internet,
         };
         match engine.create_network(&spec).await {
             Ok(()) => tracing::info!(
-                network = %settings.network, %subnet,
+                network = %name, %subnet,
                 "created the app network; that apps reach no port of this host is the firewall's part: `paas firewall` prints \
                  the rules, `paas doctor` tries it"
             ),
@@ -79,14 +79,13 @@ async fn look_or_create<W: Seams>(
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
         }
-        if let Some(network) = engine.network(&settings.network).await? {
+        if let Some(network) = engine.network(&name).await? {
             return Ok(network);
         }
         // Its name is free, so it was the range that another network has.
     }
     let message = format!(
-        "network {} could not be created: other networks use its range of addresses; set PAAS_NETWORK_SUBNET to a free one",
-        settings.network
+        "network {name} could not be created: other networks use its range of addresses; set PAAS_NETWORK_SUBNET to a free one"
     );
     Err(EngineError::new(ErrorKind::Retryable, message))
 }
@@ -97,7 +96,7 @@ const MOST_TRIES: usize = 64;
 
 /// The range from the settings, else those that the host has no use for.
 fn candidates(settings: &Settings, avoid: &[Subnet]) -> Vec<Subnet> {
-    if let Some(subnet) = settings.network_subnet {
+    if let Some(subnet) = settings.app_subnet() {
         return vec![subnet];
     }
     let free = |subnet: &Subnet| !avoid.iter().any(|used| used.overlaps(*subnet));
@@ -140,11 +139,11 @@ fn judge(network: &ObservedNetwork, settings: &Settings, instance: &InstanceId) 
         differences.push(format!("apps on it {can} reach the internet"));
     }
     let bridge = network.options.get(BRIDGE).map_or("", String::as_str);
-    if settings.routing == Routing::Gateway && bridge != firewall::bridge(instance) {
+    if settings.routing == Routing::Gateway && bridge != firewall::bridge(instance, settings.routing) {
         differences.push("its bridge has not the name that the firewall's rules are about".to_owned());
     }
     let has = |subnet: Subnet| network.subnets.contains(&subnet.to_string());
-    if let Some(subnet) = settings.network_subnet.filter(|subnet| !has(*subnet)) {
+    if let Some(subnet) = settings.app_subnet().filter(|subnet| !has(*subnet)) {
         differences.push(format!("its subnet is {} instead of {subnet}", network.subnets.join(", ")));
     }
     // Docker takes chosen addresses only where the range was chosen, too, and does not tell whether it was.

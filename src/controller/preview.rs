@@ -44,13 +44,13 @@ pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &In
     let snapshot = world.manifests().load().await;
     let orphans = orphans(world, instance, &rows).await?;
     let image = engine.image(&settings.runtime_image).await.map_err(|error| error.to_string())?;
-    let network = engine.network(&settings.network).await.map_err(|error| error.to_string())?;
+    let network = engine.network(&settings.app_network()).await.map_err(|error| error.to_string())?;
     let mut shared = Vec::new();
     if image.is_none() {
         shared.push(format!("build image {}", settings.runtime_image));
     }
     if network.is_none() {
-        shared.push(format!("create network {}", settings.network));
+        shared.push(format!("create network {}", settings.app_network()));
     }
 
     let admissions = admit(&snapshot.files, &rows.keys().collect(), &settings);

@@ -76,7 +76,7 @@ pub fn resolve(
             pids: manifest.pids.unwrap_or(settings.pids_limit),
         },
         restart: manifest.restart.unwrap_or(settings.restart_policy),
-        network: settings.network.clone(),
+        network: settings.app_network(),
         app_dir: dirs.code,
         data_dir: dirs.data,
         redeploy: manifest.redeploy.clone(),

@@ -97,6 +97,25 @@ impl Settings {
         }
     }
 
+    /// The network that the apps sit on. Each way of routing has its own, because whether its members reach each other is fixed
+    /// when it is made: changing the way moves the apps from one to the other.
+    #[must_use]
+    pub fn app_network(&self) -> String {
+        match self.routing {
+            Routing::Gateway => self.network.clone(),
+            Routing::Direct => format!("{}-direct", self.network),
+        }
+    }
+
+    /// Its addresses, where the settings say which: both networks may be there at a time, so the second has the next range.
+    #[must_use]
+    pub fn app_subnet(&self) -> Option<Subnet> {
+        match self.routing {
+            Routing::Gateway => self.network_subnet,
+            Routing::Direct => self.network_subnet.and_then(Subnet::following),
+        }
+    }
+
     #[must_use]
     pub fn runtime_dir(&self) -> PathBuf {
         self.root.join("runtime")

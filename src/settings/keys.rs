@@ -163,7 +163,7 @@ pub(super) const KEYS: [Key; 31] = [
     key!("MAX_TOTAL_APPS", max_total_apps, AtOnce, "a whole number up to 1000000, for example `20`", |text, _| {
         within(text, 0, 1_000_000)
     }),
-    key!("PAAS_ROUTING", routing, AtOnce, "`gateway` or `direct`", |text, _| match text {
+    key!("PAAS_ROUTING", routing, Restart, "`gateway` or `direct`", |text, _| match text {
         "gateway" => Some(Routing::Gateway),
         "direct" => Some(Routing::Direct),
         _ => None,

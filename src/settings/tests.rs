@@ -63,6 +63,7 @@ fn every_key_reaches_its_setting() {
     check("RUNTIME_IMAGE=reg.example:5000/a/b:1", &|s| s.runtime_image = "reg.example:5000/a/b:1".into());
     check("RUNTIME_BASE_IMAGE=debian", &|s| s.runtime_base_image = "debian".into());
     check("PAAS_NETWORK=apps", &|s| s.network = "apps".into());
+    check("PAAS_APP_INTERNET=no", &|s| s.app_internet = false);
     check("PAAS_NETWORK_SUBNET=172.30.0.0/24", &|s| s.network_subnet = "172.30.0.0/24".parse().ok());
     check("MAX_APPS_PER_USER=0", &|s| s.max_apps_per_user = 0);
     check("MAX_TOTAL_APPS=100", &|s| s.max_total_apps = 100);
@@ -206,6 +207,7 @@ fn exactly_the_settings_bound_at_start_need_a_restart() {
             "PAAS_GATEWAY_PORT",
             "PAAS_MANIFESTS_DIR",
             "PAAS_ROOT",
+            "PAAS_ROUTING",
             "PAAS_TEMPLATES_DIR",
             "PORTAL_BIND",
             "PORTAL_DB_PATH",

@@ -90,7 +90,7 @@ impl<W: Seams> Controller<W> {
             }
             "image" => self.start_image(),
             "network" => {
-                if event.attributes.get("name") == Some(&self.news.settings.network)
+                if event.attributes.get("name") == Some(&self.news.settings.app_network())
                     && matches!(event.action.as_str(), "create" | "destroy" | "remove")
                 {
                     self.start_network();

@@ -487,10 +487,12 @@ impl Drop for Daemon {
         }
         // By hand rather than by `paas down`, which is tested elsewhere: a broken product must not leave anything behind.
         if UnixStream::connect(&self.docker.0).is_ok() {
-            for name in self.docker.names_on(&self.network) {
-                self.docker.remove(&name);
+            for network in [self.network.clone(), format!("{}-direct", self.network)] {
+                for name in self.docker.names_on(&network) {
+                    self.docker.remove(&name);
+                }
+                self.docker.ask("DELETE", &format!("/networks/{network}"), None);
             }
-            self.docker.ask("DELETE", &format!("/networks/{}", self.network), None);
             for image in &self.images {
                 self.docker.ask("DELETE", &format!("/images/{image}"), None);
             }

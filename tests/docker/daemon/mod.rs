@@ -6,6 +6,7 @@ mod crash;
 mod crashing;
 mod deletion;
 mod described;
+mod direct;
 mod disk;
 mod drift;
 mod engine;
