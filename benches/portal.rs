@@ -18,7 +18,7 @@ use minipaas::clock::SystemClock;
 use minipaas::controller::{ControllerHandle, Follow, LogReader, LogStream};
 use minipaas::engine::{EngineError, ErrorKind};
 use minipaas::gateway::GatewayConfig;
-use minipaas::model::status::{Condition, Endpoint, EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
+use minipaas::model::status::{Condition, Endpoint, ManifestsStatus};
 use minipaas::model::{
     AppKey, AppStatus, Bytes as Size, ConditionKind, ContainerId, DaemonStatus, Digest, Health, Limits, MilliCpus,
     RunState, Settings, SyncState, TemplateId, Timestamp,
@@ -113,36 +113,18 @@ fn status(apps: usize) -> DaemonStatus {
         let status = AppStatus {
             sync: SyncState::Synced,
             health: Health::Running,
-            desired: RunState::Running,
             template: Some(TemplateId::parse("diary-v1").unwrap()),
-            host: format!("{key}.localhost"),
-            file_digest: digest.clone(),
-            applied_digest: digest,
+            applied_digest: digest.clone(),
             endpoint: Some(Endpoint { container: container.clone(), ip: [10, 1, 2, 3].into(), port: 3000 }),
             container: Some(container),
             limits: Some(Limits { memory: Size::mib(256), cpus: MilliCpus(500), pids: 128 }),
-            restarts: 0,
             started_at: Some(Timestamp(1_795_000_000_000)),
-            last_exit: None,
-            failed_deploy: None,
             conditions: vec![ready],
-            app: key.clone(),
+            ..AppStatus::unseen(&key, RunState::Running, digest, "localhost")
         };
         (key, Arc::new(status))
     };
-    DaemonStatus {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        engine: EngineStatus::Connecting,
-        manifests: ManifestsStatus::Complete,
-        image: ImageStatus::Unknown,
-        network: NetworkStatus::Unknown,
-        apps: (0..apps).map(app).collect(),
-        held: None,
-        file_problems: Vec::new(),
-        settings_problems: Vec::new(),
-        restart_required: Vec::new(),
-        last_resync: None,
-    }
+    DaemonStatus { manifests: ManifestsStatus::Complete, apps: (0..apps).map(app).collect(), ..DaemonStatus::unseen() }
 }
 
 /// Asks over and over; the size of an answer, and how long each took after the warm-up.

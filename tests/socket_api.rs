@@ -16,8 +16,7 @@ use minipaas::cli::client::{Client, ClientError};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogLine, LogReader, LogSource, LogStream};
 use minipaas::engine::{EngineError, ErrorKind};
-use minipaas::model::observed::EngineInfo;
-use minipaas::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
+use minipaas::model::status::{EngineStatus, ManifestsStatus};
 use minipaas::model::{
     AppKey, AppStatus, Cause, ContainerId, DaemonStatus, Event, EventKind, Health, RunState, Settings, SyncState,
     Timestamp,
@@ -43,50 +42,19 @@ fn key(text: &str) -> AppKey {
 
 fn app(name: &str, health: Health) -> AppStatus {
     AppStatus {
-        app: key(name),
         sync: SyncState::Synced,
         health,
-        desired: RunState::Running,
-        template: None,
-        host: format!("{name}.localhost"),
-        file_digest: None,
-        applied_digest: None,
         container: Some(ContainerId(format!("{name}-container"))),
-        endpoint: None,
-        limits: None,
-        restarts: 0,
-        started_at: None,
-        last_exit: None,
-        failed_deploy: None,
-        conditions: Vec::new(),
+        ..AppStatus::unseen(&key(name), RunState::Running, None, "localhost")
     }
 }
 
 fn daemon(apps: impl IntoIterator<Item = AppStatus>) -> DaemonStatus {
     DaemonStatus {
-        version: "test".to_owned(),
-        engine: EngineStatus::Connected {
-            info: EngineInfo {
-                version: "26.1.5".to_owned(),
-                api_version: "1.45".to_owned(),
-                memory: 8 << 30,
-                cpus: 4,
-                cgroup_version: "2".to_owned(),
-                memory_limit: true,
-                swap_limit: true,
-                pids_limit: true,
-                cpu_limit: true,
-            },
-        },
+        engine: EngineStatus::Connected { info: minipaas::testing::engine_info() },
         manifests: ManifestsStatus::Complete,
-        image: ImageStatus::Unknown,
-        network: NetworkStatus::Unknown,
-        apps: apps.into_iter().map(|app| (app.app.clone(), Arc::new(app))).collect::<BTreeMap<_, _>>(),
-        held: None,
-        file_problems: Vec::new(),
-        settings_problems: Vec::new(),
-        restart_required: Vec::new(),
-        last_resync: None,
+        apps: apps.into_iter().map(|app| (app.app.clone(), Arc::new(app))).collect(),
+        ..DaemonStatus::unseen()
     }
 }
 

@@ -152,12 +152,10 @@ impl ControllerHandle {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
 
     struct NoLogs;
 
@@ -175,20 +173,7 @@ mod tests {
     /// A loop that stands still: nobody takes what is sent.
     fn handle(room: usize) -> (ControllerHandle, mpsc::Receiver<Command>, watch::Sender<Arc<DaemonStatus>>) {
         let (commands_tx, commands_rx) = mpsc::channel(room);
-        let status = DaemonStatus {
-            version: String::new(),
-            engine: EngineStatus::Connecting,
-            manifests: ManifestsStatus::Unknown,
-            image: ImageStatus::Unknown,
-            network: NetworkStatus::Unknown,
-            apps: BTreeMap::new(),
-            held: None,
-            file_problems: Vec::new(),
-            settings_problems: Vec::new(),
-            restart_required: Vec::new(),
-            last_resync: None,
-        };
-        let (status_tx, status_rx) = watch::channel(Arc::new(status));
+        let (status_tx, status_rx) = watch::channel(Arc::new(DaemonStatus::unseen()));
         (ControllerHandle::new(status_rx, commands_tx, Arc::new(NoLogs)), commands_rx, status_tx)
     }
 

@@ -42,7 +42,7 @@ use crate::desired::Snapshot;
 use crate::engine::events::Signal;
 use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
-use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus, ManifestsStatus, NetworkStatus};
+use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus};
 use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Settings, Subnet};
 use crate::plan::RemovalGuard;
 use crate::store::{Store as _, StoreError};
@@ -192,17 +192,9 @@ impl<W: Seams> Controller<W> {
         let (commands_tx, commands) = mpsc::channel(64);
         let (progress_tx, progress_rx) = mpsc::channel(16);
         let status = DaemonStatus {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            engine: EngineStatus::Connecting,
-            manifests: ManifestsStatus::Unknown,
-            image: ImageStatus::Unknown,
-            network: NetworkStatus::Unknown,
-            apps: BTreeMap::new(),
-            held: None,
-            file_problems: Vec::new(),
             settings_problems: news.problems.clone(),
             restart_required: news.restart_required.clone(),
-            last_resync: None,
+            ..DaemonStatus::unseen()
         };
         let (status_tx, status_rx) = watch::channel(Arc::new(status.clone()));
         let mut jitter = Jitter::new(config.seed);

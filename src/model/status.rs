@@ -300,6 +300,26 @@ pub struct DaemonStatus {
     pub last_resync: Option<Timestamp>,
 }
 
+impl DaemonStatus {
+    /// Before the first look at anything.
+    #[must_use]
+    pub fn unseen() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: EngineStatus::Connecting,
+            manifests: ManifestsStatus::Unknown,
+            image: ImageStatus::Unknown,
+            network: NetworkStatus::Unknown,
+            apps: BTreeMap::new(),
+            held: None,
+            file_problems: Vec::new(),
+            settings_problems: Vec::new(),
+            restart_required: Vec::new(),
+            last_resync: None,
+        }
+    }
+}
+
 /// State of the network that the apps sit on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "camelCase")]

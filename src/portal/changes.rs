@@ -158,7 +158,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
+    use crate::model::status::ManifestsStatus;
     use crate::model::{AppStatus, Health, RunState, SyncState, Timestamp};
 
     fn status(apps: &[(&str, u32)], resync: i64) -> Arc<DaemonStatus> {
@@ -173,17 +173,10 @@ mod tests {
             (app, Arc::new(status))
         };
         Arc::new(DaemonStatus {
-            version: String::new(),
-            engine: EngineStatus::Connecting,
             manifests: ManifestsStatus::Complete,
-            image: ImageStatus::Unknown,
-            network: NetworkStatus::Unknown,
             apps: apps.iter().map(app).collect(),
-            held: None,
-            file_problems: Vec::new(),
-            settings_problems: Vec::new(),
-            restart_required: Vec::new(),
             last_resync: Some(Timestamp(resync)),
+            ..DaemonStatus::unseen()
         })
     }
 

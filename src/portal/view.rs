@@ -125,22 +125,10 @@ mod tests {
             since: Timestamp(0),
         };
         AppStatus {
-            app: AppKey::parse("alice-diary").unwrap(),
             sync,
             health,
-            desired: RunState::Running,
-            template: None,
-            host: String::new(),
-            file_digest: None,
-            applied_digest: None,
-            container: None,
-            endpoint: None,
-            limits: None,
-            restarts: 0,
-            started_at: None,
-            last_exit: None,
-            failed_deploy: None,
             conditions: kinds.iter().map(condition).collect(),
+            ..AppStatus::unseen(&AppKey::parse("alice-diary").unwrap(), RunState::Running, None, "localhost")
         }
     }
 

@@ -177,13 +177,13 @@ mod tests {
         {
             let old = endpoint(&daemon);
             world.visitors.are_at([old.clone()]);
-            world.manifests.put("alice-diary.yaml", &format!("template: diary-v1\nredeploy: \"{deploy}\"\n"));
+            world.manifests.put("alice-diary.yaml", format!("template: diary-v1\nredeploy: \"{deploy}\"\n"));
             assert!(
                 daemon.until(MINUTE, |status| status.apps[&diary].endpoint.as_ref().unwrap().container != old).await
             );
             let switched = tokio::time::Instant::now();
             // Meanwhile another app goes all its way.
-            world.manifests.put("bob-notes.yaml", &format!("template: diary-v1\nredeploy: \"{deploy}\"\n"));
+            world.manifests.put("bob-notes.yaml", format!("template: diary-v1\nredeploy: \"{deploy}\"\n"));
             if let Some(wait) = visitors_leave_after {
                 tokio::time::sleep(wait).await;
                 let notes = daemon.status().apps[&other].clone();

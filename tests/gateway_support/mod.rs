@@ -3,7 +3,6 @@
 #![expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,7 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use minipaas::gateway::{Gateway, GatewayConfig, Tuning};
-use minipaas::model::status::{Endpoint, EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
+use minipaas::model::status::Endpoint;
 use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Health, RunState, SyncState};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,7 +44,7 @@ impl World {
     }
 
     pub async fn with(tuning: Tuning, portal: Option<axum::Router>) -> Self {
-        let (status_tx, status_rx) = watch::channel(Arc::new(empty_status()));
+        let (status_tx, status_rx) = watch::channel(Arc::new(DaemonStatus::unseen()));
         let (config_tx, config_rx) = watch::channel(Arc::new(GatewayConfig::new("test")));
         let gateway = Gateway::new(status_rx, config_rx, portal, tuning);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -107,42 +106,9 @@ impl World {
     }
 }
 
-fn empty_status() -> DaemonStatus {
-    DaemonStatus {
-        version: "test".to_owned(),
-        engine: EngineStatus::Connecting,
-        manifests: ManifestsStatus::Unknown,
-        image: ImageStatus::Unknown,
-        network: NetworkStatus::Unknown,
-        apps: BTreeMap::new(),
-        held: None,
-        file_problems: Vec::new(),
-        settings_problems: Vec::new(),
-        restart_required: Vec::new(),
-        last_resync: None,
-    }
-}
-
 pub fn status(key: &str, health: Health) -> AppStatus {
     let app = AppKey::parse(key).unwrap();
-    AppStatus {
-        host: app.host("test"),
-        app,
-        sync: SyncState::Synced,
-        health,
-        desired: RunState::Running,
-        template: None,
-        file_digest: None,
-        applied_digest: None,
-        container: None,
-        endpoint: None,
-        limits: None,
-        restarts: 0,
-        started_at: None,
-        last_exit: None,
-        failed_deploy: None,
-        conditions: Vec::new(),
-    }
+    AppStatus { sync: SyncState::Synced, health, ..AppStatus::unseen(&app, RunState::Running, None, "test") }
 }
 
 pub fn container_at(addr: SocketAddr) -> ContainerId {

@@ -16,8 +16,7 @@ use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogReader, LogStream};
 use minipaas::engine::EngineError;
 use minipaas::gateway::GatewayConfig;
-use minipaas::model::observed::EngineInfo;
-use minipaas::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
+use minipaas::model::status::{EngineStatus, ManifestsStatus};
 use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Health, RunState, Settings, SyncState};
 use minipaas::portal::{PortalState, TcpDoor, router};
 use minipaas::store::SqliteStore;
@@ -231,47 +230,16 @@ impl LogReader for Logs {
 
 pub fn status<'a>(apps: impl IntoIterator<Item = &'a str>) -> DaemonStatus {
     let app = |name: &str| AppStatus {
-        app: AppKey::parse(name).unwrap(),
         sync: SyncState::Synced,
         health: Health::Running,
-        desired: RunState::Running,
-        template: None,
-        host: format!("{name}.localhost"),
-        file_digest: None,
-        applied_digest: None,
         container: Some(ContainerId(format!("{name}-container"))),
-        endpoint: None,
-        limits: None,
-        restarts: 0,
-        started_at: None,
-        last_exit: None,
-        failed_deploy: None,
-        conditions: Vec::new(),
+        ..AppStatus::unseen(&AppKey::parse(name).unwrap(), RunState::Running, None, "localhost")
     };
     let apps: BTreeMap<_, _> = apps.into_iter().map(app).map(|app| (app.app.clone(), Arc::new(app))).collect();
     DaemonStatus {
-        version: "test".to_owned(),
-        engine: EngineStatus::Connected {
-            info: EngineInfo {
-                version: "26.1.5".to_owned(),
-                api_version: "1.45".to_owned(),
-                memory: 8 << 30,
-                cpus: 4,
-                cgroup_version: "2".to_owned(),
-                memory_limit: true,
-                swap_limit: true,
-                pids_limit: true,
-                cpu_limit: true,
-            },
-        },
+        engine: EngineStatus::Connected { info: minipaas::testing::engine_info() },
         manifests: ManifestsStatus::Complete,
-        image: ImageStatus::Unknown,
-        network: NetworkStatus::Unknown,
         apps,
-        held: None,
-        file_problems: Vec::new(),
-        settings_problems: Vec::new(),
-        restart_required: Vec::new(),
-        last_resync: None,
+        ..DaemonStatus::unseen()
     }
 }
