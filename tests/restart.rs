@@ -232,7 +232,7 @@ fn the_service_manager_hears_of_start_life_and_stop() {
     daemon.ended();
 }
 
-/// The end of NOTIFY_SOCKET.
+/// The end of `NOTIFY_SOCKET`.
 struct Manager(UnixDatagram, std::path::PathBuf);
 
 impl Manager {

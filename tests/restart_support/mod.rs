@@ -35,7 +35,7 @@ impl Held {
 }
 
 /// `paas serve` with sockets on descriptors 3 and 4, announced to the process `pid` (`$$` is the daemon itself). A shell moves
-/// them there, which takes no unsafe code, and its `exec` keeps the process id that LISTEN_PID has to name.
+/// them there, which takes no unsafe code, and its `exec` keeps the process id that `LISTEN_PID` has to name.
 pub fn passing(pid: &str, pass: Vec<Passed<'_>>) -> Command {
     passing_to(env!("CARGO_BIN_EXE_paas").into(), pid, pass)
 }
