@@ -44,7 +44,7 @@ pub struct Tuning {
     pub write_timeout: Duration,
     /// Idle upstream connections are not used after this. Node closes its own after 5 s, so stay below.
     pub upstream_idle: Duration,
-    /// Idle connections kept for one app.
+    /// Idle connections kept for one app: as many as were busy a moment ago, or each request of a burst opens its own.
     pub max_idle_upstream: usize,
     /// On stop: how long idle clients may still send the request that is already on its way to us; it is answered with
     /// `Connection: close`. Closing at once would lose it.
@@ -64,7 +64,7 @@ impl Default for Tuning {
             silence_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(120),
             upstream_idle: Duration::from_secs(4),
-            max_idle_upstream: 128,
+            max_idle_upstream: 512,
             linger: Duration::from_secs(1),
             drain: Duration::from_secs(10),
         }

@@ -17,7 +17,7 @@ pub struct Traffic {
     /// Bytes of response bodies.
     pub sent_bytes: u64,
     pub responses: Responses,
-    /// Connections that became `WebSocket`s.
+    /// Connections that became a WebSocket.
     pub web_sockets: u64,
     /// From a request's head to its response's: how many took so long.
     pub latency: Vec<Bucket>,
