@@ -75,7 +75,9 @@ impl Daemon {
         let mut command = passing_to(paas(), "$$", self.held.both());
         command.env("PAAS_ENV_FILE", self.root.join(".env")).stderr(log);
         for name in ["DOCKER_HOST", "PATH", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"] {
-            if let Some(value) = std::env::var_os(name) { command.env(name, value); }
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
         }
         self.process = Some(command.spawn().unwrap());
     }
