@@ -68,7 +68,9 @@ struct Text(String);
 
 impl Text {
     fn line(&mut self, depth: usize, text: &str) {
-        let _ = writeln!(self.0, "{:1$}{text}", "", depth * 2);
+        (0..depth).for_each(|_| self.0.push_str("  "));
+        self.0.push_str(text);
+        self.0.push('\n');
     }
 
     fn value(&mut self, depth: usize, name: &str, value: &str) {
@@ -106,6 +108,12 @@ fn literal(value: &str) -> String {
 fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
+    // Nearly all there is needs no look at each character: this is written at every look at an app.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        out.push_str(text);
+        out.push('"');
+        return out;
+    }
     for c in text.chars() {
         let _ = match c {
             '"' => write!(out, "\\\""),

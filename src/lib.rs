@@ -15,9 +15,12 @@ macro_rules! planted {
     };
 }
 
+#[cfg(feature = "daemon")]
 pub mod accounts;
 pub mod act;
+#[cfg(feature = "daemon")]
 pub mod backend;
+#[cfg(feature = "daemon")]
 pub mod cli;
 pub mod clock;
 pub mod compose;
@@ -27,12 +30,15 @@ pub mod engine;
 pub mod firewall;
 pub mod folders;
 mod fswatch;
+#[cfg(feature = "daemon")]
 pub mod gateway;
 pub mod metrics;
 pub mod model;
 pub mod plan;
+#[cfg(feature = "daemon")]
 pub mod portal;
 pub mod runtime;
+#[cfg(feature = "daemon")]
 pub mod serve;
 pub mod service;
 pub mod settings;

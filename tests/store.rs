@@ -1,7 +1,7 @@
 //! The store in one SQLite file.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,20 @@ fn event(number: i64, app: Option<&str>) -> Event {
         what: format!("step {number}"),
         cause: Cause::new("a test"),
     }
+}
+
+#[tokio::test]
+async fn confirmed_removals_outlive_the_daemon() {
+    let place = Place::new();
+    let store = place.open();
+    assert_eq!(store.confirmed().await.unwrap(), BTreeSet::new());
+    let apps = BTreeSet::from([key("alice-diary"), key("bob-one")]);
+    store.set_confirmed(&apps).await.unwrap();
+    drop(store);
+    let store = place.open();
+    assert_eq!(store.confirmed().await.unwrap(), apps);
+    store.set_confirmed(&BTreeSet::new()).await.unwrap();
+    assert_eq!(store.confirmed().await.unwrap(), BTreeSet::new());
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
 //! How long to wait after a failure: 1 s, doubling to 5 min, with jitter, per app (DESIGN rule 3).
+//!
+//! The waits after each kind of failure double on their own: forty seconds without Docker say nothing about how often a
+//! container refused to start.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +11,10 @@ use backoff::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 const MIN: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(300);
 
-/// One backoff per key. Jitter comes from a seed, so that a simulated run can be repeated exactly.
+/// One backoff per key and kind of failure. Jitter comes from a seed, so that a simulated run can be repeated exactly.
 #[derive(Debug)]
 pub struct Backoffs<K> {
-    running: BTreeMap<K, ExponentialBackoff>,
+    running: BTreeMap<K, BTreeMap<&'static str, ExponentialBackoff>>,
     jitter: Jitter,
 }
 
@@ -20,8 +23,8 @@ impl<K: Ord> Backoffs<K> {
         Self { running: BTreeMap::new(), jitter: Jitter::new(seed) }
     }
 
-    /// The wait after one more failure of this key.
-    pub fn next(&mut self, key: K) -> Duration {
+    /// The wait after one more failure of this kind.
+    pub fn next(&mut self, key: K, kind: &'static str) -> Duration {
         let fresh = || {
             ExponentialBuilder::default()
                 .with_min_delay(MIN)
@@ -30,7 +33,7 @@ impl<K: Ord> Backoffs<K> {
                 .without_max_times()
                 .build()
         };
-        let wait = self.running.entry(key).or_insert_with(fresh).next().unwrap_or(MAX);
+        let wait = self.running.entry(key).or_default().entry(kind).or_insert_with(fresh).next().unwrap_or(MAX);
         self.jitter.spread(wait)
     }
 
@@ -69,12 +72,13 @@ mod tests {
     #[test]
     fn waits_double_from_one_second_to_five_minutes_and_start_over_after_success() {
         let mut backoffs = Backoffs::new(7);
-        let waits: Vec<f64> = (0..12).map(|_| backoffs.next("a").as_secs_f64()).collect();
+        let waits: Vec<f64> = (0..12).map(|_| backoffs.next("a", "start").as_secs_f64()).collect();
         for (n, wait) in waits.iter().enumerate() {
             let nominal = f64::from(1u32 << n).min(300.0);
             assert!((nominal * 0.9..=nominal * 1.1).contains(wait), "attempt {n}: {wait}");
         }
+        assert!(backoffs.next("a", "look") < Duration::from_secs(2), "another failure waits for itself");
         backoffs.reset(&"a");
-        assert!(backoffs.next("a") < Duration::from_secs(2));
+        assert!(backoffs.next("a", "start") < Duration::from_secs(2));
     }
 }

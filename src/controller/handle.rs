@@ -52,6 +52,8 @@ pub enum ConfirmError {
     NothingHeld,
     #[error("the held removal has changed since it was shown: look at `paas status` again, then confirm `{current}`")]
     Changed { current: String },
+    #[error("the confirmation could not be written down, so nothing is removed: {reason}; then confirm once more")]
+    Unwritten { reason: String },
     #[error("the daemon is stopping: start it again, then confirm")]
     Stopping,
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::act::{Actor, StepError, log_excerpt};
 use crate::clock::Clock as _;
+use crate::desired::Manifests as _;
 use crate::engine::{Engine as _, EngineError, ErrorKind, ListFilter};
 use crate::folders::Folders as _;
 use crate::metrics::Metrics;
@@ -108,12 +109,16 @@ pub enum Next {
     /// When something happens.
     Calm,
     Recheck(Duration),
-    /// After its backoff.
-    Backoff,
+    /// After its backoff, which doubles with each failure of this kind.
+    Backoff {
+        over: &'static str,
+    },
     /// When somebody changes something: trying again alone cannot help.
     Terminal,
     /// When Docker is back.
     Unreachable,
+    /// When the manifests folder was read again: the reading that this pass was decided by is out of date.
+    Reread,
 }
 
 /// Never fails: what went wrong is in the status and in [`Next`].
@@ -123,7 +128,8 @@ pub async fn pass<W: Seams>(world: &W, input: PassInput) -> PassOutput {
         Pass { world, memory: input.memory.clone(), row: input.row.clone(), changes: 0, events: Vec::new(), input };
     let result = run.converge().await;
     let (report_of, next) = match result {
-        Ok(Settled { view, plan, verdict, failure }) => run.conclude(&view, &plan, verdict, failure).await,
+        Ok(Course::Settled(settled)) => run.conclude(*settled).await,
+        Ok(Course::FileIsBack) => (run.as_before(Vec::new()), Next::Reread),
         Err(error) => run.blind(&error),
     };
     if !run.events.is_empty()
@@ -154,6 +160,13 @@ struct Pass<'w, W: Seams> {
     events: Vec<Event>,
 }
 
+/// How a pass went that could look at its app.
+enum Course {
+    Settled(Box<Settled>),
+    /// The app was to be removed for want of a file that is there after all.
+    FileIsBack,
+}
+
 /// The last look of a pass.
 struct Settled {
     view: AppView,
@@ -165,6 +178,8 @@ struct Settled {
 /// A step that was not done.
 struct Failure {
     what: String,
+    /// The same in one word.
+    word: &'static str,
     error: StepError,
 }
 
@@ -175,32 +190,52 @@ impl Next {
         match self {
             Self::Calm => "calm",
             Self::Recheck(_) => "recheck",
-            Self::Backoff => "backoff",
+            Self::Backoff { .. } => "backoff",
             Self::Terminal => "terminal",
             Self::Unreachable => "unreachable",
+            Self::Reread => "reread",
         }
     }
 }
 
 impl<W: Seams> Pass<'_, W> {
-    async fn converge(&mut self) -> Result<Settled, StepError> {
+    async fn converge(&mut self) -> Result<Course, StepError> {
         for round in 1.. {
             let view = self.observe().await?;
             let plan = diff(&view);
             if plan.is_empty() || round > MAX_ROUNDS {
                 let verdict = assess(&view, &plan);
                 let failure = (!plan.is_empty()).then(|| does_not_converge(&plan));
-                return Ok(Settled { view, plan, verdict, failure });
+                return Ok(Course::Settled(Box::new(Settled { view, plan, verdict, failure })));
+            }
+            if self.is_file_back().await {
+                return Ok(Course::FileIsBack);
             }
             if let Some(failure) = self.act(&plan).await {
                 // Look once more, so that the status tells what the failure left behind.
                 let view = self.observe().await?;
                 let plan = diff(&view);
                 let verdict = assess(&view, &plan);
-                return Ok(Settled { view, plan, verdict, failure: Some(failure) });
+                return Ok(Course::Settled(Box::new(Settled { view, plan, verdict, failure: Some(failure) })));
             }
         }
         unreachable!("the loop above only ends by returning")
+    }
+
+    /// A removal that follows from absence alone is decided by a reading of the folder that may be seconds old, or out of
+    /// date from the beginning, as a network file system's can be. So right before it the folder is read once more: only
+    /// what a complete reading lacks now as well is removed.
+    async fn is_file_back(&self) -> bool {
+        let decision = &self.input.decision;
+        let by_absence = matches!(decision.goal, Goal::Remove { .. }) && decision.file_digest.is_none();
+        // These bugs take no reading for what it is, the second as little as the first.
+        let blinded =
+            planted!(MissingFolderMeansEmpty) || planted!(PartialListingTrusted) || planted!(InvalidMeansDeleted);
+        if !by_absence || blinded || planted!(AbsenceTakenOnTrust) {
+            return false;
+        }
+        let snapshot = self.world.manifests().load().await;
+        !snapshot.complete(&self.input.instance).is_some_and(|complete| complete.lacks(&self.input.key))
     }
 
     /// Carries out the steps until the first failure.
@@ -234,7 +269,7 @@ impl<W: Seams> Pass<'_, W> {
                     self.input.metrics.step(step.action.word(), "failed");
                     tracing::warn!(app = %key, cause = %step.cause, %error, "could not {what}");
                     self.events.push(event(EventKind::Failed, Cause::new(error.to_string())));
-                    failure = Some(Failure { what, error });
+                    failure = Some(Failure { what, word: step.action.word(), error });
                     break;
                 }
             }
@@ -451,17 +486,12 @@ impl<W: Seams> Pass<'_, W> {
         self.world.prober().probe(&endpoint, spec.template.health_path.as_deref()).await
     }
 
-    async fn conclude(
-        &mut self,
-        view: &AppView,
-        plan: &Plan,
-        verdict: Assessment,
-        failure: Option<Failure>,
-    ) -> (AppStatus, Next) {
+    async fn conclude(&mut self, settled: Settled) -> (AppStatus, Next) {
+        let Settled { view, plan, verdict, failure } = settled;
         let mut findings = Vec::new();
         let next = match &failure {
             None => verdict.recheck.map_or(Next::Calm, Next::Recheck),
-            Some(Failure { what, error }) => {
+            Some(Failure { what, word, error }) => {
                 findings.push(Finding::new(
                     ConditionKind::StepFailed,
                     format!("{:?}", error.kind),
@@ -475,7 +505,7 @@ impl<W: Seams> Pass<'_, W> {
                         Next::Recheck(Duration::from_millis(200))
                     }
                     ErrorKind::Terminal | ErrorKind::Retryable | ErrorKind::NotFound | ErrorKind::Conflict => {
-                        Next::Backoff
+                        Next::Backoff { over: word }
                     }
                 }
             }
@@ -545,10 +575,14 @@ impl<W: Seams> Pass<'_, W> {
             ErrorKind::Unreachable => (ConditionKind::EngineUnreachable, Next::Unreachable),
             ErrorKind::Terminal => (ConditionKind::StepFailed, Next::Terminal),
             ErrorKind::Retryable | ErrorKind::NotFound | ErrorKind::Conflict => {
-                (ConditionKind::StepFailed, Next::Backoff)
+                (ConditionKind::StepFailed, Next::Backoff { over: "look" })
             }
         };
-        let finding = Finding::new(kind, format!("{:?}", error.kind), error.to_string());
+        (self.as_before(vec![Finding::new(kind, format!("{:?}", error.kind), error.to_string())]), next)
+    }
+
+    /// What was known, for want of anything newer.
+    fn as_before(&self, findings: Vec<Finding>) -> AppStatus {
         let previous = self.input.previous.as_deref();
         let verdict = Assessment {
             sync: SyncState::OutOfSync,
@@ -571,7 +605,7 @@ impl<W: Seams> Pass<'_, W> {
             now: self.world.clock().now(),
         };
         let last_exit = previous.and_then(|status| status.last_exit.clone());
-        (report(&context, verdict, vec![finding], last_exit, false), next)
+        report(&context, verdict, findings, last_exit, false)
     }
 }
 
@@ -581,5 +615,5 @@ fn does_not_converge(plan: &Plan) -> Failure {
         "it was done {MAX_ROUNDS} times and still is not in force; something else may be changing it: look at `paas events {}`",
         plan.app
     );
-    Failure { what, error: StepError { kind: ErrorKind::Retryable, message, unstartable: None } }
+    Failure { what, word: "converge", error: StepError { kind: ErrorKind::Retryable, message, unstartable: None } }
 }

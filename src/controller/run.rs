@@ -11,6 +11,7 @@
 //! vanished, what is `shared` by all apps, `passes` over them, the event `log`. Here are what it owns, its turn, and time.
 
 mod absence;
+mod confirm;
 mod folders;
 mod log;
 mod news;
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::confirm::Confirmations;
 use self::once::Once;
 use super::addresses::Addresses;
 use super::audit::Audit;
@@ -112,6 +114,8 @@ enum Work {
     Listed(Option<BTreeSet<AppKey>>),
     Image(ImageOutcome),
     Network(NetworkOutcome),
+    /// Confirmed removals were written down, or not.
+    Confirmed(confirm::Writing, Result<(), StoreError>),
 }
 
 /// How long a daemon that stops goes on writing the event log.
@@ -139,6 +143,7 @@ pub struct Controller<W: Seams> {
     orphans: BTreeSet<AppKey>,
     missing_since: BTreeMap<AppKey, Instant>,
     guard: RemovalGuard,
+    confirmations: Confirmations,
     held: Option<HeldRemoval>,
     audit: Audit,
     /// Rows of the event log that wait for the ones being written.
@@ -188,6 +193,9 @@ impl<W: Seams> Controller<W> {
     pub async fn new(world: Arc<W>, config: Config, news: SettingsNews) -> Result<(Self, Ends), StoreError> {
         let rows: BTreeMap<_, _> =
             world.store().inventory().await?.into_iter().map(|row| (row.key.clone(), row)).collect();
+        let confirmed = world.store().confirmed().await?;
+        let mut guard = RemovalGuard::default();
+        guard.confirm(confirmed.iter().cloned());
         let (inputs_tx, inputs) = mpsc::channel(256);
         let (commands_tx, commands) = mpsc::channel(64);
         let (progress_tx, progress_rx) = mpsc::channel(16);
@@ -219,7 +227,8 @@ impl<W: Seams> Controller<W> {
             admissions: BTreeMap::new(),
             orphans: BTreeSet::new(),
             missing_since: BTreeMap::new(),
-            guard: RemovalGuard::default(),
+            guard,
+            confirmations: Confirmations::new(confirmed),
             held: None,
             audit: Audit::default(),
             unlogged: Vec::new(),
@@ -280,6 +289,7 @@ impl<W: Seams> Controller<W> {
             Work::Listed(keys) => self.take_listing(keys),
             Work::Image(outcome) => self.take_image(outcome),
             Work::Network(outcome) => self.take_network(outcome),
+            Work::Confirmed(writing, result) => self.take_confirmed(writing, &result),
         }
     }
 

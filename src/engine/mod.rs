@@ -10,6 +10,7 @@
 //!   [`Effect::Already`].
 //! - A failed call may still have happened (the answer was lost); callers look again before they act again.
 
+#[cfg(feature = "daemon")]
 pub mod docker;
 pub mod events;
 #[cfg(any(test, feature = "testing"))]

@@ -91,10 +91,12 @@ impl AppSpec {
     /// See [`Identity`]. Fields are written length-prefixed, so no two specifications share an encoding.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        let mut text = String::new();
+        let mut text = String::with_capacity(1024);
+        // Without the formatter: every look at an app asks several times.
         let mut field = |name: &str, value: &str| {
-            use fmt::Write as _;
-            let _ = writeln!(text, "{name}:{}:{value}", value.len());
+            for part in [name, ":", &value.len().to_string(), ":", value, "\n"] {
+                text.push_str(part);
+            }
         };
         field("host", &self.host);
         field("image", &self.image);

@@ -42,6 +42,11 @@ impl RemovalGuard {
     }
 
     #[must_use]
+    pub fn confirmed(&self) -> &BTreeSet<AppKey> {
+        &self.confirmed
+    }
+
+    #[must_use]
     pub fn is_confirmed(&self, app: &AppKey) -> bool {
         self.confirmed.contains(app)
     }

@@ -41,6 +41,10 @@ pub async fn confirm(
                     code::TOKEN_CHANGED,
                     format!("보여 준 뒤에 내용이 바뀌었습니다: 상태를 다시 보고 `{current}`(으)로 확인하세요"),
                 ),
+                ConfirmError::Unwritten { reason } => (
+                    code::STORE_UNAVAILABLE,
+                    format!("확인을 기록하지 못해 아무것도 지우지 않았습니다: {reason}; 해결한 뒤 다시 확인하세요"),
+                ),
                 ConfirmError::Stopping => {
                     (code::STOPPING, "데몬이 멈추는 중입니다: 다시 시작한 뒤 확인하세요".to_owned())
                 }

@@ -6,6 +6,7 @@ mod explain;
 mod schema;
 mod sqlite;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 pub use accounts::AccountStore;
@@ -29,6 +30,10 @@ pub trait Store: Send + Sync + 'static {
     fn inventory(&self) -> impl Future<Output = Result<Vec<InventoryRow>, StoreError>> + Send;
     fn put(&self, row: &InventoryRow) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn forget(&self, key: &AppKey) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Apps whose removal a person has confirmed and that are not gone yet.
+    fn confirmed(&self) -> impl Future<Output = Result<BTreeSet<AppKey>, StoreError>> + Send;
+    fn set_confirmed(&self, apps: &BTreeSet<AppKey>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Appends to the event log, which keeps the newest 10,000 rows.
     fn append(&self, events: &[Event]) -> impl Future<Output = Result<(), StoreError>> + Send;

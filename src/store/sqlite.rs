@@ -10,6 +10,7 @@
 
 mod accounts;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
@@ -38,6 +39,8 @@ const QUEUE: usize = 64;
 
 /// Name of this installation's id in `meta`.
 const INSTANCE: &str = "instance";
+/// Name of the apps, separated by spaces, whose removal is confirmed.
+const CONFIRMED: &str = "confirmed-removals";
 
 type Request = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -101,6 +104,22 @@ impl SqliteStore {
         self.requests_tx.send(request).await.map_err(|_| ended())?;
         answer_rx.await.map_err(|_| ended())?.map_err(|error| explain(&error, &self.path))
     }
+
+    async fn meta(&self, name: &'static str) -> Result<Option<String>, StoreError> {
+        self.call(move |connection| {
+            connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
+        })
+        .await
+    }
+
+    async fn set_meta(&self, name: &'static str, value: String) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection
+                .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![name, value])
+                .map(drop)
+        })
+        .await
+    }
 }
 
 /// Makes the file, readable by its owner only, and its folder, when they are missing.
@@ -154,12 +173,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 impl Store for SqliteStore {
     async fn instance(&self) -> Result<Option<InstanceId>, StoreError> {
-        let found: Option<String> = self
-            .call(|connection| {
-                connection.query_row("SELECT value FROM meta WHERE name = ?1", [INSTANCE], |row| row.get(0)).optional()
-            })
-            .await?;
-        match found {
+        match self.meta(INSTANCE).await? {
             None => Ok(None),
             Some(text) => InstanceId::parse(&text).map(Some).ok_or_else(|| {
                 StoreError(format!(
@@ -171,13 +185,7 @@ impl Store for SqliteStore {
     }
 
     async fn set_instance(&self, instance: &InstanceId) -> Result<(), StoreError> {
-        let value = instance.to_string();
-        self.call(move |connection| {
-            connection
-                .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![INSTANCE, value])
-                .map(drop)
-        })
-        .await
+        self.set_meta(INSTANCE, instance.to_string()).await
     }
 
     async fn inventory(&self) -> Result<Vec<InventoryRow>, StoreError> {
@@ -216,6 +224,17 @@ impl Store for SqliteStore {
     async fn forget(&self, key: &AppKey) -> Result<(), StoreError> {
         let app = key.to_string();
         self.call(move |connection| connection.execute("DELETE FROM inventory WHERE app = ?1", [app]).map(drop)).await
+    }
+
+    async fn confirmed(&self) -> Result<BTreeSet<AppKey>, StoreError> {
+        // What is no app is none that could be removed.
+        let apps = |text: String| text.split(' ').filter_map(|app| AppKey::parse(app).ok()).collect();
+        Ok(self.meta(CONFIRMED).await?.map(apps).unwrap_or_default())
+    }
+
+    async fn set_confirmed(&self, apps: &BTreeSet<AppKey>) -> Result<(), StoreError> {
+        let apps: Vec<String> = apps.iter().map(AppKey::to_string).collect();
+        self.set_meta(CONFIRMED, apps.join(" ")).await
     }
 
     async fn append(&self, events: &[Event]) -> Result<(), StoreError> {

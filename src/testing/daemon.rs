@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -32,8 +33,9 @@ impl Daemon {
     ///
     /// # Errors
     /// When the inventory cannot be read, as the real one then refuses to start. A fault may be the reason.
-    pub async fn start(world: &World) -> Result<Self, StoreError> {
-        Self::start_with(world, |_| {}).await
+    // Boxed, so that the whole controller is compiled with this crate and not with each test's.
+    pub fn start(world: &World) -> BoxFuture<'_, Result<Self, StoreError>> {
+        Box::pin(Self::start_with(world, |_| {}))
     }
 
     /// As [`Self::start`], with other figures than those of the product.

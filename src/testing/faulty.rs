@@ -1,6 +1,7 @@
 //! The other seams with faults: folders, store and manifests around the real or in-memory ones. The engine's is
 //! [`crate::engine::faulty`].
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -130,6 +131,14 @@ impl<S: Store> Store for FaultyStore<S> {
         self.call("store.forget", key.to_string(), CallKind::Write, self.inner.forget(key)).await
     }
 
+    async fn confirmed(&self) -> Result<BTreeSet<AppKey>, StoreError> {
+        self.call("store.confirmed", String::new(), CallKind::Read, self.inner.confirmed()).await
+    }
+
+    async fn set_confirmed(&self, apps: &BTreeSet<AppKey>) -> Result<(), StoreError> {
+        self.call("store.set_confirmed", String::new(), CallKind::Write, self.inner.set_confirmed(apps)).await
+    }
+
     async fn append(&self, events: &[Event]) -> Result<(), StoreError> {
         self.call("store.append", String::new(), CallKind::Write, self.inner.append(events)).await
     }
@@ -173,7 +182,9 @@ impl<M: Manifests> Manifests for FaultyManifests<M> {
         }
         let snapshot = self.inner.load().await;
         self.life.settle().await;
-        previous().replace(snapshot.clone());
+        if self.life.remembers() {
+            previous().replace(snapshot.clone());
+        }
         snapshot
     }
 }

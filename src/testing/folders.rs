@@ -101,6 +101,11 @@ impl FolderWorld {
         self.lock().apps.clone()
     }
 
+    /// Looks at the folders where they are.
+    pub fn with_apps<R>(&self, look: impl FnOnce(&BTreeMap<AppKey, AppFolder>) -> R) -> R {
+        look(&self.lock().apps)
+    }
+
     #[must_use]
     pub fn trash(&self) -> Vec<Trashed> {
         self.lock().trash.clone()
@@ -112,7 +117,7 @@ impl FolderWorld {
         let Some(data) = disk.apps.get_mut(key).and_then(|app| app.data.as_mut()) else { return false };
         data.insert(file.to_owned(), content.to_owned());
         // SQLite flushes what it has acknowledged.
-        disk.flush();
+        disk.flush(key);
         true
     }
 
@@ -143,7 +148,8 @@ impl FolderWorld {
 
     /// As after a `sync`: a power loss costs nothing of it.
     pub fn flush(&self) {
-        self.lock().flush();
+        let mut disk = self.lock();
+        disk.flushed = (disk.apps.clone(), disk.trash.clone());
     }
 
     /// Over everything in `data/`; `None` when there is no such folder.
@@ -177,9 +183,15 @@ impl FolderWorld {
     #[must_use]
     pub fn exists(&self, path: &Path) -> bool {
         let disk = self.lock();
-        let code = disk.apps.iter().filter(|(_, app)| app.code.is_some()).map(|(key, _)| disk.part(key, "app"));
-        let data = disk.apps.iter().filter(|(_, app)| app.data.is_some()).map(|(key, _)| disk.part(key, "data"));
-        code.chain(data).any(|present| present == path)
+        let Ok(below) = path.strip_prefix(disk.root.join("apps")) else { return false };
+        let names: Vec<_> = below.iter().filter_map(|name| name.to_str()).collect();
+        let [user, app, part] = names[..] else { return false };
+        let app = AppKey::parse(&format!("{user}-{app}")).ok().and_then(|key| disk.apps.get(&key));
+        app.is_some_and(|app| match part {
+            "app" => app.code.is_some(),
+            "data" => app.data.is_some(),
+            _ => false,
+        })
     }
 }
 
@@ -194,8 +206,15 @@ impl Disk {
         self.root.join("apps").join(key.user.as_str()).join(key.app.as_str()).join(part)
     }
 
-    fn flush(&mut self) {
-        self.flushed = (self.apps.clone(), self.trash.clone());
+    /// As `fsync` of everything that is this app's, in the trash as well; nobody else's reaches the disk by it.
+    fn flush(&mut self, key: &AppKey) {
+        let (apps, trash) = &mut self.flushed;
+        match self.apps.get(key) {
+            Some(app) => drop(apps.insert(key.clone(), app.clone())),
+            None => drop(apps.remove(key)),
+        }
+        trash.retain(|trashed| trashed.key != *key);
+        trash.extend(self.trash.iter().filter(|trashed| trashed.key == *key).cloned());
     }
 
     fn writable(&mut self) -> Result<&mut Self, FolderError> {
@@ -228,9 +247,9 @@ impl MemFolders {
 }
 
 impl MemFolders {
-    /// As `sync`, at the places where the real one does it.
-    fn flush(&self) {
-        self.world.lock().flush();
+    /// At the places where the real one does it.
+    fn flush(&self, key: &AppKey) {
+        self.world.lock().flush(key);
     }
 }
 
@@ -263,7 +282,7 @@ impl Folders for MemFolders {
                 disk.apps.entry(key.clone()).or_default().staged = true;
             })
             .await?;
-            self.flush();
+            self.flush(key);
             self.step("folders.ensure/name-code", key, |disk| {
                 let app = disk.apps.entry(key.clone()).or_default();
                 app.staged = false;
@@ -290,7 +309,7 @@ impl Folders for MemFolders {
             })
             .await?;
         }
-        self.flush();
+        self.flush(key);
         Ok(())
     }
 
@@ -328,7 +347,7 @@ impl Folders for MemFolders {
             })
             .await?;
         }
-        self.flush();
+        self.flush(key);
         self.step("folders.trash_code/rmdir", key, |disk| {
             disk.apps.retain(|other, app| other != key || app.data.is_some());
             if let Some(app) = disk.apps.get_mut(key) {
@@ -346,7 +365,7 @@ impl Folders for MemFolders {
             }
         })
         .await?;
-        self.flush();
+        self.flush(key);
         self.step("folders.trash_data/rmdir", key, |disk| {
             disk.apps
                 .retain(|other, app| other != key || app.code.is_some() || app.compose.is_some() || app.log.is_some());

@@ -2,6 +2,7 @@
 //! serves both.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::engine::EngineError;
@@ -15,6 +16,15 @@ pub trait Hand: Send + Sync {
     /// # Errors
     /// What Docker said instead.
     fn docker(&self, args: &[&str]) -> impl Future<Output = Result<String, String>> + Send;
+
+    /// Whether this hand may pull the plug.
+    fn reaches_the_plug(&self) -> bool;
+
+    /// The machine loses its power, with all that runs on it, and Docker comes up again. Returns when it answers.
+    ///
+    /// # Errors
+    /// What kept it from coming up.
+    fn cut_power(&self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// The real command line.
@@ -22,21 +32,44 @@ pub trait Hand: Send + Sync {
 pub struct CliHand {
     /// Value for `DOCKER_HOST`.
     pub host: String,
+    /// `scripts/lib/engine` and its folder, when the engine is the tests' own.
+    pub engine: Option<(PathBuf, PathBuf)>,
+}
+
+impl CliHand {
+    async fn run(mut command: Command) -> Result<String, String> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| format!("{name} could not be started: {error}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
 }
 
 impl Hand for CliHand {
     async fn docker(&self, args: &[&str]) -> Result<String, String> {
         let mut command = Command::new("docker");
         command.env("DOCKER_HOST", &self.host).args(args);
-        let output = tokio::task::spawn_blocking(move || command.output())
-            .await
-            .map_err(|error| error.to_string())?
-            .map_err(|error| format!("docker could not be started: {error}"))?;
-        if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        Self::run(command).await
+    }
+
+    fn reaches_the_plug(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    async fn cut_power(&self) -> Result<(), String> {
+        let Some((script, dir)) = &self.engine else { return Err("this Docker is not the tests' own".to_owned()) };
+        for verb in ["power-off", "start"] {
+            let mut command = Command::new(script);
+            command.arg(verb).arg(dir);
+            Self::run(command).await?;
         }
+        Ok(())
     }
 }
 
@@ -68,6 +101,16 @@ impl Hand for SimDocker {
             ["rmi", "-f", reference] => done(self.untag(reference).map(drop)),
             _ => Err(format!("the simulator does not know `docker {}`", args.join(" "))),
         }
+    }
+
+    fn reaches_the_plug(&self) -> bool {
+        true
+    }
+
+    async fn cut_power(&self) -> Result<(), String> {
+        self.lose_power();
+        self.engine_start();
+        Ok(())
     }
 }
 

@@ -30,10 +30,14 @@ mutants! {
     InvalidMeansDeleted,
     /// The rename trap: a renamed file is a deletion at once.
     NoGrace,
+    /// What was absent once is removed without a second look (Sieve: stale views).
+    AbsenceTakenOnTrust,
     /// Nobody asks before everything goes (pruning without a guard).
     NoMassGuard,
     /// What a person confirmed is not remembered.
     ConfirmationForgotten,
+    /// What a person confirmed is not remembered by the daemon's next life.
+    ConfirmationUnwritten,
     /// Deleting an app takes its data along (Sieve: volume claims of a live cluster).
     DeletionTakesData,
     /// Ours by a prefix of the name instead of by label (match by prefix).

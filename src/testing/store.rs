@@ -1,7 +1,7 @@
 //! The store in memory: it survives the daemon, as the file does, and a power loss as well, because what the real one has
 //! answered is flushed (`store`: WAL with `synchronous=FULL`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ pub struct RowChange {
 struct Tables {
     instance: Option<InstanceId>,
     inventory: BTreeMap<AppKey, InventoryRow>,
+    confirmed: BTreeSet<AppKey>,
     /// Oldest first.
     events: Vec<Event>,
     row_changes: Vec<RowChange>,
@@ -48,7 +49,9 @@ impl MemStore {
 
     /// The database is lost; an empty one takes its place. The installation's id is known from the marker.
     pub fn lose_inventory(&self) {
-        self.lock().inventory.clear();
+        let mut tables = self.lock();
+        tables.inventory.clear();
+        tables.confirmed.clear();
     }
 
     /// Every write of a row so far.
@@ -89,6 +92,15 @@ impl Store for MemStore {
         let mut tables = self.lock();
         tables.inventory.remove(key);
         tables.row_changes.push(RowChange { at: Instant::now(), key: key.clone(), present: false });
+        Ok(())
+    }
+
+    async fn confirmed(&self) -> Result<BTreeSet<AppKey>, StoreError> {
+        Ok(self.lock().confirmed.clone())
+    }
+
+    async fn set_confirmed(&self, apps: &BTreeSet<AppKey>) -> Result<(), StoreError> {
+        self.lock().confirmed.clone_from(apps);
         Ok(())
     }
 

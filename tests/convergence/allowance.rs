@@ -5,24 +5,33 @@ use std::time::Duration;
 
 use minipaas::engine::ErrorKind;
 use minipaas::engine::faulty::{CallRecord, Fault};
+use minipaas::testing::manifests::Unflushed;
 use minipaas::testing::seams::World;
 
 use crate::blow::{Blow, Quirk, Strike};
-use crate::scripts::Script;
+use crate::scripts::{Change, Deed, Script};
 
 /// An event's way, one look, and a few calls.
 const PROMPT: Duration = Duration::from_secs(3);
 /// The full look that finds what was missed: 60 s, a tenth of jitter, and the work.
 const RESYNC: Duration = Duration::from_secs(72);
-/// A new life: a second until it begins, and the grace of a vanished file, which begins anew. The looks at image, network and
-/// engine are repeated within that time as well.
-const LIFE: Duration = Duration::from_secs(16);
+/// A new life: a second until it begins, and what it is prompt about.
+const LIFE: Duration = Duration::from_secs(5);
+/// The looks at engine, image and network are repeated by themselves: after at most ten seconds, and a tenth.
+const LOOK_AGAIN: Duration = Duration::from_secs(16);
 /// The wait after a failed build: 300 s, and a tenth of jitter.
 const BUILD: Duration = Duration::from_secs(340);
+/// After a power loss files are missing until they are saved once more: their grace begins, and Docker is up 3 s later.
+const POWER: Duration = Duration::from_secs(16);
 /// How long the status may lag behind Docker when nothing is wrong: an event's way, and a pass that is under way.
 const LAG: Duration = Duration::from_secs(1);
-/// Changes of a whole deploy and a repair: a fault may let an edit through that would have been taken back before it began.
-const DEPLOY: usize = 8;
+
+/// What a call that went wrong may cost: the same change once more, or one that brings its container back.
+const REPAIR: usize = 2;
+/// What a life that was cut off may leave half-done: a successor, started and unknown, is stopped, removed and made again.
+const ANEW: usize = 4;
+/// A whole deploy: an edit that nobody would have seen, because it was taken back at once, is carried out and taken back.
+const DEPLOY: usize = 6;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allowance {
@@ -35,13 +44,15 @@ pub(crate) fn allowance(world: &World, script: &Script, strikes: &[Strike]) -> A
     let none = Allowance { time: PROMPT, changes: 0, lag: LAG };
     let calls = world.injector.with_calls(|calls| {
         let struck = calls.iter().filter(|call| call.struck.is_some());
-        struck.map(|call| of_call(call, script)).fold(none, most)
+        struck.map(of_call).fold(none, most)
     });
-    strikes.iter().map(|strike| most(of_blow(strike.blow), calls)).fold(none, |sum, one| Allowance {
+    let hasty = script.steps.iter().any(|step| matches!(step.deed, Deed::Quick(Change::Save(_), _)));
+    let sum = strikes.iter().map(|strike| most(of_blow(strike.blow), calls)).fold(none, |sum, one| Allowance {
         time: sum.time + one.time,
         changes: sum.changes + one.changes,
         lag: sum.lag.max(one.lag),
-    })
+    });
+    Allowance { changes: sum.changes + if hasty { DEPLOY } else { 0 }, ..sum }
 }
 
 fn most(one: Allowance, other: Allowance) -> Allowance {
@@ -50,30 +61,34 @@ fn most(one: Allowance, other: Allowance) -> Allowance {
 
 fn of_blow(blow: Blow) -> Allowance {
     let (time, changes, lag) = match blow {
-        Blow::Fault(_) | Blow::Quirk(Quirk::Double | Quirk::Reorder | Quirk::Nameless) => (PROMPT, 2, LAG),
-        Blow::HandKill | Blow::HandRemove => (PROMPT, DEPLOY, LAG),
-        Blow::Down(_) => (LIFE, DEPLOY, LAG),
-        Blow::Power(_) => (RESYNC, 12, LAG),
+        // What the struck calls cost comes on top.
+        Blow::Fault(_) => (PROMPT, 0, LAG),
+        Blow::HandKill | Blow::HandRemove | Blow::Quirk(Quirk::Double | Quirk::Reorder | Quirk::Nameless) => {
+            (PROMPT, REPAIR, LAG)
+        }
+        Blow::Down(_) => (LIFE, ANEW, LAG),
+        Blow::Power(Unflushed::Kept) => (POWER, ANEW, LAG),
+        // The app of a file that was lost goes after its grace, and is made once more when the file is back.
+        Blow::Power(Unflushed::Lost | Unflushed::Torn) => (POWER, 2 * DEPLOY, LAG),
         // Two failures more on top of those that a script has of its own: the waits go on doubling.
-        Blow::Quirk(Quirk::RemovalsFail) => (Duration::from_secs(35), 6, LAG),
-        Blow::Quirk(Quirk::LoseAll | Quirk::LoseHalf | Quirk::ListLags) => (RESYNC, 4, RESYNC),
+        Blow::Quirk(Quirk::RemovalsFail) => (Duration::from_secs(35), DEPLOY, LAG),
+        Blow::Quirk(Quirk::LoseAll | Quirk::LoseHalf | Quirk::ListLags) => (RESYNC, ANEW, RESYNC),
         // Every third event cuts the daemon off once more: that lasts as long as anything happens.
-        Blow::Quirk(Quirk::StreamEnds) => (Duration::from_secs(300), 4, RESYNC),
+        Blow::Quirk(Quirk::StreamEnds) => (Duration::from_secs(300), ANEW, RESYNC),
     };
     Allowance { time, changes, lag }
 }
 
-fn of_call(call: &CallRecord, script: &Script) -> Allowance {
-    let (mut time, lag) = match call.struck {
-        Some(Fault::CrashBefore | Fault::CrashAfter) => (LIFE, LAG),
-        Some(Fault::Fail(ErrorKind::Terminal) | Fault::FailFrom(_) | Fault::StaleList) => (RESYNC, RESYNC),
-        Some(Fault::Fail(_) | Fault::LoseAnswer) | None => (PROMPT, LAG),
+fn of_call(call: &CallRecord) -> Allowance {
+    let (mut time, changes, lag) = match call.struck {
+        Some(Fault::CrashBefore | Fault::CrashAfter) => (LIFE, ANEW, LAG),
+        // Tried again with the next full look, or change.
+        Some(Fault::Fail(ErrorKind::Terminal) | Fault::FailFrom(_)) => (RESYNC, REPAIR, LAG),
+        // Whoever was shown the past knows better only then.
+        Some(Fault::StaleList) => (RESYNC, REPAIR, RESYNC),
+        Some(Fault::Fail(_) | Fault::LoseAnswer) | None => (PROMPT, REPAIR, LAG),
     };
-    // The outage has doubled the waits between the script's own failures.
-    if script.name == "bad-deploy-unstartable" && matches!(call.struck, Some(Fault::FailFrom(_))) {
-        time += Duration::from_secs(400);
-    }
-    // A reading that failed is only tried again when something changes.
+    // A reading that failed is only tried again when something changes, or with the next full look.
     if matches!(call.point, "manifests.load" | "engine.list") {
         time = time.max(RESYNC);
     }
@@ -84,7 +99,7 @@ fn of_call(call: &CallRecord, script: &Script) -> Allowance {
         call.point,
         "engine.info" | "engine.events" | "engine.image" | "engine.network" | "engine.create_network"
     ) {
-        time = time.max(LIFE);
+        time = time.max(LOOK_AGAIN);
     }
-    Allowance { time, changes: DEPLOY, lag }
+    Allowance { time, changes, lag }
 }

@@ -2,31 +2,30 @@
 //! every write of a row, each with its time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use minipaas::engine::sim::Transition;
-use minipaas::model::{
-    AppKey, ContainerId, ContainerState, DaemonStatus, Health, InstanceId, Ownership, RunState, SyncState,
-};
+use minipaas::model::{AppKey, AppStatus, ContainerId, ContainerState, DaemonStatus, Health, RunState, SyncState};
 use minipaas::testing::seams::World;
 use minipaas::testing::store::RowChange;
 use tokio::time::Instant;
 
+use crate::keeper::owner;
+
 /// An app's container cannot be more than its predecessor and its successor.
 const MOST_CONTAINERS: usize = 2;
-
-type Claims = BTreeMap<AppKey, (ContainerId, Instant)>;
 
 /// What the daemon claimed, and when.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     /// What is claimed at present: the app is ready in that container, since then.
-    open: Claims,
+    open: BTreeMap<AppKey, (ContainerId, Instant)>,
     /// Claims that ended: app, container, from, to.
     closed: Vec<(AppKey, ContainerId, Instant, Instant)>,
-    /// The gist of the last status, to see when it changes.
-    gist: Vec<(AppKey, SyncState, Health, RunState, bool)>,
-    /// When the world or the gist changed last.
+    /// What was said last of each app.
+    said: BTreeMap<AppKey, Arc<AppStatus>>,
+    /// When the world or the gist of the status changed last.
     pub(crate) changed_at: Option<Instant>,
 }
 
@@ -34,26 +33,36 @@ impl History {
     /// The daemon says this from now on; a dead one says nothing.
     pub(crate) fn note(&mut self, status: Option<&DaemonStatus>) {
         let now = Instant::now();
-        let apps = || status.into_iter().flat_map(|status| status.apps.values());
-        let claimed: BTreeMap<&AppKey, &ContainerId> =
-            apps().filter(|app| app.is_ready()).filter_map(|app| Some((&app.app, app.container.as_ref()?))).collect();
-        let same = |key: &AppKey, container: &ContainerId| claimed.get(key) == Some(&container);
-        for (key, (container, since)) in std::mem::take(&mut self.open) {
-            if same(&key, &container) {
-                self.open.insert(key, (container, since));
-            } else {
-                self.closed.push((key, container, since, now));
-            }
-        }
-        for (key, container) in claimed {
-            self.open.entry(key.clone()).or_insert_with(|| (container.clone(), now));
-        }
-        let gist: Vec<_> =
-            apps().map(|app| (app.app.clone(), app.sync, app.health, app.desired, app.is_ready())).collect();
-        if gist != self.gist {
-            self.gist = gist;
+        let nothing = BTreeMap::new();
+        let apps = status.map_or(&nothing, |status| &status.apps);
+        let dropped: Vec<AppKey> = self.said.keys().filter(|key| !apps.contains_key(*key)).cloned().collect();
+        for key in dropped {
+            self.said.remove(&key);
+            self.claim(&key, None, now);
             self.changed_at = Some(now);
         }
+        for (key, app) in apps {
+            let before = self.said.get(key);
+            if before.is_some_and(|before| Arc::ptr_eq(before, app)) {
+                continue;
+            }
+            if before.map(|before| gist(before)) != Some(gist(app)) {
+                self.changed_at = Some(now);
+            }
+            self.said.insert(key.clone(), Arc::clone(app));
+            self.claim(key, app.container.as_ref().filter(|_| app.is_ready()), now);
+        }
+    }
+
+    /// From now on the app is said to be ready in that container, or not at all.
+    fn claim(&mut self, key: &AppKey, container: Option<&ContainerId>, now: Instant) {
+        if self.open.get(key).map(|(claimed, _)| claimed) == container {
+            return;
+        }
+        if let Some((claimed, since)) = self.open.remove(key) {
+            self.closed.push((key.clone(), claimed, since, now));
+        }
+        self.open.extend(container.map(|container| (key.clone(), (container.clone(), now))));
     }
 
     /// P10: whoever is said to be ready runs, or stopped to so short a time ago that nobody can have heard of it.
@@ -93,11 +102,9 @@ pub(crate) fn origin(world: &World) -> Instant {
     now.checked_sub(world.docker.age()).unwrap_or(now)
 }
 
-fn owner(labels: &BTreeMap<String, String>, instance: &InstanceId) -> Option<AppKey> {
-    match Ownership::of(labels, instance) {
-        Ownership::Owned(key) => Some(key),
-        Ownership::Foreign => None,
-    }
+/// What of a status counts as a change.
+fn gist(app: &AppStatus) -> (SyncState, Health, RunState, bool) {
+    (app.sync, app.health, app.desired, app.is_ready())
 }
 
 /// P6: from its first run on an app always has a running container.
@@ -105,7 +112,7 @@ pub(crate) fn gaps(world: &World, transitions: &[Transition]) -> Vec<String> {
     let mut running: BTreeMap<AppKey, BTreeSet<&ContainerId>> = BTreeMap::new();
     let mut gaps = Vec::new();
     for change in transitions {
-        let Some(key) = owner(&change.labels, &world.instance) else { continue };
+        let Some(key) = owner(world, &change.labels) else { continue };
         let set = running.entry(key.clone()).or_default();
         if change.to == Some(ContainerState::Running) {
             set.insert(&change.container);
@@ -121,7 +128,7 @@ pub(crate) fn crowds(world: &World, transitions: &[Transition]) -> Vec<String> {
     let mut present: BTreeMap<AppKey, BTreeSet<&ContainerId>> = BTreeMap::new();
     let mut crowds = Vec::new();
     for change in transitions {
-        let Some(key) = owner(&change.labels, &world.instance) else { continue };
+        let Some(key) = owner(world, &change.labels) else { continue };
         let set = present.entry(key.clone()).or_default();
         if matches!(change.to, None | Some(ContainerState::Removing | ContainerState::Dead)) {
             set.remove(&change.container);
@@ -150,7 +157,7 @@ pub(crate) fn unrecorded(
         news.push((row.at.saturating_duration_since(origin), rank, row.key.clone(), News::Row(row.present)));
     }
     for change in transitions {
-        if let Some(key) = owner(&change.labels, &world.instance) {
+        if let Some(key) = owner(world, &change.labels) {
             news.push((change.at, 1, key, News::Container(&change.container, change.to.is_some())));
         }
     }

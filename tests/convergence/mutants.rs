@@ -1,12 +1,13 @@
 //! Whether the properties see what they are meant to see: each planted bug has to break one.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use minipaas::testing::mutants::{Mutant, plant};
 
 use crate::blow::Strike;
 use crate::scripts::{Script, all};
-use crate::sweep::{outages, parallel, quirks, replay_line, single_faults};
+use crate::sweep::{outages, parallel, quirks, replay_line, single_faults, tell};
 use crate::world::{Ended, run};
 
 /// Where to look first; the other scripts follow, undisturbed.
@@ -16,9 +17,9 @@ fn haunt(mutant: Mutant) -> &'static str {
         Mutant::PartialListingTrusted => "partial-listing",
         Mutant::FailedListMeansEmpty | Mutant::ForgetFirst | Mutant::DeletionTakesData => "delete",
         Mutant::InvalidMeansDeleted => "invalid",
-        Mutant::NoGrace => "back-within-grace",
+        Mutant::NoGrace | Mutant::AbsenceTakenOnTrust => "back-within-grace",
         Mutant::NoMassGuard => "wipe-restore",
-        Mutant::ConfirmationForgotten => "wipe-confirm",
+        Mutant::ConfirmationForgotten | Mutant::ConfirmationUnwritten => "wipe-confirm",
         Mutant::NoResync | Mutant::EventDroppedWhileBusy | Mutant::LostAnswerForgotten => "edit-revert-at-once",
         Mutant::LossUnreported => "engine-restart",
         Mutant::ReadyWhateverHealth => "crash-loop",
@@ -77,13 +78,16 @@ fn hunt(mutant: Mutant, scripts: &[Script], healthy: &BTreeMap<&str, Ended>) -> 
 
 /// Prints the table; returns the bugs that nobody saw.
 pub(crate) fn kill_all() -> Result<(), String> {
-    let scripts: Vec<Script> = all().into_iter().filter(|script| !script.expect.is_empty()).collect();
+    let scripts: Vec<Script> = all().into_iter().filter(|script| script.name != "fifty").collect();
     let ended = parallel(scripts.len(), |number| run(&scripts[number], &[], None));
     let healthy: BTreeMap<&str, Ended> = scripts.iter().map(|script| script.name).zip(ended).collect();
     let only = std::env::var("MUTANT").unwrap_or_default();
     let mutants: Vec<Mutant> =
         Mutant::ALL.iter().copied().filter(|mutant| only.is_empty() || format!("{mutant:?}") == only).collect();
+    let began = Instant::now();
     let deaths = parallel(mutants.len(), |number| hunt(mutants[number], &scripts, &healthy));
+    let runs = deaths.iter().flatten().map(|death| death.runs).sum();
+    tell("planted bugs", runs, "whole", began);
     let mut survivors = Vec::new();
     println!("{:<26}{:<10}{:>6}  in", "planted bug", "killed by", "runs");
     for (mutant, death) in mutants.iter().zip(deaths) {

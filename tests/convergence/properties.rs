@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use minipaas::desired::parse;
+use minipaas::engine::faulty::CallKind;
 use minipaas::engine::sim::Actor;
-use minipaas::model::{
-    AppKey, AppStatus, ContainerId, ContainerState, Digest, Health, ObservedContainer, Ownership, PurgeToken, SyncState,
-};
+use minipaas::model::{AppKey, AppStatus, ContainerId, Digest};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::folders::Files;
 use minipaas::testing::seams::World;
@@ -15,7 +13,9 @@ use tokio::time::Instant;
 
 use crate::allowance::{Allowance, allowance};
 use crate::blow::{Blow, Strike};
+use crate::ends::unmet;
 use crate::history::{self, History};
+use crate::keeper::{containers_by_app, given_up, lies_at_rest, owner};
 use crate::portrait::{difference, portrait, without_history};
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::world::Ended;
@@ -42,13 +42,6 @@ pub(crate) struct Record {
     pub(crate) violations: Vec<String>,
 }
 
-fn owner(world: &World, labels: &BTreeMap<String, String>) -> Option<AppKey> {
-    match Ownership::of(labels, &world.instance) {
-        Ownership::Owned(key) => Some(key),
-        Ownership::Foreign => None,
-    }
-}
-
 impl Record {
     pub(crate) fn begin(&mut self, world: &World) {
         self.before = world.docker.journal_len();
@@ -64,15 +57,7 @@ impl Record {
     /// A step of the script was done: what do the files permit from now on?
     pub(crate) fn deed(&mut self, world: &World) {
         self.stir();
-        for name in world.manifests.names() {
-            let Some(stem) = name.strip_suffix(".yaml").or(name.strip_suffix(".yml")) else { continue };
-            let (Ok(key), Some(bytes)) = (AppKey::parse(stem), world.manifests.get(&name)) else { continue };
-            if let Ok(manifest) = parse(&name, &bytes)
-                && PurgeToken::from_manifest(&key, &manifest).is_some()
-            {
-                self.purged.insert(key);
-            }
-        }
+        self.purged.extend(given_up(world));
     }
 
     fn broken(&mut self, text: String) {
@@ -90,27 +75,25 @@ impl Record {
 
     /// P3.
     fn look_at_data(&mut self, world: &World) {
-        for key in world.folders.apps().keys() {
-            if !self.data.contains_key(key) && world.folders.write_data(key, "diary", key.to_string().as_bytes()) {
-                self.data.extend(world.folders.data(key).map(|files| (key.clone(), files)));
+        let known = |key: &AppKey| self.data.contains_key(key);
+        let fresh: Vec<AppKey> =
+            world.folders.with_apps(|apps| apps.keys().filter(|key| !known(key)).cloned().collect());
+        for key in fresh {
+            if world.folders.write_data(&key, "diary", key.to_string().as_bytes()) {
+                self.data.extend(world.folders.data(&key).map(|files| (key, files)));
             }
         }
-        let keys: Vec<AppKey> = self.data.keys().cloned().collect();
-        for key in keys {
-            let now = world.folders.data(&key);
-            if now.as_ref() == self.data.get(&key) {
-                continue;
-            }
-            if now.is_none() && self.purged.contains(&key) {
-                let kept = world.folders.trash().iter().any(|trashed| trashed.key == key && trashed.data.is_some());
-                if !kept {
-                    self.broken(format!("P3 the purged data of {key} is not in the trash"));
-                }
-                self.data.remove(&key);
-                continue;
-            }
+        let moved: Vec<AppKey> = world.folders.with_apps(|apps| {
+            let present = |key: &AppKey| apps.get(key).and_then(|app| app.data.as_ref());
+            self.data.iter().filter(|(key, files)| present(key) != Some(files)).map(|(key, _)| key.clone()).collect()
+        });
+        for key in moved {
             self.data.remove(&key);
-            self.broken(format!("P3 the data of {key} disappeared or changed without a token"));
+            if world.folders.data(&key).is_some() || !self.purged.contains(&key) {
+                self.broken(format!("P3 the data of {key} disappeared or changed without a token"));
+            } else if !world.folders.trash().iter().any(|trashed| trashed.key == key && trashed.data.is_some()) {
+                self.broken(format!("P3 the purged data of {key} is not in the trash"));
+            }
         }
     }
 
@@ -136,7 +119,8 @@ impl Record {
         let living = daemon.filter(|daemon| !daemon.life.is_over());
         let status = living.map(Daemon::status);
         self.history.note(status.as_deref());
-        for app in status.iter().flat_map(|status| status.apps.values()).filter(|app| app.is_ready()) {
+        let ready = status.iter().flat_map(|status| status.apps.values()).filter(|app| app.is_ready());
+        for app in ready {
             self.look_at_claim(world, app);
         }
     }
@@ -146,8 +130,7 @@ impl Record {
         let (Some(digest), Some(container)) = (&app.applied_digest, &app.container) else {
             return self.broken(format!("P10 {} is said to be ready without a file or a container", app.app));
         };
-        let claim = (container.clone(), digest.clone());
-        if self.claims.get(&app.app) == Some(&claim) {
+        if self.claims.get(&app.app).is_some_and(|claim| claim.0 == *container && claim.1 == *digest) {
             return;
         }
         if let Some((present, manifest)) = world.manifests.manifest(&app.app.file_name())
@@ -157,7 +140,7 @@ impl Record {
         {
             self.broken(format!("P10 the file of {} is said to be in force before it is", app.app));
         }
-        self.claims.insert(app.app.clone(), claim);
+        self.claims.insert(app.app.clone(), (container.clone(), digest.clone()));
     }
 
     pub(crate) fn changes(&self) -> usize {
@@ -180,11 +163,17 @@ impl Record {
         world: &World,
         script: &Script,
         strikes: &[Strike],
+        unfounded: bool,
         undisturbed: Option<&Ended>,
     ) {
         let allowed = allowance(world, script, strikes);
-        self.look_back_at_uptime(world, script, strikes);
-        self.look_back_at_bystander(world, script, strikes);
+        if !unfounded {
+            self.look_back_at_uptime(world, script, strikes);
+        }
+        // Where all files go at once, it is the others that keep the daemon from believing it.
+        if !(unfounded && script.wipes) {
+            self.look_back_at_bystander(world, script, strikes);
+        }
         let origin = history::origin(world);
         let (crowds, unrecorded) = world.docker.with_transitions(|transitions| {
             let unrecorded = history::unrecorded(world, origin, transitions, &world.store.row_changes());
@@ -193,8 +182,9 @@ impl Record {
         let lies = self.history.lies(world, allowed.lag);
         let known = if script.forgets { Vec::new() } else { unrecorded };
         crowds.into_iter().chain(known).chain(lies).for_each(|text| self.broken(text));
-        if let Some(undisturbed) = undisturbed {
-            self.look_back_at_effort(world, script, undisturbed, allowed);
+        // A script that was told to nobody takes other ways to another end.
+        if let Some(undisturbed) = undisturbed.filter(|_| !unfounded) {
+            self.look_back_at_effort(world, undisturbed, allowed);
         }
     }
 
@@ -221,7 +211,7 @@ impl Record {
             touched.map(ToString::to_string).collect::<Vec<_>>()
         });
         let calls = world.injector.with_calls(|calls| {
-            let writes = |kind| kind == minipaas::engine::faulty::CallKind::Write;
+            let writes = |kind| kind == CallKind::Write;
             let touched = calls
                 .iter()
                 .filter(|call| call.number > self.calls_before && writes(call.kind) && call.object == BYSTANDER);
@@ -233,13 +223,13 @@ impl Record {
     }
 
     /// P1: in good time; P5: without running in circles.
-    fn look_back_at_effort(&mut self, world: &World, script: &Script, undisturbed: &Ended, allowed: Allowance) {
+    fn look_back_at_effort(&mut self, world: &World, undisturbed: &Ended, allowed: Allowance) {
         let late = self.late(world);
         if late > undisturbed.late + allowed.time {
             let (usual, extra) = (undisturbed.late, allowed.time);
             self.broken(format!("P1 it took {late:?} instead of {usual:?} and at most {extra:?} for the disturbance"));
         }
-        let most = undisturbed.changes + allowed.changes * script.expect.len().max(1);
+        let most = undisturbed.changes + allowed.changes;
         if self.changes() > most {
             let (changes, usual) = (self.changes(), undisturbed.changes);
             self.broken(format!("P5 {changes} changes to Docker instead of {usual} and {} at most", allowed.changes));
@@ -258,131 +248,40 @@ impl Record {
         }
     }
 
-    /// What holds once nothing is left to do.
+    /// What holds once nothing is left to do. Without a `script`, its end is not looked at: the daemon was kept from what
+    /// the script builds on.
     pub(crate) fn at_end(
         &self,
         world: &World,
-        script: &Script,
+        script: Option<&Script>,
         daemon: Option<&Daemon>,
         strikes: &[Strike],
         undisturbed: Option<&Ended>,
-        first: &str,
+        first: Option<&str>,
     ) -> Vec<String> {
-        let mut broken = Vec::new();
         let Some(daemon) = daemon else { return vec!["P1 the daemon does not run".to_owned()] };
         let status = daemon.status();
         let owned = containers_by_app(world);
-        for (name, expect) in &script.expect {
-            let key = AppKey::parse(name).unwrap();
-            let containers = owned.get(&key).map(Vec::as_slice).unwrap_or_default();
-            broken.extend(unmet(world, &key, *expect, containers, status.apps.get(&key).map(|app| &**app)));
+        let mut broken = lies_at_rest(&status, &owned);
+        let Some(script) = script else { return broken };
+        for (key, expect) in &script.expect {
+            let containers = owned.get(key).map(Vec::as_slice).unwrap_or_default();
+            broken.extend(unmet(world, key, *expect, containers, status.apps.get(key).map(|app| &**app)));
         }
-        for app in status.apps.values() {
-            broken.extend(untrue(app, owned.get(&app.app).map(Vec::as_slice).unwrap_or_default()));
-        }
-        for key in owned.keys().filter(|key| !status.apps.contains_key(key)) {
-            broken.push(format!("P10 the status does not know the containers of {key}"));
-        }
-        let now = portrait(world, Some(daemon));
         if let Some(undisturbed) = undisturbed {
-            let unseen = |strike: &Strike| matches!(strike.blow, Blow::Down(_) | Blow::Power(_));
+            let now = portrait(world, Some(daemon));
+            let unseen = |strike: &Strike| match strike.blow {
+                Blow::Down(_) | Blow::Power(_) => true,
+                Blow::HandRemove => script.gives_up,
+                _ => false,
+            };
             let trim = |text: &str| if strikes.iter().any(unseen) { without_history(text) } else { text.to_owned() };
             let what = "P9 the end differs from the undisturbed end";
             broken.extend(difference(what, &trim(&undisturbed.portrait), &trim(&now)));
-        } else if script.reverts {
+        } else if let Some(first) = first {
+            let now = portrait(world, Some(daemon));
             broken.extend(difference("P8 the end differs from the state before the edit", first, &now));
         }
         broken
     }
-}
-
-fn containers_by_app(world: &World) -> BTreeMap<AppKey, Vec<ObservedContainer>> {
-    let mut owned: BTreeMap<AppKey, Vec<ObservedContainer>> = BTreeMap::new();
-    for container in world.docker.containers() {
-        if let Some(key) = owner(world, &container.labels) {
-            owned.entry(key).or_default().push(container);
-        }
-    }
-    owned
-}
-
-/// P1: the app is what the script says it is to be.
-fn unmet(
-    world: &World,
-    key: &AppKey,
-    expect: Expect,
-    containers: &[ObservedContainer],
-    status: Option<&AppStatus>,
-) -> Vec<String> {
-    let mut broken = Vec::new();
-    let mut hold = |holds: bool, what: &str| {
-        if !holds {
-            broken.push(format!("P1 {key} should be {expect:?}: {what}"));
-        }
-    };
-    let named = containers.len() == 1 && containers[0].name == key.container_name();
-    let runs = named && containers[0].state == ContainerState::Running;
-    let row = world.store.rows().into_iter().find(|row| row.key == *key);
-    match expect {
-        Expect::Running | Expect::RunningInvalid | Expect::RunningGivenUp => {
-            hold(runs, "it has not exactly one running container under its name");
-            hold(row.is_some(), "the inventory does not know it");
-            hold(status.is_some_and(|status| status.health == Health::Running), "its health is not Running");
-            let ready = status.is_some_and(AppStatus::is_ready);
-            hold(ready == (expect == Expect::Running), "its readiness is reported wrongly");
-            if expect == Expect::RunningInvalid {
-                hold(status.is_some_and(|status| status.sync == SyncState::Invalid), "its sync is not Invalid");
-            }
-        }
-        Expect::Stopped => {
-            hold(named && !runs, "it has not exactly one stopped container under its name");
-            hold(status.is_some_and(|status| status.health == Health::Stopped), "its health is not Stopped");
-        }
-        Expect::Gone => {
-            hold(containers.is_empty(), "it has containers");
-            hold(row.is_none(), "the inventory knows it");
-            hold(world.folders.app(key).is_none_or(|folder| folder.code.is_none()), "its code is there");
-        }
-        Expect::Conflict => {
-            hold(containers.is_empty(), "it has containers");
-            let conflict = minipaas::model::ConditionKind::Conflict;
-            hold(status.is_some_and(|status| status.condition(conflict).is_some()), "no conflict is reported");
-        }
-        Expect::CrashLoop => {
-            hold(named, "it has not exactly one container under its name");
-            hold(status.is_some_and(|status| status.health == Health::CrashLoop), "its health is not CrashLoop");
-        }
-    }
-    broken
-}
-
-/// P10 at rest: whatever the status says of an app is so.
-fn untrue(app: &AppStatus, containers: &[ObservedContainer]) -> Vec<String> {
-    let mut broken = Vec::new();
-    let running = containers.iter().filter(|container| container.state == ContainerState::Running);
-    let running: Vec<&ContainerId> = running.map(|container| &container.id).collect();
-    let mut hold = |holds: bool, what: &str| {
-        if !holds {
-            broken.push(format!("P10 {} {what}", app.app));
-        }
-    };
-    match app.health {
-        Health::Running => hold(!running.is_empty(), "is said to run and does not"),
-        Health::Stopped | Health::Deleted => hold(running.is_empty(), "is said not to run and does"),
-        _ => {}
-    }
-    if app.is_ready() {
-        let named = app.container.as_ref().is_some_and(|id| running.contains(&id));
-        hold(named, "is said to be ready in a container that does not run");
-        hold(app.endpoint.is_some(), "is said to be ready without an endpoint");
-    }
-    if app.sync == SyncState::Synced
-        && let (Some(limits), Some(id)) = (app.limits, &app.container)
-        && let Some(container) = containers.iter().find(|container| container.id == *id)
-    {
-        let memory = i64::try_from(limits.memory.get()).unwrap_or(i64::MAX);
-        hold(container.limits.memory == memory, "is said to be synced with another memory limit in force");
-        hold(container.limits.pids == i64::from(limits.pids), "is said to be synced with another pids limit in force");
-    }
-    broken
 }

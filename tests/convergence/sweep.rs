@@ -13,8 +13,9 @@ use crate::blow::{Blow, Down, Quirk, Strike, faults_at};
 use crate::scripts::Script;
 use crate::world::{Ended, run};
 
-/// Runs of a script with so many apps that one run takes as long as ten others. Its apps are all alike.
-const CROWD_RUNS: usize = 150;
+/// Runs per phase of the script with fifty apps: one takes as long as fifteen others, and its apps are all alike. With twelve
+/// of them everything is tried.
+const CROWD: (&str, usize) = ("fifty", 300);
 
 /// Seeds per kind of chance.
 const SEEDS: u64 = 8;
@@ -47,7 +48,7 @@ fn writes(calls: &[CallRecord]) -> impl Iterator<Item = &CallRecord> {
 
 /// One fault, or one hand, at each call. Reads far from any write are left out: they are the looks of a daemon at rest, and
 /// all alike.
-pub(crate) fn single_faults(script: &Script, undisturbed: &Ended) -> Vec<Strike> {
+pub(crate) fn single_faults(_: &Script, undisturbed: &Ended) -> Vec<Strike> {
     let calls = &undisturbed.calls;
     let writes: Vec<u64> = writes(calls).map(|call| call.number).collect();
     let near = |call: &CallRecord| writes.iter().any(|write| call.number < *write + 5 && *write < call.number + 9);
@@ -56,22 +57,15 @@ pub(crate) fn single_faults(script: &Script, undisturbed: &Ended) -> Vec<Strike>
         strikes.extend(faults_at(call).map(|fault| Strike::at(call.number, Blow::Fault(fault))));
         if call.kind == CallKind::Write && call.point.starts_with("engine") {
             strikes.push(Strike::at(call.number, Blow::HandKill));
-            if script.replaceable() {
-                strikes.push(Strike::at(call.number, Blow::HandRemove));
-            }
+            strikes.push(Strike::at(call.number, Blow::HandRemove));
         }
     }
     strikes
 }
 
-/// Whether the rest of the script means anything without the step that this call belongs to.
-fn may_be_missed(script: &Script, undisturbed: &Ended, call: &CallRecord) -> bool {
-    script.lived_through.checked_sub(1).is_none_or(|step| call.number > undisturbed.steps[step])
-}
-
 /// A daemon that stays down while people go on, and a machine that loses its power: at each call that changes something. What
 /// lies between two of those is looking.
-pub(crate) fn outages(script: &Script, undisturbed: &Ended) -> Vec<Strike> {
+pub(crate) fn outages(_: &Script, undisturbed: &Ended) -> Vec<Strike> {
     const BLOWS: [Blow; 5] = [
         Blow::Down(Down::ForStep),
         Blow::Down(Down::ForRest),
@@ -79,8 +73,7 @@ pub(crate) fn outages(script: &Script, undisturbed: &Ended) -> Vec<Strike> {
         Blow::Power(Unflushed::Lost),
         Blow::Power(Unflushed::Torn),
     ];
-    let calls = writes(&undisturbed.calls).filter(|call| may_be_missed(script, undisturbed, call));
-    calls.flat_map(|call| BLOWS.map(|blow| Strike::at(call.number, blow))).collect()
+    writes(&undisturbed.calls).flat_map(|call| BLOWS.map(|blow| Strike::at(call.number, blow))).collect()
 }
 
 /// Bad news, all the way.
@@ -107,15 +100,13 @@ fn second_blows() -> Vec<Strike> {
 }
 
 /// Two blows close together. The first is one of the kinds that leave something half-done.
-pub(crate) fn pairs(script: &Script, undisturbed: &Ended) -> Vec<[Strike; 2]> {
+pub(crate) fn pairs(_: &Script, undisturbed: &Ended) -> Vec<[Strike; 2]> {
     let first = |call: &CallRecord| {
         let mut blows = vec![Blow::Fault(Fault::CrashAfter)];
         if call.kind == CallKind::Write {
             blows.extend([Blow::Fault(Fault::LoseAnswer), Blow::Fault(Fault::Fail(ErrorKind::Retryable))]);
-            if may_be_missed(script, undisturbed, call) {
-                blows.push(Blow::Down(Down::ForStep));
-            }
-            if call.point.starts_with("engine") && script.replaceable() {
+            blows.push(Blow::Down(Down::ForStep));
+            if call.point.starts_with("engine") {
                 blows.push(Blow::HandRemove);
             }
         }
@@ -145,11 +136,33 @@ pub(crate) fn replay_line(script: &Script, strikes: &[Strike]) -> String {
     format!("REPLAY=\"script={} {}\" cargo test --test convergence -- replay --nocapture", script.name, words.join(" "))
 }
 
+/// One line per phase: how much of it was run, and how long that took. `scripts/test` repeats them all at its end.
+pub(crate) fn tell(phase: &str, lives: usize, share: &str, began: Instant) {
+    println!("\nswept {phase}: {lives} lives, {share}, {:.1} s", began.elapsed().as_secs_f64());
+}
+
+/// How much of what is possible was chosen, by script.
+fn share(chosen: &[(&str, usize, usize)]) -> String {
+    let (lives, possible) = chosen.iter().fold((0, 0), |sum, (_, lives, all)| (sum.0 + lives, sum.1 + all));
+    let cut: Vec<_> = chosen.iter().filter(|(_, lives, all)| lives < all).collect();
+    match cut[..] {
+        [] => "whole".to_owned(),
+        [(name, lives, all)] => format!("whole but for `{name}` ({lives} of {all}, always the same)"),
+        _ => {
+            let percent =
+                100.0 * f64::from(u32::try_from(lives).unwrap()) / f64::from(u32::try_from(possible).unwrap());
+            format!("{percent:.1} % of {possible}, an even choice per script, always the same")
+        }
+    }
+}
+
 /// What is tried on each script, and how many runs of one script at most.
 pub(crate) struct Batch<'s> {
     pub(crate) name: &'static str,
     pub(crate) scripts: &'s [Script],
     pub(crate) most: usize,
+    /// A person asked for it.
+    pub(crate) is_unlimited: bool,
 }
 
 impl Batch<'_> {
@@ -163,7 +176,7 @@ impl Batch<'_> {
         let undisturbed: Vec<Ended> = parallel(scripts.len(), |number| run(&scripts[number], &[], None));
         let mut failures = String::new();
         let mut jobs: Vec<(usize, S)> = Vec::new();
-        let mut possible = 0;
+        let mut chosen = Vec::new();
         for (number, ended) in undisturbed.iter().enumerate() {
             if !ended.violations.is_empty() {
                 let text = ended.violations.join("\n    ");
@@ -171,9 +184,12 @@ impl Batch<'_> {
                 continue;
             }
             let all = strikes(&scripts[number], ended);
-            possible += all.len();
-            let most = if scripts[number].expect.is_empty() { self.most.min(CROWD_RUNS) } else { self.most };
-            jobs.extend(choose(all, most).into_iter().map(|strikes| (number, strikes)));
+            let possible = all.len();
+            let crowd = CROWD.0 == scripts[number].name;
+            let most = if crowd && !self.is_unlimited { self.most.min(CROWD.1) } else { self.most };
+            let all = choose(all, most);
+            chosen.push((scripts[number].name, all.len(), possible));
+            jobs.extend(all.into_iter().map(|strikes| (number, strikes)));
         }
         let results = parallel(jobs.len(), |job| {
             let (script, strikes) = &jobs[job];
@@ -185,31 +201,13 @@ impl Batch<'_> {
         for ((number, strikes), (ended, took)) in jobs.iter().zip(&results) {
             report.take(&scripts[*number], strikes.as_ref(), ended, *took, &undisturbed[*number]);
         }
-        println!(
-            "{}: {} of {possible} runs of {} scripts in {:.1} s, {} with violations, {} strikes never came",
-            self.name,
-            jobs.len(),
-            scripts.len(),
-            began.elapsed().as_secs_f64(),
-            report.broken,
-            report.missed
-        );
+        tell(self.name, jobs.len(), &share(&chosen), began);
+        println!("    {} with violations, {} strikes never came", report.broken, report.missed);
         report.print();
         failures.push_str(&report.failures);
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 }
-
-/// Found and not yet repaired: a reading of the manifests folder that is out of date just when the grace of a vanished file
-/// ends takes the app's code to the trash, although its file is back. The next reading makes the app again, and its data
-/// never moves. Local disks give no such readings; network file systems may. And a file that a power loss has torn can be
-/// told once more in the event log by the look after the restart. Every run prints them.
-const KNOWN: [(&str, Blow); 4] = [
-    ("invalid", Blow::Power(Unflushed::Torn)),
-    ("back-within-grace", Blow::Fault(Fault::StaleList)),
-    ("other-within-grace", Blow::Fault(Fault::StaleList)),
-    ("rename-back", Blow::Fault(Fault::StaleList)),
-];
 
 #[derive(Default)]
 struct Report {
@@ -232,12 +230,6 @@ impl Report {
         worst.0 = worst.0.max(ended.late.saturating_sub(undisturbed.late));
         worst.1 = worst.1.max(ended.changes.saturating_sub(undisturbed.changes));
         if ended.violations.is_empty() {
-            return;
-        }
-        if let [only] = strikes
-            && KNOWN.contains(&(script.name, only.blow))
-        {
-            println!("known defect: {}", replay_line(script, strikes));
             return;
         }
         self.broken += 1;

@@ -8,7 +8,12 @@ use crate::common::{self, Place};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_docker_is_what_the_simulator_claims_it_to_be() {
     let place = Place::new().await;
-    let hand = CliHand { host: std::env::var("MINIPAAS_TEST_DOCKER").unwrap() };
+    // Only an engine of the tests' own may lose its power.
+    let path = |name| std::env::var_os(name).map(std::path::PathBuf::from);
+    let hand = CliHand {
+        host: std::env::var("MINIPAAS_TEST_DOCKER").unwrap(),
+        engine: path("MINIPAAS_TEST_ENGINE").zip(path("MINIPAAS_TEST_ENGINE_DIR")),
+    };
     let only = std::env::var("ONLY").unwrap_or_default();
     let prefix = place.name("conf").to_lowercase();
     let report = conformance::run(&*place.engine, &hand, common::IMAGE, &prefix, &only).await;

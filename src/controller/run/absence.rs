@@ -35,6 +35,7 @@ impl<W: Seams> Controller<W> {
     pub(super) fn judge_removals(&mut self) {
         let vanished: BTreeSet<AppKey> = self.missing_since.keys().cloned().collect();
         self.guard.forget_all_but(&vanished);
+        self.note_confirmed();
         let known = self.rows.keys().chain(&self.orphans).collect::<BTreeSet<_>>().len();
         let held = match self.guard.judge(&vanished, known) {
             Guard::Allowed => None,
@@ -75,6 +76,8 @@ impl<W: Seams> Controller<W> {
         }
         match (&self.held, self.missing_since.get(key)) {
             (Some(held), _) if held.apps.contains(key) => Absence::Held { token: held.token.clone() },
+            // A person has seen that it is gone; so has the daemon, maybe in an earlier life.
+            (_, Some(_)) if self.guard.is_confirmed(key) => Absence::Certain,
             (_, Some(since)) if planted!(NoGrace) || since.elapsed() >= self.config.grace => Absence::Certain,
             // Never had a row, a container or a file: nothing to be careful about.
             (_, None) if !self.rows.contains_key(key) && !self.orphans.contains(key) => Absence::Certain,

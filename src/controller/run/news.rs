@@ -2,20 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::once::{Once, longest};
 use super::{Controller, Input, SettingsNews};
 use crate::clock::Clock as _;
-use crate::controller::handle::{Command, ConfirmError};
+use crate::controller::handle::Command;
 use crate::controller::queue::Urgency;
 use crate::controller::seams::Seams;
 use crate::engine::events::Signal;
 use crate::engine::{EngineEvent, ErrorKind};
 use crate::model::observed::EngineInfo;
 use crate::model::status::{EngineStatus, ImageStatus};
-use crate::model::{AppKey, Cause, ConditionKind, Event, EventKind, Health, labels};
+use crate::model::{AppKey, ConditionKind, Health, labels};
 use crate::plan::assess::Finding;
 
 impl<W: Seams> Controller<W> {
@@ -124,39 +123,6 @@ impl<W: Seams> Controller<W> {
                 let _ = answer.send(longest(self.running.values(), jobs));
             }
         }
-    }
-
-    pub(super) fn confirm(
-        &mut self,
-        token: &str,
-        by: &str,
-        answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>,
-    ) {
-        let result = match &self.held {
-            None => Err(ConfirmError::NothingHeld),
-            Some(held) if held.token != token => Err(ConfirmError::Changed { current: held.token.clone() }),
-            Some(held) => Ok(held.apps.clone()),
-        };
-        if let Ok(apps) = &result
-            && !planted!(ConfirmationForgotten)
-        {
-            self.guard.confirm(apps.iter().cloned());
-            for key in apps {
-                self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
-            }
-            self.judge_removals();
-            let at = self.world.clock().now();
-            let confirmed = |key: &AppKey| Event {
-                at,
-                app: Some(key.clone()),
-                kind: EventKind::Changed,
-                what: "confirmed that it is removed, its manifest having vanished".to_owned(),
-                cause: Cause::new(by),
-            };
-            self.log(apps.iter().map(confirmed).collect());
-        }
-        // Nobody waits any more: the confirmation stands all the same.
-        let _ = answer.send(result);
     }
 
     pub(super) fn take_progress(&mut self, progress: ImageStatus) {

@@ -20,6 +20,9 @@ use crate::model::{AppKey, AppStatus, Bytes, ConditionKind, Health, SyncState};
 use crate::plan::Assessment;
 use crate::plan::assess::Finding;
 
+/// When an app is looked at again whose file was missed in one reading and found in the next.
+const REREAD_AFTER: Duration = Duration::from_secs(1);
+
 impl<W: Seams> Controller<W> {
     pub(super) fn known(&self) -> BTreeSet<AppKey> {
         let files = self.snapshot.files.keys();
@@ -121,16 +124,20 @@ impl<W: Seams> Controller<W> {
                     self.queue.mark_after(key.clone(), wait, now);
                 }
             }
-            Next::Backoff => {
-                let wait = self.backoffs.next(key.clone());
+            Next::Backoff { over } => {
+                let wait = self.backoffs.next(key.clone(), over);
                 self.queue.hold(key.clone(), wait, now);
             }
             // A change marks it, and so does the next resync: cheap, and right if the world changed unseen.
             Next::Terminal => {}
             Next::Unreachable => {
                 // The subscription notices a Docker that is gone; a single call that hung is tried again.
-                let wait = self.backoffs.next(key.clone());
+                let wait = self.backoffs.next(key.clone(), "docker");
                 self.queue.hold(key.clone(), wait, now);
+            }
+            Next::Reread => {
+                self.start_loading();
+                self.queue.mark_after(key.clone(), REREAD_AFTER, now);
             }
         }
         let gone = output.status.health == Health::Deleted
@@ -170,7 +177,7 @@ impl<W: Seams> Controller<W> {
         tracing::error!(app = %key, "a pass panicked; the app is looked at again after a while");
         self.end_pass(key, "panic");
         self.queue.finish(key);
-        let wait = self.backoffs.next(key.clone());
+        let wait = self.backoffs.next(key.clone(), "panic");
         self.queue.hold(key.clone(), wait, Instant::now());
         let finding = Finding::new(
             ConditionKind::StepFailed,

@@ -75,6 +75,7 @@ struct State {
     failing: BTreeMap<&'static str, ErrorKind>,
     deaths: u64,
     last_struck: Option<Instant>,
+    forgetful: bool,
 }
 
 /// Shared by all decorators of a run; cheap to clone.
@@ -138,6 +139,11 @@ impl Injector {
     /// Does something by hand right before the call with that number.
     pub fn hand_at(&self, number: u64, hand: impl FnOnce() + Send + 'static) {
         self.lock().hands.entry(number).or_default().push(Box::new(hand));
+    }
+
+    /// The decorators need not remember earlier answers: none will be asked to be stale.
+    pub fn forget_answers(&self) {
+        self.lock().forgetful = true;
     }
 
     /// Ends every failure that was to last, and forgets the strikes that did not come yet.
@@ -262,6 +268,12 @@ impl Life {
         if *injector.alive_tx.borrow() != self.number {
             future::pending::<()>().await;
         }
+    }
+
+    /// Whether an answer may be needed once more, for a stale one.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.injector.as_ref().is_some_and(|injector| !injector.lock().forgetful)
     }
 
     /// Waits until this life has ended: the harness then drops what is left of the daemon.

@@ -71,7 +71,9 @@ impl<E: Engine> Engine for FaultyEngine<E> {
         }
         let answer = self.inner.list(filter).await;
         self.life.settle().await;
-        if let Ok(list) = &answer {
+        if let Ok(list) = &answer
+            && self.life.remembers()
+        {
             lists().insert(filter.labels.clone(), list.clone());
         }
         answer

@@ -12,7 +12,7 @@ use minipaas::testing::seams::World;
 
 use super::act::{Act, Hand, PROCESSES, Power};
 use super::operator::{Operator, Reading, manifest};
-use super::stage::containers_by_app;
+use crate::keeper::containers_by_app;
 
 /// A vanished file means nothing for so long; a little less than the daemon's grace of ten seconds.
 const GRACE: Duration = Duration::from_millis(9_500);

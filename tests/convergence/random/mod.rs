@@ -10,7 +10,7 @@ mod stage;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use proptest_state_machine::ReferenceStateMachine as _;
 
-use crate::sweep::parallel;
+use crate::sweep::{parallel, tell};
 use act::{Act, Play};
 use operator::Operator;
 
@@ -85,12 +85,8 @@ fn random_scripts_keep_the_properties() {
     let began = std::time::Instant::now();
     let results = parallel(usize::try_from(cases).unwrap(), |case| try_seed(first + case as u64, SHRINKING));
     let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();
-    let took = began.elapsed().as_secs_f64();
-    println!(
-        "random scripts: seeds {first} to {}, {} broke a property, {took:.1} s",
-        first + cases - 1,
-        failures.len()
-    );
+    let share = format!("seeds {first} to {}, {} broke a property", first + cases - 1, failures.len());
+    tell("random scripts", usize::try_from(cases).unwrap(), &share, began);
     assert!(failures.is_empty(), "{}", failures.iter().map(ToString::to_string).collect::<String>());
 }
 

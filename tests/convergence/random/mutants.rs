@@ -4,7 +4,7 @@
 use minipaas::testing::mutants::{Mutant, plant};
 
 use super::{SEED, SHRINKING, figure, try_seed};
-use crate::sweep::parallel;
+use crate::sweep::{parallel, tell};
 
 /// Scripts per planted bug, unless `CASES` says otherwise.
 const CASES: u64 = 10;
@@ -40,7 +40,10 @@ fn random_scripts_find_a_good_part_of_the_planted_bugs() {
     let wanted = |mutant: &Mutant| only.as_ref().is_none_or(|only| format!("{mutant:?}") == *only);
     let mutants: Vec<Mutant> = Mutant::ALL.iter().copied().filter(wanted).collect();
     let (first, cases) = (figure("SEED").unwrap_or(SEED), figure("CASES").unwrap_or(CASES));
+    let began = std::time::Instant::now();
     let deaths = parallel(mutants.len(), |number| hunt(mutants[number], first, cases));
+    let scripts = deaths.iter().map(|death| death.as_ref().map_or(cases, |death| death.scripts)).sum::<u64>();
+    tell("planted bugs, by random scripts", usize::try_from(scripts).unwrap(), "the first that finds each", began);
     println!("{:<28}{:<10}{:>8}", "planted bug", "found by", "scripts");
     let mut found = 0;
     for (mutant, death) in mutants.iter().zip(&deaths) {

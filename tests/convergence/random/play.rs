@@ -14,7 +14,8 @@ use minipaas::testing::seams::World;
 use super::act::{Act, App, Hand, Loss, Play, Power, Quirk};
 use super::belief::Belief;
 use super::operator::{Operator, Reading};
-use super::stage::{News, Stage, owner};
+use super::stage::{News, Stage};
+use crate::keeper::owner;
 use crate::world::template;
 
 /// Between two acts: longer than events are collected, shorter than any step.
@@ -246,9 +247,9 @@ impl Player {
 
     /// P6: an app that serves goes on serving unless something was done that may interrupt it.
     fn look_at_gaps(&mut self) {
-        let transitions = self.stage.world.docker.transitions();
+        let news = self.stage.world.docker.with_transitions(|transitions| transitions[self.transitions..].to_vec());
         let mut gaps = Vec::new();
-        for change in &transitions[self.transitions..] {
+        for change in &news {
             let Some(key) = owner(&self.stage.world, &change.labels) else { continue };
             let running = self.running.entry(key.clone()).or_default();
             if change.to == Some(ContainerState::Running) {
@@ -260,7 +261,7 @@ impl Player {
                 gaps.push(format!("P6 {key} had no running container from {:.3}s on", change.at.as_secs_f64()));
             }
         }
-        self.transitions = transitions.len();
+        self.transitions += news.len();
         self.stage.broken(gaps);
     }
 

@@ -4,21 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use minipaas::controller::Command;
-use minipaas::desired::parse;
 use minipaas::engine::sim::Actor;
-use minipaas::model::status::{EngineStatus, ImageStatus, ManifestsStatus};
-use minipaas::model::{
-    AppKey, AppStatus, ConditionKind, ContainerState, Digest, Health, ObservedContainer, Ownership, PurgeToken,
-    SyncState,
-};
+use minipaas::model::{AppKey, ContainerState, Digest};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::folders::checksum;
 use minipaas::testing::seams::World;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// The supervisor's wait before it starts the daemon again.
-const RESTART: Duration = Duration::from_secs(1);
+use crate::keeper::{self, RESTART, containers_by_app, is_at_ease, next_event, owner};
+
 /// How long the status may lag behind Docker: an event's way and one look.
 const LAG: Duration = Duration::from_secs(1);
 /// Longer than the waits between two tries that an outage leads to.
@@ -48,23 +42,6 @@ pub(crate) struct Stage {
     purged: BTreeSet<AppKey>,
 }
 
-pub(crate) fn owner(world: &World, labels: &BTreeMap<String, String>) -> Option<AppKey> {
-    match Ownership::of(labels, &world.instance) {
-        Ownership::Owned(key) => Some(key),
-        Ownership::Foreign => None,
-    }
-}
-
-pub(crate) fn containers_by_app(world: &World) -> BTreeMap<AppKey, Vec<ObservedContainer>> {
-    let mut owned: BTreeMap<AppKey, Vec<ObservedContainer>> = BTreeMap::new();
-    for container in world.docker.containers() {
-        if let Some(key) = owner(world, &container.labels) {
-            owned.entry(key).or_default().push(container);
-        }
-    }
-    owned
-}
-
 impl Stage {
     pub(crate) fn new(world: World) -> Self {
         Self {
@@ -88,41 +65,17 @@ impl Stage {
 
     /// Files were changed: what do they permit from now on?
     pub(crate) fn note_purges(&mut self) {
-        for name in self.world.manifests.names() {
-            let Some((stem, _)) = name.rsplit_once('.') else { continue };
-            let (Ok(key), Some(bytes)) = (AppKey::parse(stem), self.world.manifests.get(&name)) else { continue };
-            if let Ok(manifest) = parse(&name, &bytes)
-                && PurgeToken::from_manifest(&key, &manifest).is_some()
-            {
-                self.purged.insert(key);
-            }
-        }
+        self.purged.extend(keeper::given_up(&self.world));
     }
 
     /// Lets time pass; whenever the daemon dies it is started again.
     pub(crate) async fn pump(&mut self, wait: Duration) {
         let end = Instant::now() + wait;
         loop {
-            let Some(daemon) = &mut self.daemon else {
-                match Daemon::start(&self.world).await {
-                    Ok(daemon) => self.daemon = Some(daemon),
-                    Err(_) => tokio::time::sleep(RESTART).await,
-                }
-                continue;
-            };
-            // Cancel-safe: all three only look.
-            let dead = tokio::select! {
-                biased;
-                () = daemon.life.ended() => true,
-                Ok(()) = daemon.status_rx.changed() => false,
-                () = tokio::time::sleep_until(end) => break,
-            };
-            if dead {
-                self.daemon = None;
-                tokio::time::sleep(RESTART).await;
-            } else {
-                daemon.status_rx.mark_unchanged();
-                self.look_at_status();
+            match next_event(&self.world, &mut self.daemon, end).await {
+                keeper::Came::Status => self.look_at_status(),
+                keeper::Came::Death => tokio::time::sleep(RESTART).await,
+                keeper::Came::Nothing => break,
             }
         }
         self.look_at_data();
@@ -151,20 +104,8 @@ impl Stage {
         }
     }
 
-    /// Nothing is due as far as the status tells.
     fn is_calm(&self) -> bool {
-        let Some(daemon) = &self.daemon else { return false };
-        let status = daemon.status();
-        let at_ease = |app: &AppStatus| {
-            app.condition(ConditionKind::StepFailed).is_none()
-                && app.condition(ConditionKind::EngineUnreachable).is_none()
-                && app.sync != SyncState::OutOfSync
-                && matches!(app.health, Health::Running | Health::Stopped | Health::Deleted)
-        };
-        matches!(status.engine, EngineStatus::Connected { .. })
-            && matches!(status.image, ImageStatus::Ready { .. })
-            && matches!(status.manifests, ManifestsStatus::Complete)
-            && status.apps.values().all(|app| at_ease(app))
+        self.daemon.as_ref().is_some_and(|daemon| is_at_ease(&daemon.status()))
     }
 
     /// P2: one more look at everything wants nothing.
@@ -183,12 +124,7 @@ impl Stage {
 
     /// `paas confirm` of what is held, if anything is. Tells whether it was accepted.
     pub(crate) async fn confirm(&mut self) -> bool {
-        let Some(daemon) = &self.daemon else { return false };
-        let Some(held) = daemon.status().held.clone() else { return false };
-        let (answer, reply) = oneshot::channel();
-        drop(daemon.commands_tx.send(Command::Confirm { token: held.token, by: "a person".to_owned(), answer }).await);
-        // A daemon that dies meanwhile answers nothing.
-        matches!(tokio::time::timeout(Duration::from_secs(1), reply).await, Ok(Ok(Ok(_))))
+        keeper::confirm(self.daemon.as_ref()).await.is_some_and(|answer| answer.is_ok())
     }
 
     /// P3.
@@ -239,10 +175,13 @@ impl Stage {
             if docker.container(id.as_str()).is_some_and(|container| container.state == ContainerState::Running) {
                 continue;
             }
-            let transitions = docker.transitions();
-            let mut back = transitions.iter().rev();
-            let left = back.find(|change| change.container == *id && change.from == Some(ContainerState::Running));
-            let ago = left.map_or(Duration::MAX, |left| docker.age().saturating_sub(left.at));
+            // Where they are: a daemon that runs in circles makes tens of thousands of them.
+            let left = docker.with_transitions(|transitions| {
+                let mut back = transitions.iter().rev();
+                let left = back.find(|change| change.container == *id && change.from == Some(ContainerState::Running));
+                left.map(|left| left.at)
+            });
+            let ago = left.map_or(Duration::MAX, |left| docker.age().saturating_sub(left));
             if ago > LAG {
                 lies.push(format!("P10 {} is said to be ready but has not run for {ago:?}", app.app));
             }
@@ -253,35 +192,6 @@ impl Stage {
     /// P10 at rest: whatever the status says is so.
     pub(crate) fn lies_at_rest(&self) -> Vec<String> {
         let Some(daemon) = &self.daemon else { return vec!["P1 the daemon does not run".to_owned()] };
-        let (status, owned) = (daemon.status(), containers_by_app(&self.world));
-        let unknown = owned.keys().filter(|key| !status.apps.contains_key(key));
-        let mut lies: Vec<String> =
-            unknown.map(|key| format!("P10 the status does not know the containers of {key}")).collect();
-        for app in status.apps.values() {
-            let containers = owned.get(&app.app).map(Vec::as_slice).unwrap_or_default();
-            let running = || containers.iter().filter(|container| container.state == ContainerState::Running);
-            let named = app.container.as_ref().and_then(|id| running().find(|container| container.id == *id));
-            let mut hold = |holds: bool, what: &str| {
-                if !holds {
-                    lies.push(format!("P10 {} {what}", app.app));
-                }
-            };
-            match app.health {
-                Health::Running => hold(running().count() > 0, "is said to run and does not"),
-                Health::Stopped | Health::Deleted => hold(running().count() == 0, "is said not to run and does"),
-                _ => {}
-            }
-            if app.is_ready() {
-                hold(named.is_some(), "is said to be ready in a container that does not run");
-                hold(app.endpoint.is_some(), "is said to be ready without an endpoint");
-            }
-            if let (SyncState::Synced, Some(limits), Some(container)) = (app.sync, app.limits, named) {
-                let memory = i64::try_from(limits.memory.get()).unwrap_or(i64::MAX);
-                hold(container.limits.memory == memory, "is said to be synced with another memory limit in force");
-                let pids = container.limits.pids == i64::from(limits.pids);
-                hold(pids, "is said to be synced with another pids limit in force");
-            }
-        }
-        lies
+        keeper::lies_at_rest(&daemon.status(), &containers_by_app(&self.world))
     }
 }

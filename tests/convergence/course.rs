@@ -1,0 +1,174 @@
+//! The course of a run: step by step, and what is looked at when it is over.
+
+use std::time::Duration;
+
+use minipaas::controller::Command;
+use minipaas::engine::faulty::CallRecord;
+use minipaas::engine::sim::Quirks;
+use tokio::time::Instant;
+
+use crate::blow::{Blow, Down};
+use crate::keeper;
+use crate::portrait::portrait;
+use crate::scripts::Deed;
+use crate::waiting::{CALM, RESYNC};
+use crate::world::{Ended, Run};
+
+/// And when something is not as it should be: longer than the wait after a failed build. What takes longer than its
+/// disturbance accounts for breaks P1 all the same.
+const LONG: Duration = Duration::from_secs(400);
+/// For one look at everything.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long a person tries to confirm something.
+const INSISTENCE: Duration = Duration::from_secs(120);
+
+impl Run<'_> {
+    pub(crate) async fn tell(mut self, undisturbed: Option<&Ended>) -> Ended {
+        let mut first = None;
+        for (number, step) in self.script.steps.iter().enumerate() {
+            self.step = number;
+            self.save_again();
+            self.world.manifests.flush();
+            match step.deed {
+                Deed::Do(change) => {
+                    change.make(&self.world);
+                    self.done(number);
+                    self.settle(CALM).await;
+                }
+                Deed::Quick(change, wait) => {
+                    change.make(&self.world);
+                    self.done(number);
+                    self.pump(wait).await;
+                }
+                Deed::WhileDown(change) => {
+                    self.daemon = None;
+                    self.world.injector.kill();
+                    change.make(&self.world);
+                    self.done(number);
+                    self.settle(CALM).await;
+                }
+                Deed::Check(app, expect) => {
+                    if self.strikes.is_empty() {
+                        self.record.check(&self.world, self.daemon.as_ref(), app, expect);
+                    }
+                }
+                Deed::Confirm => {
+                    self.down = None;
+                    self.confirm().await;
+                    self.settle(CALM).await;
+                }
+            }
+            if number == 0 && self.script.reverts && undisturbed.is_none() {
+                first = Some(portrait(&self.world, self.daemon.as_ref()));
+            }
+        }
+        if self.down.take().is_some() {
+            self.settle(CALM).await;
+        }
+        let last_call = self.world.injector.count();
+        let missed = self.world.injector.outstanding();
+        // A fault that waits for a later call would strike in the checks: it did not come, so it never does.
+        self.world.injector.heal();
+        self.world.docker.set_quirks(Quirks::default());
+        if self.strikes.iter().any(|strike| matches!(strike.blow, Blow::Quirk(_))) {
+            // What nobody told of is found by the next full look.
+            self.pump(RESYNC).await;
+        }
+        let mut broken = self.at_end(undisturbed, first.as_deref());
+        if !broken.is_empty() {
+            // Out of what the daemon cannot have heard of it finds its way by itself, in its own time.
+            self.settle(LONG).await;
+            broken = self.at_end(undisturbed, first.as_deref());
+        }
+        let changes = self.record.changes();
+        self.record.violations.extend(broken);
+        self.record.look_back(&self.world, self.script, self.strikes, self.unfounded, undisturbed);
+        let late = self.record.late(&self.world);
+        self.rests().await;
+        let wanted = self.strikes.is_empty();
+        let calls = if wanted || !self.record.violations.is_empty() {
+            let calls = self.world.injector.calls();
+            let of_script = calls.into_iter().filter(|call| call.number > self.offset && call.number <= last_call);
+            of_script.map(|call| CallRecord { number: call.number - self.offset, ..call }).collect()
+        } else {
+            Vec::new()
+        };
+        Ended {
+            portrait: if wanted { portrait(&self.world, self.daemon.as_ref()) } else { String::new() },
+            changes,
+            late,
+            missed,
+            story: if self.record.violations.is_empty() { String::new() } else { self.story(&calls) },
+            calls,
+            violations: self.record.violations,
+        }
+    }
+
+    /// A step was done.
+    fn done(&mut self, number: usize) {
+        self.record.deed(&self.world);
+        let last = number + 1 == self.script.steps.len();
+        if self.down == Some(Down::ForStep) || last {
+            self.down = None;
+        }
+    }
+
+    /// People see what the power loss made of their files, and save them once more.
+    pub(crate) fn save_again(&mut self) {
+        for (name, content) in std::mem::take(&mut *self.unsaved.lock().unwrap()) {
+            match content {
+                Some(bytes) => self.world.manifests.put(&name, bytes),
+                None => self.world.manifests.remove(&name),
+            }
+        }
+        self.record.stir();
+    }
+
+    fn at_end(&self, undisturbed: Option<&Ended>, first: Option<&str>) -> Vec<String> {
+        let script = (!self.unfounded).then_some(self.script);
+        self.record.at_end(&self.world, script, self.daemon.as_ref(), self.strikes, undisturbed, first)
+    }
+
+    /// P2: one more look at everything wants nothing.
+    async fn rests(&mut self) {
+        let (journal, writes) = (self.world.docker.journal_len(), self.world.injector.writes());
+        if let Some(daemon) = &self.daemon {
+            drop(daemon.commands_tx.send(Command::Resync).await);
+        }
+        self.pump(LOOK).await;
+        if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
+            let entries = self.world.docker.journal_since(journal);
+            let calls = self.world.injector.calls();
+            let tail: Vec<String> = calls.iter().rev().take(12).rev().map(ToString::to_string).collect();
+            let text = format!("P2 it does not rest: {entries:?}\n{}", tail.join("\n"));
+            self.record.violations.push(text);
+        }
+    }
+
+    /// A person confirms what is held, once. Whoever gets no answer because the daemon died looks again whether anything is
+    /// held still.
+    async fn confirm(&mut self) {
+        let deadline = Instant::now() + INSISTENCE;
+        let mut asked = false;
+        while Instant::now() < deadline {
+            // Who wants to confirm something needs a daemon, and starts it.
+            self.down = None;
+            if asked || self.daemon.is_none() {
+                self.pump(CALM).await;
+            }
+            let Some(daemon) = &self.daemon else { continue };
+            let held = daemon.status().held.is_some();
+            if asked && !held {
+                return;
+            }
+            if let Some(Ok(_)) = keeper::confirm(self.daemon.as_ref()).await {
+                return;
+            }
+            asked |= held;
+            self.pump(Duration::from_secs(1)).await;
+        }
+        if !self.unfounded {
+            self.record.violations.push("P1 nothing was held, or it could not be confirmed".to_owned());
+        }
+    }
+}

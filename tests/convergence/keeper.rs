@@ -1,0 +1,147 @@
+//! What keeps the daemon alive in a simulated world, and how the world is read: shared by the sweep and the random scripts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use minipaas::controller::{Command, ConfirmError};
+use minipaas::desired::parse;
+use minipaas::model::status::{EngineStatus, ImageStatus, ManifestsStatus};
+use minipaas::model::{
+    AppKey, AppStatus, ConditionKind, ContainerState, DaemonStatus, Health, ObservedContainer, Ownership, PurgeToken,
+    SyncState,
+};
+use minipaas::testing::daemon::Daemon;
+use minipaas::testing::seams::World;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// The supervisor's wait before it starts the daemon again.
+pub(crate) const RESTART: Duration = Duration::from_secs(1);
+/// How long a person waits for the answer to a confirmation.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// What came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// The daemon says something new.
+    Status,
+    /// It died, and is no more.
+    Death,
+    /// The time is up.
+    Nothing,
+}
+
+/// Lets time pass until something is worth a look. A daemon that is not there is started.
+pub(crate) async fn next_event(world: &World, daemon: &mut Option<Daemon>, end: Instant) -> Came {
+    let living = loop {
+        if let Some(living) = daemon {
+            break living;
+        }
+        match Daemon::start(world).await {
+            Ok(started) => *daemon = Some(started),
+            Err(_) => tokio::time::sleep(RESTART).await,
+        }
+    };
+    // Cancel-safe: all three only look.
+    let came = tokio::select! {
+        biased;
+        () = living.life.ended() => Came::Death,
+        Ok(()) = living.status_rx.changed() => Came::Status,
+        () = tokio::time::sleep_until(end) => Came::Nothing,
+    };
+    match came {
+        Came::Death => *daemon = None,
+        Came::Status => living.status_rx.mark_unchanged(),
+        Came::Nothing => {}
+    }
+    came
+}
+
+/// Nothing is due as far as the status tells.
+pub(crate) fn is_at_ease(status: &DaemonStatus) -> bool {
+    let at_ease = |app: &AppStatus| {
+        app.condition(ConditionKind::StepFailed).is_none()
+            && app.condition(ConditionKind::EngineUnreachable).is_none()
+            && app.sync != SyncState::OutOfSync
+            && matches!(app.health, Health::Running | Health::Stopped | Health::Deleted)
+    };
+    matches!(status.engine, EngineStatus::Connected { .. })
+        && matches!(status.image, ImageStatus::Ready { .. })
+        && matches!(status.manifests, ManifestsStatus::Complete)
+        && status.apps.values().all(|app| at_ease(app))
+}
+
+/// `paas confirm` of what is held. `None`: nothing is held, or the daemon died over it.
+pub(crate) async fn confirm(daemon: Option<&Daemon>) -> Option<Result<Vec<AppKey>, ConfirmError>> {
+    let daemon = daemon?;
+    let held = daemon.status().held.clone()?;
+    let (answer, reply) = oneshot::channel();
+    drop(daemon.commands_tx.send(Command::Confirm { token: held.token, by: "a person".to_owned(), answer }).await);
+    tokio::time::timeout(ANSWER, reply).await.ok()?.ok()
+}
+
+pub(crate) fn owner(world: &World, labels: &BTreeMap<String, String>) -> Option<AppKey> {
+    match Ownership::of(labels, &world.instance) {
+        Ownership::Owned(key) => Some(key),
+        Ownership::Foreign => None,
+    }
+}
+
+pub(crate) fn containers_by_app(world: &World) -> BTreeMap<AppKey, Vec<ObservedContainer>> {
+    let mut owned: BTreeMap<AppKey, Vec<ObservedContainer>> = BTreeMap::new();
+    for container in world.docker.containers() {
+        if let Some(key) = owner(world, &container.labels) {
+            owned.entry(key).or_default().push(container);
+        }
+    }
+    owned
+}
+
+/// Apps whose data their file gives up at present.
+pub(crate) fn given_up(world: &World) -> BTreeSet<AppKey> {
+    let mut apps = BTreeSet::new();
+    for name in world.manifests.names() {
+        let Some((stem, "yaml" | "yml")) = name.rsplit_once('.') else { continue };
+        let (Ok(key), Some(bytes)) = (AppKey::parse(stem), world.manifests.get(&name)) else { continue };
+        if let Ok(manifest) = parse(&name, &bytes)
+            && PurgeToken::from_manifest(&key, &manifest).is_some()
+        {
+            apps.insert(key);
+        }
+    }
+    apps
+}
+
+/// P10 at rest: whatever the status says is so.
+pub(crate) fn lies_at_rest(status: &DaemonStatus, owned: &BTreeMap<AppKey, Vec<ObservedContainer>>) -> Vec<String> {
+    let unknown = owned.keys().filter(|key| !status.apps.contains_key(key));
+    let mut lies: Vec<String> =
+        unknown.map(|key| format!("P10 the status does not know the containers of {key}")).collect();
+    for app in status.apps.values() {
+        let containers = owned.get(&app.app).map(Vec::as_slice).unwrap_or_default();
+        let running = || containers.iter().filter(|container| container.state == ContainerState::Running);
+        let named = app.container.as_ref().and_then(|id| running().find(|container| container.id == *id));
+        let mut hold = |holds: bool, what: &str| {
+            if !holds {
+                lies.push(format!("P10 {} {what}", app.app));
+            }
+        };
+        match app.health {
+            Health::Running => hold(running().next().is_some(), "is said to run and does not"),
+            Health::Stopped | Health::Deleted => hold(running().next().is_none(), "is said not to run and does"),
+            _ => {}
+        }
+        if app.is_ready() {
+            hold(named.is_some(), "is said to be ready in a container that does not run");
+            hold(app.endpoint.is_some(), "is said to be ready without an endpoint");
+        }
+        // Nothing is in force in a container that does not run; it gets its limits when it is to run again.
+        if let (SyncState::Synced, Some(limits), Some(container)) = (app.sync, app.limits, named) {
+            let memory = i64::try_from(limits.memory.get()).unwrap_or(i64::MAX);
+            hold(container.limits.memory == memory, "is said to be synced with another memory limit in force");
+            let pids = container.limits.pids == i64::from(limits.pids);
+            hold(pids, "is said to be synced with another pids limit in force");
+        }
+    }
+    lies
+}

@@ -1,0 +1,68 @@
+//! Many apps at once.
+
+use minipaas::testing::seams::World;
+
+use super::Expect::{Gone, Running};
+use super::{A, BYSTANDER, Deed, Script, Step, create, key, script, to};
+use crate::world::diary;
+
+const CONFIRM: Step = Step { sentence: "paas confirm", deed: Deed::Confirm };
+
+fn three_more(world: &World) {
+    for name in ["bob-one.yaml", "bob-two.yaml", "bob-three.yaml"] {
+        world.manifests.put(name, diary(""));
+    }
+}
+
+fn daves(apps: usize) -> impl Iterator<Item = String> {
+    (0..apps).map(|number| format!("dave-app{number}"))
+}
+
+fn appear(world: &World, apps: usize) {
+    world.edit_settings(|settings| (settings.max_total_apps, settings.max_apps_per_user) = (100, 100));
+    for dave in daves(apps) {
+        world.manifests.put(&format!("{dave}.yaml"), diary(""));
+    }
+}
+
+/// Apps that are all alike.
+fn crowd(name: &'static str, sentence: &'static str, apps: usize, change: fn(&World)) -> Script {
+    let expect = daves(apps).map(|dave| (key(&dave), Running)).collect();
+    Script { expect, ..script(name, Running, vec![to(sentence, change)]) }.everyone()
+}
+
+pub(super) fn all() -> Vec<Script> {
+    vec![
+        script(
+            "wipe-confirm",
+            Gone,
+            vec![create(), to("three more", three_more), to("rm *", |world| world.manifests.wipe()), CONFIRM],
+        )
+        .and("bob-one", Gone)
+        .and(BYSTANDER, Gone)
+        .foundation(2)
+        .wipes()
+        .interrupted()
+        .everyone(),
+        script(
+            "wipe-restore",
+            Running,
+            vec![
+                create(),
+                to("three more", three_more),
+                to("rm *", |world| world.manifests.wipe()),
+                to("git checkout", |world| {
+                    three_more(world);
+                    world.manifests.put(A, diary(""));
+                    world.manifests.put("carol-quiet.yaml", diary(""));
+                }),
+            ],
+        )
+        .and("bob-three", Running)
+        .foundation(2)
+        .wipes(),
+        // Twice as many as are worked on at a time, so that some wait for others.
+        crowd("twelve", "twelve apps at once", 12, |world| appear(world, 12)),
+        crowd("fifty", "fifty apps at once", 50, |world| appear(world, 50)),
+    ]
+}
