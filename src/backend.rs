@@ -17,6 +17,9 @@ use crate::store::Store as _;
 /// Worker threads of the daemon: it waits far more than it computes.
 const WORKERS: usize = 2;
 
+/// What a daemon that stops gives to work on files and the database that has begun.
+const LAST_WORK: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The real backend.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Daemon;
@@ -35,7 +38,10 @@ impl Backend for Daemon {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        runtime.block_on(serve(source, sockets))
+        let served = runtime.block_on(serve(source, sockets));
+        // A folder on a dead network disk is read for ever; whoever stops the daemon does not wait for it.
+        runtime.shutdown_timeout(LAST_WORK);
+        served
     }
 
     fn engine(&self) -> Result<DockerEngine> {

@@ -27,8 +27,8 @@ fn tell(state: NotifyState<'_>) {
 /// it no longer does. Returns at once when nobody asks (`WATCHDOG_USEC`).
 pub async fn keep_alive(controller: ControllerHandle, stop: CancellationToken) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    // Twice as often as asked, so that one late turn does not end the daemon.
-    let pause = (limit / 2).max(Duration::from_millis(10));
+    // A turn that comes late, and a pause after it, are still half of what is allowed.
+    let pause = (limit / 4).max(Duration::from_millis(10));
     loop {
         // The loop's answer is its sign of life, whatever it says: how long its jobs take is not the watchdog's affair.
         if matches!(tokio::time::timeout(pause, controller.progress()).await, Ok(Some(_))) {

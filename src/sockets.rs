@@ -156,7 +156,7 @@ impl PassedSockets {
                 TcpListener::from_std(listener).map(|listener| (listener, address))
             };
             let (listener, address) = adopted(listener).map_err(|source| SocketError::NotListening { door, source })?;
-            note(door, address, port, key);
+            note(door, address, SocketAddr::new(bind, port), key);
             return Ok(listener);
         }
         TcpListener::bind((bind, port)).await.map_err(|source| {
@@ -174,13 +174,14 @@ impl PassedSockets {
 }
 
 /// The unit decides about the address, but the settings are what people are shown.
-fn note(door: Door, address: SocketAddr, port: u16, key: &str) {
-    if address.port() == port {
+fn note(door: Door, address: SocketAddr, wanted: SocketAddr, key: &str) {
+    let everywhere = address.ip().is_unspecified() && wanted.ip().is_unspecified();
+    if address.port() == wanted.port() && (address.ip() == wanted.ip() || everywhere) {
         tracing::info!(%address, "the {door} is served at the service manager's socket");
     } else {
         tracing::warn!(
             %address,
-            "the {door} is served at the service manager's socket, not at port {port} as {key} says: make ListenStream= in \
+            "the {door} is served at the service manager's socket, not at {wanted} as {key} and its address say: make ListenStream= in \
              minipaas-{door}.socket and {key} agree, or addresses shown to people are wrong"
         );
     }
