@@ -163,7 +163,9 @@ async fn docker<B: Backend>(settings: &Settings, backend: &B) -> Vec<Check> {
 fn host_ports(isolation: Isolation) -> Check {
     const WHAT: &str = "apps and host";
     match isolation {
-        Isolation::Kept => check(WHAT, Verdict::Good, "apps reach no port of this host"),
+        Isolation::Kept => {
+            check(WHAT, Verdict::Good, "apps reach no port of this host (but its name server, if there is one)")
+        }
         Isolation::Broken(host) => {
             let found = format!(
                 "apps reach every port of this host, for example at {host}: `paas firewall | nft -f -` ends that"
@@ -178,7 +180,10 @@ fn port(what: &'static str, address: IpAddr, port: u16, setting: &str) -> Check 
     match TcpListener::bind((address, port)) {
         Ok(_) => check(what, Verdict::Good, format!("{address}:{port} is free")),
         Err(error) => {
-            let found = format!("{address}:{port} cannot be opened ({error}): stop what holds it, or set {setting}");
+            let found = format!(
+                "{address}:{port} cannot be opened ({error}): stop what holds it (unless it is a `minipaas-*.socket` unit, which \
+                 is meant to), or set {setting}"
+            );
             check(what, Verdict::Bad, found)
         }
     }

@@ -1,5 +1,5 @@
 //! Whether an app reaches this host's own ports, found out by trying: a container on the app network calls a port that is opened
-//! for it. Whatever firewall there is, and whatever its rules are called, this is what they come to.
+//! for it, and those that are usually open. Whatever firewall there is, and whatever its rules are called, this is what they come to.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,6 +16,8 @@ const TRIES_FOR_MS: u32 = 2_000;
 /// Until the container has come up, tried and ended.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+const SSH: u16 = 22;
 
 /// Exit codes of the container.
 const REACHED: i64 = 0;
@@ -61,9 +63,14 @@ async fn attempt<E: Engine>(engine: &E, settings: &Settings, instance: &Instance
     };
     // Never accepted from: the kernel completes the connection, or the firewall does not let it.
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    let spec = visitor(settings, instance, host, listener.local_addr()?.port());
+    // What is let in on purpose is often let in for everybody: a firewall that is closed by default proves nothing about these.
+    let ports = [listener.local_addr()?.port(), settings.gateway_port, settings.portal_port, SSH];
+    let spec = visitor(settings, instance, host, ports);
     // One that was left behind when somebody interrupted an earlier try.
-    if let Some(left) = engine.inspect(&spec.name).await?.filter(|left| left.labels == spec.labels) {
+    if let Some(left) = engine.inspect(&spec.name).await?.filter(|left| {
+        // An image's own labels come with it.
+        spec.labels.iter().all(|(name, value)| left.labels.get(name) == Some(value))
+    }) {
         engine.remove(&left.id).await?;
     }
     let id = engine.create(&spec).await?;
@@ -88,11 +95,11 @@ async fn attempt<E: Engine>(engine: &E, settings: &Settings, instance: &Instance
 }
 
 /// As locked in as an app, and no app: the daemon takes no notice of it.
-fn visitor(settings: &Settings, instance: &InstanceId, host: Ipv4Addr, port: u16) -> ContainerSpec {
+fn visitor(settings: &Settings, instance: &InstanceId, host: Ipv4Addr, ports: [u16; 4]) -> ContainerSpec {
     let script = format!(
-        "const s=require('node:net').connect({port},'{host}');\
-         s.on('connect',()=>process.exit({REACHED}));s.on('error',()=>process.exit({NOT_REACHED}));\
-         setTimeout(()=>process.exit({NOT_REACHED}),{TRIES_FOR_MS});"
+        "const n=require('node:net');Promise.all({ports:?}.map(port=>new Promise(done=>{{const s=n.connect(port,'{host}');\
+         s.on('connect',()=>process.exit({REACHED}));s.on('error',done);setTimeout(done,{TRIES_FOR_MS})}})))\
+         .then(()=>process.exit({NOT_REACHED}))"
     );
     let name = format!("paas-doctor-{instance}");
     let labels = [(labels::TYPE, labels::TYPE_DOCTOR), (labels::INSTANCE, instance.as_str())];
@@ -111,7 +118,7 @@ fn visitor(settings: &Settings, instance: &InstanceId, host: Ipv4Addr, port: u16
         restart: RestartPolicy::No,
         network: settings.app_network(),
         address: None,
-        port,
+        port: ports[0],
         stop_grace_seconds: 1,
     }
 }
