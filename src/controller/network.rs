@@ -19,6 +19,8 @@ const BRIDGE: &str = "com.docker.network.bridge.name";
 
 #[derive(Debug)]
 pub struct NetworkOutcome {
+    /// Which network this is about: the settings may have changed meanwhile.
+    pub name: String,
     pub status: NetworkStatus,
     pub usable: bool,
     /// Whose addresses the daemon gives out; `None` where Docker does.
@@ -38,9 +40,12 @@ pub async fn ensure<W: Seams>(
 ) -> NetworkOutcome {
     match look_or_create(world, settings, instance, avoid).await {
         Ok(network) => judge(&network, settings, instance),
-        Err(error) => {
-            NetworkOutcome { status: NetworkStatus::Failed { message: error.to_string() }, usable: false, subnet: None }
-        }
+        Err(error) => NetworkOutcome {
+            name: settings.app_network(),
+            status: NetworkStatus::Failed { message: error.to_string() },
+            usable: false,
+            subnet: None,
+        },
     }
 }
 
@@ -64,7 +69,7 @@ async fn look_or_create<W: Seams>(
             ]),
             options: BTreeMap::from([
                 (INTER_CONTAINER.to_owned(), wanted_icc(settings.routing).to_owned()),
-                (BRIDGE.to_owned(), firewall::bridge(instance, settings.routing)),
+                (BRIDGE.to_owned(), firewall::bridge(instance, &name)),
             ]),
             subnet: Some(subnet),
             internal: !settings.app_internet,
@@ -90,9 +95,13 @@ async fn look_or_create<W: Seams>(
     Err(EngineError::new(ErrorKind::Retryable, message))
 }
 
-/// The first range that is tried: outside the ranges that Docker, Podman, Kubernetes and home routers take by themselves.
-const FIRST: Option<Subnet> = Subnet::new(Ipv4Addr::new(10, 201, 0, 0), 20);
-const MOST_TRIES: usize = 64;
+/// Where ranges are tried from, and how many. The first are outside of what Docker, Podman, Kubernetes and home routers take by
+/// themselves; the others are for hosts on which all of 10.0.0.0/8 leads elsewhere.
+const FROM: [(Option<Subnet>, usize); 3] = [
+    (Subnet::new(Ipv4Addr::new(10, 201, 0, 0), 20), 64),
+    (Subnet::new(Ipv4Addr::new(172, 30, 0, 0), 20), 16),
+    (Subnet::new(Ipv4Addr::new(192, 168, 224, 0), 20), 2),
+];
 
 /// The range from the settings, else those that the host has no use for.
 fn candidates(settings: &Settings, avoid: &[Subnet]) -> Vec<Subnet> {
@@ -100,7 +109,8 @@ fn candidates(settings: &Settings, avoid: &[Subnet]) -> Vec<Subnet> {
         return vec![subnet];
     }
     let free = |subnet: &Subnet| !avoid.iter().any(|used| used.overlaps(*subnet));
-    std::iter::successors(FIRST, |subnet| subnet.following()).take(MOST_TRIES).filter(free).collect()
+    let from = |(first, count)| std::iter::successors(first, |subnet: &Subnet| subnet.following()).take(count);
+    FROM.into_iter().flat_map(from).filter(free).collect()
 }
 
 /// The ranges that the host's routing table knows, from the text of `/proc/net/route`. What routes everything (a default route, a
@@ -139,7 +149,7 @@ fn judge(network: &ObservedNetwork, settings: &Settings, instance: &InstanceId) 
         differences.push(format!("apps on it {can} reach the internet"));
     }
     let bridge = network.options.get(BRIDGE).map_or("", String::as_str);
-    if settings.routing == Routing::Gateway && bridge != firewall::bridge(instance, settings.routing) {
+    if settings.routing == Routing::Gateway && bridge != firewall::bridge(instance, &network.name) {
         differences.push("its bridge has not the name that the firewall's rules are about".to_owned());
     }
     let has = |subnet: Subnet| network.subnets.contains(&subnet.to_string());
@@ -162,7 +172,7 @@ fn judge(network: &ObservedNetwork, settings: &Settings, instance: &InstanceId) 
         );
         NetworkStatus::Drifted { message }
     };
-    NetworkOutcome { status, usable: true, subnet }
+    NetworkOutcome { name: network.name.clone(), status, usable: true, subnet }
 }
 
 #[cfg(test)]
@@ -183,6 +193,8 @@ mod tests {
         let settings = Settings::defaults("/paas");
         assert_eq!(first(&settings, &[]).as_deref(), Some("10.201.0.0/20"));
         assert_eq!(first(&settings, &routed).as_deref(), Some("10.201.32.0/20"));
+        let home: Vec<Subnet> = "10.0.0.0/8".parse().into_iter().collect();
+        assert_eq!(first(&settings, &home).as_deref(), Some("172.30.0.0/20"));
         // Who names a range means it.
         let settings = Settings { network_subnet: "10.201.0.0/24".parse().ok(), ..settings };
         assert_eq!(first(&settings, &routed).as_deref(), Some("10.201.0.0/24"));

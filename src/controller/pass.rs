@@ -479,7 +479,7 @@ impl<W: Seams> Pass<'_, W> {
     }
 
     async fn ask(&self, container: &ObservedContainer, spec: &AppSpec) -> Result<(), String> {
-        let Some(ip) = container.networks.get(&spec.network).copied().flatten() else {
+        let Some(ip) = container.address(&spec.network) else {
             return Err(format!("it has no address on network {}", spec.network));
         };
         let endpoint = Endpoint { container: container.id.clone(), ip, port: spec.template.internal_port };

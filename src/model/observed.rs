@@ -109,6 +109,17 @@ pub struct ObservedContainer {
     pub networks: BTreeMap<String, Option<IpAddr>>,
 }
 
+impl ObservedContainer {
+    /// Its address on the network; while it has yet to move there, on the one it is on.
+    #[must_use]
+    pub fn address(&self, network: &str) -> Option<IpAddr> {
+        match self.networks.get(network) {
+            Some(address) => *address,
+            None => self.networks.values().copied().flatten().next(),
+        }
+    }
+}
+
 /// Limits in force, in Docker's units; 0 or negative means unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObservedLimits {

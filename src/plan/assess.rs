@@ -108,7 +108,7 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
     verdict.started_at = container.started_at;
     verdict.health = health_of(view, spec, container, verdict);
     if owned.runs() && view.answers(&container.id) {
-        let ip = container.networks.get(&spec.network).copied().flatten();
+        let ip = container.address(&spec.network);
         verdict.endpoint =
             ip.map(|ip| Endpoint { container: container.id.clone(), ip, port: spec.template.internal_port });
     }

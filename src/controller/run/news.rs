@@ -38,6 +38,10 @@ impl<W: Seams> Controller<W> {
         if old.settings == self.news.settings {
             return;
         }
+        if old.settings.app_network() != self.news.settings.app_network() {
+            // Nothing is made on a network that nobody has seen yet.
+            self.network_ready = false;
+        }
         self.readmit();
         self.start_image();
         self.start_network();

@@ -106,6 +106,10 @@ impl<W: Seams> Controller<W> {
         if self.network_job.done() {
             self.start_network();
         }
+        // It was looked at before the settings changed; the next look has been asked for.
+        if outcome.name != self.news.settings.app_network() {
+            return;
+        }
         self.network_retry = (!outcome.usable).then(|| Instant::now() + self.jitter.spread(network::RETRY_AFTER));
         self.status.network = outcome.status;
         if outcome.usable {

@@ -101,6 +101,9 @@ impl World {
             .is_some_and(|subnet| self.networks.values().any(|other| overlap(&subnet.to_string(), &other.subnet())))
         {
             Err(error(ErrorKind::Conflict, "Pool overlaps with other one on this address space"))
+        } else if let Some(other) = self.sharing_bridge(spec) {
+            let text = format!("conflicts with network {other}: networks have same bridge name");
+            Err(error(ErrorKind::Terminal, text))
         } else {
             let id = self.add_network(spec.clone(), "bridge");
             self.emit_network("create", &spec.name, &id, None);
@@ -108,6 +111,14 @@ impl World {
         };
         self.record_change(actor, "create_network", Witness::of_object(&spec.name, &spec.labels), &result);
         result
+    }
+
+    /// The id of a network with the same interface on the host.
+    fn sharing_bridge(&self, spec: &NetworkSpec) -> Option<&str> {
+        const NAME: &str = "com.docker.network.bridge.name";
+        let name = spec.options.get(NAME)?;
+        let other = self.networks.values().find(|network| network.spec.options.get(NAME) == Some(name))?;
+        Some(&other.id)
     }
 
     pub(super) fn remove_network(&mut self, actor: Actor, id_or_name: &str) -> Result<Effect> {

@@ -11,6 +11,7 @@ checks![
     a_network_is_as_asked_and_found_by_name_and_by_id,
     a_network_name_is_given_only_once,
     an_overlapping_subnet_conflicts,
+    two_networks_have_two_bridges,
     removing_a_network_twice_is_already_done,
     a_network_in_use_cannot_be_removed,
     a_running_container_has_an_address_and_an_ended_one_has_none,
@@ -51,6 +52,16 @@ async fn an_overlapping_subnet_conflicts<E: Engine, H: Hand>(bench: &Bench<'_, E
         assert_kind(bench.engine.create_network(&with(overlapping)).await, ErrorKind::Conflict);
     }
     bench.engine.create_network(&with("10.245.0.0/24")).await.unwrap();
+}
+
+async fn two_networks_have_two_bridges<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+    let on = |bridge: &str| NetworkSpec {
+        options: [("com.docker.network.bridge.name".to_owned(), bridge.to_owned())].into(),
+        ..bench.network()
+    };
+    bench.engine.create_network(&on("paas-conform1")).await.unwrap();
+    assert_kind(bench.engine.create_network(&on("paas-conform1")).await, ErrorKind::Terminal);
+    bench.engine.create_network(&on("paas-conform2")).await.unwrap();
 }
 
 async fn removing_a_network_twice_is_already_done<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {

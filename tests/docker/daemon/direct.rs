@@ -103,6 +103,17 @@ fn nginx_reaches_the_apps_by_name_and_changing_the_way_moves_them_by_itself() {
     until_moved(&daemon, &gateway);
     assert_eq!(daemon.entries("alice-diary"), ["kept"]);
     assert_eq!(daemon.get("bob-page", "/").status, 200);
+    // Another name for the network moves them as well, without a restart and without a visitor noticing.
+    let other = format!("{gateway}-other");
+    daemon.set(&[("PAAS_NETWORK", &other), ("PAAS_NETWORK_SUBNET", "")]);
+    let mut refused = Vec::new();
+    daemon.until("it is on the other network", || {
+        refused.extend(daemon.visit("bob-page", "/").ok().map(|answer| answer.status).filter(|status| *status != 200));
+        daemon.docker.names_on(&other).contains(&container("bob-page")).then_some(())
+    });
+    until_moved(&daemon, &other);
+    assert_eq!(refused, Vec::<u16>::new());
+    assert_eq!(daemon.get("bob-page", "/").status, 200);
     let left = daemon.docker.names_on(&direct);
     assert!(left.iter().eq([&nginx.name]), "{left:?}");
 }

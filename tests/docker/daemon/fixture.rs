@@ -487,7 +487,7 @@ impl Drop for Daemon {
         }
         // By hand rather than by `paas down`, which is tested elsewhere: a broken product must not leave anything behind.
         if UnixStream::connect(&self.docker.0).is_ok() {
-            for network in [self.network.clone(), format!("{}-direct", self.network)] {
+            for network in ["", "-direct", "-other"].map(|suffix| format!("{}{suffix}", self.network)) {
                 for name in self.docker.names_on(&network) {
                     self.docker.remove(&name);
                 }
