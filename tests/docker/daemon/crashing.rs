@@ -69,6 +69,7 @@ fn without_the_gateway_a_version_that_fails_gives_way_to_the_one_before() {
     // Its code is the app's folder, which is broken: that it runs or not is the code's affair, that it is there is ours.
     assert_ne!(kept["State"], Value::Null);
     assert!(daemon.docker.inspect("paas-app-alice-page.prev").is_none());
-    let options = daemon.docker.does("GET", &format!("/networks/{}", daemon.network), None)["Options"].clone();
+    let network = format!("/networks/{}-direct", daemon.network);
+    let options = daemon.docker.does("GET", &network, None)["Options"].clone();
     assert_eq!(options["com.docker.network.bridge.enable_icc"], "true");
 }
