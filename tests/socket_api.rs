@@ -51,7 +51,7 @@ fn app(name: &str, health: Health) -> AppStatus {
 
 fn daemon(apps: impl IntoIterator<Item = AppStatus>) -> DaemonStatus {
     DaemonStatus {
-        engine: EngineStatus::Connected { info: minipaas::testing::engine_info() },
+        engine: EngineStatus::Connected { info: minipaas::engine::sim::engine_info() },
         manifests: ManifestsStatus::Complete,
         apps: apps.into_iter().map(|app| (app.app.clone(), Arc::new(app))).collect(),
         ..DaemonStatus::unseen()

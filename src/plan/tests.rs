@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use super::view::OwnedContainer;
 use super::{AppView, Goal, Readiness, assess, diff};
+use crate::engine::sim::engine_info;
 use crate::model::manifest::{Manifest, PurgeToken, RunState, Strategy};
-use crate::model::observed::{ContainerState, EngineInfo, ObservedLimits};
+use crate::model::observed::{ContainerState, ObservedLimits};
 use crate::model::{
     AppKey, AppSpec, Bytes, ConditionKind, ContainerId, Digest, FailedDeploy, FolderState, Health, InstanceId,
     InventoryRow, Limits, MilliCpus, ObservedContainer, RestartPolicy, Routing, SyncState, Template, TemplateId,
@@ -144,17 +145,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         published: None,
         draining: BTreeMap::new(),
         network_ready: true,
-        engine: EngineInfo {
-            version: "20.10.24".to_owned(),
-            api_version: "1.41".to_owned(),
-            memory: 8 << 30,
-            cpus: 4,
-            cgroup_version: "2".to_owned(),
-            memory_limit: true,
-            swap_limit: true,
-            pids_limit: true,
-            cpu_limit: true,
-        },
+        engine: engine_info(),
         routing: Routing::Gateway,
         now: Timestamp(NOW),
     }

@@ -15,21 +15,3 @@ pub mod manifests;
 pub mod mutants;
 pub mod seams;
 pub mod store;
-
-use crate::model::observed::EngineInfo;
-
-/// A Docker that can limit everything.
-#[must_use]
-pub fn engine_info() -> EngineInfo {
-    EngineInfo {
-        version: "26.1.5".to_owned(),
-        api_version: "1.45".to_owned(),
-        memory: 8 << 30,
-        cpus: 4,
-        cgroup_version: "2".to_owned(),
-        memory_limit: true,
-        swap_limit: true,
-        pids_limit: true,
-        cpu_limit: true,
-    }
-}

@@ -237,7 +237,7 @@ pub fn status<'a>(apps: impl IntoIterator<Item = &'a str>) -> DaemonStatus {
     };
     let apps: BTreeMap<_, _> = apps.into_iter().map(app).map(|app| (app.app.clone(), Arc::new(app))).collect();
     DaemonStatus {
-        engine: EngineStatus::Connected { info: minipaas::testing::engine_info() },
+        engine: EngineStatus::Connected { info: minipaas::engine::sim::engine_info() },
         manifests: ManifestsStatus::Complete,
         apps,
         ..DaemonStatus::unseen()

@@ -113,22 +113,25 @@ impl SimEngine {
     }
 }
 
+/// A Docker that can limit everything.
+#[must_use]
+pub fn engine_info() -> EngineInfo {
+    EngineInfo {
+        version: "20.10.24-sim".to_owned(),
+        api_version: "1.41".to_owned(),
+        memory: 8 << 30,
+        cpus: 4,
+        cgroup_version: "2".to_owned(),
+        memory_limit: true,
+        swap_limit: true,
+        pids_limit: true,
+        cpu_limit: true,
+    }
+}
+
 impl Engine for SimEngine {
     async fn info(&self) -> Result<EngineInfo> {
-        self.plain(|_| {
-            Ok(EngineInfo {
-                version: "20.10.24-sim".to_owned(),
-                api_version: "1.41".to_owned(),
-                memory: 8 << 30,
-                cpus: 4,
-                cgroup_version: "2".to_owned(),
-                memory_limit: true,
-                swap_limit: true,
-                pids_limit: true,
-                cpu_limit: true,
-            })
-        })
-        .await
+        self.plain(|_| Ok(engine_info())).await
     }
 
     async fn list(&self, filter: &ListFilter) -> Result<Vec<ContainerSummary>> {

@@ -42,7 +42,7 @@ use crate::engine::EngineEvent;
 use crate::model::{ContainerId, ContainerSpec, ContainerState, ObservedContainer, ObservedNetwork, Timestamp};
 
 pub use adjust::Update;
-pub use engine::SimEngine;
+pub use engine::{SimEngine, engine_info};
 pub use hand::foreign;
 pub use image::BuildScript;
 pub use journal::{Actor, JournalEntry, Transition, Upshot};
