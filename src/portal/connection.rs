@@ -108,15 +108,17 @@ impl Connections {
         }
     }
 
-    /// Finds a place for a connection, then answers it until it ends. Returns when it has its place, or on a stop.
+    /// Finds a place for a connection, then answers it until it ends. Returns when it has its place. During a stop it gives
+    /// the connection up if there is none within [`LINGER`]: a request may be waiting in it already.
     pub(super) async fn answer<S>(&self, stream: S, origin: Origin)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let place = tokio::select! {
             // Cancel-safe: a token stays cancelled, and a place that was not handed out is free.
-            () = self.stopping.cancelled() => return,
+            biased;
             place = self.place() => place,
+            () = self.lingered() => return,
         };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -134,6 +136,12 @@ impl Connections {
             }
             drop(place);
         });
+    }
+
+    /// [`LINGER`] after the stop began.
+    async fn lingered(&self) {
+        self.stopping.cancelled().await;
+        tokio::time::sleep(LINGER).await;
     }
 
     /// After the last `answer`: waits for running requests.
@@ -344,7 +352,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    #[tokio::test]
+    async fn who_was_let_in_as_the_stop_began_is_answered() {
+        let router = Router::new().route("/", axum::routing::get(async || "here"));
+        let stopping = CancellationToken::new();
+        let connections = Connections::new(router, GRACE, stopping.clone());
+        stopping.cancel();
+        // Often enough that nobody is lucky.
+        for _ in 0..32 {
+            let (mut visitor, stream) = tokio::io::duplex(1 << 10);
+            visitor.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            connections.answer(stream, Origin::Local { uid: 0 }).await;
+            let mut answer = String::new();
+            visitor.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"), "{answer:?}");
+        }
+        connections.wind_down().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_place_during_a_stop_holds_it_up_for_a_moment_only() {
+        let stopping = CancellationToken::new();
+        let connections = Connections::new(Router::new(), GRACE, stopping.clone());
+        let _taken = Arc::clone(&connections.places).acquire_many_owned(MAX_CONNECTIONS as u32).await.unwrap();
+        stopping.cancel();
+        let begun = tokio::time::Instant::now();
+        let (mut visitor, stream) = tokio::io::duplex(1 << 10);
+        connections.answer(stream, Origin::Local { uid: 0 }).await;
+        assert!(begun.elapsed() >= LINGER && begun.elapsed() < 2 * LINGER);
+        assert_eq!(visitor.read(&mut [0]).await.unwrap(), 0, "given up");
+    }
 
     #[test]
     fn whoever_waits_longest_gives_way_and_what_has_begun_does_not() {
