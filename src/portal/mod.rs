@@ -23,6 +23,7 @@ mod cookie;
 pub mod create;
 pub mod describe;
 mod docs;
+mod door;
 pub mod edits;
 pub mod envelope;
 pub mod events;
