@@ -358,7 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_let_in_as_the_stop_began_is_answered() {
-        let router = Router::new().route("/", axum::routing::get(async || "here"));
+        let router = Router::new().fallback(async || "here");
         let stopping = CancellationToken::new();
         let connections = Connections::new(router, GRACE, stopping.clone());
         stopping.cancel();
