@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::caller::Peer;
+use super::malformed::Enveloped;
 use super::stall::DropStalled;
 use crate::gateway::{GatewayConfig, client_address};
 
@@ -129,7 +130,7 @@ impl Connections {
         let seat = Arc::new(Seat::new(Arc::clone(&self.waiting)));
         let stopping = self.stopping.clone();
         let router = self.router.clone();
-        let io = TokioIo::new(DropStalled::new(stream, self.write_stall));
+        let io = TokioIo::new(Enveloped::new(DropStalled::new(stream, self.write_stall)));
         self.tracker.spawn(async move {
             if let Err(error) = converse(&http, io, router, origin, seat, stopping).await {
                 tracing::debug!(%error, "a connection ended early");
@@ -156,7 +157,7 @@ impl Connections {
 /// One connection from its first request to its last.
 async fn converse<S>(
     http: &http1::Builder,
-    io: TokioIo<DropStalled<S>>,
+    io: TokioIo<Enveloped<DropStalled<S>>>,
     router: Router,
     origin: Origin,
     seat: Arc<Seat>,

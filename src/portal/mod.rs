@@ -34,6 +34,7 @@ pub mod health;
 pub mod keys;
 pub mod logs;
 mod metrics;
+mod malformed;
 mod refuse;
 pub mod router;
 pub mod rule;
