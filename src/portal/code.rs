@@ -56,6 +56,7 @@ codes! {
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large" "The body has more than 64 KiB.";
     PATH_TOO_LONG: URI_TOO_LONG "path-too-long" "The path is longer than any that the API has.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
+    UNKNOWN_HOST: MISDIRECTED_REQUEST "unknown-host" "The request names a host that the portal does not answer to; `PORTAL_HOSTS` adds one.";
     WRONG_SHAPE: UNPROCESSABLE_ENTITY "wrong-shape" "The body is JSON, but not of the shape that the route takes.";
     USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";
     TOTAL_QUOTA: TOO_MANY_REQUESTS "total-quota" "The server has as many apps as are allowed.";

@@ -191,7 +191,7 @@ impl Operation {
                 code::BODY_TOO_SLOW,
             ]);
         }
-        codes.push(code::INTERNAL);
+        codes.extend([code::UNKNOWN_HOST, code::INTERNAL]);
         code::ALL.iter().filter(|code| codes.contains(code)).copied().collect()
     }
 }
