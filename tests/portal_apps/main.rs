@@ -146,7 +146,13 @@ async fn what_cannot_be_done_says_why_and_writes_nothing() {
     ");
 
     place.save("alice-diary", "template: [");
-    place.ask("POST", "/apps/alice/diary/stop", None).await.refused(409, "not-editable");
+    for (method, path) in [("POST", "/apps/alice/diary/stop"), ("DELETE", DIARY)] {
+        let answer = place.ask(method, path, None).await;
+        answer.refused(409, "not-editable");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(answer.body["error"].as_str().unwrap(), @"alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every opening bracket its closing one); correct the file first. To delete the app instead, remove the file: its data stays");
+        }
+    }
     assert_eq!(place.text("alice-diary"), "template: [");
 }
 
