@@ -420,6 +420,36 @@ async fn the_legacy_key_follows_the_settings_and_is_off_when_empty() {
 }
 
 #[tokio::test]
+async fn wrong_keys_are_slowed_down_per_visitor_and_issued_ones_are_not() {
+    let portal = Portal::settled().await;
+    let issued = portal.key().await;
+    let with = async |key: &str, language: &str| {
+        portal.get("/apps", &[("x-api-key", key), ("accept-language", language)]).await
+    };
+    let sign_in = (401, "sign-in".to_owned());
+    // Nothing to guess at.
+    for number in 0..20 {
+        assert_eq!(with(&number.to_string(), "en").await.verdict(), sign_in);
+    }
+    portal.set(|settings| settings.portal_api_key = "the-legacy-key".to_owned());
+    for _ in 0..20 {
+        assert_eq!(with("the key of last year", "en").await.verdict(), sign_in);
+    }
+    for guess in ["a", "b", "c", "d"] {
+        assert_eq!(with(guess, "en").await.verdict(), sign_in);
+    }
+    let slowed = with("e", "en").await;
+    assert_eq!(slowed.verdict(), (429, "too-many-guesses".to_owned()));
+    assert_eq!(slowed.header("retry-after"), Some("1"), "{}", slowed.head);
+    insta::assert_snapshot!(slowed.json()["error"].as_str().unwrap(), @"too many wrong API keys from this address: try again in 1 s; keys of `POST /api-keys` go on working");
+    insta::assert_snapshot!(with("f", "ko").await.json()["error"].as_str().unwrap(), @"이 주소에서 틀린 API 키를 너무 많이 보냈습니다: 1초 뒤에 다시 시도하세요. `POST /api-keys`로 만든 키는 계속 사용할 수 있습니다");
+    // Whether it was right is not told meanwhile, or waiting would be for nothing.
+    assert_eq!(with("the-legacy-key", "en").await.status, 429);
+    assert_eq!(with(&issued, "en").await.status, 200);
+    assert_eq!(with(&format!("paas_{}", "0".repeat(64)), "en").await.verdict(), sign_in);
+}
+
+#[tokio::test]
 async fn only_names_that_no_stranger_can_lead_here_are_answered() {
     let portal = Portal::settled().await;
     let key = portal.key().await;

@@ -61,6 +61,7 @@ codes! {
     USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";
     TOTAL_QUOTA: TOO_MANY_REQUESTS "total-quota" "The server has as many apps as are allowed.";
     TOO_MANY_LOGINS: TOO_MANY_REQUESTS "too-many-logins" "Too many failed logins; `Retry-After` tells when to try again.";
+    TOO_MANY_GUESSES: TOO_MANY_REQUESTS "too-many-guesses" "Too many wrong API keys; `Retry-After` tells when to try again.";
     HEAD_TOO_LARGE: REQUEST_HEADER_FIELDS_TOO_LARGE "head-too-large" "The request's line and headers are too many or too large.";
     INTERNAL: INTERNAL_SERVER_ERROR "internal" "A defect of the daemon; its log has the details under the request's id.";
     STARTING: SERVICE_UNAVAILABLE "starting" "The daemon is starting.";

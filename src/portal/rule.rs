@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::auth::address;
 use super::caller::{Caller, Peer, Presented, Standing, identify, sign_in};
 use super::code;
 use super::envelope::{ApiError, said};
@@ -88,6 +89,10 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
     }
     let mut found: Option<(Caller, Presented)> = None;
     for presented in presented(&request.headers, &gate.state.cookie_name()) {
+        if let Presented::Key(secret) = &presented {
+            let from = request.extensions.get::<Peer>().copied().unwrap_or(Peer::UNKNOWN);
+            gate.state.accounts.admit_key(secret, address(from))?;
+        }
         let Some(caller) = identify(&gate.state.accounts, presented.clone()).await? else { continue };
         // An app's page can set a cookie for the whole domain: junk must not lock the owner out, and somebody else's
         // session must not make the owner act as that other.
