@@ -92,6 +92,7 @@ fn table(state: &PortalState) -> Table<'_> {
                     code::ENGINE_UNSUPPORTED,
                     code::MANIFESTS_UNAVAILABLE,
                     code::STARTING,
+                    code::STORE_UNAVAILABLE,
                     code::STUCK,
                 ]),
         )
