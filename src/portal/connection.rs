@@ -379,7 +379,8 @@ mod tests {
     async fn who_finds_no_place_during_a_stop_holds_it_up_for_a_moment_only() {
         let stopping = CancellationToken::new();
         let connections = Connections::new(Router::new(), GRACE, stopping.clone());
-        let _taken = Arc::clone(&connections.places).acquire_many_owned(MAX_CONNECTIONS as u32).await.unwrap();
+        let _taken =
+            Arc::clone(&connections.places).acquire_many_owned(u32::try_from(MAX_CONNECTIONS).unwrap()).await.unwrap();
         stopping.cancel();
         let begun = tokio::time::Instant::now();
         let (mut visitor, stream) = tokio::io::duplex(1 << 10);
