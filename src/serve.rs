@@ -40,6 +40,9 @@ pub const STOP_GRACE: Duration = Duration::from_secs(20);
 /// not exist; with a Docker that hangs they are told so in the end.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
+/// How often the daemon looks whether its database is still there.
+const LOOK_AT_DATABASE: Duration = Duration::from_secs(30);
+
 /// The real world.
 #[derive(Debug)]
 pub struct World {
@@ -150,6 +153,9 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let settings = first_settings(&source)?;
     std::fs::create_dir_all(&settings.root)
         .with_context(|| format!("cannot make the root {}: set PAAS_ROOT, or run as root", settings.root.display()))?;
+    if let Some(advice) = settings::advice(&settings) {
+        tracing::warn!("{advice}");
+    }
     let _lock = RootLock::acquire(&settings.root)?;
     let world = Arc::new(World::open(&settings)?);
     let instance = setup::prepare(&settings, &world.store, setup::Asked::ByStart).await?;
@@ -177,6 +183,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let (changes_rx, watching) = crate::desired::watch(WatchPaths::from(&settings), stop.clone());
     tasks.spawn(watching);
     let signals_rx = events::subscribe(Arc::clone(&world.engine), &tasks, stop.clone());
+    tasks.spawn(watch_database(world.store.clone(), LOOK_AT_DATABASE, ends.inputs_tx.clone(), stop.clone()));
     tasks.spawn(bring_news(settings_rx.clone(), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
 
     let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
@@ -264,6 +271,32 @@ async fn bring_news(
             else => return,
         };
         if inputs_tx.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the controller what becomes of the database, which may be for long without anybody needing it.
+pub async fn watch_database(
+    store: SqliteStore,
+    every: Duration,
+    inputs_tx: mpsc::Sender<Input>,
+    stop: CancellationToken,
+) {
+    let mut trouble_rx = store.trouble();
+    loop {
+        // Cancel-safe: what changed meanwhile is seen by the next call.
+        let changed = tokio::select! {
+            () = stop.cancelled() => return,
+            changed = trouble_rx.changed() => changed.is_ok(),
+            () = tokio::time::sleep(every) => {
+                // What it finds comes by the channel.
+                let _ = store.look().await;
+                continue;
+            }
+        };
+        let trouble = trouble_rx.borrow_and_update().as_ref().map(ToString::to_string);
+        if !changed || inputs_tx.send(Input::Database(trouble)).await.is_err() {
             return;
         }
     }

@@ -130,6 +130,11 @@ async fn every_route_lets_in_exactly_whom_it_should() {
         issued.secret.reveal().to_owned()
     };
     let key = portal.key().await;
+    for route in &routes {
+        let answer = route.ask(&portal, &[("x-api-key", &key), ("host", "mybox.evil.example")]).await;
+        check(route, "a key, at a stranger's name", Some((421, "unknown-host")), &answer);
+        checked += 1;
+    }
     let bearer = format!("Bearer {key}");
     portal.set(|settings| settings.portal_api_key = "the-legacy-key".to_owned());
     let strange = ("origin", "http://alice-diary.localhost:8080");
@@ -415,6 +420,76 @@ async fn the_legacy_key_follows_the_settings_and_is_off_when_empty() {
 }
 
 #[tokio::test]
+async fn wrong_keys_are_slowed_down_per_visitor_and_issued_ones_are_not() {
+    let portal = Portal::settled().await;
+    let issued = portal.key().await;
+    let with = async |key: &str, language: &str| {
+        portal.get("/apps", &[("x-api-key", key), ("accept-language", language)]).await
+    };
+    let sign_in = (401, "sign-in".to_owned());
+    // Nothing to guess at.
+    for number in 0..20 {
+        assert_eq!(with(&number.to_string(), "en").await.verdict(), sign_in);
+    }
+    portal.set(|settings| settings.portal_api_key = "the-legacy-key".to_owned());
+    for _ in 0..20 {
+        assert_eq!(with("the key of last year", "en").await.verdict(), sign_in);
+    }
+    for guess in ["a", "b", "c", "d"] {
+        assert_eq!(with(guess, "en").await.verdict(), sign_in);
+    }
+    let slowed = with("e", "en").await;
+    assert_eq!(slowed.verdict(), (429, "too-many-guesses".to_owned()));
+    assert_eq!(slowed.header("retry-after"), Some("1"), "{}", slowed.head);
+    insta::assert_snapshot!(slowed.json()["error"].as_str().unwrap(), @"too many wrong API keys from this address: try again in 1 s; keys of `POST /api-keys` go on working");
+    insta::assert_snapshot!(with("f", "ko").await.json()["error"].as_str().unwrap(), @"이 주소에서 틀린 API 키를 너무 많이 보냈습니다: 1초 뒤에 다시 시도하세요. `POST /api-keys`로 만든 키는 계속 사용할 수 있습니다");
+    // Whether it was right is not told meanwhile, or waiting would be for nothing.
+    assert_eq!(with("the-legacy-key", "en").await.status, 429);
+    assert_eq!(with(&issued, "en").await.status, 200);
+    assert_eq!(with(&format!("paas_{}", "0".repeat(64)), "en").await.verdict(), sign_in);
+}
+
+#[tokio::test]
+async fn only_names_that_no_stranger_can_lead_here_are_answered() {
+    let portal = Portal::settled().await;
+    let key = portal.key().await;
+    let at = async |host: &str, language: &str| {
+        let ask = Ask {
+            method: "GET",
+            path: "/apps",
+            headers: &[("x-api-key", &key), ("accept-language", language)],
+            body: None,
+        };
+        ask.over(&mut portal.connect().await, host).await
+    };
+    for host in ["127.0.0.1:3000", "192.168.0.5:3000", "mybox:3000", "mybox.local:3000", "portal.localhost"] {
+        assert_eq!(at(host, "en").await.status, 200, "{host}");
+    }
+    let refused = at("nas.example.org:3000", "en").await;
+    assert_eq!(refused.status, 421);
+    assert!(refused.header("x-request-id").is_some(), "{}", refused.head);
+    insta::assert_snapshot!(refused.body, @r#"{"ok":false,"error":"the portal does not answer to the name `nas.example.org:3000`: call it by its IP address, or add the name to PORTAL_HOSTS in .env, which counts at once","code":"unknown-host"}"#);
+    insta::assert_snapshot!(at("nas.example.org", "ko").await.json()["error"].as_str().unwrap(), @"포털은 `nas.example.org` 이름으로는 응답하지 않습니다: IP 주소로 접속하거나 .env의 PORTAL_HOSTS에 이 이름을 추가하세요(바로 적용됩니다)");
+    portal.set(|settings| settings.portal_hosts = vec!["nas.example.org".to_owned()]);
+    assert_eq!(at("nas.example.org:3000", "en").await.status, 200);
+    portal.set(|settings| settings.domain = "home.example.com".to_owned());
+    assert_eq!(at("portal.home.example.com", "en").await.status, 200);
+
+    // Nobody but a trusted proxy says what was asked of it; then that counts as well.
+    let forwarded = [("x-api-key", key.as_str()), ("x-forwarded-host", "evil.example.net")];
+    assert_eq!(portal.get("/apps", &forwarded).await.status, 200);
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    portal.config_tx.send_replace(Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new("localhost") }));
+    assert_eq!(portal.get("/apps", &forwarded).await.verdict(), (421, "unknown-host".to_owned()));
+    // The page is the portal's own, whatever the proxy calls the portal.
+    let session = portal.session(PASSWORD).await;
+    let page = |origin| [("cookie", session.as_str()), ("x-forwarded-host", "nas.example.org"), ("origin", origin)];
+    assert_eq!(portal.post("/api-keys", &page("https://nas.example.org"), "{}").await.status, 201);
+    let foreign = portal.post("/api-keys", &page("https://alice-diary.nas.example.org"), "{}").await;
+    assert_eq!(foreign.verdict(), (403, "cross-origin".to_owned()));
+}
+
+#[tokio::test]
 async fn the_operator_at_the_socket_is_no_user_and_is_told_so() {
     let portal = Portal::settled().await;
     let folder = tempfile::tempdir().unwrap();
@@ -424,7 +499,7 @@ async fn the_operator_at_the_socket_is_no_user_and_is_told_so() {
     let asking = async {
         let ask = async |method, path, body| {
             let mut stream = UnixStream::connect(&socket).await.unwrap();
-            Ask { method, path, headers: &[], body }.over(&mut stream, "paas").await
+            Ask { method, path, headers: &[], body }.over(&mut stream, "a.name.example").await
         };
         let me = ask("GET", "/auth/me", None).await;
         insta::assert_snapshot!(me.data(), @r#"{"mustChangePassword":false,"through":"localSocket","username":null}"#);

@@ -16,7 +16,7 @@ use minipaas::cli::client::{Client, ClientError};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogLine, LogReader, LogSource, LogStream};
 use minipaas::engine::{EngineError, ErrorKind};
-use minipaas::model::status::{EngineStatus, ManifestsStatus};
+use minipaas::model::status::{DatabaseStatus, EngineStatus, ManifestsStatus};
 use minipaas::model::{
     AppKey, AppStatus, Cause, ContainerId, DaemonStatus, Event, EventKind, Health, RunState, Settings, SyncState,
     Timestamp,
@@ -305,8 +305,11 @@ async fn health_names_the_reason_by_its_code() {
     starting.engine = EngineStatus::Connecting;
     let mut unsupported = daemon([]);
     unsupported.engine = EngineStatus::Unsupported { reason: "secret detail".to_owned() };
+    let mut lost = daemon([]);
+    lost.database = DatabaseStatus::Unusable { reason: "secret detail".to_owned(), since };
     let door = Daemon::start(daemon([])).await;
     for (status, code) in [
+        (lost, "store-unavailable"),
         (unreachable, "engine-unreachable"),
         (unavailable, "manifests-unavailable"),
         (starting, "starting"),

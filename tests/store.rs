@@ -328,3 +328,44 @@ fn schema(place: &Place) -> Vec<(String, Option<String>)> {
     let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").unwrap();
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
 }
+
+#[tokio::test]
+async fn a_database_that_was_taken_away_is_not_used_until_it_is_back() {
+    let place = Place::new();
+    let store = place.open();
+    store.put(&row("alice-diary")).await.unwrap();
+    let mut trouble_rx = store.trouble();
+    assert!(trouble_rx.borrow().is_none());
+
+    let away = place.0.path().join("away");
+    fs::rename(place.path(), &away).unwrap();
+    let told = store.put(&row("bob-notes")).await.unwrap_err().to_string();
+    insta::assert_snapshot!(told.replace(place.0.path().to_str().unwrap(), "DIR"), @"the database DIR/portal-data/portal.sqlite3 was removed or replaced while the daemon uses it, so nothing is written any more and nobody can sign in: put the file back, or put a backup there and restart the daemon; without one the restart makes a new database, the inventory is rebuilt from the manifests, and users, sessions, API keys and the event log begin anew");
+    assert!(trouble_rx.has_changed().unwrap() && trouble_rx.borrow_and_update().is_some());
+    // `paas admin reset-password` makes a new one, say: what is in there is not what the daemon has open.
+    fs::File::create_new(place.path()).unwrap();
+    store.look().await.unwrap_err();
+    store.inventory().await.unwrap_err();
+    assert!(!trouble_rx.has_changed().unwrap(), "told once");
+
+    fs::rename(&away, place.path()).unwrap();
+    assert_eq!(store.inventory().await.unwrap(), [row("alice-diary")]);
+    assert!(trouble_rx.borrow_and_update().is_none());
+}
+
+#[tokio::test]
+async fn a_database_that_was_overwritten_is_told_of_when_it_is_needed() {
+    let place = Place::new();
+    let store = place.open();
+    store.put(&row("alice-diary")).await.unwrap();
+    let other = place.sqlite();
+    other.execute("DELETE FROM inventory", []).unwrap();
+    other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let length = fs::metadata(place.path()).unwrap().len();
+    let mut file = fs::OpenOptions::new().write(true).open(place.path()).unwrap();
+    std::io::Write::write_all(&mut file, &vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+    let told = store.inventory().await.unwrap_err().to_string();
+    assert!(told.contains("is damaged") && told.contains("start again"), "{told}");
+    assert_eq!(store.trouble().borrow().as_ref().map(ToString::to_string), Some(told));
+    drop(other);
+}

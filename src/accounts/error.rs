@@ -18,12 +18,18 @@ pub enum Failure {
     Hash(String),
 }
 
-/// What keeps a password from being checked at all.
+/// What keeps a password or a key from being checked at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Whole seconds, at least one.
     #[error("too many wrong passwords: try again in {} s", after.as_secs())]
     TooOften { after: Duration },
+    /// Whole seconds, at least one.
+    #[error(
+        "too many wrong API keys from this address: try again in {} s; keys of `POST /api-keys` go on working",
+        after.as_secs()
+    )]
+    TooManyKeys { after: Duration },
     #[error("too many logins at once: try again in a few seconds")]
     Busy,
 }

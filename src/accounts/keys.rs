@@ -1,6 +1,9 @@
 //! API keys: issued ones, and the one in the settings.
 
-use super::error::KeyError;
+use std::net::IpAddr;
+
+use super::error::{KeyError, Refused};
+use super::limiter::KeyAttempt;
 use super::secret::{self, Secret};
 use super::{Accounts, ApiKey, KeyId, User, UserRef};
 use crate::store::StoreError;
@@ -36,6 +39,17 @@ impl Accounts {
         let Some(hash) = secret::key_hash(secret) else { return Ok(None) };
         let found = self.store.use_key(hash, self.clock.now()).await?;
         Ok(found.map(|(key, user)| KeyOwner { key, user }))
+    }
+
+    /// Slows down guesses at `PORTAL_API_KEY`, which a person has thought of. To be asked before [`Self::is_legacy_key`].
+    ///
+    /// Nobody guesses 256 random bits, so what has the form of an issued key is never slowed down.
+    pub fn admit_key(&self, secret: &str, from: IpAddr) -> Result<(), Refused> {
+        if self.settings().portal_api_key.is_empty() || secret.is_empty() || secret::key_hash(secret).is_some() {
+            return Ok(());
+        }
+        let attempt = KeyAttempt { secret, is_right: self.is_legacy_key(secret), from };
+        self.limiter.key(&attempt, self.clock.now()).map_err(|after| Refused::TooManyKeys { after })
     }
 
     /// Whether this is `PORTAL_API_KEY`. Never, while that is empty.

@@ -1,4 +1,4 @@
-//! Slows down those who guess passwords.
+//! Slows down those who guess passwords, or the key of the settings.
 //!
 //! Three counts, each with its own patience:
 //!
@@ -7,6 +7,8 @@
 //! | one user from one network | 5 | 1 s, doubling up to 15 min |
 //! | one network, whatever the user | 20 | the same |
 //! | one user, from strange networks | 50 | one attempt a second, never more |
+//!
+//! The key of the settings, which a person has thought of, counts as one more user.
 //!
 //! A network is an IPv4 address, or the 64 bits of an IPv6 address that one subscriber gets.
 //!
@@ -22,7 +24,7 @@
 //!
 //! # Assumptions
 //! - The address is the client's. Behind a proxy that hides it everybody is one network, and one who guesses there makes all
-//!   of them wait: log in from elsewhere, or with an API key.
+//!   of them wait: log in from elsewhere, or with an issued API key.
 //! - Counts are forgotten an hour after their last failure, familiar networks after 30 days, all at a restart: a restart is
 //!   nothing that a stranger can bring about.
 
@@ -58,6 +60,9 @@ impl Network {
 /// A name of any length in few bytes.
 type Name = [u8; 16];
 
+/// In the place of a user: the key of the settings. No user's name hashes to it.
+const THE_KEY: Name = [0; 16];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     UserFrom(Name, Network),
@@ -90,6 +95,8 @@ struct Count {
     wait: Duration,
     /// The password was right from here.
     familiar: bool,
+    /// The last wrong key of [`THE_KEY`].
+    last: Option<Name>,
 }
 
 impl Count {
@@ -116,71 +123,113 @@ pub(super) struct Attempt {
     familiar: Key,
 }
 
+/// A key that was sent, and whether it is that of the settings.
+#[derive(Debug)]
+pub(super) struct KeyAttempt<'a> {
+    pub(super) secret: &'a str,
+    pub(super) is_right: bool,
+    pub(super) from: IpAddr,
+}
+
+type Counts = HashMap<Key, Count>;
+
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
-    counts: Mutex<HashMap<Key, Count>>,
+    counts: Mutex<Counts>,
 }
 
 impl Limiter {
     /// # Errors
     /// How long to wait, in whole seconds.
     pub(super) fn admit(&self, user: &str, from: IpAddr, now: Timestamp) -> Result<Attempt, Duration> {
-        let (name, network) = (name(user), Network::of(from));
-        let user_from = Key::UserFrom(name, network);
-        let mut counts = self.lock();
-        let keys = [user_from, Key::Network(network), Key::User(name)];
-        for key in keys {
-            if counts.get(&key).is_some_and(|count| count.is_forgotten(now)) {
-                counts.remove(&key);
-            }
-        }
-        let familiar = counts.get(&user_from).is_some_and(|count| count.familiar);
-        let judged = if familiar { &keys[..1] } else { &keys[..] };
-        let left = judged.iter().filter_map(|key| counts.get(key)).map(|count| count.left(now)).max();
-        if let Some(left) = left.filter(|left| !left.is_zero()) {
-            return Err(Duration::from_secs(left.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)));
-        }
-        for key in judged {
-            charge(&mut counts, *key, now);
-        }
-        Ok(Attempt { charged: judged.to_vec(), familiar: user_from })
+        admit(&mut self.lock(), name(user), Network::of(from), now)
     }
 
     /// The password was right.
     pub(super) fn succeeded(&self, attempt: &Attempt, now: Timestamp) {
-        self.undecided(attempt);
-        let mut counts = self.lock();
-        make_room(&mut counts, attempt.familiar, now);
-        let fresh = Count { failures: 0, at: now, wait: Duration::ZERO, familiar: true };
-        counts.insert(attempt.familiar, fresh);
+        succeeded(&mut self.lock(), attempt, now);
     }
 
     /// The password was not looked at: the attempt was none.
     pub(super) fn undecided(&self, attempt: &Attempt) {
-        let mut counts = self.lock();
-        for key in &attempt.charged {
-            if let Some(count) = counts.get_mut(key) {
-                count.failures = count.failures.saturating_sub(1);
-                count.wait = Duration::ZERO;
-            }
-        }
+        undecided(&mut self.lock(), attempt);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Count>> {
+    /// Whether a key counts that was sent. Looking is quick, so many right ones at once are no failures for each other.
+    ///
+    /// The same wrong key again tells a guesser nothing and counts nothing: a program that was not told of a changed key
+    /// keeps nobody out.
+    ///
+    /// # Errors
+    /// How long to wait, in whole seconds; also where the key is right.
+    pub(super) fn key(&self, attempt: &KeyAttempt<'_>, now: Timestamp) -> Result<(), Duration> {
+        let (secret, network) = (name(attempt.secret), Network::of(attempt.from));
+        let own = Key::UserFrom(THE_KEY, network);
+        let mut counts = self.lock();
+        let repeated = counts.get(&own).is_some_and(|count| count.last == Some(secret) && !count.is_forgotten(now));
+        if repeated && !attempt.is_right {
+            return Ok(());
+        }
+        let admitted = admit(&mut counts, THE_KEY, network, now)?;
+        if attempt.is_right {
+            succeeded(&mut counts, &admitted, now);
+        } else if let Some(count) = counts.get_mut(&own) {
+            count.last = Some(secret);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn charge(counts: &mut HashMap<Key, Count>, key: Key, now: Timestamp) {
+fn admit(counts: &mut Counts, name: Name, network: Network, now: Timestamp) -> Result<Attempt, Duration> {
+    let user_from = Key::UserFrom(name, network);
+    let keys = [user_from, Key::Network(network), Key::User(name)];
+    for key in keys {
+        if counts.get(&key).is_some_and(|count| count.is_forgotten(now)) {
+            counts.remove(&key);
+        }
+    }
+    let familiar = counts.get(&user_from).is_some_and(|count| count.familiar);
+    let judged = if familiar { &keys[..1] } else { &keys[..] };
+    let left = judged.iter().filter_map(|key| counts.get(key)).map(|count| count.left(now)).max();
+    if let Some(left) = left.filter(|left| !left.is_zero()) {
+        return Err(Duration::from_secs(left.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)));
+    }
+    for key in judged {
+        charge(counts, *key, now);
+    }
+    Ok(Attempt { charged: judged.to_vec(), familiar: user_from })
+}
+
+fn succeeded(counts: &mut Counts, attempt: &Attempt, now: Timestamp) {
+    undecided(counts, attempt);
+    make_room(counts, attempt.familiar, now);
+    let fresh = Count { failures: 0, at: now, wait: Duration::ZERO, familiar: true, last: None };
+    counts.insert(attempt.familiar, fresh);
+}
+
+fn undecided(counts: &mut Counts, attempt: &Attempt) {
+    for key in &attempt.charged {
+        if let Some(count) = counts.get_mut(key) {
+            count.failures = count.failures.saturating_sub(1);
+            count.wait = Duration::ZERO;
+        }
+    }
+}
+
+fn charge(counts: &mut Counts, key: Key, now: Timestamp) {
     make_room(counts, key, now);
-    let none = Count { failures: 0, at: now, wait: Duration::ZERO, familiar: false };
+    let none = Count { failures: 0, at: now, wait: Duration::ZERO, familiar: false, last: None };
     let count = counts.entry(key).or_insert(none);
     count.failures = count.failures.saturating_add(1);
     count.at = now;
     count.wait = key.wait(count.failures);
 }
 
-fn make_room(counts: &mut HashMap<Key, Count>, key: Key, now: Timestamp) {
+fn make_room(counts: &mut Counts, key: Key, now: Timestamp) {
     if counts.len() < MAX_COUNTS || counts.contains_key(&key) {
         return;
     }
@@ -204,167 +253,4 @@ fn name(user: &str) -> Name {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Timestamp = Timestamp(1_795_000_000_000);
-
-    /// A limiter and a clock moved by hand.
-    struct Door {
-        limiter: Limiter,
-        now: Timestamp,
-    }
-
-    impl Door {
-        fn new() -> Self {
-            Self { limiter: Limiter::default(), now: START }
-        }
-        fn pass(&mut self, seconds: i64) {
-            self.now = Timestamp(self.now.0 + seconds * 1_000);
-        }
-        /// A wrong password; the seconds to wait if it is not even looked at.
-        fn wrong(&self, user: &str, from: &str) -> Result<(), u64> {
-            self.limiter.admit(user, from.parse().unwrap(), self.now).map(drop).map_err(|wait| wait.as_secs())
-        }
-        fn right(&self, user: &str, from: &str) -> Result<(), u64> {
-            let attempt = self.limiter.admit(user, from.parse().unwrap(), self.now).map_err(|wait| wait.as_secs())?;
-            self.limiter.succeeded(&attempt, self.now);
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn five_are_free_then_the_wait_doubles_up_to_a_quarter_of_an_hour() {
-        let mut door = Door::new();
-        for _ in 0..5 {
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
-        }
-        let mut waits = Vec::new();
-        for _ in 0..12 {
-            let wait = door.wrong("admin", "10.0.0.1").unwrap_err();
-            waits.push(wait);
-            // Knocking meanwhile makes it no longer.
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Err(wait));
-            door.pass(i64::try_from(wait).unwrap() - 1);
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Err(1));
-            door.pass(1);
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
-        }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
-    }
-
-    #[test]
-    fn a_right_password_clears_the_count_of_its_own_network_only() {
-        let mut door = Door::new();
-        for _ in 0..8 {
-            while door.wrong("admin", "203.0.113.9").is_err() {
-                door.pass(1);
-            }
-        }
-        for _ in 0..4 {
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
-        }
-        assert_eq!(door.right("admin", "10.0.0.1"), Ok(()));
-        for _ in 0..5 {
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
-        }
-        assert_eq!(door.wrong("admin", "10.0.0.1"), Err(1));
-        assert_eq!(door.wrong("admin", "203.0.113.9"), Err(8));
-    }
-
-    #[test]
-    fn many_users_from_one_network_are_one_guesser() {
-        let door = Door::new();
-        for number in 0..20 {
-            assert_eq!(door.wrong(&format!("user{number}"), "203.0.113.9"), Ok(()));
-        }
-        assert_eq!(door.wrong("admin", "203.0.113.9"), Err(1));
-        assert_eq!(door.wrong("admin", "203.0.113.10"), Ok(()));
-    }
-
-    #[test]
-    fn one_subscriber_is_one_network() {
-        for (one, other, same) in [
-            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true),
-            ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
-            ("::ffff:10.0.0.1", "10.0.0.1", true),
-            ("10.0.0.1", "10.0.0.2", false),
-            ("::", "0.0.0.0", false),
-        ] {
-            let door = Door::new();
-            for _ in 0..5 {
-                assert_eq!(door.wrong("admin", one), Ok(()));
-            }
-            assert_eq!(door.wrong("admin", other).is_err(), same, "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn a_thousand_networks_get_one_guess_a_second_and_the_owner_still_gets_in() {
-        let mut door = Door::new();
-        assert_eq!(door.right("admin", "10.0.0.1"), Ok(()));
-        let strangers: Vec<String> = (0..1_000).map(|n| format!("203.0.{}.{}", n / 250, n % 250)).collect();
-        let through = strangers.iter().filter(|from| door.wrong("admin", from).is_ok()).count();
-        assert_eq!(through, 50);
-        assert_eq!(door.right("admin", "10.0.0.1"), Ok(()), "a familiar network");
-        for second in 0..10 {
-            door.pass(1);
-            let from = |from: &&String| door.wrong("admin", from).is_ok();
-            assert_eq!(strangers.iter().skip(100 * second).filter(from).count(), 1);
-            assert_eq!(door.right("admin", "10.0.0.1"), Ok(()));
-        }
-        door.pass(1);
-        assert_eq!(door.right("admin", "10.0.0.2"), Ok(()), "a strange one, in a quiet second");
-        assert_eq!(door.right("other", "10.0.0.3"), Ok(()), "another user");
-    }
-
-    #[test]
-    fn attempts_at_the_same_time_count_before_they_end() {
-        let door = Door::new();
-        let from = "10.0.0.1".parse().unwrap();
-        let attempts: Vec<_> = (0..100).filter_map(|_| door.limiter.admit("admin", from, door.now).ok()).collect();
-        assert_eq!(attempts.len(), 5);
-        // Those that were not looked at are given back.
-        for attempt in &attempts {
-            door.limiter.undecided(attempt);
-        }
-        for _ in 0..5 {
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
-        }
-        assert_eq!(door.wrong("admin", "10.0.0.1"), Err(1));
-    }
-
-    #[test]
-    fn failures_are_forgotten_and_a_clock_put_back_locks_nobody_out() {
-        let mut door = Door::new();
-        for _ in 0..5 {
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
-        }
-        door.pass(-86_400);
-        assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
-        assert_eq!(door.wrong("admin", "10.0.0.1"), Err(2));
-        door.pass(60 * 60);
-        for _ in 0..5 {
-            assert_eq!(door.wrong("admin", "10.0.0.1"), Ok(()));
-        }
-        assert_eq!(door.wrong("admin", "10.0.0.1"), Err(1));
-    }
-
-    #[test]
-    fn memory_is_bounded_and_the_guilty_stay() {
-        let mut door = Door::new();
-        for _ in 0..9 {
-            while door.wrong("admin", "203.0.113.9").is_err() {
-                door.pass(1);
-            }
-        }
-        assert_eq!(door.right("admin", "10.0.0.1"), Ok(()));
-        for number in 0..10_000_u32 {
-            let from = IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + number));
-            let _ = door.limiter.admit(&format!("user{number}"), from, door.now);
-        }
-        assert!(door.limiter.lock().len() <= MAX_COUNTS);
-        assert_eq!(door.wrong("admin", "203.0.113.9"), Err(16));
-        assert!(door.limiter.lock().values().any(|count| count.familiar));
-    }
-}
+mod tests;

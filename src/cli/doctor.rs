@@ -45,6 +45,7 @@ pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyho
     let mut checks =
         vec![settings_lines(&problems), folders(&settings), marker(&settings), daemon(running), disk(&settings)];
     checks.extend(docker(&settings, backend).await);
+    checks.extend(crate::settings::advice(&settings).map(|advice| check("API key", Verdict::Note, advice)));
     if !running {
         checks.push(port("portal port", settings.portal_bind, settings.portal_port, "PORTAL_PORT"));
     }

@@ -13,6 +13,7 @@ use super::client::{Client, ClientError};
 use super::names;
 use crate::desired::{self, Change, Draft, ManifestDir, load, marker};
 use crate::model::{AppKey, Digest, InstanceId, Manifest, Settings};
+use crate::portal::Caller;
 use crate::settings::{Env, SettingProblem, SettingsSource};
 
 /// Larger manifests are refused anyway; no more than this is read.
@@ -175,7 +176,9 @@ async fn write(client: &Client, key: &AppKey, draft: Draft<'_>) -> anyhow::Resul
     if !draft.is_written() {
         announce(client, key, &digest).await;
     }
-    draft.write()?;
+    // As the socket would know us.
+    let by = Caller::Local { uid: rustix::process::getuid().as_raw() }.to_string();
+    draft.signed(&by).write()?;
     Ok(digest)
 }
 

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
 use super::output;
-use crate::model::status::{EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
+use crate::model::status::{DatabaseStatus, EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
 use crate::model::{AppKey, DaemonStatus, Timestamp};
 use crate::portal::events::Gone;
 use crate::portal::traffic::Traffic;
@@ -98,6 +98,9 @@ fn daemon_problems(status: &DaemonStatus) -> Vec<String> {
         ManifestsStatus::Unavailable { reason, .. } => {
             problems.push(format!("manifests cannot be read, nothing is removed meanwhile: {reason}"));
         }
+    }
+    if let DatabaseStatus::Unusable { reason, .. } = &status.database {
+        problems.push(reason.clone());
     }
     match &status.image {
         ImageStatus::Unknown | ImageStatus::Ready { .. } => {}
@@ -326,6 +329,15 @@ fn age(now: Timestamp, then: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lost_database_is_the_daemon_s_problem() {
+        let told = |database| daemon_problems(&DaemonStatus { database, ..DaemonStatus::unseen() });
+        let calm = told(DatabaseStatus::Usable);
+        let reason = "the database was removed: put it back".to_owned();
+        let lost = told(DatabaseStatus::Unusable { reason: reason.clone(), since: Timestamp(0) });
+        assert_eq!(lost, [calm, vec![reason]].concat());
+    }
 
     #[test]
     fn ages_are_short() {

@@ -4,6 +4,8 @@
 //! announces the digest that the file will have. A change that nobody announced was made to the file itself.
 //!
 //! # Guarantees
+//! - What came about while the daemon was down was done by whoever signed the file (`desired::signature`), so a crash between
+//!   a change and its row loses nobody's name.
 //! - A change of a file that the daemon saw is told once per life of the daemon. One that came about while the daemon was
 //!   down is told at its start, against what the inventory holds; a crash right then may tell it twice.
 //! - Values of `env` are never told.
@@ -93,7 +95,7 @@ impl Audit {
         let mut events = Vec::new();
         for (key, file) in &complete.files {
             if let Some(what) = what_changed(seen.as_deref(), key, rows.get(key), file) {
-                let by = self.who(key, &file.digest, seen.is_some());
+                let by = self.who(key, file, seen.is_some());
                 events.push(Event {
                     at: now,
                     app: Some(key.clone()),
@@ -122,9 +124,11 @@ impl Audit {
     }
 
     /// Whoever announced this very file, after those whose changes it must contain.
-    fn who(&mut self, key: &AppKey, digest: &Digest, was_up: bool) -> String {
-        let Some(last) = self.announced.iter().rposition(|made| made.key == *key && made.digest == *digest) else {
-            return if was_up { UNANNOUNCED } else { MEANWHILE }.to_owned();
+    fn who(&mut self, key: &AppKey, file: &FileEntry, was_up: bool) -> String {
+        let Some(last) = self.announced.iter().rposition(|made| made.key == *key && made.digest == file.digest) else {
+            // A file that is put back with `cp -a` is signed by whoever once wrote it: what nobody announced was done to the file.
+            let signed = file.signed.as_deref().filter(|_| !was_up);
+            return signed.unwrap_or(if was_up { UNANNOUNCED } else { MEANWHILE }).to_owned();
         };
         let mut names: Vec<String> = Vec::new();
         let mut place = 0;
@@ -189,6 +193,7 @@ mod tests {
             digest: Digest::of(text.as_bytes()),
             modified: Timestamp(0),
             parsed: parse("alice-diary.yaml", text.as_bytes()),
+            signed: None,
         };
         let instance = InstanceId::parse("00c0ffee00c0ffee").unwrap();
         Arc::new(Snapshot {
@@ -241,6 +246,20 @@ mod tests {
             let events = Audit::default().compare(&reading(file), &rows(row), Timestamp(0));
             assert_eq!(told(&events), want, "{row:?} {file:?}");
         }
+    }
+
+    #[test]
+    fn at_a_start_a_change_is_whose_name_the_file_has_and_later_whose_announced_it() {
+        let signed = |text| {
+            let mut snapshot = Snapshot::clone(&reading(Some(text)));
+            snapshot.files.get_mut(&key()).unwrap().signed = Some("key 1".to_owned());
+            Arc::new(snapshot)
+        };
+        let mut audit = Audit::default();
+        let events = audit.compare(&signed(TWO), &rows(Some(ONE)), Timestamp(0));
+        assert_eq!(told(&events), "changed `memory`: default → 512m - key 1");
+        let events = audit.compare(&signed(ONE), &rows(Some(TWO)), Timestamp(0));
+        assert_eq!(told(&events), "changed `memory`: 512m → default - a file on disk");
     }
 
     #[test]

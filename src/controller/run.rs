@@ -58,6 +58,8 @@ pub enum Input {
     /// Something in the runtime folder may have changed.
     Runtime,
     Engine(Signal),
+    /// What is wrong with the database as a whole; `None`: nothing any more.
+    Database(Option<String>),
 }
 
 /// The settings in force, and what there is to say about `.env`.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::folder::{EditError, LockedDir, content, failed};
+use super::signature::sign;
 use super::swap::{Swap, Swapped};
 use crate::model::{AppKey, Digest};
 
@@ -19,6 +20,7 @@ pub struct Draft<'a> {
     before: Option<Digest>,
     after: Digest,
     text: String,
+    by: Option<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -29,7 +31,13 @@ impl<'a> Draft<'a> {
         before: Option<Digest>,
         text: String,
     ) -> Self {
-        Self { folder, key: key.clone(), path, before, after: Digest::of(text.as_bytes()), text }
+        Self { folder, key: key.clone(), path, before, after: Digest::of(text.as_bytes()), text, by: None }
+    }
+
+    /// In whose name it is written, which the file then says itself, where its file system can keep that.
+    #[must_use]
+    pub fn signed(self, by: &str) -> Self {
+        Self { by: Some(by.to_owned()), ..self }
     }
 
     /// The file's digest as it was read; `None` for a new file.
@@ -114,6 +122,9 @@ impl<'a> Draft<'a> {
             let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
         }
         file.as_file().set_permissions(Permissions::from_mode(mode)).map_err(fail)?;
+        if let Some(by) = &self.by {
+            sign(file.as_file(), &name, &self.after, by);
+        }
         file.as_file().sync_all().map_err(fail)?;
         Ok(file)
     }

@@ -31,7 +31,7 @@ pub enum Change {
 /// Why a text could not be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    #[error("{0}; correct the file first")]
+    #[error("{0}; correct the file first. To delete the app instead, remove the file: its data stays")]
     Invalid(Diagnostic),
     /// The change itself is not allowed in this manifest.
     #[error("the change would make the file invalid: {0}")]

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::OFlags;
 
 use super::parse::{self, MAX_BYTES};
+use super::signature::signed;
 use super::snapshot::{Completeness, Diagnostic, FileEntry, Manifests, Snapshot};
 use super::{marker, templates};
 use crate::model::status::FileProblem;
@@ -264,16 +265,19 @@ fn read(name: &str, target: &Path, path: PathBuf) -> Option<(Option<Stamp>, File
     let outcome = opened.and_then(|file| {
         let opened = file.metadata()?;
         (&file).take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        Ok((opened, file.metadata()?))
+        let digest = Digest::of(&bytes);
+        let signed = signed(&file, name, &digest);
+        Ok((opened, file.metadata()?, digest, signed))
     });
     match outcome {
-        Ok((opened, after)) => {
+        Ok((opened, after, digest, signed)) => {
             let (start, end) = (Stamp::of(&opened), Stamp::of(&after));
             let entry = FileEntry {
                 path,
-                digest: Digest::of(&bytes),
+                digest,
                 modified: Timestamp(milliseconds(end.modified)),
                 parsed: parse::parse(name, &bytes),
+                signed,
             };
             Some(((start == end).then_some(end), entry))
         }
@@ -302,7 +306,7 @@ fn held(name: &str, path: PathBuf, problem: &str, help: &str) -> FileEntry {
         message: format!("the file {problem}"),
         help: Some(help.to_owned()),
     });
-    FileEntry { path, digest: Digest::of(&[]), modified: Timestamp(0), parsed }
+    FileEntry { path, digest: Digest::of(&[]), modified: Timestamp(0), parsed, signed: None }
 }
 
 fn file_name(path: &Path) -> String {

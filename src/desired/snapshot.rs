@@ -50,6 +50,8 @@ pub struct FileEntry {
     pub digest: Digest,
     pub modified: Timestamp,
     pub parsed: Result<Manifest, Diagnostic>,
+    /// Who wrote exactly these bytes, where that was one of our programs and the file system keeps it.
+    pub signed: Option<String>,
 }
 
 /// Whether the folder was read entirely.

@@ -259,6 +259,16 @@ pub enum ManifestsStatus {
     },
 }
 
+/// State of the daemon's own database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum DatabaseStatus {
+    #[default]
+    Usable,
+    /// Nobody can sign in, and nothing is done that has to be written down first. Apps that run keep running.
+    Unusable { reason: String, since: Timestamp },
+}
+
 /// A mass deletion that waits for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -284,6 +294,8 @@ pub struct DaemonStatus {
     pub version: String,
     pub engine: EngineStatus,
     pub manifests: ManifestsStatus,
+    #[serde(default)]
+    pub database: DatabaseStatus,
     pub image: ImageStatus,
     pub network: NetworkStatus,
     pub apps: BTreeMap<AppKey, Arc<AppStatus>>,
@@ -308,6 +320,7 @@ impl DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             engine: EngineStatus::Connecting,
             manifests: ManifestsStatus::Unknown,
+            database: DatabaseStatus::Usable,
             image: ImageStatus::Unknown,
             network: NetworkStatus::Unknown,
             apps: BTreeMap::new(),

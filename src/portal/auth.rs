@@ -123,7 +123,7 @@ pub async fn change_password(
 }
 
 /// Where somebody who may be guessing is.
-fn address(peer: Peer) -> IpAddr {
+pub(super) fn address(peer: Peer) -> IpAddr {
     match peer {
         Peer::Remote(address) => address,
         // On this very machine.

@@ -1,7 +1,7 @@
 //! Who is asking, and through which door.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -19,6 +19,11 @@ pub enum Peer {
     Local { uid: u32 },
     /// Anywhere else; the address is the one that trusted proxies vouch for.
     Remote(IpAddr),
+}
+
+impl Peer {
+    /// No door has said who it is.
+    pub(super) const UNKNOWN: Self = Self::Remote(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 }
 
 /// A user of the portal.
@@ -122,7 +127,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self::Remote(IpAddr::from([0, 0, 0, 0]))))
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self::UNKNOWN))
     }
 }
 

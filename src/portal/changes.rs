@@ -134,6 +134,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         version,
         engine,
         manifests,
+        database,
         image,
         network,
         apps: _,
@@ -146,6 +147,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
     *version == b.version
         && *engine == b.engine
         && *manifests == b.manifests
+        && *database == b.database
         && *image == b.image
         && *network == b.network
         && *held == b.held

@@ -24,6 +24,7 @@ macro_rules! codes {
 }
 
 codes! {
+    MALFORMED: BAD_REQUEST "malformed" "What was sent is no HTTP/1.1 request.";
     BAD_PATH: BAD_REQUEST "bad-path" "The path is not valid text.";
     BAD_NAME: BAD_REQUEST "bad-name" "A userid or appname breaks the rules of names.";
     BAD_QUERY: BAD_REQUEST "bad-query" "A parameter of the query is unknown or out of range.";
@@ -53,11 +54,15 @@ codes! {
     TOO_MANY_KEYS: CONFLICT "too-many-keys" "The user has as many API keys as are allowed.";
     ETAG_MISMATCH: PRECONDITION_FAILED "etag-mismatch" "The manifest is not the one that `If-Match` names.";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large" "The body has more than 64 KiB.";
+    PATH_TOO_LONG: URI_TOO_LONG "path-too-long" "The path is longer than any that the API has.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
+    UNKNOWN_HOST: MISDIRECTED_REQUEST "unknown-host" "The request names a host that the portal does not answer to; `PORTAL_HOSTS` adds one.";
     WRONG_SHAPE: UNPROCESSABLE_ENTITY "wrong-shape" "The body is JSON, but not of the shape that the route takes.";
     USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";
     TOTAL_QUOTA: TOO_MANY_REQUESTS "total-quota" "The server has as many apps as are allowed.";
     TOO_MANY_LOGINS: TOO_MANY_REQUESTS "too-many-logins" "Too many failed logins; `Retry-After` tells when to try again.";
+    TOO_MANY_GUESSES: TOO_MANY_REQUESTS "too-many-guesses" "Too many wrong API keys; `Retry-After` tells when to try again.";
+    HEAD_TOO_LARGE: REQUEST_HEADER_FIELDS_TOO_LARGE "head-too-large" "The request's line and headers are too many or too large.";
     INTERNAL: INTERNAL_SERVER_ERROR "internal" "A defect of the daemon; its log has the details under the request's id.";
     STARTING: SERVICE_UNAVAILABLE "starting" "The daemon is starting.";
     STOPPING: SERVICE_UNAVAILABLE "stopping" "The daemon is stopping.";

@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::caller::Peer;
+use super::malformed::Enveloped;
 use super::stall::DropStalled;
 use crate::gateway::{GatewayConfig, client_address};
 
@@ -129,7 +130,7 @@ impl Connections {
         let seat = Arc::new(Seat::new(Arc::clone(&self.waiting)));
         let stopping = self.stopping.clone();
         let router = self.router.clone();
-        let io = TokioIo::new(DropStalled::new(stream, self.write_stall));
+        let io = TokioIo::new(Enveloped::new(DropStalled::new(stream, self.write_stall)));
         self.tracker.spawn(async move {
             if let Err(error) = converse(&http, io, router, origin, seat, stopping).await {
                 tracing::debug!(%error, "a connection ended early");
@@ -156,7 +157,7 @@ impl Connections {
 /// One connection from its first request to its last.
 async fn converse<S>(
     http: &http1::Builder,
-    io: TokioIo<DropStalled<S>>,
+    io: TokioIo<Enveloped<DropStalled<S>>>,
     router: Router,
     origin: Origin,
     seat: Arc<Seat>,
@@ -358,7 +359,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_let_in_as_the_stop_began_is_answered() {
-        let router = Router::new().route("/", axum::routing::get(async || "here"));
+        let router = Router::new().fallback(async || "here");
         let stopping = CancellationToken::new();
         let connections = Connections::new(router, GRACE, stopping.clone());
         stopping.cancel();
@@ -378,7 +379,8 @@ mod tests {
     async fn who_finds_no_place_during_a_stop_holds_it_up_for_a_moment_only() {
         let stopping = CancellationToken::new();
         let connections = Connections::new(Router::new(), GRACE, stopping.clone());
-        let _taken = Arc::clone(&connections.places).acquire_many_owned(MAX_CONNECTIONS as u32).await.unwrap();
+        let _taken =
+            Arc::clone(&connections.places).acquire_many_owned(u32::try_from(MAX_CONNECTIONS).unwrap()).await.unwrap();
         stopping.cancel();
         let begun = tokio::time::Instant::now();
         let (mut visitor, stream) = tokio::io::duplex(1 << 10);

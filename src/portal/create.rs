@@ -194,6 +194,7 @@ fn within_quota(
         digest: Digest::of(b""),
         modified: Timestamp(i64::MAX),
         parsed: Ok(manifest.clone()),
+        signed: None,
     };
     files.insert(key.clone(), entry);
     match admit(&files, &rows, settings).remove(key) {

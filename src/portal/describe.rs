@@ -165,7 +165,7 @@ impl Operation {
             Rule::Public => {}
             Rule::Login => codes.push(code::CROSS_ORIGIN),
             Rule::Known | Rule::Member => {
-                codes.extend([code::SIGN_IN, code::STORE_UNAVAILABLE]);
+                codes.extend([code::SIGN_IN, code::TOO_MANY_GUESSES, code::STORE_UNAVAILABLE]);
                 if verb != Verb::Get {
                     codes.push(code::CROSS_ORIGIN);
                 }
@@ -191,7 +191,7 @@ impl Operation {
                 code::BODY_TOO_SLOW,
             ]);
         }
-        codes.push(code::INTERNAL);
+        codes.extend([code::UNKNOWN_HOST, code::INTERNAL]);
         code::ALL.iter().filter(|code| codes.contains(code)).copied().collect()
     }
 }

@@ -248,7 +248,7 @@ impl Writer {
         }
         let announced = self.controller.announce(key.clone(), digest.clone(), self.by.clone());
         tokio::runtime::Handle::current().block_on(announced);
-        match draft.write() {
+        match draft.signed(&self.by).write() {
             Ok(()) => Ok(digest),
             Err(error) => {
                 self.controller.withdraw(key.clone(), digest);

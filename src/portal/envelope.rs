@@ -102,7 +102,7 @@ impl ApiError {
     }
 
     /// The body in one language.
-    fn body(&self, language: Language) -> Envelope<()> {
+    pub(super) fn body(&self, language: Language) -> Envelope<()> {
         let error = self.text.in_language(language).to_owned();
         Envelope { ok: false, data: None, error: Some(error), code: Some(self.code.word.to_owned()) }
     }

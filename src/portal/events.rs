@@ -143,6 +143,7 @@ fn without_apps(status: &DaemonStatus) -> DaemonStatus {
         version: status.version.clone(),
         engine: status.engine.clone(),
         manifests: status.manifests.clone(),
+        database: status.database.clone(),
         image: status.image.clone(),
         network: status.network.clone(),
         apps: std::collections::BTreeMap::new(),

@@ -20,7 +20,7 @@ use super::rule::Known;
 use crate::gateway::{Language, language};
 
 /// Names a request in the answer and in the log.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Nothing from elsewhere, no inline code, no frames: the portal's own files are all it needs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \

@@ -10,7 +10,7 @@ use super::code::{self, Code};
 use super::envelope::{ApiError, Data, Text, said};
 use super::state::PortalState;
 use crate::model::DaemonStatus;
-use crate::model::status::{EngineStatus, ManifestsStatus};
+use crate::model::status::{DatabaseStatus, EngineStatus, ManifestsStatus};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Healthy {
@@ -51,6 +51,13 @@ async fn is_stuck(state: &PortalState) -> bool {
 
 /// What keeps the daemon from doing its work. No names, paths or reasons: the route needs no password.
 fn hindrance(status: &DaemonStatus) -> Option<(&'static Code, &'static str, &'static str)> {
+    if let DatabaseStatus::Unusable { .. } = status.database {
+        return Some((
+            code::STORE_UNAVAILABLE,
+            "the daemon's database is lost or damaged: see `paas status` on the server",
+            "데몬의 데이터베이스가 없어졌거나 손상되었습니다: 서버에서 `paas status`를 보세요",
+        ));
+    }
     match (&status.engine, &status.manifests) {
         (EngineStatus::Unreachable { .. }, _) => Some((
             code::ENGINE_UNREACHABLE,

@@ -18,6 +18,14 @@ impl From<Refused> for ApiError {
                 let korean = format!("비밀번호를 너무 많이 틀렸습니다: {seconds}초 뒤에 다시 시도하세요");
                 Self::new(code::TOO_MANY_LOGINS, Text { english, korean }).retry_after(seconds)
             }
+            Refused::TooManyKeys { after } => {
+                let seconds = after.as_secs();
+                let korean = format!(
+                    "이 주소에서 틀린 API 키를 너무 많이 보냈습니다: {seconds}초 뒤에 다시 시도하세요. `POST /api-keys`로 만든 키는 \
+                     계속 사용할 수 있습니다"
+                );
+                Self::new(code::TOO_MANY_GUESSES, Text { english, korean }).retry_after(seconds)
+            }
             Refused::Busy => {
                 let korean = "로그인이 한꺼번에 몰렸습니다: 몇 초 뒤에 다시 시도하세요".to_owned();
                 Self::new(code::BUSY, Text { english, korean }).retry_after(BUSY_SECONDS)

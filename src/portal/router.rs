@@ -17,6 +17,7 @@ use super::code;
 use super::describe::{Described, Operation, Verb, document};
 use super::envelope::{ApiError, said};
 use super::frame::frame;
+use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
@@ -35,6 +36,7 @@ pub fn router(state: PortalState) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(state.clone(), host::guard))
         .layer(from_fn(frame))
         .with_state(state)
 }
@@ -90,6 +92,7 @@ fn table(state: &PortalState) -> Table<'_> {
                     code::ENGINE_UNSUPPORTED,
                     code::MANIFESTS_UNAVAILABLE,
                     code::STARTING,
+                    code::STORE_UNAVAILABLE,
                     code::STUCK,
                 ]),
         )

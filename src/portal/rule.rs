@@ -1,15 +1,17 @@
 //! Who may use a route. Every route is registered with one of these; there is no other way to register it.
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::auth::address;
 use super::caller::{Caller, Peer, Presented, Standing, identify, sign_in};
 use super::code;
 use super::envelope::{ApiError, said};
+use super::host;
 use super::state::PortalState;
 
 /// Who may use a route.
@@ -87,6 +89,10 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
     }
     let mut found: Option<(Caller, Presented)> = None;
     for presented in presented(&request.headers, &gate.state.cookie_name()) {
+        if let Presented::Key(secret) = &presented {
+            let from = request.extensions.get::<Peer>().copied().unwrap_or(Peer::UNKNOWN);
+            gate.state.accounts.admit_key(secret, address(from))?;
+        }
         let Some(caller) = identify(&gate.state.accounts, presented.clone()).await? else { continue };
         // An app's page can set a cookie for the whole domain: junk must not lock the owner out, and somebody else's
         // session must not make the owner act as that other.
@@ -137,13 +143,12 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site.as_bytes() == b"same-origin";
     }
-    let (Some(origin), Some(host)) = (headers.get(ORIGIN).and_then(text), headers.get(HOST).and_then(text)) else {
-        return false;
-    };
+    let Some(origin) = headers.get(ORIGIN).and_then(text) else { return false };
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let usual = if scheme == "https" { ":443" } else { ":80" };
     let bare = |authority: &str| authority.strip_suffix(usual).unwrap_or(authority).to_owned();
-    matches!(scheme, "http" | "https") && bare(authority) == bare(&host)
+    // A proxy may call the portal by another name than the browser does. That it may be called so was checked before.
+    matches!(scheme, "http" | "https") && host::hosts(headers).any(|host| bare(authority) == bare(&host))
 }
 
 fn cross_origin() -> ApiError {
@@ -179,6 +184,14 @@ mod tests {
             (&[("host", "portal.home:3000"), ("origin", "http://portal.home:8080")], false),
             (&[("host", "portal.home"), ("origin", "null")], false),
             (&[("host", "portal.home"), ("origin", "ftp://portal.home")], false),
+            (
+                &[("host", "192.168.0.5:3000"), ("x-forwarded-host", "portal.home"), ("origin", "https://portal.home")],
+                true,
+            ),
+            (
+                &[("host", "192.168.0.5:3000"), ("x-forwarded-host", "other.home"), ("origin", "https://portal.home")],
+                false,
+            ),
             (&[("host", "portal.home")], false),
             (&[("origin", "http://portal.home")], false),
             (&[("host", "portal.home"), ("sec-fetch-site", "same-origin")], true),

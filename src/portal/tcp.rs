@@ -5,16 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connections, Origin};
+use super::connection::Origin;
+use super::door::{self, Listener};
 use super::stall::WRITE_STALL;
 use crate::gateway::GatewayConfig;
-
-/// Out of file descriptors, say: look again after a moment instead of spinning.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An open port, not yet answering.
 #[derive(Debug)]
@@ -40,34 +38,20 @@ impl TcpDoor {
 
     /// Answers until `stopping` is cancelled, then stops gracefully.
     pub async fn serve(self, router: Router, stopping: CancellationToken) {
-        let connections = Connections::new(router, self.write_stall, stopping.clone());
-        loop {
-            let accepted = tokio::select! {
-                // Cancel-safe: a token stays cancelled, and `accept` loses no connection. Nobody gives way before somebody
-                // is at the door.
-                () = stopping.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, address)) => {
-                    // Answers are small and whole; a failure only costs latency.
-                    let _ = stream.set_nodelay(true);
-                    let origin =
-                        Origin::Remote { address: address.ip().to_canonical(), config_rx: self.config_rx.clone() };
-                    connections.answer(stream, origin).await;
-                }
-                Err(error) if ended_before_accepted(&error) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "the portal cannot accept connections at present; if it is out of file descriptors raise LimitNOFILE");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        connections.wind_down().await;
+        door::serve(&self, router, self.write_stall, stopping).await;
     }
 }
 
-fn ended_before_accepted(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+impl Listener for TcpDoor {
+    type Stream = TcpStream;
+
+    const NAME: &'static str = "port";
+
+    async fn accept(&self) -> io::Result<(TcpStream, Origin)> {
+        let (stream, address) = self.listener.accept().await?;
+        // Answers are small and whole; a failure only costs latency.
+        let _ = stream.set_nodelay(true);
+        let origin = Origin::Remote { address: address.ip().to_canonical(), config_rx: self.config_rx.clone() };
+        Ok((stream, origin))
+    }
 }

@@ -15,11 +15,9 @@ use axum::Router;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connections, Origin};
+use super::connection::Origin;
+use super::door::{self, Listener};
 use super::stall::WRITE_STALL;
-
-/// Out of file descriptors, say: look again after a moment instead of spinning.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -72,36 +70,8 @@ impl UnixDoor {
 
     /// Answers until `stopping` is cancelled, then stops gracefully and removes the socket.
     pub async fn serve(self, router: Router, stopping: CancellationToken) {
-        let connections = Connections::new(router, self.write_stall, stopping.clone());
-        loop {
-            let accepted = tokio::select! {
-                // Cancel-safe: a token stays cancelled, and `accept` loses no connection. Nobody gives way before somebody
-                // is at the door.
-                () = stopping.cancelled() => break,
-                accepted = self.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, uid)) => connections.answer(stream, Origin::Local { uid }).await,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection on the socket");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        connections.wind_down().await;
+        door::serve(&self, router, self.write_stall, stopping).await;
         self.remove();
-    }
-
-    /// A connection of somebody who may enter, and who that is.
-    async fn accept(&self) -> io::Result<(UnixStream, u32)> {
-        loop {
-            let (stream, _) = self.listener.accept().await?;
-            match stream.peer_cred() {
-                Ok(peer) if may_enter(peer.uid(), self.own_uid) => return Ok((stream, peer.uid())),
-                Ok(peer) => tracing::warn!(uid = peer.uid(), "refused a connection of another user"),
-                Err(error) => tracing::warn!(%error, "refused a connection whose user is unknown"),
-            }
-        }
     }
 
     fn remove(&self) {
@@ -113,6 +83,25 @@ impl UnixDoor {
             }
             // Gone, or another daemon's by now.
             Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+impl Listener for UnixDoor {
+    type Stream = UnixStream;
+
+    const NAME: &'static str = "socket";
+
+    async fn accept(&self) -> io::Result<(UnixStream, Origin)> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            match stream.peer_cred() {
+                Ok(peer) if may_enter(peer.uid(), self.own_uid) => {
+                    return Ok((stream, Origin::Local { uid: peer.uid() }));
+                }
+                Ok(peer) => tracing::warn!(uid = peer.uid(), "refused a connection of another user"),
+                Err(error) => tracing::warn!(%error, "refused a connection whose user is unknown"),
+            }
         }
     }
 }

@@ -56,7 +56,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 31] = [
+pub(super) const KEYS: [Key; 32] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -67,6 +67,13 @@ pub(super) const KEYS: [Key; 31] = [
     key!("PORTAL_BIND", portal_bind, Restart, "an IP address, for example `127.0.0.1`", |text, _| exact::<IpAddr>(
         text
     )),
+    key!(
+        "PORTAL_HOSTS",
+        portal_hosts,
+        AtOnce,
+        "host names without port with commas between them, for example `paas.example.org`, or nothing",
+        |text, _| hosts(text)
+    ),
     key!(
         "PORTAL_API_KEY",
         portal_api_key,
@@ -221,6 +228,14 @@ fn proxies(text: &str) -> Option<Vec<Cidr>> {
         return Some(Vec::new());
     }
     text.split(',').map(|range| exact(range.trim())).collect()
+}
+
+/// None in an empty text.
+fn hosts(text: &str) -> Option<Vec<String>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    text.split(',').map(|name| domain(name.trim())).collect()
 }
 
 /// Lower-cased: host names are compared without regard to case. At most 201 bytes, so that `{userid}-{appname}.` still

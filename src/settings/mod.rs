@@ -5,6 +5,7 @@
 //! - What only a restart can take up keeps its running value and is reported, see [`Reloaded::restart_required`].
 //! - The value of a secret is in no message.
 
+mod advice;
 mod dotenv;
 mod keys;
 mod source;
@@ -19,6 +20,7 @@ use std::path::Path;
 use self::keys::{At, KEYS, Key, ROOT, SECRET, Takes};
 use crate::model::Settings;
 
+pub use advice::advice;
 pub use source::{Env, SettingsSource};
 pub use task::{SettingsState, follow};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{SettingProblem, SettingsSource, reload};
+use super::{SettingProblem, SettingsSource, advice, reload};
 use crate::fswatch::{self, Depth, Root};
 use crate::model::Settings;
 
@@ -70,6 +70,9 @@ async fn run(source: SettingsSource, state_tx: watch::Sender<Arc<SettingsState>>
 fn publish(state_tx: &watch::Sender<Arc<SettingsState>>, candidate: &Settings, problems: Vec<SettingProblem>) {
     let before = state_tx.borrow().clone();
     let after = reload(&before.settings, candidate, problems);
+    if let Some(advice) = advice(&after.settings).filter(|new| advice(&before.settings).as_ref() != Some(new)) {
+        tracing::warn!("{advice}");
+    }
     let settings = if *before.settings == after.settings { before.settings.clone() } else { Arc::new(after.settings) };
     // While the file is refused, what waited for a restart before still does.
     let restart_required =

@@ -49,6 +49,9 @@ fn every_key_reaches_its_setting() {
     check("PAAS_TEMPLATES_DIR=./t/.", &|s| s.templates_dir = "/etc/paas/t".into());
     check("PORTAL_PORT=3001", &|s| s.portal_port = 3001);
     check("PORTAL_BIND=::1", &|s| s.portal_bind = "::1".parse().unwrap());
+    check("PORTAL_HOSTS=NAS.example.org, b.example.org", &|s| {
+        s.portal_hosts = vec!["nas.example.org".into(), "b.example.org".into()];
+    });
     check("PORTAL_API_KEY=$2b$12$x", &|s| s.portal_api_key = "$2b$12$x".into());
     check("PORTAL_DB_PATH=/db", &|s| s.portal_db_path = "/db".into());
     check("SESSION_COOKIE_NAME=sid", &|s| s.session_cookie_name = "sid".into());
@@ -109,6 +112,7 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PAAS_APPS_DIR", &["", "$HOME/apps", "$PAAS_ROOT", "a/$b"]),
         ("PORTAL_PORT", &["", "0", "65536", "+80", "80a", "-1"]),
         ("PORTAL_BIND", &["", "localhost", "1.2.3", "1.2.3.4:80"]),
+        ("PORTAL_HOSTS", &["a b", "x:80", "http://x.y", "*.x.y", "x.y,", "192.168.0.1"]),
         ("PORTAL_API_KEY", &["with space", "한글"]),
         ("SESSION_COOKIE_NAME", &["", "a b", "a=b", "a;b", "이름", "__Host-a"]),
         ("SESSION_TTL_HOURS", &["0", "87601", "1.5"]),

@@ -6,6 +6,11 @@ use rusqlite::{Error, ErrorCode};
 
 use super::StoreError;
 
+/// Whether the whole file is of no use any more.
+pub(super) fn is_damage(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
 pub(super) fn explain(error: &Error, path: &Path) -> StoreError {
     let path = path.display();
     StoreError(match error.sqlite_error_code() {

@@ -6,6 +6,8 @@
 //! # Guarantees
 //! - A write that was answered survives a power loss: WAL with `synchronous=FULL` flushes at every commit. (`NORMAL`
 //!   would save that flush and could lose the last commits; an inventory row that is gone means an app without an owner.)
+//! - Nothing is read from or written to a database that is no longer the file under its name: what was answered would be gone
+//!   with the daemon, and nobody else would see it.
 //! - The file and what SQLite keeps beside it are readable by the daemon's user only.
 
 mod accounts;
@@ -14,16 +16,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::explain::explain;
+use super::explain::{explain, is_damage};
 use super::schema::{self, SchemaError};
 use super::{InventoryRow, Store, StoreError};
 use crate::model::{AppKey, Cause, Event, EventKind, InstanceId, Timestamp};
@@ -42,13 +44,14 @@ const INSTANCE: &str = "instance";
 /// Name of the apps, separated by spaces, whose removal is confirmed.
 const CONFIRMED: &str = "confirmed-removals";
 
-type Request = Box<dyn FnOnce(&mut Connection) + Send>;
+type Request = Box<dyn FnOnce(&mut Database) + Send>;
 
 /// [`Store`] in one SQLite file. Cheap to clone; the thread ends with the last clone, after the requests under way.
 #[derive(Clone)]
 pub struct SqliteStore {
     requests_tx: mpsc::Sender<Request>,
     path: Arc<Path>,
+    trouble_rx: watch::Receiver<Option<StoreError>>,
     stamps: Arc<accounts::Stamps>,
 }
 
@@ -72,18 +75,36 @@ impl SqliteStore {
             ))
         })?;
         let connection = connect(path)?;
+        let file = identity(path).ok_or_else(|| lost(path))?;
+        let (trouble_tx, trouble_rx) = watch::channel(None);
+        let path: Arc<Path> = path.into();
+        let mut database = Database { connection, path: Arc::clone(&path), file, is_lost: false, trouble_tx };
         let (requests_tx, mut requests_rx) = mpsc::channel::<Request>(QUEUE);
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
-                let mut connection = connection;
                 while let Some(request) = requests_rx.blocking_recv() {
                     // A panic costs its own request, whose oneshot is dropped; the transaction was rolled back.
-                    let _ = catch_unwind(AssertUnwindSafe(|| request(&mut connection)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| request(&mut database)));
                 }
             })
             .map_err(|error| StoreError(format!("cannot start the database's thread: {error}; free some memory")))?;
-        Ok(Self { requests_tx, path: path.into(), stamps: Arc::default() })
+        Ok(Self { requests_tx, path, trouble_rx, stamps: Arc::default() })
+    }
+
+    /// What is wrong with the database as a whole. A damage stays until the daemon is started again; a file that is put back
+    /// is used again.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<StoreError>> {
+        self.trouble_rx.clone()
+    }
+
+    /// Looks whether the database is still there, which otherwise whoever needs it next finds out.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        self.call(|_| Ok(())).await
     }
 
     /// Runs `work` on the connection's thread. Once sent, it runs even if the caller is cancelled.
@@ -98,11 +119,11 @@ impl SqliteStore {
             ))
         };
         let (answer_tx, answer_rx) = oneshot::channel();
-        let request: Request = Box::new(move |connection| {
-            let _ = answer_tx.send(work(connection));
+        let request: Request = Box::new(move |database| {
+            let _ = answer_tx.send(database.run(work));
         });
         self.requests_tx.send(request).await.map_err(|_| ended())?;
-        answer_rx.await.map_err(|_| ended())?.map_err(|error| explain(&error, &self.path))
+        answer_rx.await.map_err(|_| ended())?
     }
 
     async fn meta(&self, name: &'static str) -> Result<Option<String>, StoreError> {
@@ -120,6 +141,51 @@ impl SqliteStore {
         })
         .await
     }
+}
+
+/// The open database, on its thread.
+struct Database {
+    connection: Connection,
+    path: Arc<Path>,
+    file: Identity,
+    is_lost: bool,
+    trouble_tx: watch::Sender<Option<StoreError>>,
+}
+
+impl Database {
+    fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        // SQLite itself would go on with a file that has no name any more.
+        let is_lost = identity(&self.path) != Some(self.file);
+        if is_lost != std::mem::replace(&mut self.is_lost, is_lost) {
+            self.trouble_tx.send_replace(is_lost.then(|| lost(&self.path)));
+        }
+        if is_lost {
+            return Err(lost(&self.path));
+        }
+        work(&mut self.connection).map_err(|error| {
+            let told = explain(&error, &self.path);
+            if is_damage(&error) {
+                self.trouble_tx.send_if_modified(|trouble| trouble.replace(told.clone()).is_none());
+            }
+            told
+        })
+    }
+}
+
+/// A file as such, whatever its name is: its device and inode.
+type Identity = (u64, u64);
+
+fn identity(path: &Path) -> Option<Identity> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+fn lost(path: &Path) -> StoreError {
+    StoreError(format!(
+        "the database {} was removed or replaced while the daemon uses it, so nothing is written any more and nobody can sign in: \
+         put the file back, or put a backup there and restart the daemon; without one the restart makes a new database, the \
+         inventory is rebuilt from the manifests, and users, sessions, API keys and the event log begin anew",
+        path.display()
+    ))
 }
 
 /// Makes the file, readable by its owner only, and its folder, when they are missing.

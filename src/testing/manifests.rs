@@ -252,10 +252,10 @@ impl ManifestWorld {
             let path = PathBuf::from("/paas/apps.d").join(name);
             let mut entry = if folder.unreadable.contains(name) {
                 let parsed = Err(refusal(name, "the file cannot be read (permission denied)"));
-                FileEntry { path, digest: Digest::of(&[]), modified: Timestamp(0), parsed }
+                FileEntry { path, digest: Digest::of(&[]), modified: Timestamp(0), parsed, signed: None }
             } else {
                 let File { modified, digest, parsed, .. } = file.clone();
-                FileEntry { path, digest, modified, parsed }
+                FileEntry { path, digest, modified, parsed, signed: None }
             };
             if let Some(first) = files.get(&key) {
                 let both = format!("{} {}", first.digest, entry.digest);

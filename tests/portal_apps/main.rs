@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use minipaas::engine::sim::Behaviour;
+use minipaas::model::status::DatabaseStatus;
 use minipaas::model::{AppKey, Digest, Health, RunState};
 use serde_json::{Value, json};
 
@@ -146,7 +147,13 @@ async fn what_cannot_be_done_says_why_and_writes_nothing() {
     ");
 
     place.save("alice-diary", "template: [");
-    place.ask("POST", "/apps/alice/diary/stop", None).await.refused(409, "not-editable");
+    for (method, path) in [("POST", "/apps/alice/diary/stop"), ("DELETE", DIARY)] {
+        let answer = place.ask(method, path, None).await;
+        answer.refused(409, "not-editable");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(answer.body["error"].as_str().unwrap(), @"alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every opening bracket its closing one); correct the file first. To delete the app instead, remove the file: its data stays");
+        }
+    }
     assert_eq!(place.text("alice-diary"), "template: [");
 }
 
@@ -341,6 +348,25 @@ async fn nothing_is_written_into_a_folder_that_cannot_be_trusted() {
     assert!(!place.file("alice-other").exists());
     place.until(|status| !matches!(status.manifests, minipaas::model::status::ManifestsStatus::Complete)).await;
     place.ask("POST", "/apps/alice/diary/stop", None).await.refused(503, "manifests-unavailable");
+}
+
+#[tokio::test]
+async fn a_database_that_was_taken_away_is_noticed_lets_nobody_in_and_is_used_again_once_it_is_back() {
+    let place = Place::start().await;
+    place.create("alice", "diary").await.is(201);
+    let (file, away) = (place.path("portal.sqlite3"), place.path("away"));
+    fs::rename(&file, &away).unwrap();
+    place.until(|status| status.database != DatabaseStatus::Usable).await;
+    place.ask("GET", "/apps", None).await.refused(503, "store-unavailable");
+    let health = place.ask("GET", "/health", None).await;
+    health.refused(503, "store-unavailable");
+    let told = format!("{:?}", place.status_rx.borrow().database);
+    assert!(told.contains(&*file.to_string_lossy()) && told.contains("put the file back"), "{told}");
+    assert!(!health.body.to_string().contains(&*file.to_string_lossy()), "for everybody: {health:?}");
+    fs::rename(&away, &file).unwrap();
+    place.until(|status| status.database == DatabaseStatus::Usable).await;
+    place.ask("GET", "/apps", None).await.is(200);
+    place.ask("GET", "/health", None).await.is(200);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use minipaas::engine::faulty::{Injector, Scope};
 use minipaas::engine::sim::{Behaviour, SimConfig};
 use minipaas::model::{ContainerId, DaemonStatus, Settings, Timestamp};
 use minipaas::portal::{Peer, PortalState, router};
+use minipaas::serve::watch_database;
 use minipaas::store::SqliteStore;
 use minipaas::testing::seams::{SimSeams, World};
 use serde_json::Value;
@@ -101,9 +102,8 @@ impl LogReader for Logs {
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Accounts with one key, `ci`.
-async fn accounts(root: &std::path::Path, settings_rx: watch::Receiver<Arc<Settings>>) -> (Arc<Accounts>, String) {
-    let store = SqliteStore::open(&root.join("portal.sqlite3")).unwrap();
-    let accounts = Accounts::new(Arc::new(store), Arc::new(SystemClock), settings_rx);
+async fn accounts(store: &SqliteStore, settings_rx: watch::Receiver<Arc<Settings>>) -> (Arc<Accounts>, String) {
+    let accounts = Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx);
     accounts.bootstrap().await.unwrap();
     let begun = accounts.login("admin", "admin", HERE).await.unwrap().session;
     accounts.change_password(begun.id, &begun.user, "admin", "correct horse", HERE).await.unwrap();
@@ -185,6 +185,9 @@ impl Place {
         // The controller itself goes on: a test may only stop the doors.
         tasks.spawn(controller.run(CancellationToken::new()));
         let inputs_tx = ends.inputs_tx;
+        let store = SqliteStore::open(&root.path().join("portal.sqlite3")).unwrap();
+        let every = Duration::from_millis(20);
+        tasks.spawn(watch_database(store.clone(), every, inputs_tx.clone(), CancellationToken::new()));
         tasks.spawn(async move {
             loop {
                 let input = tokio::select! {
@@ -201,7 +204,7 @@ impl Place {
             }
         });
         let (settings_tx, settings_rx) = watch::channel(settings);
-        let (accounts, key) = accounts(root.path(), settings_rx.clone()).await;
+        let (accounts, key) = accounts(&store, settings_rx.clone()).await;
         let events = Arc::new(world.store.clone());
         let state = PortalState::new(handle, events, accounts, settings_rx, stopping.clone());
         Self {

@@ -13,7 +13,7 @@ use crate::controller::seams::Seams;
 use crate::engine::events::Signal;
 use crate::engine::{EngineEvent, ErrorKind};
 use crate::model::observed::EngineInfo;
-use crate::model::status::{EngineStatus, ImageStatus};
+use crate::model::status::{DatabaseStatus, EngineStatus, ImageStatus};
 use crate::model::{AppKey, ConditionKind, Health, labels};
 use crate::plan::assess::Finding;
 
@@ -23,6 +23,7 @@ impl<W: Seams> Controller<W> {
             Input::Settings(news) => self.take_settings(news),
             Input::Folders => self.start_loading(),
             Input::Runtime => self.start_image(),
+            Input::Database(trouble) => self.take_database(trouble),
             Input::Engine(Signal::Connected(info)) => self.take_engine(info),
             Input::Engine(Signal::Lost { reason }) => self.lose_engine(&reason.to_string(), reason.kind()),
             Input::Engine(Signal::Resync) => self.resync(),
@@ -46,6 +47,22 @@ impl<W: Seams> Controller<W> {
         self.start_image();
         self.start_network();
         self.mark_all(Urgency::Edit);
+    }
+
+    pub(super) fn take_database(&mut self, trouble: Option<String>) {
+        self.status.database = match trouble {
+            None => {
+                tracing::info!("the database can be used again");
+                // What had to be written down first may be done now.
+                self.mark_all(Urgency::Edit);
+                DatabaseStatus::Usable
+            }
+            Some(reason) => {
+                tracing::error!("{reason}");
+                DatabaseStatus::Unusable { reason, since: self.world.clock().now() }
+            }
+        };
+        self.changed = true;
     }
 
     pub(super) fn take_engine(&mut self, info: EngineInfo) {

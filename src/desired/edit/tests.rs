@@ -129,7 +129,7 @@ fn any_token_survives_being_written() {
 #[test]
 fn an_edit_that_cannot_be_exact_is_not_made() {
     let told = |source: &str, change: Change| edit_text("alice-diary.yaml", source, &[change]).unwrap_err().to_string();
-    insta::assert_snapshot!(told("template: [", STOP), @"alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every opening bracket its closing one); correct the file first");
+    insta::assert_snapshot!(told("template: [", STOP), @"alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every opening bracket its closing one); correct the file first. To delete the app instead, remove the file: its data stays");
     insta::assert_snapshot!(told("template: diary-v1", Change::KeepData(Some(false))), @"the change would make the file invalid: alice-diary.yaml:2:1: `keepData` only means something together with `state: deleted` (remove it, or write `state: deleted`)");
     insta::assert_snapshot!(told("template: diary-v1", Change::Memory(Some(Bytes(1)))), @"the change would make the file invalid: alice-diary.yaml:2:9: `memory`: 1 is too little (write 6m or more)");
     insta::assert_snapshot!(

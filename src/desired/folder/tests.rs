@@ -152,7 +152,7 @@ fn what_cannot_be_edited_says_why_and_stays() {
     };
     insta::assert_snapshot!(told(&STOP), @"there is no app `alice-diary`: DIR/alice-diary.yaml does not exist");
     world.put("alice-diary.yaml", "template: [");
-    insta::assert_snapshot!(told(&STOP), @"alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every opening bracket its closing one); correct the file first");
+    insta::assert_snapshot!(told(&STOP), @"alice-diary.yaml:1:11: not valid YAML: unclosed bracket '[' (give every opening bracket its closing one); correct the file first. To delete the app instead, remove the file: its data stays");
     world.put("alice-diary.yml", "template: diary-v1");
     insta::assert_snapshot!(told(&STOP), @"DIR/alice-diary.yaml and DIR/alice-diary.yml are about the same app: keep one of them");
     fs::remove_file(world.root.path().join("alice-diary.yaml")).unwrap();
@@ -162,7 +162,7 @@ fn what_cannot_be_edited_says_why_and_stays() {
     insta::assert_snapshot!(told(&STOP), @"DIR/alice-diary.yaml is not a plain file: replace it with one");
     fs::remove_file(world.root.path().join("alice-diary.yaml")).unwrap();
     File::create(world.root.path().join("alice-diary.yaml")).unwrap().write_all(b"template: \xff").unwrap();
-    insta::assert_snapshot!(told(&STOP), @"alice-diary.yaml:1:11: byte 0xff is not UTF-8 text (save the file in the encoding UTF-8); correct the file first");
+    insta::assert_snapshot!(told(&STOP), @"alice-diary.yaml:1:11: byte 0xff is not UTF-8 text (save the file in the encoding UTF-8); correct the file first. To delete the app instead, remove the file: its data stays");
     let gone = ManifestDir::new(world.root.path().join("gone"));
     assert!(matches!(gone.edit(&key(), None, &STOP), Err(EditError::Io { .. })));
     assert!(gone.read(&key()).unwrap().is_none());

@@ -4,7 +4,8 @@ use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::model::InstanceId;
+use crate::desired::{Change, ManifestDir};
+use crate::model::{InstanceId, RunState};
 
 /// A manifests folder with a marker, an empty templates folder, and a clock to turn.
 struct World {
@@ -236,4 +237,28 @@ async fn templates_come_along() {
     let snapshot = world.folder.load().await;
     assert_eq!(snapshot.templates.len(), 1);
     assert!(snapshot.templates.values().all(Result::is_err));
+}
+
+#[test]
+fn a_file_says_who_wrote_it_until_somebody_else_does() {
+    let world = World::new();
+    let key = AppKey::parse("alice-diary").unwrap();
+    let signed = || world.load().files[&key].signed.clone();
+    world.put("alice-diary.yaml", "template: diary-v1\n");
+    assert_eq!(signed(), None);
+    let folder = ManifestDir::new(world.root.path().join("apps.d")).lock().unwrap();
+    let draft = folder.draft_edit(&key, None, &[Change::State(RunState::Stopped)]).unwrap();
+    draft.signed("API key 1 `ci` of admin").write().unwrap();
+    assert_eq!(signed().as_deref(), Some("API key 1 `ci` of admin"), "the file system has to keep extended attributes");
+    fs::rename(world.path("alice-diary.yaml"), world.path("bob-diary.yaml")).unwrap();
+    assert_eq!(
+        world.load().files[&AppKey::parse("bob-diary").unwrap()].signed,
+        None,
+        "another app, and not made by it"
+    );
+    fs::rename(world.path("bob-diary.yaml"), world.path("alice-diary.yaml")).unwrap();
+    assert!(signed().is_some());
+    let mut file = fs::OpenOptions::new().append(true).open(world.path("alice-diary.yaml")).unwrap();
+    file.write_all(b"# and me\n").unwrap();
+    assert_eq!(signed(), None);
 }

@@ -22,11 +22,15 @@ fn the_portals_port_tells_strangers_nothing_but_its_health() {
     let answer = visit(daemon.port, "GET", "portal.paas.test", "/status", None).unwrap();
     assert_eq!((answer.status, answer.json()["code"].as_str()), (401, Some("sign-in")));
     assert_eq!(visit(daemon.port, "GET", "paas.test", "/health", None).unwrap().status, 200);
+    // A network that is being made when the daemon is killed would stay behind.
+    daemon.until("the network is there", || (daemon.status()["network"]["state"] == "ready").then_some(()));
 }
 
 #[test]
 fn an_app_lives_its_whole_life_through_the_api() {
     let daemon = Daemon::start_with(&[("PORTAL_API_KEY", KEY)]);
+    // Before it has read the manifests it writes none.
+    daemon.until("it is healthy", || (daemon.health().0 == 200).then_some(()));
     let app = "/apps/alice/diary";
     let call = |method: &str, path: &str| daemon.call(method, path, None);
     let create = || {

@@ -1,0 +1,174 @@
+//! Which names the portal answers to.
+//!
+//! A page of a stranger can make its own name lead to this machine (DNS rebinding). To the browser the portal then belongs to
+//! that page, which reads and writes what it likes. The name is what gives it away, so only these are answered:
+//!
+//! - IP addresses, names of one label (`mybox`) and names below [`HOME`]: nobody elsewhere can make them lead anywhere
+//! - the machine's own name, `PAAS_DOMAIN` and `portal.` below it
+//! - names in `PORTAL_HOSTS`
+//!
+//! What counts are the `Host` of the request, its target's if it has one, and what a trusted proxy says was asked of it
+//! (`X-Forwarded-Host`; from anybody else the doors have removed it): each of them. A request without any is no browser's.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::caller::Peer;
+use super::code;
+use super::envelope::{ApiError, said};
+use super::state::PortalState;
+use crate::model::Settings;
+
+/// Endings that the public DNS does not have: reserved for a machine or a home (RFC 6761, 6762, 8375; `internal` and `home` by
+/// ICANN), or what home routers call theirs.
+const HOME: [&str; 6] = [".localhost", ".local", ".home.arpa", ".internal", ".home", ".lan"];
+
+/// Most characters of a name that are told back.
+const SHOWN: usize = 253;
+
+/// Lets through what names the portal. The machine's own socket has no name that anybody could lead elsewhere.
+pub(super) async fn guard(State(state): State<PortalState>, request: Request, next: Next) -> Response {
+    let local = matches!(request.extensions().get::<Peer>(), Some(Peer::Local { .. }));
+    let stranger = if local { None } else { stranger(request.uri(), request.headers(), &state.settings_rx.borrow()) };
+    match stranger {
+        None => next.run(request).await,
+        Some(name) => misdirected(&name).into_response(),
+    }
+}
+
+/// The first name in a request that is none of the portal's.
+fn stranger(target: &Uri, headers: &HeaderMap, settings: &Settings) -> Option<String> {
+    let asked = target.authority().map(|authority| authority.as_str().to_owned());
+    let mut named = asked.into_iter().chain(hosts(headers)).filter(|host| !host.is_empty());
+    named.find(|host| !name(host).is_some_and(|name| answers_to(settings, &name)))
+}
+
+/// What the headers say was asked for, with ports.
+pub(super) fn hosts(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let forwarded = headers.get_all("x-forwarded-host").iter();
+    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+    // Each proxy of a chain may add what it was asked for.
+    let split = move |text: String| text.split(',').map(|host| host.trim().to_owned()).collect::<Vec<_>>();
+    headers.get_all(HOST).iter().map(text).chain(forwarded.map(text).flat_map(split))
+}
+
+/// In lower case, without port, brackets and the root's dot. `None`: no host at all.
+fn name(host: &str) -> Option<String> {
+    let authority: Authority = host.parse().ok()?;
+    let host = authority.host();
+    let plain = authority.as_str().starts_with(host);
+    let host = host.strip_suffix('.').unwrap_or(host).trim_start_matches('[').trim_end_matches(']');
+    (plain && !host.is_empty()).then(|| host.to_ascii_lowercase())
+}
+
+fn answers_to(settings: &Settings, name: &str) -> bool {
+    let domain = settings.domain.as_str();
+    !name.contains('.')
+        || name.parse::<IpAddr>().is_ok()
+        || HOME.iter().any(|ending| name.ends_with(ending))
+        || name == domain
+        || name.strip_prefix("portal.") == Some(domain)
+        || settings.portal_hosts.iter().any(|host| host == name)
+        || rustix::system::uname().nodename().to_string_lossy().eq_ignore_ascii_case(name)
+}
+
+fn misdirected(host: &str) -> ApiError {
+    let name: String = host.chars().take(SHOWN).collect();
+    ApiError::new(
+        code::UNKNOWN_HOST,
+        said!(
+            "the portal does not answer to the name `{name}`: call it by its IP address, or add the name to PORTAL_HOSTS in \
+             .env, which counts at once",
+            "포털은 `{name}` 이름으로는 응답하지 않습니다: IP 주소로 접속하거나 .env의 PORTAL_HOSTS에 이 이름을 추가하세요(바로 \
+             적용됩니다)"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a request that names these is refused for.
+    fn judged(target: &str, sent: &[(&'static str, &str)]) -> Option<String> {
+        let mut settings = Settings::defaults("/paas");
+        settings.domain = "apps.example.org".to_owned();
+        settings.portal_hosts = vec!["nas.example.org".to_owned()];
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(*name, value.parse().unwrap());
+        }
+        stranger(&target.parse().unwrap(), &headers, &settings)
+    }
+
+    #[test]
+    fn names_that_only_this_home_gives_are_answered() {
+        for host in [
+            "localhost",
+            "localhost:3000",
+            "LOCALHOST.:3000",
+            "127.0.0.1:3000",
+            "192.168.0.5:3000",
+            "[::1]:3000",
+            "[fd00::5]",
+            "mybox:3000",
+            "mybox.local:3000",
+            "mybox.lan",
+            "nas.home.arpa",
+            "portal.localhost:8080",
+            "apps.example.org",
+            "Portal.Apps.Example.org:443",
+            "nas.example.org:3000",
+            // No browser's.
+            "",
+        ] {
+            assert_eq!(judged("/", &[("host", host)]), None, "{host}");
+        }
+        assert_eq!(judged("/", &[]), None);
+    }
+
+    #[test]
+    fn a_name_that_anybody_may_have_led_here_is_not() {
+        for host in [
+            "evil.example.com",
+            "evil.example.com:3000",
+            "alice-diary.apps.example.org",
+            "portal.portal.apps.example.org",
+            "xapps.example.org",
+            "apps.example.org.evil.com",
+            "127.0.0.1.evil.com",
+            "localhost.evil.com",
+            "mylocal.fritz.box",
+            "me@localhost",
+            "evil.com, localhost",
+            "local host",
+            "[::1",
+        ] {
+            assert_eq!(judged("/", &[("host", host)]).as_deref(), Some(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn every_name_in_a_request_has_to_be_the_portal_s() {
+        let refused = |name: &str| Some(name.to_owned());
+        let (home, evil) = (("host", "mybox:3000"), ("host", "evil.com"));
+        let forwarded = |host: &'static str| ("x-forwarded-host", host);
+        for (target, sent, want) in [
+            ("/", &[home, evil][..], refused("evil.com")),
+            ("http://evil.com/", &[home], refused("evil.com")),
+            ("http://localhost/", &[home], None),
+            ("/", &[home, forwarded("evil.com")], refused("evil.com")),
+            ("/", &[home, forwarded("nas.example.org, evil.com:80")], refused("evil.com:80")),
+            ("/", &[home, forwarded("nas.example.org, mybox")], None),
+            ("/", &[evil, forwarded("nas.example.org")], refused("evil.com")),
+        ] {
+            assert_eq!(judged(target, sent), want, "{target} {sent:?}");
+        }
+    }
+}
