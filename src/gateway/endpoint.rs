@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::exchange::{Sure, Upstream};
+use super::workers::WORKERS;
 use crate::model::ContainerId;
 
 /// Small writes leave at once, and a peer that vanished without a word is noticed after two minutes: a tunnel or a
@@ -33,7 +34,8 @@ const VANISHED_AFTER_MS: u32 = 20_000;
 /// Held by the route and by every request that is being answered through it; dropped last, it is drained.
 pub(super) struct Endpoint {
     pub(super) addr: SocketAddr,
-    idle: Mutex<Vec<Idle>>,
+    /// Each worker's own: a connection is served by the thread that opened it.
+    idle: [Mutex<Vec<Idle>>; WORKERS],
 }
 
 struct Idle {
@@ -48,42 +50,44 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// An idle connection that is not known to be closed, the one used last first.
-    pub(super) fn checkout(&self, max_age: Duration, sure: Sure) -> Option<Upstream> {
+    /// An idle connection of this worker that is not known to be closed, the one used last first.
+    pub(super) fn checkout(&self, worker: usize, max_age: Duration, sure: Sure) -> Option<Upstream> {
         loop {
-            let idle = self.idle().pop()?;
+            let idle = lock(&self.idle[worker]).pop()?;
             if idle.since.elapsed() < max_age && idle.upstream.is_quiet(sure) {
                 return Some(idle.upstream);
             }
         }
     }
 
-    pub(super) async fn connect(&self, timeout: Duration) -> io::Result<Upstream> {
+    pub(super) async fn connect(&self, worker: usize, timeout: Duration) -> io::Result<Upstream> {
         let stream = tokio::time::timeout(timeout, TcpStream::connect(self.addr))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         prepare(&stream);
         // Fails only on a socket that is gone, which the first write tells as well.
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, VANISHED_AFTER_MS);
-        Ok(Upstream::new(stream))
+        Ok(Upstream::new(stream, worker))
     }
 
-    /// Takes back a connection whose request and response have both ended.
+    /// Takes back a connection whose request and response have both ended. Each worker keeps `max_idle` at most.
     pub(super) fn give_back(&self, upstream: Upstream, max_idle: usize) {
-        let mut idle = self.idle();
+        let mut idle = lock(&self.idle[upstream.worker]);
         if idle.len() < max_idle {
             idle.push(Idle { upstream, since: Instant::now() });
         }
     }
 
     fn sweep(&self, max_age: Duration) {
-        self.idle().retain(|idle| idle.since.elapsed() < max_age);
+        for idle in &self.idle {
+            lock(idle).retain(|idle| idle.since.elapsed() < max_age);
+        }
     }
+}
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        // Nothing in here can panic half-way through a change.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Nothing in here can panic half-way through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Finds the endpoint of a container again as long as anyone holds it.
@@ -94,30 +98,26 @@ pub(super) struct Registry {
 
 impl Registry {
     pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr) -> Arc<Endpoint> {
-        let mut endpoints = self.endpoints();
+        let mut endpoints = lock(&self.endpoints);
         endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
         let key = (container.clone(), addr);
         if let Some(known) = endpoints.get(&key).and_then(Weak::upgrade) {
             return known;
         }
-        let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default() });
+        let endpoint = Arc::new(Endpoint { addr, idle: Default::default() });
         endpoints.insert(key, Arc::downgrade(&endpoint));
         endpoint
     }
 
     /// Closes connections that nobody used for `max_age`.
     pub(super) fn sweep(&self, max_age: Duration) {
-        let live: Vec<_> = self.endpoints().values().filter_map(Weak::upgrade).collect();
+        let live: Vec<_> = lock(&self.endpoints).values().filter_map(Weak::upgrade).collect();
         for endpoint in live {
             endpoint.sweep(max_age);
         }
     }
 
     pub(super) fn is_held(&self, container: &ContainerId) -> bool {
-        self.endpoints().iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0)
-    }
-
-    fn endpoints(&self) -> MutexGuard<'_, HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>> {
-        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.endpoints).iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0)
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Sure {
 
 /// A connection to an app.
 pub(super) struct Upstream {
+    /// Who opened it, see [`super::workers`].
+    pub(super) worker: usize,
     io: TcpStream,
     read: BytesMut,
     write: BytesMut,
@@ -43,8 +45,8 @@ pub(super) struct Upstream {
 }
 
 impl Upstream {
-    pub(super) fn new(io: TcpStream) -> Self {
-        Self { io, read: BytesMut::new(), write: BytesMut::new(), interim: 0 }
+    pub(super) fn new(io: TcpStream, worker: usize) -> Self {
+        Self { worker, io, read: BytesMut::new(), write: BytesMut::new(), interim: 0 }
     }
 
     /// Where the next request's head is to be written.

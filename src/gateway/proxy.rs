@@ -11,10 +11,11 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, TRANSFER_ENCO
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower::ServiceExt as _;
 
 use super::body::{AppBody, Ending, GatewayBody};
@@ -24,6 +25,7 @@ use super::forwarding::{self, Peer, Trust};
 use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::pages::Page;
 use super::routes::{AppRoute, Route, Target};
+use super::workers::Seat;
 use super::{Inner, host, tunnel};
 
 /// Connections tried for one request: a stale one, the switched one, and one for bad luck.
@@ -39,6 +41,9 @@ pub(super) struct Client {
     pub(super) cancel: CancellationToken,
     /// Every answer is this connection's last.
     pub(super) closing: Arc<AtomicBool>,
+    pub(super) seat: Seat,
+    /// The daemon's runtime: the portal's work is done there.
+    pub(super) home: Handle,
     /// Held as long as the connection or its tunnel.
     pub(super) _permit: OwnedSemaphorePermit,
 }
@@ -109,9 +114,14 @@ async fn portal(client: &Client, head: Parts, body: Incoming) -> Response<Gatewa
     let from = forwarding::for_portal(&mut head.headers, &client.peer, &config);
     let mut request = Request::from_parts(head, axum::body::Body::new(body));
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(from, client.addr.port())));
-    match router.oneshot(request).await {
-        Ok(response) => response.map(GatewayBody::Portal),
-        Err(never) => match never {},
+    // Ends with the request: a visitor who leaves is not answered any further.
+    let answering = AbortOnDropHandle::new(client.tracker.spawn_on(router.oneshot(request), &client.home));
+    match answering.await {
+        Ok(Ok(response)) => response.map(GatewayBody::Portal),
+        Ok(Err(never)) => match never {},
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        // The daemon ends.
+        Err(_) => Page::NotAnswering.response(&HeaderMap::new(), None),
     }
 }
 
@@ -139,6 +149,7 @@ impl App<'_> {
 
     async fn forward(&mut self, head: &mut Parts, body: Incoming) -> Result<Response<GatewayBody>, Page> {
         let tuning = &self.client.inner.tuning;
+        let worker = self.client.seat.worker;
         if let (Some(limit), Some(length)) = (tuning.body_limit, body.size_hint().exact())
             && length > limit
         {
@@ -160,9 +171,9 @@ impl App<'_> {
                 Target::To(endpoint) => Arc::clone(endpoint),
                 Target::Page(page) => return Err(*page),
             };
-            let (mut upstream, reused) = match endpoint.checkout(tuning.upstream_idle, sure) {
+            let (mut upstream, reused) = match endpoint.checkout(worker, tuning.upstream_idle, sure) {
                 Some(upstream) => (upstream, true),
-                None => match endpoint.connect(tuning.connect_timeout).await {
+                None => match endpoint.connect(worker, tuning.connect_timeout).await {
                     Ok(upstream) => (upstream, false),
                     // Nothing was sent, so whatever it is may go elsewhere.
                     Err(_) if self.rerouted(host, &endpoint) => continue,
