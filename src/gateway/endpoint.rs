@@ -1,4 +1,4 @@
-//! One container's address with its pool of idle connections.
+//! One container's address with a worker's pool of idle connections to it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,6 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::exchange::{Sure, Upstream};
-use super::workers::WORKERS;
 use crate::model::ContainerId;
 
 /// Small writes leave at once, and a peer that vanished without a word is noticed after two minutes: a tunnel or a
@@ -31,11 +30,11 @@ pub(super) fn prepare(stream: &TcpStream) {
 /// answer that cannot come. An app that takes none of an upload for so long loses it.
 const VANISHED_AFTER_MS: u32 = 20_000;
 
-/// Held by the route and by every request that is being answered through it; dropped last, it is drained.
+/// Held by the route and by every request that is being answered through it; dropped last, it is drained. Each worker has its
+/// own: a connection is served by the thread that opened it, and threads that share nothing do not wait for each other.
 pub(super) struct Endpoint {
     pub(super) addr: SocketAddr,
-    /// Each worker's own: a connection is served by the thread that opened it.
-    idle: [Mutex<Vec<Idle>>; WORKERS],
+    idle: Mutex<Vec<Idle>>,
 }
 
 struct Idle {
@@ -50,38 +49,36 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// An idle connection of this worker that is not known to be closed, the one used last first.
-    pub(super) fn checkout(&self, worker: usize, max_age: Duration, sure: Sure) -> Option<Upstream> {
+    /// An idle connection that is not known to be closed, the one used last first.
+    pub(super) fn checkout(&self, now: Instant, max_age: Duration, sure: Sure) -> Option<Upstream> {
         loop {
-            let idle = lock(&self.idle[worker]).pop()?;
-            if idle.since.elapsed() < max_age && idle.upstream.is_quiet(sure) {
+            let idle = lock(&self.idle).pop()?;
+            if now.saturating_duration_since(idle.since) < max_age && idle.upstream.is_quiet(sure) {
                 return Some(idle.upstream);
             }
         }
     }
 
-    pub(super) async fn connect(&self, worker: usize, timeout: Duration) -> io::Result<Upstream> {
+    pub(super) async fn connect(&self, timeout: Duration) -> io::Result<Upstream> {
         let stream = tokio::time::timeout(timeout, TcpStream::connect(self.addr))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         prepare(&stream);
         // Fails only on a socket that is gone, which the first write tells as well.
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, VANISHED_AFTER_MS);
-        Ok(Upstream::new(stream, worker))
+        Ok(Upstream::new(stream))
     }
 
-    /// Takes back a connection whose request and response have both ended. Each worker keeps `max_idle` at most.
+    /// Takes back a connection whose request and response have both ended.
     pub(super) fn give_back(&self, upstream: Upstream, max_idle: usize) {
-        let mut idle = lock(&self.idle[upstream.worker]);
+        let mut idle = lock(&self.idle);
         if idle.len() < max_idle {
             idle.push(Idle { upstream, since: Instant::now() });
         }
     }
 
     fn sweep(&self, max_age: Duration) {
-        for idle in &self.idle {
-            lock(idle).retain(|idle| idle.since.elapsed() < max_age);
-        }
+        lock(&self.idle).retain(|idle| idle.since.elapsed() < max_age);
     }
 }
 
@@ -90,21 +87,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Finds the endpoint of a container again as long as anyone holds it.
+/// Finds a worker's endpoint of a container again as long as anyone holds it.
 #[derive(Default)]
 pub(super) struct Registry {
-    endpoints: Mutex<HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>>,
+    endpoints: Mutex<HashMap<(ContainerId, SocketAddr, usize), Weak<Endpoint>>>,
 }
 
 impl Registry {
-    pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr) -> Arc<Endpoint> {
+    pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr, worker: usize) -> Arc<Endpoint> {
         let mut endpoints = lock(&self.endpoints);
         endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
-        let key = (container.clone(), addr);
+        let key = (container.clone(), addr, worker);
         if let Some(known) = endpoints.get(&key).and_then(Weak::upgrade) {
             return known;
         }
-        let endpoint = Arc::new(Endpoint { addr, idle: Default::default() });
+        let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default() });
         endpoints.insert(key, Arc::downgrade(&endpoint));
         endpoint
     }
@@ -118,6 +115,6 @@ impl Registry {
     }
 
     pub(super) fn is_held(&self, container: &ContainerId) -> bool {
-        lock(&self.endpoints).iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0)
+        lock(&self.endpoints).iter().any(|((of, ..), endpoint)| of == container && endpoint.strong_count() > 0)
     }
 }
