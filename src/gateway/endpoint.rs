@@ -96,7 +96,6 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr, worker: usize) -> Arc<Endpoint> {
         let mut endpoints = lock(&self.endpoints);
-        endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
         let key = (container.clone(), addr, worker);
         if let Some(known) = endpoints.get(&key).and_then(Weak::upgrade) {
             return known;
@@ -104,6 +103,11 @@ impl Registry {
         let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default() });
         endpoints.insert(key, Arc::downgrade(&endpoint));
         endpoint
+    }
+
+    /// Forgets endpoints that nobody holds.
+    pub(super) fn prune(&self) {
+        lock(&self.endpoints).retain(|_, endpoint| endpoint.strong_count() > 0);
     }
 
     /// Closes connections that nobody used for `max_age`.

@@ -16,7 +16,7 @@
 //! | portal (one a request for it) | its handler's work | with the request |
 //!
 //! Connections and tunnels live on the gateway's own threads (`workers`), everything else on the runtime that calls
-//! [`Gateway::serve`].
+//! [`Gateway::serve`]; a stream of the portal is begun there, too, and read by the connection that it goes to.
 //!
 //! **Architecture invariants:** no request waits for a lock that is held across I/O, nothing is looked up per request but
 //! one hash map; no name is resolved; the engine and the store are unknown here. What a client sent is never forwarded

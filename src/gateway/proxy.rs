@@ -203,7 +203,10 @@ impl App<'_> {
                         (upstream, false)
                     }
                     // Nothing was sent, so whatever it is may go elsewhere.
-                    Err(_) if self.rerouted(&endpoint) => continue,
+                    Err(_) if self.rerouted(&endpoint) => {
+                        now = Instant::now();
+                        continue;
+                    }
                     Err(_) => return Err(Page::NotAnswering),
                 },
             };

@@ -61,10 +61,10 @@ impl Routes {
                 Some(to) => Target::To(endpoints.endpoint(&to.container, SocketAddr::new(to.ip, to.port), worker)),
                 None => Target::Page(page_of(app)),
             };
-            let mut worker = 0..;
-            let routes = traffic.of(key).map(|traffic| {
-                let target = target(worker.next().unwrap_or_default());
-                Arc::new(AppRoute { app: key.clone(), target, traffic })
+            let traffic = traffic.of(key);
+            let routes = std::array::from_fn(|worker| {
+                let traffic = Arc::clone(&traffic[worker]);
+                Arc::new(AppRoute { app: key.clone(), target: target(worker), traffic })
             });
             by_host.insert(app.host.to_ascii_lowercase().into_boxed_str(), Entry::App(routes));
         }
@@ -72,6 +72,7 @@ impl Routes {
         by_host.insert(config.domain.clone().into_boxed_str(), Entry::Portal);
         by_host.insert(format!("portal.{}", config.domain).into_boxed_str(), Entry::Portal);
         traffic.retain(|key| status.apps.contains_key(key));
+        endpoints.prune();
         Self { by_host, config }
     }
 

@@ -86,8 +86,9 @@ impl Server {
             let Ok(permit) = Arc::clone(&self.inner.permits).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, addr)) => {
-                    // From here on it belongs to another thread. Both only fail on a socket that is gone.
-                    let (Ok(stream), Some(seat)) = (stream.into_std(), workers.seat()) else { continue };
+                    // From here on it belongs to another thread. This only fails on a socket that is gone.
+                    let Ok(stream) = stream.into_std() else { continue };
+                    let seat = workers.seat();
                     let runtime = seat.runtime.clone();
                     let client = Client {
                         inner: Arc::clone(&self.inner),
@@ -125,7 +126,9 @@ impl Server {
             self.tracker.wait().await;
         };
         if tokio::time::timeout(tuning.linger + tuning.drain, gently).await.is_err() {
-            tracing::warn!(connections = self.tracker.len(), "the gateway cuts requests that did not end in time");
+            tracing::warn!(tasks = self.tracker.len(), "the gateway cuts requests that did not end in time");
+            // Who is cut was asked before.
+            self.close_idle.cancel();
             self.cut.cancel();
             self.tracker.wait().await;
         }
@@ -163,15 +166,14 @@ async fn connection(
         result = &mut connection => Some(result),
         () = close_idle.cancelled() => None,
     };
-    let result = match ended {
-        Some(result) => result,
-        None => {
-            Pin::new(&mut connection).graceful_shutdown();
-            tokio::select! {
-                biased;
-                result = &mut connection => result,
-                () = cut.cancelled() => return,
-            }
+    let result = if let Some(result) = ended {
+        result
+    } else {
+        Pin::new(&mut connection).graceful_shutdown();
+        tokio::select! {
+            biased;
+            result = &mut connection => result,
+            () = cut.cancelled() => return,
         }
     };
     if result.is_err_and(|error| error.is_parse_version_h2())

@@ -5,7 +5,8 @@
 
 use std::io;
 
-/// Bytes that were freed and that the allocator keeps for later. Those given back by [`give_back`] are still counted.
+/// Bytes that were freed and that the allocator keeps for later; those given back by [`give_back`] are still counted. Takes
+/// microseconds, or up to a millisecond where much lies free in small pieces.
 #[must_use]
 pub fn kept() -> usize {
     imp::kept()
@@ -17,14 +18,15 @@ pub fn give_back() {
     imp::give_back();
 }
 
-/// Takes the program's code and constants out of its resident memory, how many bytes of them it returns. What is needed next is
-/// mapped again from the file's pages, which the kernel goes on keeping as long as it has memory to spare; what only the
-/// start needed stays away. Threads may run on meanwhile.
+/// Takes the program's own code and constants out of its resident memory, how many bytes of them it returns. What is needed
+/// next is mapped again from the file's pages, which the kernel goes on keeping as long as it has memory to spare; what only
+/// the start needed stays away. Threads may run on meanwhile. Libraries are let be.
 ///
 /// # Errors
-/// When `/proc` cannot be read, or the kernel refuses: everything is where it was then.
+/// When `/proc` cannot be read, or the kernel refuses. The program is none the worse for it.
 pub fn unmap_code() -> io::Result<usize> {
-    code::unmap(&std::fs::read_to_string("/proc/self/smaps")?)
+    let program = std::fs::read_link("/proc/self/exe")?;
+    code::unmap(&std::fs::read_to_string("/proc/self/smaps")?, &program.to_string_lossy())
 }
 
 #[cfg(target_os = "linux")]
@@ -39,12 +41,13 @@ mod code {
         fn madvise(start: *mut c_void, length: usize, advice: c_int) -> c_int;
     }
 
-    pub(crate) fn unmap(smaps: &str) -> io::Result<usize> {
+    pub(crate) fn unmap(smaps: &str, program: &str) -> io::Result<usize> {
         let mut unmapped = 0;
-        for (start, end, resident) in untouched_files(smaps) {
+        for (start, end, resident) in untouched(smaps, program) {
             let length = end - start;
-            // SAFETY: the range is a whole mapping of a file of this process (`smaps` tells) that cannot be written to and has
-            // no page of its own, so that every page comes back from the file as it is.
+            // SAFETY: the range is a whole mapping of the program's own file (`smaps` tells), which lasts as long as the process,
+            // cannot be written to, and has no page that differs from the file, resident or swapped out. So every page comes
+            // back as it is.
             if unsafe { madvise(std::ptr::with_exposed_provenance_mut(start), length, MADV_DONTNEED) } != 0 {
                 return Err(io::Error::last_os_error());
             }
@@ -53,18 +56,23 @@ mod code {
         Ok(unmapped)
     }
 
-    /// Start, end and resident bytes of the private mappings of files that are not writable and of which no page was ever
-    /// written: relocated constants, for one, are not what is in the file any more. See `proc_pid_smaps(5)`.
-    pub(crate) fn untouched_files(smaps: &str) -> Vec<(usize, usize, usize)> {
+    /// Start, end and resident bytes of the private mappings of this file that are not writable and of which no page was ever
+    /// written: relocated constants, for one, are not what is in the file any more, wherever they are now (`Anonymous` counts
+    /// resident pages only). See `proc_pid_smaps(5)`.
+    pub(crate) fn untouched(smaps: &str, file: &str) -> Vec<(usize, usize, usize)> {
         let (mut found, mut at, mut resident) = (Vec::new(), None, 0);
         for line in smaps.lines() {
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["Rss:", size, "kB"] => resident = size.parse().unwrap_or(0) << 10,
-                // The last of them that is looked at.
-                ["Anonymous:", "0", "kB"] => found.extend(at.take().map(|(start, end)| (start, end, resident))),
-                [range, "r-xp" | "r--p", _, _, inode, ..] if *inode != "0" => at = parse(range),
-                [_, _, _, device, ..] if device.contains(':') => at = None,
+                ["Anonymous:", "0", "kB"] => {}
+                // After the other two. A kernel that does not tell is asked for nothing.
+                ["Swap:", "0", "kB"] => found.extend(at.take().map(|(start, end)| (start, end, resident))),
+                ["Anonymous:" | "Swap:", ..] => at = None,
+                [range, permissions, _, device, _, ..] if device.contains(':') => {
+                    let ours = matches!(*permissions, "r-xp" | "r--p") && line.ends_with(&format!(" {file}"));
+                    at = if ours { parse(range) } else { None };
+                }
                 _ => {}
             }
         }
@@ -80,7 +88,7 @@ mod code {
 
 #[cfg(not(target_os = "linux"))]
 mod code {
-    pub(crate) fn unmap(_: &str) -> std::io::Result<usize> {
+    pub(crate) fn unmap(_: &str, _: &str) -> std::io::Result<usize> {
         Ok(0)
     }
 }
@@ -89,30 +97,31 @@ mod code {
 mod imp {
     use std::ffi::c_int;
 
-    /// `struct mallinfo2` of `malloc.h`, glibc 2.33 and later.
+    /// `struct mallinfo` of `malloc.h`. There is a wider one, but not in every glibc that is in use.
     #[repr(C)]
-    struct Mallinfo2 {
-        arena: usize,
-        ordblks: usize,
-        smblks: usize,
-        hblks: usize,
-        hblkhd: usize,
-        usmblks: usize,
-        fsmblks: usize,
-        uordblks: usize,
-        fordblks: usize,
-        keepcost: usize,
+    struct Mallinfo {
+        arena: c_int,
+        ordblks: c_int,
+        smblks: c_int,
+        hblks: c_int,
+        hblkhd: c_int,
+        usmblks: c_int,
+        fsmblks: c_int,
+        uordblks: c_int,
+        fordblks: c_int,
+        keepcost: c_int,
     }
 
     // SAFETY: both have exactly these signatures, may be called at any time from any thread and touch nothing but the
     // allocator's own books and free pages.
     unsafe extern "C" {
-        safe fn mallinfo2() -> Mallinfo2;
+        safe fn mallinfo() -> Mallinfo;
         safe fn malloc_trim(pad: usize) -> c_int;
     }
 
     pub(crate) fn kept() -> usize {
-        mallinfo2().fordblks
+        // It wraps around; four gigabytes are far.
+        mallinfo().fordblks.cast_unsigned() as usize
     }
 
     pub(crate) fn give_back() {
@@ -167,13 +176,16 @@ mod tests {
     #[test]
     fn nothing_that_was_written_to_is_unmapped() {
         let smaps = "\
-            1000-3000 r--p 00000000 fe:00 7 /bin/paas\nRss: 8 kB\nAnonymous: 0 kB\n\
-            3000-9000 r-xp 00002000 fe:00 7 /bin/paas (deleted)\nRss: 20 kB\nAnonymous: 0 kB\n\
-            9000-a000 r--p 00008000 fe:00 7 /bin/paas\nRss: 4 kB\nAnonymous: 4 kB\n\
-            a000-b000 rw-p 00009000 fe:00 7 /bin/paas\nRss: 0 kB\nAnonymous: 0 kB\n\
-            b000-c000 r--s 00000000 fe:00 8 /var/lib/x-shm\nRss: 0 kB\nAnonymous: 0 kB\n\
-            c000-d000 r-xp 00000000 00:00 0 [vdso]\nRss: 4 kB\nAnonymous: 0 kB\n\
-            d000-e000 ---p 00000000 fe:00 9 /lib/libc.so.6\nRss: 0 kB\nAnonymous: 0 kB\n";
-        assert_eq!(super::code::untouched_files(smaps), [(0x1000, 0x3000, 8 << 10), (0x3000, 0x9000, 20 << 10)]);
+            1000-3000 r--p 00000000 fe:00 7 /bin/paas\nRss: 8 kB\nAnonymous: 0 kB\nSwap: 0 kB\nSwapPss: 0 kB\n\
+            3000-9000 r-xp 00002000 fe:00 7 /bin/paas\nRss: 20 kB\nAnonymous: 0 kB\nSwap: 0 kB\n\
+            9000-a000 r--p 00008000 fe:00 7 /bin/paas\nRss: 4 kB\nAnonymous: 4 kB\nSwap: 0 kB\n\
+            a000-b000 r--p 00009000 fe:00 7 /bin/paas\nRss: 4 kB\nAnonymous: 0 kB\nSwap: 4 kB\n\
+            b000-c000 r-xp 0000a000 fe:00 7 /bin/paas\nRss: 4 kB\nAnonymous: 0 kB\n\
+            c000-d000 rw-p 0000b000 fe:00 7 /bin/paas\nRss: 0 kB\nAnonymous: 0 kB\nSwap: 0 kB\n\
+            d000-e000 r--s 00000000 fe:00 7 /bin/paas\nRss: 0 kB\nAnonymous: 0 kB\nSwap: 0 kB\n\
+            e000-f000 r-xp 00000000 00:00 0 [vdso]\nRss: 4 kB\nAnonymous: 0 kB\nSwap: 0 kB\n\
+            f000-10000 r-xp 00000000 fe:00 9 /lib/libc.so.6\nRss: 0 kB\nAnonymous: 0 kB\nSwap: 0 kB\n";
+        assert_eq!(super::code::untouched(smaps, "/bin/paas"), [(0x1000, 0x3000, 8 << 10), (0x3000, 0x9000, 20 << 10)]);
+        assert_eq!(super::code::untouched(&smaps.replace("paas", "paas (deleted)"), "/bin/paas (deleted)").len(), 2);
     }
 }
