@@ -32,6 +32,8 @@ pub mod folders;
 mod fswatch;
 #[cfg(feature = "daemon")]
 pub mod gateway;
+#[cfg(feature = "daemon")]
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod plan;

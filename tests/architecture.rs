@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backend", &["*"]),
     ("setup", &["model", "desired", "store"]),
     ("sockets", &["model"]),
+    ("memory", &[]),
     ("service", &["controller"]),
     ("cli", &["*"]),
     ("testing", &["*"]),
@@ -46,6 +47,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("bcrypt", &["accounts/"]),
     ("clap", &["cli/", "main.rs"]),
     ("listenfd", &["sockets.rs"]),
+    ("minipaas_heap", &["memory.rs"]),
     ("sd_notify", &["service.rs"]),
     ("anyhow", &["cli/", "main.rs", "serve.rs", "setup.rs", "backend.rs"]),
 ];

@@ -44,7 +44,9 @@ pub struct Tuning {
     pub write_timeout: Duration,
     /// Idle upstream connections are not used after this. Node closes its own after 5 s, so stay below.
     pub upstream_idle: Duration,
-    /// Idle connections kept for one app: as many as were busy a moment ago, or each request of a burst opens its own.
+    /// Idle connections that each of the gateway's two threads keeps to one app: as many as were busy a moment ago, or each
+    /// request of a burst opens its own. An app that serves one connection at a time lets others wait until an idle one is
+    /// closed ([`Tuning::upstream_idle`]).
     pub max_idle_upstream: usize,
     /// On stop: how long idle clients may still send the request that is already on its way to us; it is answered with
     /// `Connection: close`. Closing at once would lose it.
@@ -64,7 +66,7 @@ impl Default for Tuning {
             silence_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(120),
             upstream_idle: Duration::from_secs(4),
-            max_idle_upstream: 512,
+            max_idle_upstream: 256,
             linger: Duration::from_secs(1),
             drain: Duration::from_secs(10),
         }

@@ -1,4 +1,4 @@
-//! One container's address with its pool of idle connections.
+//! One container's address with a worker's pool of idle connections to it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,7 +30,8 @@ pub(super) fn prepare(stream: &TcpStream) {
 /// answer that cannot come. An app that takes none of an upload for so long loses it.
 const VANISHED_AFTER_MS: u32 = 20_000;
 
-/// Held by the route and by every request that is being answered through it; dropped last, it is drained.
+/// Held by the route and by every request that is being answered through it; dropped last, it is drained. Each worker has its
+/// own: a connection is served by the thread that opened it, and threads that share nothing do not wait for each other.
 pub(super) struct Endpoint {
     pub(super) addr: SocketAddr,
     idle: Mutex<Vec<Idle>>,
@@ -49,10 +50,10 @@ impl fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// An idle connection that is not known to be closed, the one used last first.
-    pub(super) fn checkout(&self, max_age: Duration, sure: Sure) -> Option<Upstream> {
+    pub(super) fn checkout(&self, now: Instant, max_age: Duration, sure: Sure) -> Option<Upstream> {
         loop {
-            let idle = self.idle().pop()?;
-            if idle.since.elapsed() < max_age && idle.upstream.is_quiet(sure) {
+            let idle = lock(&self.idle).pop()?;
+            if now.saturating_duration_since(idle.since) < max_age && idle.upstream.is_quiet(sure) {
                 return Some(idle.upstream);
             }
         }
@@ -70,33 +71,32 @@ impl Endpoint {
 
     /// Takes back a connection whose request and response have both ended.
     pub(super) fn give_back(&self, upstream: Upstream, max_idle: usize) {
-        let mut idle = self.idle();
+        let mut idle = lock(&self.idle);
         if idle.len() < max_idle {
             idle.push(Idle { upstream, since: Instant::now() });
         }
     }
 
     fn sweep(&self, max_age: Duration) {
-        self.idle().retain(|idle| idle.since.elapsed() < max_age);
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        // Nothing in here can panic half-way through a change.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle).retain(|idle| idle.since.elapsed() < max_age);
     }
 }
 
-/// Finds the endpoint of a container again as long as anyone holds it.
+/// Nothing in here can panic half-way through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Finds a worker's endpoint of a container again as long as anyone holds it.
 #[derive(Default)]
 pub(super) struct Registry {
-    endpoints: Mutex<HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>>,
+    endpoints: Mutex<HashMap<(ContainerId, SocketAddr, usize), Weak<Endpoint>>>,
 }
 
 impl Registry {
-    pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr) -> Arc<Endpoint> {
-        let mut endpoints = self.endpoints();
-        endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
-        let key = (container.clone(), addr);
+    pub(super) fn endpoint(&self, container: &ContainerId, addr: SocketAddr, worker: usize) -> Arc<Endpoint> {
+        let mut endpoints = lock(&self.endpoints);
+        let key = (container.clone(), addr, worker);
         if let Some(known) = endpoints.get(&key).and_then(Weak::upgrade) {
             return known;
         }
@@ -105,19 +105,20 @@ impl Registry {
         endpoint
     }
 
+    /// Forgets endpoints that nobody holds.
+    pub(super) fn prune(&self) {
+        lock(&self.endpoints).retain(|_, endpoint| endpoint.strong_count() > 0);
+    }
+
     /// Closes connections that nobody used for `max_age`.
     pub(super) fn sweep(&self, max_age: Duration) {
-        let live: Vec<_> = self.endpoints().values().filter_map(Weak::upgrade).collect();
+        let live: Vec<_> = lock(&self.endpoints).values().filter_map(Weak::upgrade).collect();
         for endpoint in live {
             endpoint.sweep(max_age);
         }
     }
 
     pub(super) fn is_held(&self, container: &ContainerId) -> bool {
-        self.endpoints().iter().any(|((of, _), endpoint)| of == container && endpoint.strong_count() > 0)
-    }
-
-    fn endpoints(&self) -> MutexGuard<'_, HashMap<(ContainerId, SocketAddr), Weak<Endpoint>>> {
-        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.endpoints).iter().any(|((of, ..), endpoint)| of == container && endpoint.strong_count() > 0)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use hyper::body::{Body, Incoming};
 use hyper::{HeaderMap, Method, StatusCode};
 use rustix::net::RecvFlags;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::head::{self, BadResponse, Framing, ResponseHead};
@@ -40,11 +40,14 @@ pub(super) struct Upstream {
     read: BytesMut,
     write: BytesMut,
     interim: u8,
+    /// Kept from one request to the next: to move a timer on is cheaper than to set one up.
+    silence: Pin<Box<Sleep>>,
 }
 
 impl Upstream {
     pub(super) fn new(io: TcpStream) -> Self {
-        Self { io, read: BytesMut::new(), write: BytesMut::new(), interim: 0 }
+        let silence = Box::pin(tokio::time::sleep(Duration::MAX));
+        Self { io, read: BytesMut::new(), write: BytesMut::new(), interim: 0, silence }
     }
 
     /// Where the next request's head is to be written.
@@ -160,15 +163,16 @@ fn is_hang_up(error: &io::Error) -> bool {
 }
 
 /// Sends the request whose head was written by [`Upstream::begin`] and waits for the response's head, whose fields go
-/// into the empty map `headers`. `silence` bounds the time in which nothing moves, not the whole.
+/// into the empty map `headers`. `silence` bounds the time in which nothing moves from `now` on, not the whole.
 pub(super) async fn exchange(
     upstream: &mut Upstream,
     sending: &mut Sending,
     method: &Method,
     headers: &mut HeaderMap,
+    now: Instant,
     silence: Duration,
 ) -> Result<ResponseHead, Failure> {
-    let mut timer = pin!(tokio::time::sleep(silence));
+    upstream.silence.as_mut().reset(now + silence);
     let mut seen = sending.left;
     poll_fn(|cx| {
         if let Poll::Ready(Err(failure)) = sending.poll(cx, upstream) {
@@ -179,9 +183,9 @@ pub(super) async fn exchange(
         }
         if sending.left != seen {
             seen = sending.left;
-            timer.as_mut().reset(Instant::now() + silence);
+            upstream.silence.as_mut().reset(Instant::now() + silence);
         }
-        timer.as_mut().poll(cx).map(|()| {
+        upstream.silence.as_mut().poll(cx).map(|()| {
             let client = sending.is_waiting_for_client(upstream);
             Err(Failure::Silence(if client { WaitedFor::Client } else { WaitedFor::App }))
         })

@@ -13,6 +13,10 @@
 //! | accept (one a listener) | the listening socket, connection permits | on cancel |
 //! | connection (one a client) | a client socket; upstream connections are polled by it, never by a task of their own | see [`Gateway::serve`] |
 //! | tunnel (one an upgraded connection) | both sockets after a 101 | on cancel |
+//! | portal (one a request for it) | its handler's work | with the request |
+//!
+//! Connections and tunnels live on the gateway's own threads (`workers`), everything else on the runtime that calls
+//! [`Gateway::serve`]; a stream of the portal is begun there, too, and read by the connection that it goes to.
 //!
 //! **Architecture invariants:** no request waits for a lock that is held across I/O, nothing is looked up per request but
 //! one hash map; no name is resolved; the engine and the store are unknown here. What a client sent is never forwarded
@@ -36,10 +40,11 @@ mod routes;
 mod server;
 mod traffic;
 mod tunnel;
+mod workers;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -62,6 +67,8 @@ struct Inner {
     config_rx: watch::Receiver<Arc<GatewayConfig>>,
     routes_tx: watch::Sender<Arc<routes::Routes>>,
     endpoints: endpoint::Registry,
+    /// Started by the first `serve`.
+    workers: OnceLock<workers::Workers>,
     portal: Option<axum::Router>,
     traffic: Arc<TrafficStats>,
     tuning: Tuning,
@@ -107,6 +114,7 @@ impl Gateway {
                 config_rx,
                 routes_tx: watch::Sender::new(Arc::new(first)),
                 endpoints,
+                workers: OnceLock::new(),
                 portal,
                 traffic,
                 permits: Arc::new(Semaphore::new(tuning.max_connections)),

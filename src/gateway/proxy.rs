@@ -11,10 +11,11 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, TRANSFER_ENCO
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower::ServiceExt as _;
 
 use super::body::{AppBody, Ending, GatewayBody};
@@ -24,6 +25,7 @@ use super::forwarding::{self, Peer, Trust};
 use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::pages::Page;
 use super::routes::{AppRoute, Route, Target};
+use super::workers::Seat;
 use super::{Inner, host, tunnel};
 
 /// Connections tried for one request: a stale one, the switched one, and one for bad luck.
@@ -39,6 +41,9 @@ pub(super) struct Client {
     pub(super) cancel: CancellationToken,
     /// Every answer is this connection's last.
     pub(super) closing: Arc<AtomicBool>,
+    pub(super) seat: Seat,
+    /// The daemon's runtime: the portal's work is done there.
+    pub(super) home: Handle,
     /// Held as long as the connection or its tunnel.
     pub(super) _permit: OwnedSemaphorePermit,
 }
@@ -56,10 +61,13 @@ pub(super) async fn handle(
 }
 
 async fn answer(client: &Arc<Client>, request: Request<Incoming>) -> Response<GatewayBody> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let on_upgrade = head.extensions.remove::<OnUpgrade>();
     match admit(client, &head) {
-        Ok(Route::App(route)) => App { client, route }.serve(head, body).await,
-        Ok(Route::Portal) => portal(client, head, body).await,
+        Ok(Admitted { route: Route::App(route), host, trust }) => {
+            App { client, route, head: &head, host, trust }.serve(body, on_upgrade).await
+        }
+        Ok(Admitted { route: Route::Portal, .. }) => portal(client, head, body).await,
         Err(page) => {
             let counted = client.inner.traffic.nobody().begin();
             let mut response = page.response(&head.headers, None);
@@ -80,8 +88,15 @@ fn end_if_unclear(page: Page, response: &mut Response<GatewayBody>) {
     }
 }
 
-/// The route of a request that is fit to be sent on, else the page that refuses it.
-fn admit(client: &Client, head: &Parts) -> Result<Route, Page> {
+/// A request that is fit to be sent on.
+struct Admitted<'a> {
+    route: Route,
+    host: &'a str,
+    trust: Trust,
+}
+
+/// Where a request goes, else the page that refuses it.
+fn admit<'a>(client: &Client, head: &'a Parts) -> Result<Admitted<'a>, Page> {
     if head.method == Method::CONNECT {
         return Err(Page::NoTunnels);
     }
@@ -96,8 +111,10 @@ fn admit(client: &Client, head: &Parts) -> Result<Route, Page> {
     if expectations.any(|expectation| !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Page::Expectation);
     }
-    let authority = host::authority(head).map_err(|_| Page::BadHost)?;
-    client.inner.routes_tx.borrow().find(authority).cloned().ok_or(Page::NoSuchApp)
+    let host = host::authority(head).map_err(|_| Page::BadHost)?;
+    let routes = client.inner.routes_tx.borrow();
+    let route = routes.find(host, client.seat.worker).ok_or(Page::NoSuchApp)?;
+    Ok(Admitted { route, host, trust: Trust::of(&routes.config, &client.peer) })
 }
 
 async fn portal(client: &Client, head: Parts, body: Incoming) -> Response<GatewayBody> {
@@ -109,9 +126,14 @@ async fn portal(client: &Client, head: Parts, body: Incoming) -> Response<Gatewa
     let from = forwarding::for_portal(&mut head.headers, &client.peer, &config);
     let mut request = Request::from_parts(head, axum::body::Body::new(body));
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(from, client.addr.port())));
-    match router.oneshot(request).await {
-        Ok(response) => response.map(GatewayBody::Portal),
-        Err(never) => match never {},
+    // Ends with the request: a visitor who leaves is not answered any further.
+    let answering = AbortOnDropHandle::new(client.tracker.spawn_on(router.oneshot(request), &client.home));
+    match answering.await {
+        Ok(Ok(response)) => response.map(GatewayBody::Portal),
+        Ok(Err(never)) => match never {},
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        // The daemon ends.
+        Err(_) => Page::NotAnswering.response(&HeaderMap::new(), None),
     }
 }
 
@@ -119,16 +141,19 @@ async fn portal(client: &Client, head: Parts, body: Incoming) -> Response<Gatewa
 struct App<'a> {
     client: &'a Arc<Client>,
     route: Arc<AppRoute>,
+    head: &'a Parts,
+    host: &'a str,
+    trust: Trust,
 }
 
 impl App<'_> {
-    async fn serve(mut self, mut head: Parts, body: Incoming) -> Response<GatewayBody> {
+    async fn serve(mut self, body: Incoming, on_upgrade: Option<OnUpgrade>) -> Response<GatewayBody> {
         let begun = Instant::now();
         let counted = self.route.traffic.begin();
-        let response = match self.forward(&mut head, body).await {
+        let response = match self.forward(begun, body, on_upgrade).await {
             Ok(response) => response,
             Err(page) => {
-                let mut response = page.response(&head.headers, Some(&self.route.app));
+                let mut response = page.response(&self.head.headers, Some(&self.route.app));
                 end_if_unclear(page, &mut response);
                 response
             }
@@ -137,7 +162,13 @@ impl App<'_> {
         response
     }
 
-    async fn forward(&mut self, head: &mut Parts, body: Incoming) -> Result<Response<GatewayBody>, Page> {
+    async fn forward(
+        &mut self,
+        begun: Instant,
+        body: Incoming,
+        on_upgrade: Option<OnUpgrade>,
+    ) -> Result<Response<GatewayBody>, Page> {
+        let head = self.head;
         let tuning = &self.client.inner.tuning;
         if let (Some(limit), Some(length)) = (tuning.body_limit, body.size_hint().exact())
             && length > limit
@@ -146,43 +177,52 @@ impl App<'_> {
         }
         let framing = framing(head, &body);
         let upgrade = if framing == Framing::None { wanted_upgrade(head) } else { None };
-        let on_upgrade = head.extensions.remove::<OnUpgrade>();
-        let trust = Trust::of(&self.client.inner.routes_tx.borrow().config, &self.client.peer);
-        // Checked on admission.
-        let host = host::authority(head).map_err(|_| Page::BadHost)?;
-        let outgoing = Outgoing { host, framing, upgrade: upgrade.as_ref(), peer: &self.client.peer, trust };
+        let outgoing = Outgoing {
+            host: self.host,
+            framing,
+            upgrade: upgrade.as_ref(),
+            peer: &self.client.peer,
+            trust: self.trust,
+        };
 
         let mut sending = Sending::new(body, framing, tuning.body_limit, Arc::clone(&self.route.traffic));
         let mut sure = if sending.is_replayable(&head.method) { Sure::AsLastHeard } else { Sure::Now };
         let mut headers = HeaderMap::new();
+        // Asked for anew only after something was waited for.
+        let mut now = begun;
         for _ in 0..MAX_ATTEMPTS {
             let endpoint = match &self.route.target {
                 Target::To(endpoint) => Arc::clone(endpoint),
                 Target::Page(page) => return Err(*page),
             };
-            let (mut upstream, reused) = match endpoint.checkout(tuning.upstream_idle, sure) {
+            let (mut upstream, reused) = match endpoint.checkout(now, tuning.upstream_idle, sure) {
                 Some(upstream) => (upstream, true),
                 None => match endpoint.connect(tuning.connect_timeout).await {
-                    Ok(upstream) => (upstream, false),
+                    Ok(upstream) => {
+                        now = Instant::now();
+                        (upstream, false)
+                    }
                     // Nothing was sent, so whatever it is may go elsewhere.
-                    Err(_) if self.rerouted(host, &endpoint) => continue,
+                    Err(_) if self.rerouted(&endpoint) => {
+                        now = Instant::now();
+                        continue;
+                    }
                     Err(_) => return Err(Page::NotAnswering),
                 },
             };
             write_request(upstream.begin(), head, &outgoing);
-            let result = exchange(&mut upstream, &mut sending, &head.method, &mut headers, tuning.silence_timeout);
+            let result = exchange(&mut upstream, &mut sending, &head.method, &mut headers, now, tuning.silence_timeout);
             match result.await {
                 Ok(answer) => {
                     let on_upgrade = on_upgrade.filter(|_| upgrade.is_some());
                     return self.pass_on(&answer, headers, (endpoint, upstream), sending, on_upgrade);
                 }
-                Err(Failure::Closed)
-                    if sending.is_replayable(&head.method) && (self.rerouted(host, &endpoint) || reused) =>
-                {
+                Err(Failure::Closed) if sending.is_replayable(&head.method) && (self.rerouted(&endpoint) || reused) => {
                     self.route.traffic.retried();
                     sending.rewind();
                     // Where one had gone unnoticed there may be more.
                     sure = Sure::Now;
+                    now = Instant::now();
                 }
                 Err(failure) => {
                     tracing::debug!(app = %self.route.app, %failure, "no response");
@@ -194,9 +234,10 @@ impl App<'_> {
     }
 
     /// Takes up the present route; whether it leads elsewhere than to `tried`.
-    fn rerouted(&mut self, host: &str, tried: &Arc<Endpoint>) -> bool {
-        if let Some(Route::App(route)) = self.client.inner.routes_tx.borrow().find(host) {
-            self.route = Arc::clone(route);
+    fn rerouted(&mut self, tried: &Arc<Endpoint>) -> bool {
+        let present = self.client.inner.routes_tx.borrow().find(self.host, self.client.seat.worker);
+        if let Some(Route::App(route)) = present {
+            self.route = route;
         }
         match &self.route.target {
             Target::To(endpoint) => !Arc::ptr_eq(endpoint, tried),

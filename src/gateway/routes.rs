@@ -9,10 +9,11 @@ use super::config::GatewayConfig;
 use super::endpoint::{Endpoint, Registry};
 use super::pages::Page;
 use super::traffic::{AppTraffic, TrafficStats};
+use super::workers::WORKERS;
 use super::{Inner, host};
 use crate::model::{AppKey, AppStatus, DaemonStatus, Health, RunState, SyncState};
 
-/// One app's entry.
+/// One app's entry, one for each worker.
 #[derive(Debug)]
 pub(super) struct AppRoute {
     pub(super) app: AppKey,
@@ -26,16 +27,23 @@ pub(super) enum Target {
     Page(Page),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Route {
     App(Arc<AppRoute>),
+    Portal,
+}
+
+#[derive(Debug)]
+enum Entry {
+    /// By worker.
+    App([Arc<AppRoute>; WORKERS]),
     Portal,
 }
 
 /// The whole table. Immutable: a change is a new one.
 #[derive(Debug)]
 pub(super) struct Routes {
-    by_host: HashMap<Box<str>, Route>,
+    by_host: HashMap<Box<str>, Entry>,
     pub(super) config: Arc<GatewayConfig>,
 }
 
@@ -49,25 +57,31 @@ impl Routes {
     ) -> Self {
         let mut by_host = HashMap::with_capacity(status.apps.len() + 2);
         for (key, app) in &status.apps {
-            let target = match &app.endpoint {
-                Some(endpoint) => {
-                    Target::To(endpoints.endpoint(&endpoint.container, SocketAddr::new(endpoint.ip, endpoint.port)))
-                }
+            let target = |worker| match &app.endpoint {
+                Some(to) => Target::To(endpoints.endpoint(&to.container, SocketAddr::new(to.ip, to.port), worker)),
                 None => Target::Page(page_of(app)),
             };
-            let route = AppRoute { app: key.clone(), target, traffic: traffic.of(key) };
-            by_host.insert(app.host.to_ascii_lowercase().into_boxed_str(), Route::App(Arc::new(route)));
+            let traffic = traffic.of(key);
+            let routes = std::array::from_fn(|worker| {
+                let traffic = Arc::clone(&traffic[worker]);
+                Arc::new(AppRoute { app: key.clone(), target: target(worker), traffic })
+            });
+            by_host.insert(app.host.to_ascii_lowercase().into_boxed_str(), Entry::App(routes));
         }
         // After the apps: no app may take the portal's names, whatever a status says.
-        by_host.insert(config.domain.clone().into_boxed_str(), Route::Portal);
-        by_host.insert(format!("portal.{}", config.domain).into_boxed_str(), Route::Portal);
+        by_host.insert(config.domain.clone().into_boxed_str(), Entry::Portal);
+        by_host.insert(format!("portal.{}", config.domain).into_boxed_str(), Entry::Portal);
         traffic.retain(|key| status.apps.contains_key(key));
+        endpoints.prune();
         Self { by_host, config }
     }
 
-    /// `authority` is a valid host with or without a port.
-    pub(super) fn find(&self, authority: &str) -> Option<&Route> {
-        host::with_route_name(authority, |name| self.by_host.get(name))
+    /// The route for a connection of this worker. `authority` is a valid host with or without a port.
+    pub(super) fn find(&self, authority: &str, worker: usize) -> Option<Route> {
+        host::with_route_name(authority, |name| self.by_host.get(name)).map(|entry| match entry {
+            Entry::App(routes) => Route::App(Arc::clone(&routes[worker])),
+            Entry::Portal => Route::Portal,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The listening side: accepts, bounds and, on stop, winds down client connections.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::client_io::ClientIo;
 use super::forwarding::Peer;
 use super::proxy::{self, Client};
+use super::workers::Workers;
 use super::{Gateway, Inner, endpoint, routes};
 
 /// An empty SETTINGS frame, then GOAWAY for stream 0 with `HTTP_1_1_REQUIRED` (RFC 9113 §7): what a client that began
@@ -36,6 +39,7 @@ impl Gateway {
             inner: Arc::clone(inner),
             tracker: TaskTracker::new(),
             cancel: cancel.clone(),
+            home: Handle::current(),
             closing: Arc::new(AtomicBool::new(false)),
             close_idle: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -68,6 +72,7 @@ struct Server {
     inner: Arc<Inner>,
     tracker: TaskTracker,
     cancel: CancellationToken,
+    home: Handle,
     closing: Arc<AtomicBool>,
     close_idle: CancellationToken,
     cut: CancellationToken,
@@ -75,11 +80,16 @@ struct Server {
 
 impl Server {
     async fn accept(&self, listener: &TcpListener) {
+        let workers = self.inner.workers.get_or_init(Workers::start);
         loop {
             // Taken before accepting: whoever does not fit waits in the kernel's queue instead of in ours.
             let Ok(permit) = Arc::clone(&self.inner.permits).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, addr)) => {
+                    // From here on it belongs to another thread. This only fails on a socket that is gone.
+                    let Ok(stream) = stream.into_std() else { continue };
+                    let seat = workers.seat();
+                    let runtime = seat.runtime.clone();
                     let client = Client {
                         inner: Arc::clone(&self.inner),
                         peer: Peer::new(addr.ip()),
@@ -87,10 +97,12 @@ impl Server {
                         tracker: self.tracker.clone(),
                         cancel: self.cancel.clone(),
                         closing: Arc::clone(&self.closing),
+                        home: self.home.clone(),
+                        seat,
                         _permit: permit,
                     };
                     let (close_idle, cut) = (self.close_idle.clone(), self.cut.clone());
-                    self.tracker.spawn(connection(stream, Arc::new(client), close_idle, cut));
+                    self.tracker.spawn_on(connection(stream, Arc::new(client), close_idle, cut), &runtime);
                 }
                 Err(error) if is_client_s(&error) => {}
                 Err(error) => {
@@ -114,7 +126,9 @@ impl Server {
             self.tracker.wait().await;
         };
         if tokio::time::timeout(tuning.linger + tuning.drain, gently).await.is_err() {
-            tracing::warn!(connections = self.tracker.len(), "the gateway cuts requests that did not end in time");
+            tracing::warn!(tasks = self.tracker.len(), "the gateway cuts requests that did not end in time");
+            // Who is cut was asked before.
+            self.close_idle.cancel();
             self.cut.cancel();
             self.tracker.wait().await;
         }
@@ -127,9 +141,15 @@ fn is_client_s(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn connection(stream: TcpStream, client: Arc<Client>, close_idle: CancellationToken, cut: CancellationToken) {
+async fn connection(
+    stream: std::net::TcpStream,
+    client: Arc<Client>,
+    close_idle: CancellationToken,
+    cut: CancellationToken,
+) {
     let inner = Arc::clone(&client.inner);
     let _open = Open::new(&inner);
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     endpoint::prepare(&stream);
     let service = service_fn(move |request| proxy::handle(Arc::clone(&client), request));
     let mut connection = http1::Builder::new()
@@ -139,16 +159,20 @@ async fn connection(stream: TcpStream, client: Arc<Client>, close_idle: Cancella
         .max_buf_size(MAX_BUFFER)
         .serve_connection(ClientIo::new(stream, inner.tuning.write_timeout), service)
         .with_upgrades();
-    let mut told = false;
-    let result = loop {
-        // The connection is polled on, whichever arm wakes up.
+    // Cancel-safe: tokens stay cancelled, and the connection is polled on. `cut` never comes before `close_idle`, so that one
+    // of them is waited for at a time.
+    let ended = tokio::select! {
+        biased;
+        result = &mut connection => Some(result),
+        () = close_idle.cancelled() => None,
+    };
+    let result = if let Some(result) = ended {
+        result
+    } else {
+        Pin::new(&mut connection).graceful_shutdown();
         tokio::select! {
             biased;
-            result = &mut connection => break result,
-            () = close_idle.cancelled(), if !told => {
-                told = true;
-                Pin::new(&mut connection).graceful_shutdown();
-            }
+            result = &mut connection => result,
             () = cut.cancelled() => return,
         }
     };
