@@ -263,12 +263,15 @@ async fn edits_from_all_sides_at_once_lose_nothing() {
     let deploy = || place.ask("POST", "/apps/alice/diary/deploy?wait=0", None);
     for _ in 0..4 {
         for answer in join_all((0..6).map(|_| deploy())).await {
-            // Somebody who saves without pause may win all the time; nothing is lost then either.
-            assert!(answer.status == 202 || answer.body["code"] == "changed-meanwhile", "{answer:?}");
+            // Somebody who saves without pause may win all the time, and a slow disk keeps the last of six waiting; nothing is
+            // lost then either.
+            let refused = ["changed-meanwhile", "busy"].iter().any(|code| answer.body["code"] == *code);
+            assert!(answer.status == 202 || refused, "{answer:?}");
         }
     }
     stop.cancel();
     let pids = editor.join().unwrap();
+    deploy().await.is(202);
     assert!(place.text("alice-diary").contains(&format!("pids: {pids}\n")), "{}", place.text("alice-diary"));
 }
 
