@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use minipaas::controller::Command;
 use minipaas::engine::faulty::CallRecord;
 use minipaas::engine::sim::Quirks;
 use tokio::time::Instant;
 
 use crate::blow::{Blow, Down};
-use crate::keeper;
+use crate::keeper::{self, OneMoreLook};
 use crate::portrait::portrait;
 use crate::scripts::Deed;
 use crate::waiting::{CALM, RESYNC};
@@ -129,20 +128,11 @@ impl Run<'_> {
         self.record.at_end(&self.world, script, self.daemon.as_ref(), self.strikes, undisturbed, first)
     }
 
-    /// P2: one more look at everything wants nothing.
+    /// P2.
     async fn rests(&mut self) {
-        let (journal, writes) = (self.world.docker.journal_len(), self.world.injector.writes());
-        if let Some(daemon) = &self.daemon {
-            drop(daemon.commands_tx.send(Command::Resync).await);
-        }
+        let before = OneMoreLook::begin(&self.world, self.daemon.as_ref()).await;
         self.pump(LOOK).await;
-        if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
-            let entries = self.world.docker.journal_since(journal);
-            let calls = self.world.injector.calls();
-            let tail: Vec<String> = calls.iter().rev().take(12).rev().map(ToString::to_string).collect();
-            let text = format!("P2 it does not rest: {entries:?}\n{}", tail.join("\n"));
-            self.record.violations.push(text);
-        }
+        self.record.violations.extend(before.broken(&self.world));
     }
 
     /// A person confirms what is held, once. Whoever gets no answer because the daemon died looks again whether anything is

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use minipaas::controller::Command;
 use minipaas::engine::sim::Actor;
 use minipaas::model::{AppKey, ContainerState, Digest};
 use minipaas::testing::daemon::Daemon;
@@ -11,7 +10,7 @@ use minipaas::testing::folders::checksum;
 use minipaas::testing::seams::World;
 use tokio::time::Instant;
 
-use crate::keeper::{self, RESTART, containers_by_app, is_at_ease, next_event, owner};
+use crate::keeper::{self, OneMoreLook, RESTART, containers_by_app, is_at_ease, next_event, owner};
 
 /// How long the status may lag behind Docker: an event's way and one look.
 const LAG: Duration = Duration::from_secs(1);
@@ -108,18 +107,12 @@ impl Stage {
         self.daemon.as_ref().is_some_and(|daemon| is_at_ease(&daemon.status()))
     }
 
-    /// P2: one more look at everything wants nothing.
+    /// P2.
     pub(crate) async fn look_once_more(&mut self) {
-        let (journal, writes) = (self.world.docker.journal_len(), self.world.injector.writes());
-        if let Some(daemon) = &self.daemon {
-            drop(daemon.commands_tx.send(Command::Resync).await);
-        }
+        let before = OneMoreLook::begin(&self.world, self.daemon.as_ref()).await;
         self.pump(LOOK).await;
-        if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
-            let entries = self.world.docker.journal_since(journal);
-            let entries: Vec<_> = entries.iter().map(ToString::to_string).collect();
-            self.broken([format!("P2 it does not rest:\n       {}", entries.join("\n       "))]);
-        }
+        let broken = before.broken(&self.world);
+        self.broken(broken);
     }
 
     /// `paas confirm` of what is held, if anything is. Tells whether it was accepted.
