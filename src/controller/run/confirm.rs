@@ -3,6 +3,7 @@
 //!
 //! # Guarantees
 //! - Nothing is removed on the strength of a confirmation that is not written down, and nobody is told that it stands before.
+//! - Nobody can confirm what the daemon cannot see: while the manifests folder cannot be trusted, each is refused.
 //! - One write at a time, each of the whole set, so an older one never lands on a newer one.
 //! - A confirmation ends in memory first: one that should be struck off and still is in the store when the daemon dies is
 //!   struck off by the first complete reading of the next.
@@ -19,6 +20,7 @@ use crate::clock::Clock as _;
 use crate::controller::handle::ConfirmError;
 use crate::controller::queue::Urgency;
 use crate::controller::seams::Seams;
+use crate::model::status::ManifestsStatus;
 use crate::model::{AppKey, Cause, Event, EventKind};
 use crate::store::{Store as _, StoreError};
 
@@ -32,10 +34,18 @@ impl<W: Seams> Controller<W> {
         by: &str,
         answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>,
     ) {
-        let result = match &self.held {
-            None => Err(ConfirmError::NothingHeld),
-            Some(held) if held.token != token => Err(ConfirmError::Changed { current: held.token.clone() }),
-            Some(held) => Ok(held.apps.clone()),
+        let result = match (&self.status.manifests, &self.held) {
+            (ManifestsStatus::Unknown, _) => {
+                Err(ConfirmError::OutOfSight { reason: "it was not read yet; wait a moment".to_owned() })
+            }
+            (ManifestsStatus::Unavailable { reason, .. }, _) => {
+                Err(ConfirmError::OutOfSight { reason: reason.clone() })
+            }
+            (ManifestsStatus::Complete, None) => Err(ConfirmError::NothingHeld),
+            (ManifestsStatus::Complete, Some(held)) if held.token != token => {
+                Err(ConfirmError::Changed { current: held.token.clone() })
+            }
+            (ManifestsStatus::Complete, Some(held)) => Ok(held.apps.clone()),
         };
         match result {
             Ok(apps) if !planted!(ConfirmationForgotten) => {
@@ -150,6 +160,9 @@ impl Confirmations {
         }
     }
 }
+
+#[cfg(test)]
+mod daemon_tests;
 
 #[cfg(test)]
 mod tests {
