@@ -38,6 +38,9 @@ mutants! {
     ConfirmationForgotten,
     /// What a person confirmed is not remembered by the daemon's next life.
     ConfirmationUnwritten,
+    /// A write that failed is taken for one that was not made: a confirmation that landed all the same is never struck off
+    /// (Sieve: an update that timed out and happened).
+    FailedWriteForgotten,
     /// Deleting an app takes its data along (Sieve: volume claims of a live cluster).
     DeletionTakesData,
     /// Ours by a prefix of the name instead of by label (match by prefix).

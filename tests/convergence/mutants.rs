@@ -20,6 +20,7 @@ fn haunt(mutant: Mutant) -> &'static str {
         Mutant::NoGrace | Mutant::AbsenceTakenOnTrust => "back-within-grace",
         Mutant::NoMassGuard => "wipe-restore",
         Mutant::ConfirmationForgotten | Mutant::ConfirmationUnwritten => "wipe-confirm",
+        Mutant::FailedWriteForgotten => "wipe-confirm-restore",
         Mutant::NoResync | Mutant::EventDroppedWhileBusy | Mutant::LostAnswerForgotten => "edit-revert-at-once",
         Mutant::LossUnreported => "engine-restart",
         Mutant::ReadyWhateverHealth => "crash-loop",

@@ -161,6 +161,17 @@ impl Record {
         }
     }
 
+    /// P11: the store holds no confirmation of an app whose file is there.
+    pub(crate) fn look_at_confirmations(&mut self, world: &World) {
+        for key in world.store.confirmations() {
+            if world.manifests.get(&key.file_name()).is_some() {
+                self.broken(format!(
+                    "P11 the store holds that the removal of {key} is confirmed, and its file is there"
+                ));
+            }
+        }
+    }
+
     /// P10: a file that is said to be in force is in force, in that container.
     fn look_at_claim(&mut self, world: &World, app: &AppStatus) {
         let (Some(digest), Some(container)) = (&app.applied_digest, &app.container) else {

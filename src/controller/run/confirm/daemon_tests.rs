@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::controller::{Command, ConfirmError};
-use crate::engine::faulty::{Injector, Scope};
+use crate::engine::faulty::{Fault, Injector, Scope};
 use crate::engine::sim::{Quirks, SimConfig};
 use crate::model::status::{HeldRemoval, ManifestsStatus};
 use crate::model::{AppKey, DaemonStatus, Template, TemplateId};
@@ -15,6 +15,10 @@ use crate::testing::seams::World;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const APPS: [&str; 4] = ["alice-diary", "alice-notes", "bob-diary", "bob-notes"];
+
+fn keys() -> BTreeSet<AppKey> {
+    APPS.iter().map(|name| AppKey::parse(name).unwrap()).collect()
+}
 
 fn save_all(world: &World) {
     for name in APPS {
@@ -88,4 +92,17 @@ async fn a_confirmation_outlasts_a_folder_that_cannot_be_read() {
     assert!(daemon.until(MINUTE, |status| held_or_gone(status)).await);
     assert_eq!(daemon.status().held, None, "a person has said yes to exactly this");
     assert_eq!(world.store.rows(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmation_that_was_written_without_an_answer_is_struck_off() {
+    let (world, mut daemon, held) = wiped().await;
+    world.injector.strike_in(1, Fault::LoseAnswer);
+    let error = confirm(&daemon, &held).await.unwrap_err();
+    assert!(matches!(error, ConfirmError::Unwritten { .. }), "{error}");
+    assert_eq!(world.store.confirmations(), keys(), "it was written all the same");
+    save_all(&world);
+    assert!(daemon.until(MINUTE, |status| status.held.is_none()).await);
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(world.store.confirmations(), BTreeSet::new());
 }
