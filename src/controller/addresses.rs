@@ -52,6 +52,9 @@ impl Addresses {
 
     /// The next address that is not `taken`; `None` where Docker gives them out.
     pub fn next(&self, taken: &BTreeSet<Ipv4Addr>) -> Result<Option<Ipv4Addr>, Exhausted> {
+        if planted!(AddressHandedOn) {
+            return Ok(None);
+        }
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Ring { subnet, next }) = &mut *ring else { return Ok(None) };
         let all = subnet.fixed();

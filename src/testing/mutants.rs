@@ -69,6 +69,12 @@ mutants! {
     PausedMeansRunning,
     /// What is stopped is taken for what is wanted.
     StoppedMeansWanted,
+    // --- addresses: who is found where another was ---
+    /// An address that was given back goes to the next container at once (Kubernetes: a pod's address is given to another while
+    /// proxies still send it the first one's visitors).
+    AddressHandedOn,
+    /// A successor is told of under its predecessor's address (a proxy that looked a name up once).
+    AddressKept,
     // --- drift that is not seen ---
     /// A container off its network is left so.
     NetworkIgnored,

@@ -45,6 +45,7 @@ impl Run<'_> {
                 Deed::WhileDown(change) => {
                     self.daemon = None;
                     self.world.injector.kill();
+                    self.record.look_at_status(&self.world, None);
                     change.make(&self.world);
                     self.done(number);
                     self.settle(CALM).await;

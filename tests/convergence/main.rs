@@ -14,6 +14,7 @@
 mod allowance;
 mod blow;
 mod course;
+mod endpoints;
 mod ends;
 mod history;
 mod keeper;

@@ -1,4 +1,4 @@
-//! P1 to P10 of the design, as far as they can be seen from outside.
+//! P1 to P12 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::allowance::{Allowance, allowance};
 use crate::blow::{Blow, Strike};
+use crate::endpoints::{Endpoints, misled_at_rest};
 use crate::ends::unmet;
 use crate::history::{self, History};
 use crate::keeper::{containers_by_app, given_up, lies_at_rest, owner};
@@ -43,6 +44,7 @@ pub(crate) struct Record {
     /// Apps whose owner gave up their data in writing at some time.
     purged: BTreeSet<AppKey>,
     history: History,
+    endpoints: Endpoints,
     /// Apps whose removal a person asked to let go on, and of these the ones they were told it does; as long as their files
     /// stay away.
     asked: BTreeSet<AppKey>,
@@ -143,6 +145,9 @@ impl Record {
         let living = daemon.filter(|daemon| !daemon.life.is_over());
         let status = living.map(Daemon::status);
         self.history.note(status.as_deref());
+        for text in self.endpoints.note(world, status.as_deref()) {
+            self.broken(text);
+        }
         self.look_at_held(world, status.as_deref());
         let ready = status.iter().flat_map(|status| status.apps.values()).filter(|app| app.is_ready());
         for app in ready {
@@ -310,11 +315,16 @@ impl Record {
         let status = daemon.status();
         let owned = containers_by_app(world);
         let mut broken = lies_at_rest(&status, &owned);
-        let Some(script) = script else { return broken };
+        let misled = misled_at_rest(&status, &owned);
+        let Some(script) = script else {
+            broken.extend(misled);
+            return broken;
+        };
         for (key, expect) in &script.expect {
             let containers = owned.get(key).map(Vec::as_slice).unwrap_or_default();
             broken.extend(unmet(world, key, *expect, containers, status.apps.get(key).map(|app| &**app)));
         }
+        broken.extend(misled);
         if let Some(undisturbed) = undisturbed {
             let now = portrait(world, Some(daemon));
             let unseen = |strike: &Strike| match strike.blow {

@@ -10,6 +10,7 @@ use minipaas::testing::folders::checksum;
 use minipaas::testing::seams::World;
 use tokio::time::Instant;
 
+use crate::endpoints::{Endpoints, misled_at_rest};
 use crate::keeper::{self, OneMoreLook, RESTART, containers_by_app, is_at_ease, next_event, owner};
 
 /// How long the status may lag behind Docker: an event's way and one look.
@@ -39,6 +40,7 @@ pub(crate) struct Stage {
     data: BTreeMap<AppKey, Digest>,
     /// Apps whose owner gave up their data in writing at some time.
     purged: BTreeSet<AppKey>,
+    endpoints: Endpoints,
 }
 
 impl Stage {
@@ -51,6 +53,7 @@ impl Stage {
             journal: 0,
             data: BTreeMap::new(),
             purged: BTreeSet::new(),
+            endpoints: Endpoints::default(),
         }
     }
 
@@ -73,7 +76,10 @@ impl Stage {
         loop {
             match next_event(&self.world, &mut self.daemon, end).await {
                 keeper::Came::Status => self.look_at_status(),
-                keeper::Came::Death => tokio::time::sleep(RESTART).await,
+                keeper::Came::Death => {
+                    self.look_at_status();
+                    tokio::time::sleep(RESTART).await;
+                }
                 keeper::Came::Nothing => break,
             }
         }
@@ -153,8 +159,11 @@ impl Stage {
         self.broken(texts);
     }
 
-    /// P10, while things move: what is said to be ready runs, or did a moment ago.
+    /// P12; and P10, while things move: what is said to be ready runs, or did a moment ago.
     fn look_at_status(&mut self) {
+        let status = self.daemon.as_ref().filter(|daemon| !daemon.life.is_over()).map(Daemon::status);
+        let misled = self.endpoints.note(&self.world, status.as_deref());
+        self.broken(misled);
         let Some(daemon) = self.daemon.as_ref().filter(|daemon| !daemon.life.is_over()) else { return };
         if self.news == News::Doubtful {
             return;
@@ -182,9 +191,12 @@ impl Stage {
         self.broken(lies);
     }
 
-    /// P10 at rest: whatever the status says is so.
+    /// P10 and P12 at rest: whatever the status says is so.
     pub(crate) fn lies_at_rest(&self) -> Vec<String> {
         let Some(daemon) = &self.daemon else { return vec!["P1 the daemon does not run".to_owned()] };
-        keeper::lies_at_rest(&daemon.status(), &containers_by_app(&self.world))
+        let (status, owned) = (daemon.status(), containers_by_app(&self.world));
+        let mut lies = keeper::lies_at_rest(&status, &owned);
+        lies.extend(misled_at_rest(&status, &owned));
+        lies
     }
 }
