@@ -69,7 +69,9 @@ pub fn report(
         sync,
         health: verdict.health,
         desired: decision.desired,
-        template: spec.map(|spec| spec.template.id.clone()).or_else(|| at.row.map(|row| row.template.id.clone())),
+        template: spec
+            .map(|spec| spec.template.id.clone())
+            .or_else(|| at.row.filter(|row| !row.is_tombstone()).map(|row| row.template.id.clone())),
         host: at.key.host(&at.settings.domain),
         file_digest: decision.file_digest.clone(),
         applied_digest,
