@@ -107,7 +107,7 @@ fn every_script_keeps_the_properties_with_bad_news() {
 }
 
 /// What was found and repaired: the script and the fault, at every call.
-const REPAIRED: [(&str, Blow); 13] = [
+const REPAIRED: [(&str, Blow); 14] = [
     ("edit-revert-at-once", Blow::Fault(Fault::LoseAnswer)),
     ("purge", Blow::Fault(Fault::CrashBefore)),
     ("purge", Blow::Fault(Fault::CrashAfter)),
@@ -125,6 +125,8 @@ const REPAIRED: [(&str, Blow); 13] = [
     // A daemon that died over a confirmed removal brought back what was half gone.
     ("wipe-confirm", Blow::Fault(Fault::CrashBefore)),
     ("wipe-confirm", Blow::Fault(Fault::CrashAfter)),
+    // A network made anew: a daemon that had just begun gave one app the address at which it still said that another one was.
+    ("network-gone", Blow::Power(Unflushed::Torn)),
 ];
 
 /// The same for pairs: the script and the first blow, at every call and with every second one.
