@@ -527,6 +527,7 @@ async fn a_confirmation_reaches_the_controller_and_its_refusal_comes_back() {
         (Ok(vec![key("alice-diary")]), Ok(json!({"apps": ["alice-diary"]}))),
         (Err(ConfirmError::NothingHeld), Err("nothing-held")),
         (Err(ConfirmError::Changed { current: "new".to_owned() }), Err("token-changed")),
+        (Err(ConfirmError::OutOfSight { reason: "it is not there".to_owned() }), Err("manifests-unavailable")),
         (Err(ConfirmError::Unwritten { reason: "the disk is full".to_owned() }), Err("store-unavailable")),
         (Err(ConfirmError::Stopping), Err("stopping")),
     ] {

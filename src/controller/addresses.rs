@@ -1,21 +1,29 @@
 //! Which address on the app network a new container gets.
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::Subnet;
+use crate::model::{AppKey, Subnet};
 
 /// Gives out the addresses of the app network one after the other, so that one that was given back is the last to be given out
 /// again: whoever still believes that it belongs to the app that had it (the gateway, until it has heard of the container's
 /// end) reaches nobody, and never another app.
 ///
-/// Where it begins is different with each start of the daemon, which does not remember what was given back before.
+/// Where it begins is different with each start of the daemon, which does not remember what was given back before. So an address
+/// at which the status still tells the gateway to find an app is given to no other.
 #[derive(Debug, Default)]
 pub struct Addresses {
     seed: u64,
-    ring: Mutex<Option<Ring>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ring: Option<Ring>,
+    /// Where the status says that apps are.
+    told: BTreeMap<AppKey, IpAddr>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,12 +43,16 @@ pub struct Exhausted(Subnet);
 impl Addresses {
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, ring: Mutex::default() }
+        Self { seed, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where addresses come from from now on; `None` leaves them to Docker.
     pub fn set_subnet(&self, subnet: Option<Subnet>) {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = &mut self.state().ring;
         if ring.map(|ring| ring.subnet) != subnet {
             let begin = |all: RangeInclusive<u32>| {
                 let count = u64::from(all.end() - all.start()) + 1;
@@ -50,13 +62,27 @@ impl Addresses {
         }
     }
 
-    /// The next address that is not `taken`; `None` where Docker gives them out.
-    pub fn next(&self, taken: &BTreeSet<Ipv4Addr>) -> Result<Option<Ipv4Addr>, Exhausted> {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Ring { subnet, next }) = &mut *ring else { return Ok(None) };
+    /// The status says from now on that the app is there, or nowhere.
+    pub fn tell(&self, app: &AppKey, ip: Option<IpAddr>) {
+        let told = &mut self.state().told;
+        match ip {
+            Some(ip) => drop(told.insert(app.clone(), ip)),
+            None => drop(told.remove(app)),
+        }
+    }
+
+    /// The next address for that app which is not `taken`; `None` where Docker gives them out.
+    pub fn next(&self, app: &AppKey, taken: &BTreeSet<Ipv4Addr>) -> Result<Option<Ipv4Addr>, Exhausted> {
+        if planted!(AddressHandedOn) {
+            return Ok(None);
+        }
+        let State { ring, told } = &mut *self.state();
+        let Some(Ring { subnet, next }) = ring else { return Ok(None) };
         let all = subnet.fixed();
         let in_turn = (*next..=*all.end()).chain(*all.start()..*next).map(Ipv4Addr::from_bits);
-        let free = in_turn.into_iter().find(|address| !taken.contains(address)).ok_or(Exhausted(*subnet))?;
+        let elsewhere = |address| told.iter().any(|(other, ip)| other != app && *ip == IpAddr::V4(address));
+        let is_free = |address: &Ipv4Addr| !taken.contains(address) && !elsewhere(*address);
+        let free = in_turn.into_iter().find(is_free).ok_or(Exhausted(*subnet))?;
         *next = if free.to_bits() == *all.end() { *all.start() } else { free.to_bits() + 1 };
         Ok(Some(free))
     }
@@ -66,9 +92,13 @@ impl Addresses {
 mod tests {
     use super::*;
 
+    fn key(text: &str) -> AppKey {
+        AppKey::parse(text).unwrap()
+    }
+
     fn next(addresses: &Addresses, taken: &[&str]) -> Option<String> {
         let taken = taken.iter().map(|address| address.parse().unwrap()).collect();
-        addresses.next(&taken).unwrap().map(|address| address.to_string())
+        addresses.next(&key("alice-diary"), &taken).unwrap().map(|address| address.to_string())
     }
 
     #[test]
@@ -93,11 +123,23 @@ mod tests {
     }
 
     #[test]
+    fn where_an_app_is_said_to_be_no_other_comes() {
+        let addresses = Addresses::default();
+        addresses.set_subnet("10.0.0.8/29".parse().ok());
+        addresses.tell(&key("bob-diary"), "10.0.0.10".parse().ok());
+        addresses.tell(&key("alice-diary"), "10.0.0.11".parse().ok());
+        assert_eq!(next(&addresses, &[]).as_deref(), Some("10.0.0.11"), "where it was itself it may come again");
+        assert_eq!(next(&addresses, &["10.0.0.12", "10.0.0.13"]).as_deref(), Some("10.0.0.11"));
+        addresses.tell(&key("bob-diary"), None);
+        assert_eq!(next(&addresses, &["10.0.0.12", "10.0.0.13"]).as_deref(), Some("10.0.0.10"));
+    }
+
+    #[test]
     fn no_address_left_is_told_with_the_way_out() {
         let addresses = Addresses::default();
         addresses.set_subnet("10.0.0.8/29".parse().ok());
         let taken = (10..=13).map(|low| Ipv4Addr::new(10, 0, 0, low)).collect();
-        let error = addresses.next(&taken).unwrap_err().to_string();
+        let error = addresses.next(&key("alice-diary"), &taken).unwrap_err().to_string();
         assert!(error.contains("10.0.0.8/29") && error.contains("PAAS_NETWORK_SUBNET"), "{error}");
         assert_eq!(next(&addresses, &[]).as_deref(), Some("10.0.0.10"));
     }

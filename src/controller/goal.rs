@@ -3,8 +3,8 @@
 use super::admission::QuotaReached;
 use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, resolve, templates};
 use crate::model::{
-    AppKey, AppSpec, Bytes, ConditionKind, Digest, InventoryRow, Manifest, RunState, Settings, SyncState, Template,
-    Timestamp,
+    AppKey, AppSpec, Bytes, ConditionKind, Digest, InventoryRow, Manifest, PurgeToken, RunState, Settings, SyncState,
+    Template, Timestamp,
 };
 use crate::plan::Goal;
 use crate::plan::assess::Finding;
@@ -43,6 +43,13 @@ pub struct Circumstances<'a> {
     pub now: Timestamp,
 }
 
+impl<'a> Circumstances<'a> {
+    /// The row with what was last in force; a tombstone tells of nothing that was.
+    fn last_good(&self) -> Option<&'a InventoryRow> {
+        self.row.filter(|row| !row.is_tombstone())
+    }
+}
+
 /// What one app is to become, and what there is to say about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
@@ -76,7 +83,7 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
             return last_good(at, Some(file), SyncState::Invalid, finding);
         }
     };
-    if let (Some(row), true) = (at.row, manifest.state != RunState::Deleted)
+    if let (Some(row), true) = (at.last_good(), manifest.state != RunState::Deleted)
         && row.template.id != manifest.template
     {
         let message = format!(
@@ -95,15 +102,8 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
             let finding = Finding::new(kind, format!("{kind:?}"), message);
             last_good(at, Some(file), SyncState::Invalid, finding)
         }
-        Resolved::Usable { desired: Desired::Remove { purge }, .. } => Decision {
-            goal: Goal::Remove { purge },
-            record: None,
-            desired: RunState::Deleted,
-            sync: None,
-            findings: Vec::new(),
-            file_digest: Some(file.digest.clone()),
-        },
-        Resolved::Usable { desired, digest } => match (&at.admission, at.row) {
+        Resolved::Usable { desired: Desired::Remove { purge }, .. } => removal(at, purge, Some(&file.digest)),
+        Resolved::Usable { desired, digest } => match (&at.admission, at.last_good()) {
             (Admission::Refused(quota), None) => Decision {
                 goal: Goal::Leave,
                 record: None,
@@ -115,11 +115,11 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
             _ => Decision {
                 record: template.ok().map(|template| InventoryRow {
                     key: at.key.clone(),
-                    admitted_at: at.row.map_or(at.now, |row| row.admitted_at),
+                    admitted_at: at.last_good().map_or(at.now, |row| row.admitted_at),
                     manifest: manifest.clone(),
                     template,
                     digest: digest.clone(),
-                    failed: at.row.and_then(|row| row.failed.clone()),
+                    failed: at.last_good().and_then(|row| row.failed.clone()),
                 }),
                 goal: goal_of(desired),
                 desired: manifest.state,
@@ -133,7 +133,7 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
 
 /// The template as it is now, or (for an app that has its code already) as it was when the app was last good.
 fn template_of(at: &Circumstances<'_>, manifest: &Manifest) -> Result<Template, String> {
-    let remembered = at.row.map(|row| &row.template).filter(|template| template.id == manifest.template);
+    let remembered = at.last_good().map(|row| &row.template).filter(|template| template.id == manifest.template);
     match (at.snapshot.templates.get(&manifest.template), remembered) {
         (Some(Ok(template)), _) | (_, Some(template)) => Ok(template.clone()),
         (Some(Err(reason)), None) => Err(reason.clone()),
@@ -160,16 +160,7 @@ fn goal_of(desired: Desired) -> Goal {
 
 fn decide_by_absence(at: &Circumstances<'_>) -> Decision {
     let (sync, finding) = match &at.absence {
-        Absence::Certain => {
-            return Decision {
-                goal: Goal::Remove { purge: None },
-                record: None,
-                desired: RunState::Deleted,
-                sync: None,
-                findings: Vec::new(),
-                file_digest: None,
-            };
-        }
+        Absence::Certain => return removal(at, None, None),
         Absence::Uncertain { reason } => (
             SyncState::Held,
             Finding::new(
@@ -198,9 +189,21 @@ fn decide_by_absence(at: &Circumstances<'_>) -> Decision {
     last_good(at, None, sync, finding)
 }
 
+/// The app goes, and with a token its data. One that the inventory has lost is written into it once more before.
+fn removal(at: &Circumstances<'_>, purge: Option<PurgeToken>, file_digest: Option<&Digest>) -> Decision {
+    Decision {
+        goal: Goal::Remove { purge },
+        record: at.row.is_none().then(|| InventoryRow::tombstone(at.key.clone(), at.now)),
+        desired: RunState::Deleted,
+        sync: None,
+        findings: Vec::new(),
+        file_digest: file_digest.cloned(),
+    }
+}
+
 /// Keep running what ran; never begin something on the strength of a file that cannot be used.
 fn last_good(at: &Circumstances<'_>, file: Option<&FileEntry>, sync: SyncState, finding: Finding) -> Decision {
-    let (goal, desired) = match at.row {
+    let (goal, desired) = match at.last_good() {
         None => (Goal::Leave, RunState::Running),
         Some(row) => match resolve_with(at, &row.manifest, &row.digest, Ok(&row.template)) {
             Resolved::Usable { desired: Desired::Remove { .. }, .. } | Resolved::Unusable { .. } => {
@@ -227,5 +230,83 @@ impl Decision {
             Goal::Run(spec) | Goal::Stop(spec) => Some(spec),
             Goal::Leave | Goal::Remove { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::desired::parse;
+    use crate::model::{Template, TemplateId};
+
+    fn snapshot(manifest: Option<&str>) -> Snapshot {
+        let id = TemplateId::parse("diary-v1").unwrap();
+        let template = Template { id: id.clone(), internal_port: 3000, ..tombstone().template };
+        let mut snapshot = Snapshot { templates: [(id, Ok(template))].into(), ..Snapshot::unread() };
+        if let Some(text) = manifest {
+            let parsed = parse("alice-diary.yaml", text.as_bytes());
+            let (path, digest) = (PathBuf::from("alice-diary.yaml"), Digest::of(text.as_bytes()));
+            snapshot.files.insert(key(), FileEntry { path, digest, modified: Timestamp(0), parsed });
+        }
+        snapshot
+    }
+
+    fn key() -> AppKey {
+        AppKey::parse("alice-diary").unwrap()
+    }
+
+    fn tombstone() -> InventoryRow {
+        InventoryRow::tombstone(key(), Timestamp(1))
+    }
+
+    fn told(manifest: Option<&str>, row: Option<&InventoryRow>, absence: Absence) -> String {
+        let decision = decide(&Circumstances {
+            key: &key(),
+            snapshot: &snapshot(manifest),
+            row,
+            settings: &Settings::defaults("/paas"),
+            dirs: Dirs { code: "/paas/app".into(), data: "/paas/data".into() },
+            host_memory: None,
+            absence,
+            admission: Admission::Admitted,
+            now: Timestamp(2),
+        });
+        let goal = match decision.goal {
+            Goal::Run(_) => "run",
+            Goal::Stop(_) => "stop",
+            Goal::Leave => "leave",
+            Goal::Remove { .. } => "remove",
+        };
+        let record = decision.record.map(|row| (row.manifest.template.to_string(), row.admitted_at.0));
+        let findings: Vec<_> = decision.findings.iter().map(|finding| finding.reason.clone()).collect();
+        format!("{goal}, to be recorded: {record:?}, {findings:?}")
+    }
+
+    #[test]
+    fn what_the_inventory_lost_is_recorded_before_it_is_removed_and_nothing_follows_from_that_record() {
+        let row = tombstone();
+        let row = Some(&row);
+        let file = Some("template: diary-v1\n");
+        insta::assert_snapshot!(
+            [
+                told(None, None, Absence::Certain),
+                told(Some("template: diary-v1\nstate: deleted\n"), None, Absence::Certain),
+                told(None, row, Absence::Certain),
+                told(None, row, Absence::Grace),
+                told(Some("memmory: 1\n"), row, Absence::Certain),
+                told(file, row, Absence::Certain),
+            ]
+            .join("\n"),
+            @r#"
+        remove, to be recorded: Some(("unknown", 2)), []
+        remove, to be recorded: Some(("unknown", 2)), []
+        remove, to be recorded: None, []
+        leave, to be recorded: None, ["FileVanished"]
+        leave, to be recorded: None, ["Invalid"]
+        run, to be recorded: Some(("diary-v1", 2)), []
+        "#
+        );
     }
 }

@@ -50,6 +50,11 @@ pub enum Command {
 pub enum ConfirmError {
     #[error("nothing is held: there is no removal to confirm")]
     NothingHeld,
+    #[error(
+        "the manifests folder cannot be trusted, so nobody can say what has vanished from it: {reason}; then look at `paas \
+         status` again, and confirm what is held by then"
+    )]
+    OutOfSight { reason: String },
     #[error("the held removal has changed since it was shown: look at `paas status` again, then confirm `{current}`")]
     Changed { current: String },
     #[error("the confirmation could not be written down, so nothing is removed: {reason}; then confirm once more")]

@@ -293,7 +293,7 @@ impl<W: Seams> Pass<'_, W> {
         let filter = ListFilter::of_instance(&self.input.instance);
         let taken =
             self.world.engine().list(&filter).await?.into_iter().flat_map(|container| container.fixed).collect();
-        let free = self.input.addresses.next(&taken);
+        let free = self.input.addresses.next(&self.input.key, &taken);
         let free = free.map_err(|error| StepError::new(ErrorKind::Retryable, error.to_string()))?;
         let mut step = step.clone();
         match &mut step.action {

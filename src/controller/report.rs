@@ -1,7 +1,7 @@
 //! From a verdict to the published status of one app: stamps conditions, keeps `since` where nothing changed, and says
 //! `Ready` only when it is true.
 
-use crate::model::status::{DeployFailure, LastExit};
+use crate::model::status::{DeployFailure, Endpoint, LastExit};
 use crate::model::{
     AppKey, AppStatus, Condition, ConditionKind, Health, InventoryRow, RunState, Settings, SyncState, Timestamp,
 };
@@ -69,12 +69,17 @@ pub fn report(
         sync,
         health: verdict.health,
         desired: decision.desired,
-        template: spec.map(|spec| spec.template.id.clone()).or_else(|| at.row.map(|row| row.template.id.clone())),
+        template: spec
+            .map(|spec| spec.template.id.clone())
+            .or_else(|| at.row.filter(|row| !row.is_tombstone()).map(|row| row.template.id.clone())),
         host: at.key.host(&at.settings.domain),
         file_digest: decision.file_digest.clone(),
         applied_digest,
         container: verdict.container,
-        endpoint: verdict.endpoint,
+        endpoint: verdict.endpoint.map(|endpoint| match at.previous.and_then(|status| status.endpoint.as_ref()) {
+            Some(previous) if planted!(AddressKept) => Endpoint { ip: previous.ip, ..endpoint },
+            _ => endpoint,
+        }),
         limits: spec.map(|spec| spec.limits),
         restarts: verdict.restarts,
         started_at: verdict.started_at,

@@ -304,6 +304,7 @@ impl<W: Seams> Controller<W> {
             .chain(queue)
             .chain(self.image_retry)
             .chain(self.network_retry)
+            .chain(self.confirmations.retry_at())
             .min()
             .unwrap_or(self.next_resync)
             .min(self.next_resync)
@@ -321,6 +322,9 @@ impl<W: Seams> Controller<W> {
         if self.network_retry.is_some_and(|at| at <= now) {
             self.network_retry = None;
             self.start_network();
+        }
+        if self.confirmations.retry_at().is_some_and(|at| at <= now) {
+            self.note_confirmed();
         }
         let over: Vec<AppKey> = self
             .missing_since

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::Manifest;
-use super::names::AppKey;
+use super::manifest::{Manifest, RunState};
+use super::names::{AppKey, TemplateId};
 use super::spec::Identity;
 use super::template::Template;
 use super::units::{Digest, Timestamp};
@@ -22,6 +22,37 @@ pub struct InventoryRow {
     /// A successor that never became healthy: not tried again until the app's identity changes.
     #[serde(default)]
     pub failed: Option<FailedDeploy>,
+}
+
+impl InventoryRow {
+    /// Stands for an app that the inventory has lost while its removal is under way: all it says is that the app goes. Without it
+    /// the last container would be all that tells of the app's folder.
+    #[must_use]
+    pub fn tombstone(key: AppKey, now: Timestamp) -> Self {
+        let template = TemplateId::unknown();
+        Self {
+            key,
+            admitted_at: now,
+            manifest: Manifest { state: RunState::Deleted, ..Manifest::of(template.clone()) },
+            template: Template {
+                id: template,
+                name: String::new(),
+                description: String::new(),
+                version: String::new(),
+                supports_api: false,
+                internal_port: 0,
+                health_path: None,
+            },
+            digest: Digest::of(&[]),
+            failed: None,
+        }
+    }
+
+    /// No other row has a manifest that says so: what is to be deleted is not written down, but done.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.manifest.state == RunState::Deleted
+    }
 }
 
 /// A deploy that was given up while the previous container went on serving.

@@ -53,6 +53,28 @@ pub struct Manifest {
     pub strategy: Option<Strategy>,
 }
 
+impl Manifest {
+    /// One that says nothing but its template.
+    #[must_use]
+    pub fn of(template: TemplateId) -> Self {
+        Self {
+            template,
+            enable_api: false,
+            state: RunState::Running,
+            memory: None,
+            cpus: None,
+            pids: None,
+            restart: None,
+            env: BTreeMap::new(),
+            redeploy: None,
+            keep_data: None,
+            backup: None,
+            disk: None,
+            strategy: None,
+        }
+    }
+}
+
 /// What the app should be doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -121,21 +143,7 @@ mod tests {
     use super::*;
 
     fn manifest(state: RunState, keep_data: Option<bool>) -> Manifest {
-        Manifest {
-            template: TemplateId::parse("diary-v1").unwrap(),
-            enable_api: false,
-            state,
-            memory: None,
-            cpus: None,
-            pids: None,
-            restart: None,
-            env: BTreeMap::new(),
-            redeploy: None,
-            keep_data,
-            backup: None,
-            disk: None,
-            strategy: None,
-        }
+        Manifest { state, keep_data, ..Manifest::of(TemplateId::parse("diary-v1").unwrap()) }
     }
 
     #[test]

@@ -106,6 +106,14 @@ name_type!(
     TemplateId, Template, 2..=40, hyphens: true
 );
 
+impl TemplateId {
+    /// Where nobody knows it any more.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self("unknown".to_owned())
+    }
+}
+
 macro_rules! name_schema {
     ($type:ident, $schema:tt) => {
         impl JsonSchema for $type {

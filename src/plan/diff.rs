@@ -85,9 +85,11 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
     if planted!(ForgetFirst) && view.recorded.is_some() {
         plan.push(Action::Forget, &cause);
     }
-    if view.recorded.is_none() && !view.row_in_doubt && !present.is_empty() {
-        remove_unrecorded(view, purge, &present, &cause, plan);
-        return;
+    let mut recorded = view.recorded.is_some();
+    if let Some(row) = view.record.as_ref().filter(|_| !recorded && !view.containers.is_empty()) {
+        let cause = Cause::new("the inventory was lost, and the app has yet to be removed");
+        plan.push(Action::Record(Box::new(row.clone())), &cause);
+        recorded = true;
     }
     for owned in present {
         discard(owned, &cause, plan);
@@ -96,35 +98,14 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
         return; // its folders may still be mounted; the next look goes on
     }
     // Also with a row alone: a crash may have left the folder behind empty, and this is what takes it away.
-    if view.folder.code || view.folder.compose.is_some() || view.recorded.is_some() {
+    if view.folder.code || view.folder.compose.is_some() || recorded {
         plan.push(Action::TrashCode, &cause);
     }
     if let Some(token) = purge.filter(|_| view.folder.data) {
         plan.push(Action::TrashData(token.clone()), &cause);
     }
-    if view.recorded.is_some() || view.row_in_doubt {
+    if recorded || view.row_in_doubt {
         plan.push(Action::Forget, &cause);
-    }
-}
-
-/// The inventory was lost, so the containers are all that tells of the app: they go last, or a crash in between would leave
-/// folders behind that nobody knows of.
-fn remove_unrecorded(
-    view: &AppView,
-    purge: Option<&PurgeToken>,
-    present: &[&OwnedContainer],
-    cause: &Cause,
-    plan: &mut Plan,
-) {
-    for owned in present {
-        halt(owned, cause, plan);
-    }
-    plan.push(Action::TrashCode, cause);
-    if let Some(token) = purge.filter(|_| view.folder.data) {
-        plan.push(Action::TrashData(token.clone()), cause);
-    }
-    for owned in present {
-        plan.push(Action::Remove(Target::known(owned)), cause);
     }
 }
 

@@ -529,14 +529,20 @@ fn deletion_keeps_the_data_unless_a_token_says_otherwise() {
 }
 
 #[test]
-fn what_the_inventory_forgot_keeps_its_container_until_its_code_is_away() {
+fn what_the_inventory_forgot_is_recorded_until_it_is_gone() {
     let mut forgotten = view(Goal::Remove { purge: None }, vec![main_container(&spec())]);
-    forgotten.recorded = None;
+    (forgotten.record, forgotten.recorded) = (Some(InventoryRow::tombstone(key(), Timestamp(NOW))), None);
     insta::assert_snapshot!(text(&forgotten), @r"
+    alice-diary: record in the inventory - the inventory was lost, and the app has yet to be removed
     alice-diary: stop container paas-app-alice-diary (main) - the app was deleted
-    alice-diary: move the app's code to trash - the app was deleted
     alice-diary: remove container paas-app-alice-diary (main) - the app was deleted
+    alice-diary: move the app's code to trash - the app was deleted
+    alice-diary: drop from the inventory - the app was deleted
     ");
+    let doubtful = AppView { row_in_doubt: true, ..forgotten.clone() };
+    assert_eq!(text(&doubtful), text(&forgotten), "that it was written is not certain");
+    let nothing = AppView { containers: Vec::new(), folder: FolderState::default(), ..forgotten };
+    assert_eq!(text(&nothing), "", "there is nothing to remember");
 }
 
 #[test]

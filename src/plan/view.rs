@@ -82,7 +82,8 @@ pub struct AppView {
     pub key: AppKey,
     pub instance: InstanceId,
     pub goal: Goal,
-    /// The row that must be in the inventory before the first container exists; `None` for goals that write none.
+    /// The row that must be in the inventory before the first container is made, or the last one removed; `None` for goals
+    /// that write none.
     pub record: Option<InventoryRow>,
     /// The row that is there.
     pub recorded: Option<InventoryRow>,

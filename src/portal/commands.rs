@@ -37,6 +37,12 @@ pub async fn confirm(
             let english = error.to_string();
             let (code, korean) = match error {
                 ConfirmError::NothingHeld => (code::NOTHING_HELD, "확인을 기다리는 삭제가 없습니다".to_owned()),
+                ConfirmError::OutOfSight { reason } => (
+                    code::MANIFESTS_UNAVAILABLE,
+                    format!(
+                        "매니페스트 폴더를 믿을 수 없어 무엇이 사라졌는지 알 수 없습니다: {reason}; 해결한 뒤 상태를 다시 보고 확인하세요"
+                    ),
+                ),
                 ConfirmError::Changed { current } => (
                     code::TOKEN_CHANGED,
                     format!("보여 준 뒤에 내용이 바뀌었습니다: 상태를 다시 보고 `{current}`(으)로 확인하세요"),

@@ -375,7 +375,13 @@ fn table(state: &PortalState) -> Table<'_> {
             Operation::new("daemon", "confirmRemoval", "Let a held mass removal go on")
                 .takes::<commands::Confirm>(json!({"token": "3f9a"}))
                 .answers::<commands::Confirmed>(200, "The apps that are now removed.")
-                .refuses(&[code::NOTHING_HELD, code::TOKEN_CHANGED, code::STORE_UNAVAILABLE, code::STOPPING]),
+                .refuses(&[
+                    code::NOTHING_HELD,
+                    code::TOKEN_CHANGED,
+                    code::MANIFESTS_UNAVAILABLE,
+                    code::STORE_UNAVAILABLE,
+                    code::STOPPING,
+                ]),
         )
         .on(
             Post,

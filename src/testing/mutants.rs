@@ -38,6 +38,9 @@ mutants! {
     ConfirmationForgotten,
     /// What a person confirmed is not remembered by the daemon's next life.
     ConfirmationUnwritten,
+    /// A write that failed is taken for one that was not made: a confirmation that landed all the same is never struck off
+    /// (Sieve: an update that timed out and happened).
+    FailedWriteForgotten,
     /// Deleting an app takes its data along (Sieve: volume claims of a live cluster).
     DeletionTakesData,
     /// Ours by a prefix of the name instead of by label (match by prefix).
@@ -66,6 +69,12 @@ mutants! {
     PausedMeansRunning,
     /// What is stopped is taken for what is wanted.
     StoppedMeansWanted,
+    // --- addresses: who is found where another was ---
+    /// An address that was given back goes to the next container at once (Kubernetes: a pod's address is given to another while
+    /// proxies still send it the first one's visitors).
+    AddressHandedOn,
+    /// A successor is told of under its predecessor's address (a proxy that looked a name up once).
+    AddressKept,
     // --- drift that is not seen ---
     /// A container off its network is left so.
     NetworkIgnored,

@@ -47,6 +47,12 @@ impl MemStore {
         self.lock().inventory.values().cloned().collect()
     }
 
+    /// Whose removal it holds to be confirmed.
+    #[must_use]
+    pub fn confirmations(&self) -> BTreeSet<AppKey> {
+        self.lock().confirmed.clone()
+    }
+
     /// The database is lost; an empty one takes its place. The installation's id is known from the marker.
     pub fn lose_inventory(&self) {
         let mut tables = self.lock();

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use minipaas::controller::Command;
 use minipaas::engine::faulty::CallRecord;
 use minipaas::engine::sim::Quirks;
+use minipaas::model::status::ManifestsStatus;
+use minipaas::testing::daemon::Daemon;
 use tokio::time::Instant;
 
 use crate::blow::{Blow, Down};
-use crate::keeper;
+use crate::keeper::{self, OneMoreLook};
 use crate::portrait::portrait;
+use crate::properties::Answer;
 use crate::scripts::Deed;
 use crate::waiting::{CALM, RESYNC};
 use crate::world::{Ended, Run};
@@ -43,6 +45,7 @@ impl Run<'_> {
                 Deed::WhileDown(change) => {
                     self.daemon = None;
                     self.world.injector.kill();
+                    self.record.look_at_status(&self.world, None);
                     change.make(&self.world);
                     self.done(number);
                     self.settle(CALM).await;
@@ -56,6 +59,11 @@ impl Run<'_> {
                     self.down = None;
                     self.confirm().await;
                     self.settle(CALM).await;
+                }
+                Deed::Ask(wait) => {
+                    self.down = None;
+                    self.ask().await;
+                    self.pump(wait).await;
                 }
             }
             if number == 0 && self.script.reverts && undisturbed.is_none() {
@@ -129,46 +137,59 @@ impl Run<'_> {
         self.record.at_end(&self.world, script, self.daemon.as_ref(), self.strikes, undisturbed, first)
     }
 
-    /// P2: one more look at everything wants nothing.
+    /// P2.
     async fn rests(&mut self) {
-        let (journal, writes) = (self.world.docker.journal_len(), self.world.injector.writes());
-        if let Some(daemon) = &self.daemon {
-            drop(daemon.commands_tx.send(Command::Resync).await);
-        }
+        let before = OneMoreLook::begin(&self.world, self.daemon.as_ref()).await;
         self.pump(LOOK).await;
-        if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
-            let entries = self.world.docker.journal_since(journal);
-            let calls = self.world.injector.calls();
-            let tail: Vec<String> = calls.iter().rev().take(12).rev().map(ToString::to_string).collect();
-            let text = format!("P2 it does not rest: {entries:?}\n{}", tail.join("\n"));
-            self.record.violations.push(text);
-        }
+        self.record.violations.extend(before.broken(&self.world));
     }
 
     /// A person confirms what is held, once. Whoever gets no answer because the daemon died looks again whether anything is
     /// held still.
     async fn confirm(&mut self) {
         let deadline = Instant::now() + INSISTENCE;
-        let mut asked = false;
         while Instant::now() < deadline {
             // Who wants to confirm something needs a daemon, and starts it.
             self.down = None;
-            if asked || self.daemon.is_none() {
+            if self.record.has_asked() || self.daemon.is_none() {
                 self.pump(CALM).await;
             }
             let Some(daemon) = &self.daemon else { continue };
-            let held = daemon.status().held.is_some();
-            if asked && !held {
+            let is_held = daemon.status().held.is_some();
+            // A daemon that was down while files came and went again takes a confirmation of before for one of now.
+            let is_done = self.was_down() && self.world.store.rows().is_empty();
+            if !is_held && (self.record.has_asked() || is_done) {
                 return;
             }
-            if let Some(Ok(_)) = keeper::confirm(self.daemon.as_ref()).await {
+            if self.ask().await == Some(Answer::Accepted) {
                 return;
             }
-            asked |= held;
             self.pump(Duration::from_secs(1)).await;
         }
         if !self.unfounded {
             self.record.violations.push("P1 nothing was held, or it could not be confirmed".to_owned());
         }
+    }
+
+    fn was_down(&self) -> bool {
+        self.strikes.iter().any(|strike| matches!(strike.blow, Blow::Down(_)))
+    }
+
+    /// `paas confirm` of what is held, once. `None`: nothing is.
+    async fn ask(&mut self) -> Option<Answer> {
+        let sees = |daemon: Option<&Daemon>| {
+            daemon.is_some_and(|daemon| matches!(daemon.status().manifests, ManifestsStatus::Complete))
+        };
+        let held = self.daemon.as_ref().and_then(|daemon| daemon.status().held.clone())?;
+        let saw = sees(self.daemon.as_ref());
+        let answer = match keeper::confirm(self.daemon.as_ref()).await {
+            Some(Ok(_)) => Answer::Accepted,
+            Some(Err(_)) | None => Answer::Refused,
+        };
+        if answer == Answer::Accepted && !saw && !sees(self.daemon.as_ref()) {
+            self.record.violations.push("P10 what the daemon cannot see was confirmed to it".to_owned());
+        }
+        self.record.asked(held.apps, answer);
+        Some(answer)
     }
 }

@@ -80,6 +80,35 @@ pub(crate) async fn confirm(daemon: Option<&Daemon>) -> Option<Result<Vec<AppKey
     tokio::time::timeout(ANSWER, reply).await.ok()?.ok()
 }
 
+/// P2: one more look at everything wants nothing.
+pub(crate) struct OneMoreLook {
+    journal: usize,
+    writes: u64,
+}
+
+impl OneMoreLook {
+    /// Asks for it; it takes its time.
+    pub(crate) async fn begin(world: &World, daemon: Option<&Daemon>) -> Self {
+        let before = Self { journal: world.docker.journal_len(), writes: world.injector.writes() };
+        if let Some(daemon) = daemon {
+            drop(daemon.commands_tx.send(Command::Resync).await);
+        }
+        before
+    }
+
+    /// What was changed since.
+    pub(crate) fn broken(self, world: &World) -> Option<String> {
+        let entries = world.docker.journal_since(self.journal);
+        if entries.is_empty() && world.injector.writes() == self.writes {
+            return None;
+        }
+        let calls = world.injector.calls();
+        let changes = entries.iter().map(ToString::to_string);
+        let lines: Vec<String> = changes.chain(calls.iter().rev().take(12).rev().map(ToString::to_string)).collect();
+        Some(format!("P2 it does not rest:\n       {}", lines.join("\n       ")))
+    }
+}
+
 pub(crate) fn owner(world: &World, labels: &BTreeMap<String, String>) -> Option<AppKey> {
     match Ownership::of(labels, &world.instance) {
         Ownership::Owned(key) => Some(key),

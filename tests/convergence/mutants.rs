@@ -20,6 +20,8 @@ fn haunt(mutant: Mutant) -> &'static str {
         Mutant::NoGrace | Mutant::AbsenceTakenOnTrust => "back-within-grace",
         Mutant::NoMassGuard => "wipe-restore",
         Mutant::ConfirmationForgotten | Mutant::ConfirmationUnwritten => "wipe-confirm",
+        Mutant::FailedWriteForgotten => "wipe-confirm-restore",
+        Mutant::AddressHandedOn => "docker-kill-beside",
         Mutant::NoResync | Mutant::EventDroppedWhileBusy | Mutant::LostAnswerForgotten => "edit-revert-at-once",
         Mutant::LossUnreported => "engine-restart",
         Mutant::ReadyWhateverHealth => "crash-loop",
@@ -32,7 +34,8 @@ fn haunt(mutant: Mutant) -> &'static str {
         | Mutant::StopBeforeStart
         | Mutant::EnvIgnored
         | Mutant::StatusBeforeAction
-        | Mutant::LostAnswerTwice => "edit",
+        | Mutant::LostAnswerTwice
+        | Mutant::AddressKept => "edit",
         Mutant::OldGoesFirst | Mutant::TrialNeverFails | Mutant::FailureForgotten => "bad-deploy",
         Mutant::StopIgnored => "stop",
         Mutant::ImageIgnored => "image-broken",

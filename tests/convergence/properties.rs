@@ -1,11 +1,11 @@
-//! P1 to P10 of the design, as far as they can be seen from outside.
+//! P1 to P12 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use minipaas::engine::faulty::CallKind;
 use minipaas::engine::sim::Actor;
-use minipaas::model::{AppKey, AppStatus, ContainerId, Digest};
+use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Digest};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::folders::Files;
 use minipaas::testing::seams::World;
@@ -13,12 +13,21 @@ use tokio::time::Instant;
 
 use crate::allowance::{Allowance, allowance};
 use crate::blow::{Blow, Strike};
+use crate::endpoints::{Endpoints, misled_at_rest};
 use crate::ends::unmet;
 use crate::history::{self, History};
 use crate::keeper::{containers_by_app, given_up, lies_at_rest, owner};
 use crate::portrait::{difference, portrait, without_history};
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::world::Ended;
+
+/// What a person was answered who confirmed something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted,
+    /// Or not answered at all.
+    Refused,
+}
 
 /// What was seen on the way.
 #[derive(Default)]
@@ -35,6 +44,11 @@ pub(crate) struct Record {
     /// Apps whose owner gave up their data in writing at some time.
     purged: BTreeSet<AppKey>,
     history: History,
+    endpoints: Endpoints,
+    /// Apps whose removal a person asked to let go on, and of these the ones they were told it does; as long as their files
+    /// stay away.
+    asked: BTreeSet<AppKey>,
+    promised: BTreeSet<AppKey>,
     /// The container and the file that were last said to be in force.
     claims: BTreeMap<AppKey, (ContainerId, Digest)>,
     /// When a person did something last, or a fault ended.
@@ -58,6 +72,18 @@ impl Record {
     pub(crate) fn deed(&mut self, world: &World) {
         self.stir();
         self.purged.extend(given_up(world));
+    }
+
+    /// A person asked to let the removal of these go on.
+    pub(crate) fn asked(&mut self, apps: Vec<AppKey>, answer: Answer) {
+        if answer == Answer::Accepted {
+            self.promised.extend(apps.iter().cloned());
+        }
+        self.asked.extend(apps);
+    }
+
+    pub(crate) fn has_asked(&self) -> bool {
+        !self.asked.is_empty()
     }
 
     fn broken(&mut self, text: String) {
@@ -119,9 +145,35 @@ impl Record {
         let living = daemon.filter(|daemon| !daemon.life.is_over());
         let status = living.map(Daemon::status);
         self.history.note(status.as_deref());
+        for text in self.endpoints.note(world, status.as_deref()) {
+            self.broken(text);
+        }
+        self.look_at_held(world, status.as_deref());
         let ready = status.iter().flat_map(|status| status.apps.values()).filter(|app| app.is_ready());
         for app in ready {
             self.look_at_claim(world, app);
+        }
+    }
+
+    /// P10: who was told that a removal goes on is not asked again.
+    fn look_at_held(&mut self, world: &World, status: Option<&DaemonStatus>) {
+        let stays_away = |key: &AppKey| world.manifests.get(&key.file_name()).is_none();
+        self.asked.retain(stays_away);
+        self.promised.retain(stays_away);
+        let held = status.and_then(|status| status.held.as_ref()).map(|held| held.apps.clone()).unwrap_or_default();
+        for key in held.iter().filter(|key| self.promised.contains(key)).cloned().collect::<Vec<_>>() {
+            self.broken(format!("P10 the removal of {key} is held, and a person was told already that it goes on"));
+        }
+    }
+
+    /// P11: the store holds no confirmation of an app whose file is there.
+    pub(crate) fn look_at_confirmations(&mut self, world: &World) {
+        for key in world.store.confirmations() {
+            if world.manifests.get(&key.file_name()).is_some() {
+                self.broken(format!(
+                    "P11 the store holds that the removal of {key} is confirmed, and its file is there"
+                ));
+            }
         }
     }
 
@@ -263,11 +315,16 @@ impl Record {
         let status = daemon.status();
         let owned = containers_by_app(world);
         let mut broken = lies_at_rest(&status, &owned);
-        let Some(script) = script else { return broken };
+        let misled = misled_at_rest(&status, &owned);
+        let Some(script) = script else {
+            broken.extend(misled);
+            return broken;
+        };
         for (key, expect) in &script.expect {
             let containers = owned.get(key).map(Vec::as_slice).unwrap_or_default();
             broken.extend(unmet(world, key, *expect, containers, status.apps.get(key).map(|app| &**app)));
         }
+        broken.extend(misled);
         if let Some(undisturbed) = undisturbed {
             let now = portrait(world, Some(daemon));
             let unseen = |strike: &Strike| match strike.blow {

@@ -103,6 +103,9 @@ impl Run<'_> {
                 return;
             }
             if since.elapsed() >= if self.is_calm() { calm } else { calm.max(UNEASY) } {
+                if calm >= CALM {
+                    self.record.look_at_confirmations(&self.world);
+                }
                 return;
             }
             if began.elapsed() >= PATIENCE {

@@ -36,11 +36,9 @@ fn is_ours(docker: &SimDocker) -> bool {
     docker.container(MAIN).is_some_and(|container| container.labels.contains_key(labels::INSTANCE))
 }
 
-/// What is removed by hand and never made again is missing at the end; and of an app whose row is lost as well, nobody knows
-/// any more what its next steps left of its folder.
+/// What is removed by hand and never made again is missing at the end.
 fn is_without_trace(script: &Script, strikes: &[Strike]) -> bool {
-    let removed = strikes.iter().any(|strike| strike.blow == Blow::HandRemove);
-    removed && (!script.comes_back || (script.forgets && strikes.len() > 1))
+    !script.comes_back && strikes.iter().any(|strike| strike.blow == Blow::HandRemove)
 }
 
 /// What a run came to.

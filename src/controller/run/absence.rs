@@ -32,7 +32,12 @@ impl<W: Seams> Controller<W> {
         self.judge_removals();
     }
 
+    /// What is held, and which confirmations stand. Looks at the last reading: one that cannot be trusted changes nothing, or
+    /// it would strike off what a person has confirmed as if all files were back.
     pub(super) fn judge_removals(&mut self) {
+        if self.snapshot.complete(&self.config.instance).is_none() {
+            return;
+        }
         let vanished: BTreeSet<AppKey> = self.missing_since.keys().cloned().collect();
         self.guard.forget_all_but(&vanished);
         self.note_confirmed();

@@ -164,6 +164,7 @@ impl<W: Seams> Controller<W> {
 
     pub(super) fn drop_app(&mut self, key: &AppKey) {
         self.status.apps.remove(key);
+        self.addresses.tell(key, None);
         self.memories.remove(key);
         self.orphans.remove(key);
         self.missing_since.remove(key);
@@ -188,8 +189,12 @@ impl<W: Seams> Controller<W> {
     }
 
     pub(super) fn put_status(&mut self, status: AppStatus) {
-        let unchanged = self.status.apps.get(&status.app).is_some_and(|old| **old == status);
-        if !unchanged {
+        let old = self.status.apps.get(&status.app);
+        if old.is_none_or(|old| **old != status) {
+            let ip_of = |status: &AppStatus| status.endpoint.as_ref().map(|endpoint| endpoint.ip);
+            if old.and_then(|old| ip_of(old)) != ip_of(&status) {
+                self.addresses.tell(&status.app, ip_of(&status));
+            }
             self.status.apps.insert(status.app.clone(), Arc::new(status));
             self.changed = true;
         }

@@ -137,8 +137,10 @@ impl World {
         if container.networks.get(network).is_some_and(|attachment| attachment.ip.is_some()) {
             return Ok(Effect::Already);
         }
-        let attachment = Attachment { network_id: Some(network_id.clone()), fixed, ip: Some(ip?) };
+        let ip = ip?;
+        let attachment = Attachment { network_id: Some(network_id.clone()), fixed, ip: Some(ip) };
         container.networks.insert(network.to_owned(), attachment);
+        self.note_address(id, ip);
         self.emit_network("connect", network, &network_id, Some(id));
         Ok(Effect::Done)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::engine::ErrorKind;
@@ -77,4 +78,13 @@ pub struct Transition {
     pub from: Option<ContainerState>,
     /// `None` when it is gone.
     pub to: Option<ContainerState>,
+}
+
+/// A container got an address on a network, at its start or when it was connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressGiven {
+    pub at: Duration,
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub ip: IpAddr,
 }

@@ -87,12 +87,11 @@ impl World {
                 Err(failure) => return Err((128, failure)),
             }
         }
-        if let Some(container) = self.containers.get_mut(id) {
-            for (name, network_id, ip) in bound {
-                if let Some(attachment) = container.networks.get_mut(&name) {
-                    attachment.network_id = Some(network_id);
-                    attachment.ip = Some(ip);
-                }
+        for (name, network_id, ip) in bound {
+            let container = self.containers.get_mut(id);
+            if let Some(attachment) = container.and_then(|container| container.networks.get_mut(&name)) {
+                (attachment.network_id, attachment.ip) = (Some(network_id), Some(ip));
+                self.note_address(id, ip);
             }
         }
         Ok(())

@@ -45,7 +45,7 @@ pub use adjust::Update;
 pub use engine::{SimEngine, engine_info};
 pub use hand::foreign;
 pub use image::BuildScript;
-pub use journal::{Actor, JournalEntry, Transition, Upshot};
+pub use journal::{Actor, AddressGiven, JournalEntry, Transition, Upshot};
 pub use process::{Behaviour, End};
 
 use world::World;
@@ -232,6 +232,11 @@ impl SimDocker {
     /// Looks at the changes so far where they are. The look must not ask this engine anything else: it is held meanwhile.
     pub fn with_transitions<R>(&self, look: impl FnOnce(&[Transition]) -> R) -> R {
         self.look(|world| look(&world.transitions))
+    }
+
+    /// Looks at the addresses given out so far where they are, under the same condition.
+    pub fn with_addresses<R>(&self, look: impl FnOnce(&[AddressGiven]) -> R) -> R {
+        self.look(|world| look(&world.addresses))
     }
 
     /// Looks at the mutating calls so far where they are, under the same condition.

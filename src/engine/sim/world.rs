@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use super::SimConfig;
 use super::container::Container;
 use super::image::Images;
-use super::journal::{Actor, JournalEntry, Transition, Upshot};
+use super::journal::{Actor, AddressGiven, JournalEntry, Transition, Upshot};
 use super::network::Network;
 use super::process::{Behaviour, End};
 use super::rng::Rng;
@@ -74,6 +75,7 @@ pub(super) struct World {
     pub(super) events_of_this_life: usize,
     pub(super) journal: Vec<JournalEntry>,
     pub(super) transitions: Vec<Transition>,
+    pub(super) addresses: Vec<AddressGiven>,
     pub(super) rules: Vec<BehaviourRule>,
     pub(super) path_exists: Option<PathCheck>,
 }
@@ -123,6 +125,7 @@ impl World {
             events_of_this_life: 0,
             journal: Vec::new(),
             transitions: Vec::new(),
+            addresses: Vec::new(),
             rules: Vec::new(),
             path_exists: None,
         };
@@ -272,6 +275,15 @@ impl World {
     pub(super) fn transition(&mut self, id: &ContainerId, from: Option<ContainerState>) {
         if self.containers.get(id).is_some_and(|container| Some(container.state()) != from) {
             self.note(id, from);
+        }
+    }
+
+    /// Writes down that a container got an address.
+    pub(super) fn note_address(&mut self, id: &ContainerId, ip: IpAddr) {
+        let at = self.age();
+        if let Some(container) = self.containers.get(id) {
+            let (name, labels) = (container.name.clone(), container.spec.labels.clone());
+            self.addresses.push(AddressGiven { at, name, labels, ip });
         }
     }
 

@@ -2,10 +2,13 @@
 
 mod act;
 mod belief;
+mod deeds;
 mod mutants;
 mod operator;
 mod play;
+mod rest;
 mod stage;
+mod story;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use proptest_state_machine::ReferenceStateMachine as _;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use minipaas::controller::Command;
 use minipaas::engine::sim::Actor;
 use minipaas::model::{AppKey, ContainerState, Digest};
 use minipaas::testing::daemon::Daemon;
@@ -11,7 +10,8 @@ use minipaas::testing::folders::checksum;
 use minipaas::testing::seams::World;
 use tokio::time::Instant;
 
-use crate::keeper::{self, RESTART, containers_by_app, is_at_ease, next_event, owner};
+use crate::endpoints::{Endpoints, misled_at_rest};
+use crate::keeper::{self, OneMoreLook, RESTART, containers_by_app, is_at_ease, next_event, owner};
 
 /// How long the status may lag behind Docker: an event's way and one look.
 const LAG: Duration = Duration::from_secs(1);
@@ -40,6 +40,7 @@ pub(crate) struct Stage {
     data: BTreeMap<AppKey, Digest>,
     /// Apps whose owner gave up their data in writing at some time.
     purged: BTreeSet<AppKey>,
+    endpoints: Endpoints,
 }
 
 impl Stage {
@@ -52,6 +53,7 @@ impl Stage {
             journal: 0,
             data: BTreeMap::new(),
             purged: BTreeSet::new(),
+            endpoints: Endpoints::default(),
         }
     }
 
@@ -74,7 +76,10 @@ impl Stage {
         loop {
             match next_event(&self.world, &mut self.daemon, end).await {
                 keeper::Came::Status => self.look_at_status(),
-                keeper::Came::Death => tokio::time::sleep(RESTART).await,
+                keeper::Came::Death => {
+                    self.look_at_status();
+                    tokio::time::sleep(RESTART).await;
+                }
                 keeper::Came::Nothing => break,
             }
         }
@@ -108,18 +113,12 @@ impl Stage {
         self.daemon.as_ref().is_some_and(|daemon| is_at_ease(&daemon.status()))
     }
 
-    /// P2: one more look at everything wants nothing.
+    /// P2.
     pub(crate) async fn look_once_more(&mut self) {
-        let (journal, writes) = (self.world.docker.journal_len(), self.world.injector.writes());
-        if let Some(daemon) = &self.daemon {
-            drop(daemon.commands_tx.send(Command::Resync).await);
-        }
+        let before = OneMoreLook::begin(&self.world, self.daemon.as_ref()).await;
         self.pump(LOOK).await;
-        if self.world.docker.journal_len() != journal || self.world.injector.writes() != writes {
-            let entries = self.world.docker.journal_since(journal);
-            let entries: Vec<_> = entries.iter().map(ToString::to_string).collect();
-            self.broken([format!("P2 it does not rest:\n       {}", entries.join("\n       "))]);
-        }
+        let broken = before.broken(&self.world);
+        self.broken(broken);
     }
 
     /// `paas confirm` of what is held, if anything is. Tells whether it was accepted.
@@ -160,8 +159,11 @@ impl Stage {
         self.broken(texts);
     }
 
-    /// P10, while things move: what is said to be ready runs, or did a moment ago.
+    /// P12; and P10, while things move: what is said to be ready runs, or did a moment ago.
     fn look_at_status(&mut self) {
+        let status = self.daemon.as_ref().filter(|daemon| !daemon.life.is_over()).map(Daemon::status);
+        let misled = self.endpoints.note(&self.world, status.as_deref());
+        self.broken(misled);
         let Some(daemon) = self.daemon.as_ref().filter(|daemon| !daemon.life.is_over()) else { return };
         if self.news == News::Doubtful {
             return;
@@ -189,9 +191,12 @@ impl Stage {
         self.broken(lies);
     }
 
-    /// P10 at rest: whatever the status says is so.
+    /// P10 and P12 at rest: whatever the status says is so.
     pub(crate) fn lies_at_rest(&self) -> Vec<String> {
         let Some(daemon) = &self.daemon else { return vec!["P1 the daemon does not run".to_owned()] };
-        keeper::lies_at_rest(&daemon.status(), &containers_by_app(&self.world))
+        let (status, owned) = (daemon.status(), containers_by_app(&self.world));
+        let mut lies = keeper::lies_at_rest(&status, &owned);
+        lies.extend(misled_at_rest(&status, &owned));
+        lies
     }
 }

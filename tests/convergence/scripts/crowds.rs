@@ -1,12 +1,22 @@
 //! Many apps at once.
 
+use std::time::Duration;
+
 use minipaas::testing::seams::World;
 
 use super::Expect::{Gone, Running};
-use super::{A, BYSTANDER, Deed, Script, Step, create, key, script, to};
+use super::{A, BYSTANDER, Deed, Script, Step, create, key, quick, script, to};
 use crate::world::diary;
 
 const CONFIRM: Step = Step { sentence: "paas confirm", deed: Deed::Confirm };
+
+fn ask(sentence: &'static str, millis: u64) -> Step {
+    Step { sentence, deed: Deed::Ask(Duration::from_millis(millis)) }
+}
+
+fn wipe() -> Step {
+    to("rm *", |world| world.manifests.wipe())
+}
 
 fn three_more(world: &World) {
     for name in ["bob-one.yaml", "bob-two.yaml", "bob-three.yaml"] {
@@ -33,14 +43,39 @@ fn crowd(name: &'static str, sentence: &'static str, apps: usize, change: fn(&Wo
 
 pub(super) fn all() -> Vec<Script> {
     vec![
+        script("wipe-confirm", Gone, vec![create(), to("three more", three_more), wipe(), CONFIRM])
+            .and("bob-one", Gone)
+            .and(BYSTANDER, Gone)
+            .foundation(2)
+            .wipes()
+            .interrupted()
+            .everyone(),
+        // A confirmation that comes while nobody can see what it is about, and one that ends because the files are back.
         script(
-            "wipe-confirm",
+            "wipe-confirm-restore",
             Gone,
-            vec![create(), to("three more", three_more), to("rm *", |world| world.manifests.wipe()), CONFIRM],
+            vec![
+                to("two diaries at once", |world| {
+                    world.manifests.put(A, diary(""));
+                    world.manifests.put("bob-one.yaml", diary(""));
+                }),
+                wipe(),
+                quick("the disk is not mounted", 500, |world| world.manifests.set_missing(Some("no such folder"))),
+                ask("paas confirm, in vain", 500),
+                quick("the disk is there again", 500, |world| world.manifests.set_missing(None)),
+                ask("paas confirm", 500),
+                to("git checkout", |world| {
+                    for name in [A, "bob-one.yaml", "carol-quiet.yaml"] {
+                        world.manifests.put(name, diary(""));
+                    }
+                }),
+                wipe(),
+                CONFIRM,
+            ],
         )
         .and("bob-one", Gone)
         .and(BYSTANDER, Gone)
-        .foundation(2)
+        .foundation(1)
         .wipes()
         .interrupted()
         .everyone(),
@@ -50,7 +85,7 @@ pub(super) fn all() -> Vec<Script> {
             vec![
                 create(),
                 to("three more", three_more),
-                to("rm *", |world| world.manifests.wipe()),
+                wipe(),
                 to("git checkout", |world| {
                     three_more(world);
                     world.manifests.put(A, diary(""));

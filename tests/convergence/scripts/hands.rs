@@ -18,6 +18,18 @@ pub(super) fn all() -> Vec<Script> {
         hand("docker-kill", vec![to("docker kill", |world| by_hand(world.docker.kill(MAIN)))]).reverts(),
         hand("docker-stop", vec![to("docker stop", |world| by_hand(world.docker.stop(MAIN)))]).reverts(),
         hand("docker-rm", vec![to("docker rm -f", |world| by_hand(world.docker.remove(MAIN)))]).reverts(),
+        // The address that is free by it is the next one that Docker would give.
+        script(
+            "docker-kill-beside",
+            Running,
+            vec![
+                create(),
+                quick("bob creates his", 100, |world| world.manifests.put("bob-one.yaml", diary(""))),
+                to("docker kill of alice's meanwhile", |world| by_hand(world.docker.kill(MAIN))),
+            ],
+        )
+        .and("bob-one", Running)
+        .interrupted(),
         hand("docker-rename", vec![to("docker rename", |world| by_hand(world.docker.rename(MAIN, "mine")))]).reverts(),
         hand("docker-pause", vec![to("docker pause", |world| by_hand(world.docker.pause(MAIN)))]).reverts(),
         hand(

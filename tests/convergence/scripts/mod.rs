@@ -48,6 +48,8 @@ pub(crate) enum Deed {
     WhileDown(Change),
     /// `paas confirm` of whatever is held; then until the daemon rests.
     Confirm,
+    /// `paas confirm` once, whatever comes of it; only so much time passes before the next step.
+    Ask(Duration),
     /// By now that app is as it should be, if nothing disturbed the run.
     Check(&'static str, Expect),
 }

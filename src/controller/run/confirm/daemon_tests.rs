@@ -1,0 +1,108 @@
+//! Confirmations through the doors of a simulated daemon.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::controller::{Command, ConfirmError};
+use crate::engine::faulty::{Fault, Injector, Scope};
+use crate::engine::sim::{Quirks, SimConfig};
+use crate::model::status::{HeldRemoval, ManifestsStatus};
+use crate::model::{AppKey, DaemonStatus, Template, TemplateId};
+use crate::testing::daemon::Daemon;
+use crate::testing::seams::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const APPS: [&str; 4] = ["alice-diary", "alice-notes", "bob-diary", "bob-notes"];
+
+fn keys() -> BTreeSet<AppKey> {
+    APPS.iter().map(|name| AppKey::parse(name).unwrap()).collect()
+}
+
+fn save_all(world: &World) {
+    for name in APPS {
+        world.manifests.put(&format!("{name}.yaml"), "template: diary-v1\n");
+    }
+}
+
+/// Four apps run, and then all their files are gone.
+async fn wiped() -> (World, Daemon, HeldRemoval) {
+    let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
+    world.add_template(Template {
+        id: TemplateId::parse("diary-v1").unwrap(),
+        name: "diary".to_owned(),
+        description: String::new(),
+        version: "1".to_owned(),
+        supports_api: true,
+        internal_port: 3000,
+        health_path: Some("/healthz".to_owned()),
+    });
+    let mut daemon = Daemon::start(&world).await.unwrap();
+    save_all(&world);
+    let all_ready = |status: &DaemonStatus| status.apps.values().filter(|app| app.is_ready()).count() == APPS.len();
+    assert!(daemon.until(MINUTE, |status| all_ready(status)).await, "{:#?}", daemon.status());
+    world.manifests.wipe();
+    assert!(daemon.until(MINUTE, |status| status.held.is_some()).await, "{:#?}", daemon.status());
+    let held = daemon.status().held.clone().unwrap();
+    (world, daemon, held)
+}
+
+async fn confirm(daemon: &Daemon, held: &HeldRemoval) -> Result<Vec<AppKey>, ConfirmError> {
+    let (answer, reply) = oneshot::channel();
+    let command = Command::Confirm { token: held.token.clone(), by: "a person".to_owned(), answer };
+    daemon.commands_tx.send(command).await.unwrap();
+    reply.await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_out_of_sight_cannot_be_confirmed() {
+    let (world, mut daemon, held) = wiped().await;
+    world.manifests.set_missing(Some("/paas/apps.d is not there: mount its disk"));
+    let unavailable = |status: &DaemonStatus| matches!(status.manifests, ManifestsStatus::Unavailable { .. });
+    assert!(daemon.until(MINUTE, |status| unavailable(status)).await);
+    insta::assert_snapshot!(
+        confirm(&daemon, &held).await.unwrap_err(),
+        @"the manifests folder cannot be trusted, so nobody can say what has vanished from it: /paas/apps.d is not there: mount its disk; then look at `paas status` again, and confirm what is held by then"
+    );
+    world.manifests.set_missing(None);
+    assert!(daemon.until(MINUTE, |status| matches!(status.manifests, ManifestsStatus::Complete)).await);
+    let held = daemon.status().held.clone().expect("it is held as before");
+    assert_eq!(confirm(&daemon, &held).await.unwrap().len(), APPS.len());
+    assert!(daemon.until(MINUTE, |status| status.apps.is_empty()).await, "{:#?}", daemon.status());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmation_outlasts_a_folder_that_cannot_be_read() {
+    let (world, mut daemon, held) = wiped().await;
+    // One app can be removed at once; the others are tried again when the folder is out of sight.
+    world.docker.set_quirks(Quirks { failing_removals: 3, ..Quirks::default() });
+    confirm(&daemon, &held).await.unwrap();
+    // The passes are under way, and know what they do.
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    world.manifests.set_missing(Some("no such folder"));
+    assert!(daemon.until(MINUTE, |status| status.apps.len() < APPS.len()).await, "{:#?}", daemon.status());
+    tokio::time::sleep(MINUTE).await;
+    let left: BTreeSet<AppKey> = world.store.rows().into_iter().map(|row| row.key).collect();
+    assert!(left.len() >= 3 && left.len() < APPS.len(), "{left:?}");
+    assert!(world.store.confirmations().is_superset(&left), "{:?} of {left:?}", world.store.confirmations());
+
+    world.manifests.set_missing(None);
+    let held_or_gone = |status: &DaemonStatus| status.held.is_some() || status.apps.is_empty();
+    assert!(daemon.until(MINUTE, |status| held_or_gone(status)).await);
+    assert_eq!(daemon.status().held, None, "a person has said yes to exactly this");
+    assert_eq!(world.store.rows(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmation_that_was_written_without_an_answer_is_struck_off() {
+    let (world, mut daemon, held) = wiped().await;
+    world.injector.strike_in(1, Fault::LoseAnswer);
+    let error = confirm(&daemon, &held).await.unwrap_err();
+    assert!(matches!(error, ConfirmError::Unwritten { .. }), "{error}");
+    assert_eq!(world.store.confirmations(), keys(), "it was written all the same");
+    save_all(&world);
+    assert!(daemon.until(MINUTE, |status| status.held.is_none()).await);
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(world.store.confirmations(), BTreeSet::new());
+}
