@@ -31,7 +31,8 @@ pub(crate) enum Came {
     Nothing,
 }
 
-/// Lets time pass until something is worth a look. A daemon that is not there is started.
+/// Lets time pass until something is worth a look. A daemon that is not there is started; it may still not be there at the
+/// end, when a fault that lasts keeps it from starting.
 pub(crate) async fn next_event(world: &World, daemon: &mut Option<Daemon>, end: Instant) -> Came {
     let living = loop {
         if let Some(living) = daemon {
@@ -39,6 +40,10 @@ pub(crate) async fn next_event(world: &World, daemon: &mut Option<Daemon>, end: 
         }
         match Daemon::start(world).await {
             Ok(started) => *daemon = Some(started),
+            Err(_) if Instant::now() + RESTART > end => {
+                tokio::time::sleep_until(end).await;
+                return Came::Nothing;
+            }
             Err(_) => tokio::time::sleep(RESTART).await,
         }
     };
