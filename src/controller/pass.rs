@@ -23,7 +23,7 @@ use crate::model::{
 use crate::plan::assess::Finding;
 use crate::plan::step::{Action, Outcome, Step};
 use crate::plan::view::OwnedContainer;
-use crate::plan::{AppView, Assessment, Goal, Plan, Readiness, assess, diff};
+use crate::plan::{AppView, Assessment, Goal, Motion, Plan, Readiness, assess, diff};
 use crate::store::Store as _;
 
 use super::addresses::Addresses;
@@ -84,6 +84,7 @@ pub struct PassInput {
     pub engine: EngineInfo,
     pub image_id: Option<String>,
     pub network_ready: bool,
+    pub may_move: bool,
     pub addresses: Arc<Addresses>,
     pub memory: Memory,
     pub previous: Option<Arc<AppStatus>>,
@@ -99,6 +100,8 @@ pub struct PassOutput {
     pub row: Option<InventoryRow>,
     pub memory: Memory,
     pub next: Next,
+    /// `AtRest` for whoever failed: it holds up nobody.
+    pub motion: Motion,
     /// Steps that changed something.
     pub changes: usize,
 }
@@ -127,17 +130,22 @@ pub async fn pass<W: Seams>(world: &W, input: PassInput) -> PassOutput {
     let mut run =
         Pass { world, memory: input.memory.clone(), row: input.row.clone(), changes: 0, events: Vec::new(), input };
     let result = run.converge().await;
+    let motion = match &result {
+        Ok(Course::Settled(settled)) => settled.verdict.motion,
+        Ok(Course::FileIsBack) | Err(_) => Motion::AtRest,
+    };
     let (report_of, next) = match result {
         Ok(Course::Settled(settled)) => run.conclude(*settled).await,
         Ok(Course::FileIsBack) => (run.as_before(Vec::new()), Next::Reread),
         Err(error) => run.blind(&error),
     };
+    let motion = if matches!(next, Next::Calm | Next::Recheck(_)) { motion } else { Motion::AtRest };
     if !run.events.is_empty()
         && let Err(error) = world.store().append(&run.events).await
     {
         tracing::warn!(app = %key, %error, "the event log could not be written");
     }
-    PassOutput { key, status: report_of, row: run.row, memory: run.memory, next, changes: run.changes }
+    PassOutput { key, status: report_of, row: run.row, memory: run.memory, next, motion, changes: run.changes }
 }
 
 /// What is planned for an app, without doing it.
@@ -361,6 +369,7 @@ impl<W: Seams> Pass<'_, W> {
             published,
             draining,
             network_ready: self.input.network_ready,
+            may_move: self.input.may_move,
             engine: self.input.engine.clone(),
             routing: self.input.settings.routing,
             now,
@@ -594,6 +603,7 @@ impl<W: Seams> Pass<'_, W> {
             restarts: previous.map_or(0, |status| status.restarts),
             started_at: previous.and_then(|status| status.started_at),
             crashed: None,
+            motion: Motion::AtRest,
             recheck: None,
         };
         let context = Report {

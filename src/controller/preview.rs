@@ -90,6 +90,7 @@ pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &In
             // What is missing would be made first: the plan goes on from there.
             image_id: Some(image.as_ref().map_or_else(String::new, |image| image.id.clone())),
             network_ready: true,
+            may_move: true,
             // Nothing is made, so none is given out.
             addresses: Arc::default(),
             memory: Memory::default(),

@@ -8,7 +8,8 @@
 //!   rules 6 and 10) · one writer of the event log, whose rows are still written when the loop ends
 //!
 //! What it does is told in parts: `news` from the watchers and the doors, `folders` with the manifests, `absence` of files that
-//! vanished, what is `shared` by all apps, `passes` over them, the event `log`. Here are what it owns, its turn, and time.
+//! vanished, what is `shared` by all apps, `passes` over them and whose `turn` it is to move, the event `log`. Here are what it owns, its loop,
+//! and time.
 
 mod absence;
 mod confirm;
@@ -18,6 +19,7 @@ mod news;
 mod once;
 mod passes;
 mod shared;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::confirm::Confirmations;
 use self::once::Once;
+use self::turn::Turn;
 use super::addresses::Addresses;
 use super::audit::Audit;
 use super::backoff::{Backoffs, Jitter};
@@ -165,6 +168,7 @@ pub struct Controller<W: Seams> {
     queue: Queue<AppKey>,
     /// Passes under way, and since when.
     running: BTreeMap<AppKey, Instant>,
+    turn: Turn,
     backoffs: Backoffs<AppKey>,
     memories: BTreeMap<AppKey, Memory>,
     jitter: Jitter,
@@ -244,6 +248,7 @@ impl<W: Seams> Controller<W> {
             network_retry: None,
             queue: Queue::default(),
             running: BTreeMap::new(),
+            turn: Turn::default(),
             memories: BTreeMap::new(),
             jitter,
             status,
@@ -352,6 +357,7 @@ impl<W: Seams> Controller<W> {
             self.status_tx.send_replace(Arc::new(self.status.clone()));
             if !self.config.first_look.is_cancelled() && self.has_looked() {
                 self.config.first_look.cancel();
+                self.call_next();
             }
         }
     }

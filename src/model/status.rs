@@ -76,6 +76,7 @@ pub enum ConditionKind {
     NotAnswering,
     DeployFailed,
     // It runs all the same.
+    WaitsToMove,
     DiskPressure,
     LimitsNotEnforced,
 }

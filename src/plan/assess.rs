@@ -8,9 +8,13 @@ use crate::model::status::Endpoint;
 use crate::model::{AppSpec, ConditionKind, ContainerId, Health, ObservedContainer, SyncState, Timestamp};
 
 use super::diff::{CRASH_LOOP_RESTARTS, READY_DEADLINE_MS, was_stopped_from_outside};
+use super::motion::Motion;
 use super::roles::Roles;
 use super::step::Plan;
 use super::view::{AppView, Goal, OwnedContainer, Readiness};
+
+/// An app that waits for its turn to move is called when it has come; this is for the case that the call was lost.
+const TURN_MS: u64 = 30_000;
 
 /// A restarted app counts as calm again after it has run for so long.
 const CALM_MS: i64 = 60_000;
@@ -43,6 +47,7 @@ pub struct Assessment {
     pub started_at: Option<Timestamp>,
     /// The container whose last exit is worth showing, with its log.
     pub crashed: Option<ObservedContainer>,
+    pub motion: Motion,
     /// Look again after this long even if nothing is heard.
     pub recheck: Option<Duration>,
 }
@@ -59,6 +64,7 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
         restarts: 0,
         started_at: None,
         crashed: None,
+        motion: Motion::AtRest,
         recheck: None,
     };
     match &view.goal {
@@ -97,6 +103,19 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
     let roles = Roles::sort(view, spec);
     let judged = roles.serving(view).or(roles.fresh.first().copied()).or(roles.old.first().copied());
     report_obstacles(view, spec, &roles, verdict);
+    verdict.motion = Motion::of(view, spec, &roles);
+    if verdict.motion == Motion::Waits {
+        verdict.findings.push(Finding::new(
+            ConditionKind::WaitsToMove,
+            "WaitsToMove",
+            format!(
+                "the app goes on serving where it is, and moves to network {} by itself when the apps before it have: one at \
+                 a time",
+                spec.network
+            ),
+        ));
+        verdict.look_again_within(Duration::from_millis(TURN_MS));
+    }
     let Some(owned) = judged else {
         verdict.health = Health::Starting;
         verdict.sync = SyncState::OutOfSync;

@@ -6,6 +6,7 @@
 //! - While an old container runs, nothing stops it before its successor answers and requests go there (gateway mode), or
 //!   before it can be brought back (replacement in place).
 //! - Nor before the requests that run on it have ended, or had [`DRAIN_MS`](super::view::DRAIN_MS) to.
+//! - An app that serves on another network gets nothing new before it is its turn to move.
 //! - Data is moved only by a goal that carries a purge token.
 
 use crate::model::observed::{ContainerState, EngineInfo};
@@ -13,6 +14,7 @@ use crate::model::{
     AppSpec, Bytes, Cause, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing, Strategy,
 };
 
+use super::motion::{must_wait, stays_elsewhere};
 use super::roles::Roles;
 use super::step::{Action, Plan, Target};
 use super::view::{AppView, Goal, OwnedContainer, Readiness};
@@ -159,14 +161,13 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
         }
         return;
     };
-    let just_failed = view.failed_before(spec).is_some()
-        || plan.steps.iter().any(|step| matches!(step.action, Action::RecordFailure { .. }));
+    let waits = best.runs() && must_wait(view, spec, best.get());
     let rolling = !planted!(StopBeforeStart)
         && view.routing == Routing::Gateway
         && spec.strategy == Strategy::Rolling
         && best.runs();
     let name = if rolling && best.name() == main { view.key.next_container_name() } else { main.clone() };
-    if just_failed || !may_create(view, roles, &name) {
+    if waits || given_up(view, spec, plan) || !may_create(view, roles, &name) {
         bring_back(view, spec, best, plan);
         put_name_right(view, best, roles, plan);
         return;
@@ -186,6 +187,12 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
         }
     }
     plan.push_new(spec.container(name, &view.instance), &cause);
+}
+
+/// The wanted make was tried and failed, just now or before.
+fn given_up(view: &AppView, spec: &AppSpec, plan: &Plan) -> bool {
+    view.failed_before(spec).is_some()
+        || plan.steps.iter().any(|step| matches!(step.action, Action::RecordFailure { .. }))
 }
 
 /// Nothing stands in the way of a new container of this name.
@@ -297,7 +304,11 @@ fn keep(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut Plan)
             &Cause::new(difference),
         );
     }
-    if view.network_ready && !planted!(NetworkIgnored) && !container.networks.contains_key(&spec.network) {
+    if view.network_ready
+        && !planted!(NetworkIgnored)
+        && !container.networks.contains_key(&spec.network)
+        && !stays_elsewhere(view, spec, container, given_up(view, spec, plan))
+    {
         let cause = Cause::new(format!("it is not connected to network {}", spec.network));
         plan.push(Action::Connect { target: target(), network: spec.network.clone(), address: None }, &cause);
     }

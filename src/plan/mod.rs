@@ -3,6 +3,7 @@
 //! - [`view`]: everything that is known about one app at one moment
 //! - [`roles`]: which of its containers is which
 //! - [`diff`]: view → [`Plan`]
+//! - [`motion`]: whether it is on its way to another network
 //! - [`assess`]: view → what to tell people, and when to look again
 //! - [`guard`]: which removals must wait for a person
 //!
@@ -12,6 +13,7 @@
 pub mod assess;
 pub mod diff;
 pub mod guard;
+pub mod motion;
 pub mod roles;
 pub mod step;
 #[cfg(test)]
@@ -21,5 +23,6 @@ pub mod view;
 pub use assess::{Assessment, assess};
 pub use diff::diff;
 pub use guard::{Guard, RemovalGuard};
+pub use motion::Motion;
 pub use step::{Plan, Step, Target};
 pub use view::{AppView, Goal, Readiness};

@@ -108,6 +108,8 @@ pub struct AppView {
     /// The container that the published status sends requests to: it must not be stopped before that has changed.
     pub published: Option<ContainerId>,
     pub network_ready: bool,
+    /// It is the app's turn to move to another network: no other is on its way there.
+    pub may_move: bool,
     pub engine: EngineInfo,
     pub routing: Routing,
     pub now: Timestamp,

@@ -99,6 +99,8 @@ mutants! {
     TrialNeverFails,
     /// A version that failed is tried again and again.
     FailureForgotten,
+    /// A change of the network moves as many apps at a time as there are workers.
+    TurnIgnored,
     // --- order ---
     /// The record goes before what it is a record of (Acto: finalizers dropped before the clean-up).
     ForgetFirst,

@@ -139,6 +139,27 @@ pub(crate) fn crowds(world: &World, transitions: &[Transition]) -> Vec<String> {
     crowds
 }
 
+/// P6: apps that move to another network do so one at a time, also where each of them has no gap.
+pub(crate) fn moving_together(world: &World, transitions: &[Transition]) -> Vec<String> {
+    let mut present: BTreeMap<AppKey, BTreeSet<&ContainerId>> = BTreeMap::new();
+    let mut together = Vec::new();
+    for change in transitions {
+        let Some(key) = owner(world, &change.labels) else { continue };
+        let set = present.entry(key).or_default();
+        if change.to.is_none() {
+            set.remove(&change.container);
+        } else {
+            set.insert(&change.container);
+        }
+        let moving = || present.iter().filter(|(_, containers)| containers.len() > 1).map(|(key, _)| key.to_string());
+        if moving().count() > 1 {
+            let names = moving().collect::<Vec<_>>().join(" and ");
+            together.push(format!("P6 {names} moved at the same time, at {:.3}s", change.at.as_secs_f64()));
+        }
+    }
+    together
+}
+
 /// P11: the inventory knows an app from before its first container until after its last (rule 6 of the design).
 pub(crate) fn unrecorded(
     world: &World,

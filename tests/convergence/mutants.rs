@@ -37,6 +37,7 @@ fn haunt(mutant: Mutant) -> &'static str {
         | Mutant::LostAnswerTwice
         | Mutant::AddressKept => "edit",
         Mutant::OldGoesFirst | Mutant::TrialNeverFails | Mutant::FailureForgotten => "bad-deploy",
+        Mutant::TurnIgnored => "network",
         Mutant::StopIgnored => "stop",
         Mutant::ImageIgnored => "image-broken",
         Mutant::OwnedByName => "lookalike-before",

@@ -226,6 +226,12 @@ impl Record {
         if !(unfounded && script.wipes) {
             self.look_back_at_bystander(world, script, strikes);
         }
+        // Whoever fails lets the next one begin, so only an undisturbed move is one at a time throughout.
+        if script.moves && strikes.is_empty() {
+            for text in world.docker.with_transitions(|transitions| history::moving_together(world, transitions)) {
+                self.broken(text);
+            }
+        }
         let origin = history::origin(world);
         let (crowds, unrecorded) = world.docker.with_transitions(|transitions| {
             let unrecorded = history::unrecorded(world, origin, transitions, &world.store.row_changes());

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use super::once::{Once, longest};
+use super::turn::Turn;
 use super::{Controller, Input, SettingsNews};
 use crate::clock::Clock as _;
 use crate::controller::handle::Command;
@@ -82,6 +83,8 @@ impl<W: Seams> Controller<W> {
             EngineStatus::Unreachable { reason: reason.to_owned(), since: self.world.clock().now() }
         };
         self.engine = None;
+        // Whoever waits is looked at when Docker is back, and whoever moves takes its turn again.
+        self.turn = Turn::default();
         self.changed = true;
         let finding = Finding::new(
             ConditionKind::EngineUnreachable,

@@ -17,8 +17,8 @@ use crate::controller::seams::Seams;
 use crate::desired::Dirs;
 use crate::folders::Folders as _;
 use crate::model::{AppKey, AppStatus, Bytes, ConditionKind, Health, SyncState};
-use crate::plan::Assessment;
 use crate::plan::assess::Finding;
+use crate::plan::{Assessment, Motion};
 
 /// When an app is looked at again whose file was missed in one reading and found in the next.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
@@ -48,6 +48,8 @@ impl<W: Seams> Controller<W> {
                 self.queue.mark_after(key, Duration::from_secs(1), now);
                 continue;
             }
+            // Who is on its way already is only known after the first look.
+            let may_move = self.config.first_look.is_cancelled() && self.turn.ask(&key);
             let input = PassInput {
                 instance: self.config.instance.clone(),
                 decision: self.decide(&key),
@@ -56,6 +58,7 @@ impl<W: Seams> Controller<W> {
                 engine: engine.clone(),
                 image_id: self.image_id.clone(),
                 network_ready: self.network_ready,
+                may_move,
                 addresses: Arc::clone(&self.addresses),
                 memory: self.memories.get(&key).cloned().unwrap_or_default(),
                 previous: self.status.apps.get(&key).cloned(),
@@ -110,6 +113,7 @@ impl<W: Seams> Controller<W> {
         let key = output.key;
         self.end_pass(&key, output.next.word());
         self.queue.finish(&key);
+        self.turn.end(&key, output.motion);
         self.memories.insert(key.clone(), output.memory);
         let had_row = self.rows.contains_key(&key);
         match output.row {
@@ -154,6 +158,15 @@ impl<W: Seams> Controller<W> {
             // Its file may have vanished while its first pass was under way, when there was no row to miss it.
             self.note_missing();
         }
+        self.call_next();
+    }
+
+    /// Looks at the app whose turn to move it is.
+    pub(super) fn call_next(&mut self) {
+        let next = self.turn.next().filter(|_| self.config.first_look.is_cancelled());
+        if let Some(key) = next {
+            self.queue.mark(key.clone(), Urgency::Hint, Instant::now());
+        }
     }
 
     pub(super) fn end_pass(&mut self, key: &AppKey, result: &'static str) {
@@ -178,6 +191,8 @@ impl<W: Seams> Controller<W> {
         tracing::error!(app = %key, "a pass panicked; the app is looked at again after a while");
         self.end_pass(key, "panic");
         self.queue.finish(key);
+        self.turn.end(key, Motion::AtRest);
+        self.call_next();
         let wait = self.backoffs.next(key.clone(), "panic");
         self.queue.hold(key.clone(), wait, Instant::now());
         let finding = Finding::new(
@@ -214,6 +229,7 @@ impl<W: Seams> Controller<W> {
             restarts: previous.as_ref().map_or(0, |status| status.restarts),
             started_at: previous.as_ref().and_then(|status| status.started_at),
             crashed: None,
+            motion: Motion::AtRest,
             recheck: None,
         };
         let context = Report {

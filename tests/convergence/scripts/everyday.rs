@@ -1,9 +1,10 @@
 //! What people do every day: create, edit, stop, deploy, delete, and settings for all.
 
-use minipaas::model::Bytes;
+use minipaas::model::{Bytes, Routing};
 
 use super::Expect::{Gone, Running, Stopped};
 use super::{A, Script, briefly, create, down, saves, script, to};
+use crate::world::diary;
 
 pub(super) fn all() -> Vec<Script> {
     vec![
@@ -115,6 +116,26 @@ pub(super) fn all() -> Vec<Script> {
             vec![create(), to("another domain", |world| world.edit_settings(|s| s.domain = "example.org".to_owned()))],
         )
         .everyone(),
+        script(
+            "network",
+            Running,
+            vec![
+                to("two diaries at once", |world| {
+                    world.manifests.put(A, diary(""));
+                    world.manifests.put("bob-one.yaml", diary(""));
+                }),
+                to("another network", |world| world.edit_settings(|s| s.network = "paas-other".to_owned())),
+            ],
+        )
+        .and("bob-one", Running)
+        .moves(),
+        script(
+            "routing",
+            Running,
+            vec![create(), to("direct routing", |world| world.edit_settings(|s| s.routing = Routing::Direct))],
+        )
+        .interrupted()
+        .moves(),
         script(
             "settings-limits",
             Running,

@@ -114,6 +114,8 @@ pub(crate) struct Script {
     pub(crate) gives_up: bool,
     /// The inventory is lost on the way: P11 has nothing to say.
     pub(crate) forgets: bool,
+    /// Everyone moves to another network, the bystander as well: one at a time.
+    pub(crate) moves: bool,
     /// All files go at once, the bystander's as well.
     pub(crate) wipes: bool,
 }
@@ -163,6 +165,7 @@ fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
         comes_back,
         gives_up: false,
         forgets: false,
+        moves: false,
         wipes: false,
     }
 }
@@ -179,6 +182,10 @@ impl Script {
     fn forgets(mut self) -> Self {
         self.forgets = true;
         self
+    }
+    fn moves(mut self) -> Self {
+        self.moves = true;
+        self.everyone()
     }
     fn wipes(mut self) -> Self {
         self.wipes = true;
