@@ -161,7 +161,7 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
         }
         return;
     };
-    let waits = best.runs() && must_wait(view, spec, best.get());
+    let waits = must_wait(view, spec, best);
     let rolling = !planted!(StopBeforeStart)
         && view.routing == Routing::Gateway
         && spec.strategy == Strategy::Rolling

@@ -3,7 +3,7 @@
 use crate::model::{AppSpec, ObservedContainer, labels};
 
 use super::roles::Roles;
-use super::view::AppView;
+use super::view::{AppView, OwnedContainer};
 
 /// How an app stands to the network it belongs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +20,7 @@ impl Motion {
         let elsewhere = |container: &ObservedContainer| is_elsewhere(container, spec);
         let may_create = view.image_id.is_some() && view.network_ready;
         match roles.old.first() {
-            Some(best) if roles.fresh.is_empty() && must_wait(view, spec, best.get()) && may_create && best.runs() => {
-                Self::Waits
-            }
+            Some(best) if roles.fresh.is_empty() && may_create && must_wait(view, spec, best) => Self::Waits,
             Some(_) if roles.fresh.len() + roles.old.len() > 1 && roles.old.iter().any(|old| elsewhere(old.get())) => {
                 Self::Moves
             }
@@ -36,9 +34,9 @@ fn is_elsewhere(container: &ObservedContainer, spec: &AppSpec) -> bool {
     !container.networks.is_empty() && !container.networks.contains_key(&spec.network)
 }
 
-/// Its successor would be on another network, and another app is on its way there.
-pub(super) fn must_wait(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> bool {
-    is_elsewhere(container, spec) && !view.may_move && !planted!(TurnIgnored)
+/// Its successor would be on another network, and another app is on its way there. Where nothing runs nobody has to wait.
+pub(super) fn must_wait(view: &AppView, spec: &AppSpec, old: &OwnedContainer) -> bool {
+    old.runs() && is_elsewhere(old.get(), spec) && !view.may_move && !planted!(TurnIgnored)
 }
 
 /// Of an earlier make and elsewhere: it serves there until its successor takes over, and only follows when that one was given up.

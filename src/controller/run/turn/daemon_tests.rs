@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::faulty::{Injector, Scope};
 use crate::engine::sim::SimConfig;
 use crate::model::{
-    AppKey, ConditionKind, ContainerState, DaemonStatus, Health, Routing, Settings, Template, TemplateId,
+    AppKey, AppStatus, ConditionKind, ContainerState, DaemonStatus, Health, Routing, Settings, Template, TemplateId,
 };
 use crate::testing::daemon::Daemon;
 use crate::testing::seams::World;
@@ -67,7 +67,7 @@ async fn move_all(edit: fn(&mut Settings), new_life_after: Option<Duration>) {
     };
     let (began, mut waited, mut killed) = (tokio::time::Instant::now(), false, false);
     let done = |daemon: &Daemon| {
-        let given_up = |app: &crate::model::AppStatus| app.condition(ConditionKind::DeployFailed).is_some();
+        let given_up = |app: &AppStatus| app.condition(ConditionKind::DeployFailed).is_some();
         let ended = |name: &&str| match daemon.status().apps.get(&AppKey::parse(name).unwrap()) {
             Some(app) => {
                 if *name == BROKEN {
@@ -85,7 +85,7 @@ async fn move_all(edit: fn(&mut Settings), new_life_after: Option<Duration>) {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let moving = in_motion(&world, &daemon.status());
         assert!(moving.len() <= 1, "{moving:?} at {:?}", began.elapsed());
-        let waits = |app: &crate::model::AppStatus| app.condition(ConditionKind::WaitsToMove).is_some();
+        let waits = |app: &AppStatus| app.condition(ConditionKind::WaitsToMove).is_some();
         waited |= daemon.status().apps.values().any(|app| waits(app) && app.health == Health::Running);
         if new_life_after.is_some_and(|wait| began.elapsed() >= wait) && !killed && !moving.is_empty() {
             killed = true;
