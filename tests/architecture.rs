@@ -107,7 +107,10 @@ fn module_of(file: &str) -> &str {
 }
 
 fn is_test_file(file: &str) -> bool {
-    file.ends_with("/tests.rs") || file.contains("/tests/") || file.starts_with("testing")
+    file.ends_with("/tests.rs")
+        || file.ends_with("_tests.rs")
+        || file.contains("/tests/")
+        || file.starts_with("testing")
 }
 
 /// Modules of this crate that a file names through `crate::`.

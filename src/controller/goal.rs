@@ -248,7 +248,7 @@ mod tests {
         if let Some(text) = manifest {
             let parsed = parse("alice-diary.yaml", text.as_bytes());
             let (path, digest) = (PathBuf::from("alice-diary.yaml"), Digest::of(text.as_bytes()));
-            snapshot.files.insert(key(), FileEntry { path, digest, modified: Timestamp(0), parsed });
+            snapshot.files.insert(key(), FileEntry { path, digest, modified: Timestamp(0), parsed, signed: None });
         }
         snapshot
     }

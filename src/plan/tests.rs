@@ -342,7 +342,8 @@ fn elsewhere(change: fn(&mut ObservedContainer)) -> ObservedContainer {
 
 #[test]
 fn an_app_on_another_network_serves_there_until_it_is_its_turn() {
-    let cases: [(fn(&mut ObservedContainer), Motion, &str); 6] = [
+    type Change = fn(&mut ObservedContainer);
+    let cases: [(Change, Motion, &str); 6] = [
         (|_| {}, Motion::Waits, ""),
         (|c| c.name = "renamed".to_owned(), Motion::Waits, "rename container renamed"),
         (|c| c.state = ContainerState::Paused, Motion::AtRest, "stop container"),

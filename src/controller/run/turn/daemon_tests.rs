@@ -78,7 +78,7 @@ async fn move_all(edit: fn(&mut Settings), new_life_after: Option<Duration>) {
             }
             None => false,
         };
-        APPS.iter().all(|name| ended(name))
+        APPS.iter().all(ended)
     };
     while !done(&daemon) {
         assert!(began.elapsed() < 3 * MINUTE, "{:#?}", daemon.status());
