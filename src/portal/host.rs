@@ -27,7 +27,7 @@ use crate::model::Settings;
 
 /// Endings that the public DNS does not have: reserved for a machine or a home (RFC 6761, 6762, 8375; `internal` and `home` by
 /// ICANN), or what home routers call theirs.
-const HOME: [&str; 6] = [".localhost", ".local", ".home.arpa", ".internal", ".home", ".lan"];
+const HOME: [&str; 7] = [".localhost", ".local", ".home.arpa", ".internal", ".home", ".lan", ".localdomain"];
 
 /// Most characters of a name that are told back.
 const SHOWN: usize = 253;
@@ -120,6 +120,7 @@ mod tests {
             "mybox:3000",
             "mybox.local:3000",
             "mybox.lan",
+            "mybox.localdomain:3000",
             "nas.home.arpa",
             "portal.localhost:8080",
             "apps.example.org",

@@ -182,8 +182,9 @@ fn identity(path: &Path) -> Option<Identity> {
 fn lost(path: &Path) -> StoreError {
     StoreError(format!(
         "the database {} was removed or replaced while the daemon uses it, so nothing is written any more and nobody can sign in: \
-         put the file back, or put a backup there and restart the daemon; without one the restart makes a new database, the \
-         inventory is rebuilt from the manifests, and users, sessions, API keys and the event log begin anew",
+         put the file back; or stop the daemon, move the -wal and -shm beside it away, put a backup there and start it; without \
+         one the start makes a new database, the inventory is rebuilt from the manifests, and users, sessions, API keys and the \
+         event log begin anew",
         path.display()
     ))
 }

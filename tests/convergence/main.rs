@@ -38,7 +38,7 @@ use blow::{Blow, parse_strikes};
 use sweep::Batch;
 
 /// Pairs per script: what fits into three minutes on two cores with everything else.
-const PAIRS: usize = 110;
+const PAIRS: usize = 60;
 
 fn wanted() -> Vec<scripts::Script> {
     let only = std::env::var("ONLY").unwrap_or_default();
