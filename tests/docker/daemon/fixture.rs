@@ -157,6 +157,11 @@ impl Daemon {
         self.until("the daemon answers", || self.try_ask("GET", "/status").ok());
     }
 
+    /// It is past the reading of its settings.
+    pub(crate) fn answers(&self) -> bool {
+        self.try_ask("GET", "/status").is_ok()
+    }
+
     pub(crate) fn spawn(&mut self) {
         assert!(self.process.is_none(), "the daemon runs already");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
@@ -254,7 +259,9 @@ impl Daemon {
             self.env.insert((*key).to_owned(), (*value).to_owned());
         }
         let lines: Vec<_> = self.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        write(&self.path(".env"), &format!("{}\n", lines.join("\n")));
+        // As an editor does: a daemon that is just starting reads one or the other, never a half.
+        write(&self.path(".env.new"), &format!("{}\n", lines.join("\n")));
+        fs::rename(self.path(".env.new"), self.path(".env")).unwrap();
     }
 
     /// Names a runtime image that no other test uses. Returns its name without the tag.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::fixture::{container, write};
+use super::super::fixture::{DEADLINE, container, write};
 use super::course::ACTORS;
 use super::scripts::{ByHand, Deed, Lines, Name};
 use super::strangers::Stranger;
@@ -130,12 +130,18 @@ impl World {
             }
             Deed::RepairEnv => {
                 self.daemon.set(&[("DEFAULT_DISK_LIMIT", "1g")]);
-                self.env_is_bad = false;
-                // As a supervisor would: until the file was right, it did not start.
-                if self.daemon.ended().is_some() {
-                    self.daemon.kill();
-                    self.daemon.spawn();
+                // As a supervisor would: until the file was right, it did not start. One that has just begun may still have read
+                // the bad one.
+                let deadline = std::time::Instant::now() + DEADLINE;
+                while !self.daemon.answers() {
+                    if self.daemon.ended().is_some() {
+                        self.daemon.kill();
+                        self.daemon.spawn();
+                    }
+                    assert!(std::time::Instant::now() < deadline, "the daemon does not come up with a good .env");
+                    std::thread::sleep(std::time::Duration::from_millis(5));
                 }
+                self.env_is_bad = false;
             }
             Deed::Settle => self.wait(&format!("{app} is settled"), |world| world.trouble_of_one(app)),
             Deed::SettleAll => self.wait("all are settled", World::trouble_of_all),
