@@ -1,9 +1,11 @@
 //! Containers and folders of somebody else, however similar: nothing ever happens to them.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::super::by_hand::{Docker, escaped};
-use super::super::fixture::RUNTIME_IMAGE;
+use super::super::fixture::{DEADLINE, RUNTIME_IMAGE};
 
 /// By this label they are found again, also those of a run that was interrupted.
 const LABEL: &str = "minipaas.test.storm";
@@ -29,10 +31,10 @@ impl Stranger {
             return None;
         }
         let id = made.json()["Id"].as_str().unwrap().to_owned();
-        // Should Docker go away right now: the restart policy needs a first start, so it is insisted upon.
-        let started = docker.try_ask("POST", &format!("/containers/{id}/start"), None).ok()?;
-        assert_eq!(started.status, 204, "{}", started.text());
-        let seen = portrait(docker, &id)?;
+        // Should Docker go away right now, it is insisted upon: the name is taken, and the restart policy needs a first start.
+        let started = insist("it is started", || docker.try_ask("POST", &format!("/containers/{id}/start"), None).ok());
+        assert!(matches!(started.status, 204 | 304), "{}", started.text());
+        let seen = insist("it runs", || portrait(docker, &id).filter(|seen| seen["status"] == "running"));
         Some(Self { id, name: name.to_owned(), seen })
     }
 
@@ -58,8 +60,22 @@ impl Stranger {
     }
 }
 
+/// Until Docker is there to do it.
+fn insist<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(done) = attempt() {
+            return done;
+        }
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// `None` when it is gone, or Docker is away.
 fn portrait(docker: &Docker, id: &str) -> Option<Value> {
-    let seen = docker.inspect(id)?;
+    let answer = docker.try_ask("GET", &format!("/containers/{id}/json"), None).ok()?;
+    let seen = (answer.status == 200).then(|| answer.json())?;
     Some(json!({
         "id": seen["Id"], "name": seen["Name"], "status": seen["State"]["Status"], "started": seen["State"]["StartedAt"],
         "labels": seen["Config"]["Labels"], "memory": seen["HostConfig"]["Memory"],
