@@ -124,21 +124,14 @@ mod tests {
     use super::*;
     use crate::engine::faulty::{Fault, Injector, Scope};
     use crate::engine::sim::SimConfig;
-    use crate::model::{AppKey, ContainerId, ContainerState, Template, TemplateId};
+    use crate::model::{AppKey, ContainerId, ContainerState};
+    use crate::testing::seams::diary;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn world() -> World {
         let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
-        world.add_template(Template {
-            id: TemplateId::parse("diary-v1").unwrap(),
-            name: "diary".to_owned(),
-            description: String::new(),
-            version: "1".to_owned(),
-            supports_api: true,
-            internal_port: 3000,
-            health_path: Some("/healthz".to_owned()),
-        });
+        world.add_template(diary());
         world
     }
 

@@ -16,6 +16,21 @@ use crate::engine::sim::{SimConfig, SimDocker, SimEngine};
 use crate::model::status::Endpoint;
 use crate::model::{ContainerId, Digest, InstanceId, Settings, Template, TemplateId};
 
+/// The template that apps of a simulated world are usually made from.
+#[must_use]
+#[expect(clippy::unwrap_used, reason = "the id is a constant")]
+pub fn diary() -> Template {
+    Template {
+        id: TemplateId::parse("diary-v1").unwrap(),
+        name: "diary".to_owned(),
+        description: String::new(),
+        version: "1".to_owned(),
+        supports_api: true,
+        internal_port: 3000,
+        health_path: Some("/healthz".to_owned()),
+    }
+}
+
 /// Everything that outlives the daemon. Cheap to clone; all clones are one world.
 #[derive(Debug, Clone)]
 pub struct World {

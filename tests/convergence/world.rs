@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use minipaas::engine::faulty::{CallRecord, Fault, Injector, Scope};
 use minipaas::engine::sim::{SimConfig, SimDocker};
-use minipaas::model::{Template, TemplateId, labels};
+use minipaas::model::labels;
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
 use tokio::time::Instant;
@@ -19,17 +19,7 @@ pub(crate) fn diary(more: &str) -> String {
     format!("template: diary-v1\n{more}")
 }
 
-pub(crate) fn template() -> Template {
-    Template {
-        id: TemplateId::parse("diary-v1").unwrap(),
-        name: "diary".to_owned(),
-        description: String::new(),
-        version: "1".to_owned(),
-        supports_api: true,
-        internal_port: 3000,
-        health_path: Some("/healthz".to_owned()),
-    }
-}
+pub(crate) use minipaas::testing::seams::diary as template;
 
 /// A lookalike is for its own people to kill.
 fn is_ours(docker: &SimDocker) -> bool {

@@ -9,9 +9,9 @@ use crate::controller::{Command, ConfirmError};
 use crate::engine::faulty::{Fault, Injector, Scope};
 use crate::engine::sim::{Quirks, SimConfig};
 use crate::model::status::{HeldRemoval, ManifestsStatus};
-use crate::model::{AppKey, DaemonStatus, Template, TemplateId};
+use crate::model::{AppKey, DaemonStatus};
 use crate::testing::daemon::Daemon;
-use crate::testing::seams::World;
+use crate::testing::seams::{World, diary};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const APPS: [&str; 4] = ["alice-diary", "alice-notes", "bob-diary", "bob-notes"];
@@ -29,15 +29,7 @@ fn save_all(world: &World) {
 /// Four apps run, and then all their files are gone.
 async fn wiped() -> (World, Daemon, HeldRemoval) {
     let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
-    world.add_template(Template {
-        id: TemplateId::parse("diary-v1").unwrap(),
-        name: "diary".to_owned(),
-        description: String::new(),
-        version: "1".to_owned(),
-        supports_api: true,
-        internal_port: 3000,
-        health_path: Some("/healthz".to_owned()),
-    });
+    world.add_template(diary());
     let mut daemon = Daemon::start(&world).await.unwrap();
     save_all(&world);
     let all_ready = |status: &DaemonStatus| status.apps.values().filter(|app| app.is_ready()).count() == APPS.len();

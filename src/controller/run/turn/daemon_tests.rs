@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use crate::engine::faulty::{Injector, Scope};
 use crate::engine::sim::SimConfig;
-use crate::model::{
-    AppKey, AppStatus, ConditionKind, ContainerState, DaemonStatus, Health, Routing, Settings, Template, TemplateId,
-};
+use crate::model::{AppKey, AppStatus, ConditionKind, ContainerState, DaemonStatus, Health, Routing, Settings};
 use crate::testing::daemon::Daemon;
-use crate::testing::seams::World;
+use crate::testing::seams::{World, diary};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// More than are worked on at a time.
@@ -20,15 +18,7 @@ const BROKEN: &str = "bob-diary";
 
 async fn eight_apps() -> (World, Daemon) {
     let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
-    world.add_template(Template {
-        id: TemplateId::parse("diary-v1").unwrap(),
-        name: "diary".to_owned(),
-        description: String::new(),
-        version: "1".to_owned(),
-        supports_api: true,
-        internal_port: 3000,
-        health_path: Some("/healthz".to_owned()),
-    });
+    world.add_template(diary());
     let broken = AppKey::parse(BROKEN).unwrap().container_name();
     world.docker.add_rule(move |spec, _| {
         (spec.name.starts_with(&broken) && spec.network != "paas-proxy").then(|| "never-answers".parse().unwrap())
