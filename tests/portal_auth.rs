@@ -472,6 +472,10 @@ async fn only_names_that_no_stranger_can_lead_here_are_answered() {
     insta::assert_snapshot!(at("nas.example.org", "ko").await.json()["error"].as_str().unwrap(), @"포털은 `nas.example.org` 이름으로는 응답하지 않습니다: IP 주소로 접속하거나 .env의 PORTAL_HOSTS에 이 이름을 추가하세요(바로 적용됩니다)");
     portal.set(|settings| settings.portal_hosts = vec!["nas.example.org".to_owned()]);
     assert_eq!(at("nas.example.org:3000", "en").await.status, 200);
+    let app = at("bob-evil.localhost:3000", "en").await;
+    assert_eq!(app.status, 421);
+    insta::assert_snapshot!(app.json()["error"].as_str().unwrap(), @"the portal does not answer to the name `bob-evil.localhost:3000`, because names below `localhost` are for apps: open the portal at `localhost` or `portal.localhost`, or by its IP address");
+    insta::assert_snapshot!(at("bob-evil.localhost", "ko").await.json()["error"].as_str().unwrap(), @"포털은 `bob-evil.localhost` 이름으로는 응답하지 않습니다. `localhost` 아래의 이름은 앱의 것입니다: `localhost`, `portal.localhost`, 또는 IP 주소로 접속하세요");
     portal.set(|settings| settings.domain = "home.example.com".to_owned());
     assert_eq!(at("portal.home.example.com", "en").await.status, 200);
 

@@ -7,6 +7,9 @@
 //! - the machine's own name, `PAAS_DOMAIN` and `portal.` below it
 //! - names in `PORTAL_HOSTS`
 //!
+//! Below `PAAS_DOMAIN` are the apps, and a browser gives a cookie to every port of a name: the portal under the name of an app
+//! would hand the app its sessions. So what lies there is asked first, and is the portal's only where no app can ever be.
+//!
 //! What counts are the `Host` of the request, its target's if it has one, and what a trusted proxy says was asked of it
 //! (`X-Forwarded-Host`; from anybody else the doors have removed it): each of them. A request without any is no browser's.
 
@@ -23,7 +26,7 @@ use super::caller::Peer;
 use super::code;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
-use crate::model::Settings;
+use crate::model::{AppKey, Settings};
 
 /// Endings that the public DNS does not have: reserved for a machine or a home (RFC 6761, 6762, 8375; `internal` and `home` by
 /// ICANN), or what home routers call theirs.
@@ -35,10 +38,15 @@ const SHOWN: usize = 253;
 /// Lets through what names the portal. The machine's own socket has no name that anybody could lead elsewhere.
 pub(super) async fn guard(State(state): State<PortalState>, request: Request, next: Next) -> Response {
     let local = matches!(request.extensions().get::<Peer>(), Some(Peer::Local { .. }));
-    let stranger = if local { None } else { stranger(request.uri(), request.headers(), &state.settings_rx.borrow()) };
-    match stranger {
+    let refusal = if local {
+        None
+    } else {
+        let settings = state.settings_rx.borrow();
+        stranger(request.uri(), request.headers(), &settings).map(|host| misdirected(&host, &settings))
+    };
+    match refusal {
         None => next.run(request).await,
-        Some(name) => misdirected(&name).into_response(),
+        Some(refusal) => refusal.into_response(),
     }
 }
 
@@ -68,24 +76,52 @@ fn name(host: &str) -> Option<String> {
 }
 
 fn answers_to(settings: &Settings, name: &str) -> bool {
-    let domain = settings.domain.as_str();
+    if let Some(below) = below_domain(settings, name) {
+        return below == "portal" || (!could_be_an_app_s(below) && is_listed(settings, name));
+    }
     !name.contains('.')
         || name.parse::<IpAddr>().is_ok()
         || HOME.iter().any(|ending| name.ends_with(ending))
-        || name == domain
-        || name.strip_prefix("portal.") == Some(domain)
-        || settings.portal_hosts.iter().any(|host| host == name)
+        || name == settings.domain
+        || is_listed(settings, name)
         || rustix::system::uname().nodename().to_string_lossy().eq_ignore_ascii_case(name)
 }
 
-fn misdirected(host: &str) -> ApiError {
-    let name: String = host.chars().take(SHOWN).collect();
+/// What stands before `PAAS_DOMAIN` in a name below it.
+fn below_domain<'a>(settings: &Settings, name: &'a str) -> Option<&'a str> {
+    name.strip_suffix(settings.domain.as_str())?.strip_suffix('.')
+}
+
+/// Whether an app may answer there, now or one day, or sets cookies for what is below its own name.
+fn could_be_an_app_s(below: &str) -> bool {
+    below.rsplit('.').next().is_some_and(|label| AppKey::parse(label).is_ok())
+}
+
+fn is_listed(settings: &Settings, name: &str) -> bool {
+    settings.portal_hosts.iter().any(|host| host == name)
+}
+
+fn misdirected(host: &str, settings: &Settings) -> ApiError {
+    let shown: String = host.chars().take(SHOWN).collect();
+    // Listing such a name would not help.
+    if name(host).is_some_and(|name| below_domain(settings, &name).is_some_and(could_be_an_app_s)) {
+        let domain = &settings.domain;
+        return ApiError::new(
+            code::UNKNOWN_HOST,
+            said!(
+                "the portal does not answer to the name `{shown}`, because names below `{domain}` are for apps: open the portal \
+                 at `{domain}` or `portal.{domain}`, or by its IP address",
+                "포털은 `{shown}` 이름으로는 응답하지 않습니다. `{domain}` 아래의 이름은 앱의 것입니다: `{domain}`, \
+                 `portal.{domain}`, 또는 IP 주소로 접속하세요"
+            ),
+        );
+    }
     ApiError::new(
         code::UNKNOWN_HOST,
         said!(
-            "the portal does not answer to the name `{name}`: call it by its IP address, or add the name to PORTAL_HOSTS in \
+            "the portal does not answer to the name `{shown}`: call it by its IP address, or add the name to PORTAL_HOSTS in \
              .env, which counts at once",
-            "포털은 `{name}` 이름으로는 응답하지 않습니다: IP 주소로 접속하거나 .env의 PORTAL_HOSTS에 이 이름을 추가하세요(바로 \
+            "포털은 `{shown}` 이름으로는 응답하지 않습니다: IP 주소로 접속하거나 .env의 PORTAL_HOSTS에 이 이름을 추가하세요(바로 \
              적용됩니다)"
         ),
     )
@@ -152,6 +188,44 @@ mod tests {
             "[::1",
         ] {
             assert_eq!(judged("/", &[("host", host)]).as_deref(), Some(host), "{host}");
+        }
+    }
+
+    /// The browser gives a cookie to every port of a name: the portal under an app's name would hand the app its sessions.
+    #[test]
+    fn no_name_that_an_app_could_have_is_the_portal_s() {
+        for (domain, portal_hosts, host, answered) in [
+            ("sec.localhost", "", "sec.localhost:3000", true),
+            ("sec.localhost", "", "portal.sec.localhost:3000", true),
+            ("sec.localhost", "", "bob-evil.sec.localhost:3000", false),
+            ("sec.localhost", "", "Bob-Evil.SEC.localhost.:3000", false),
+            ("sec.localhost", "", "x.bob-evil.sec.localhost", false),
+            ("sec.localhost", "", "x.portal.sec.localhost", false),
+            ("sec.localhost", "", "bob.sec.localhost", false),
+            ("sec.localhost", "bob-evil.sec.localhost", "bob-evil.sec.localhost", false),
+            ("sec.localhost", "x.bob-evil.sec.localhost", "x.bob-evil.sec.localhost", false),
+            // None that an app could have, and asked for.
+            ("sec.localhost", "paas.sec.localhost", "paas.sec.localhost", true),
+            ("sec.localhost", "paas.sec.localhost", "x.paas.sec.localhost", false),
+            // Beside the domain no app answers.
+            ("sec.localhost", "", "localhost:3000", true),
+            ("sec.localhost", "", "xsec.localhost", true),
+            ("sec.localhost", "", "bob-evil:3000", true),
+            ("localhost", "", "localhost:3000", true),
+            ("localhost", "", "portal.localhost:3000", true),
+            ("localhost", "", "bob-evil.localhost:3000", false),
+            ("localhost", "", "bob-evil.localhost.:3000", false),
+            ("localhost", "bob-evil.localhost", "bob-evil.localhost", false),
+            ("lan", "", "mybox.lan", false),
+            ("lan", "mybox.lan", "mybox.lan", true),
+            ("lan", "", "mybox.local", true),
+        ] {
+            let mut settings = Settings::defaults("/paas");
+            settings.domain = domain.to_owned();
+            settings.portal_hosts =
+                portal_hosts.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
+            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            assert_eq!(stranger(&Uri::from_static("/"), &headers, &settings).is_none(), answered, "{domain} {host}");
         }
     }
 
