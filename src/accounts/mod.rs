@@ -25,7 +25,7 @@ use tokio::sync::watch;
 pub use error::{ChangeError, Failure, KeyError, LoginError, Refused, ResetError};
 pub use keys::{IssuedKey, KeyOwner, MAX_KEY_NAME, MAX_KEYS};
 pub use password::{MAX_BYTES, MIN_CHARS, PasswordRule};
-pub use secret::Secret;
+pub use secret::{Secret, may_be_token};
 pub use sessions::{MAX_SESSIONS, NewSession, Session};
 
 use self::limiter::Limiter;

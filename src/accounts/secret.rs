@@ -75,6 +75,12 @@ pub(super) fn token_hash(text: &str) -> Option<SecretHash> {
     is_hex(text).then(|| hash(text))
 }
 
+/// Whether a text has the form of a session's token: what has not opens nothing and needs no look.
+#[must_use]
+pub fn may_be_token(text: &str) -> bool {
+    is_hex(text)
+}
+
 /// The same for an issued key.
 pub(super) fn key_hash(text: &str) -> Option<SecretHash> {
     text.strip_prefix(KEY_PREFIX).is_some_and(is_hex).then(|| hash(text))

@@ -1,5 +1,7 @@
 //! Who may use a route. Every route is registered with one of these; there is no other way to register it.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use axum::http::request::Parts;
@@ -13,6 +15,7 @@ use super::code;
 use super::envelope::{ApiError, said};
 use super::host;
 use super::state::PortalState;
+use crate::accounts;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,9 +114,6 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
     Ok((caller, Standing(Some(presented))))
 }
 
-/// Cookies of one name that are looked at.
-const MAX_COOKIES: usize = 4;
-
 /// A key counts before a cookie: who sends one means it.
 fn presented(headers: &HeaderMap, cookie_name: &str) -> Vec<Presented> {
     if let Some(key) = headers.get("x-api-key") {
@@ -123,7 +123,10 @@ fn presented(headers: &HeaderMap, cookie_name: &str) -> Vec<Presented> {
     if let Some((_, key)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         return vec![Presented::Key(key.trim().to_owned())];
     }
-    cookies(headers, cookie_name).take(MAX_COOKIES).map(|token| Presented::Session(token.to_owned())).collect()
+    // All of them, each once: the browser sends those for longer paths first, and an app can make as many as the head has
+    // room for. What has not the form of a token costs nothing.
+    let tokens: BTreeSet<_> = cookies(headers, cookie_name).filter(|text| accounts::may_be_token(text)).collect();
+    tokens.into_iter().map(|token| Presented::Session(token.to_owned())).collect()
 }
 
 /// All values of a cookie: there may be one for this host and one for the domain above it.
@@ -165,10 +168,10 @@ fn cross_origin() -> ApiError {
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            headers.append(*name, axum::http::HeaderValue::from_static(value));
+            headers.append(*name, value.parse().unwrap());
         }
         headers
     }
@@ -207,6 +210,9 @@ mod tests {
     fn a_key_counts_before_a_cookie_and_names_are_compared_whole() {
         let session = |text: &str| vec![Presented::Session(text.to_owned())];
         let key = |text: &str| vec![Presented::Key(text.to_owned())];
+        let (abc, def) = ("a".repeat(64), "d".repeat(64));
+        let cookie = |text: &str| text.replace("abc", &abc).replace("def", &def);
+        let session = |text: &str| session(&cookie(text));
         let two = || [session("abc"), session("def")].concat();
         for (sent, want) in [
             (&[][..], vec![]),
@@ -220,10 +226,17 @@ mod tests {
             (&[("authorization", "BEARER secret")], key("secret")),
             (&[("authorization", "Basic secret")], vec![]),
         ] {
-            assert_eq!(presented(&headers(sent), "paas"), want, "{sent:?}");
+            let sent: Vec<_> = sent.iter().map(|(name, value)| (*name, cookie(value))).collect();
+            let sent: Vec<_> = sent.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(presented(&headers(&sent), "paas"), want, "{sent:?}");
         }
+        // Junk for longer paths comes first, however much there is; a token that comes twice is looked up once.
+        let junk = "paas=j; ".repeat(200);
+        let sent = cookie(&format!("{junk}paas=abc; paas=abc"));
+        assert_eq!(presented(&headers(&[("cookie", sent.as_str())]), "paas"), session("abc"));
         let mut strange = HeaderMap::new();
-        strange.insert(COOKIE, axum::http::HeaderValue::from_bytes(b"a=\xfc; paas=abc").unwrap());
+        strange
+            .insert(COOKIE, axum::http::HeaderValue::from_bytes(&[b"a=\xfc; paas=", abc.as_bytes()].concat()).unwrap());
         assert_eq!(presented(&strange, "paas"), session("abc"));
     }
 }
