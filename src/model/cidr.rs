@@ -33,6 +33,14 @@ impl Cidr {
     }
 }
 
+impl Cidr {
+    /// Whether it holds every address of its kind.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+}
+
 impl FromStr for Cidr {
     type Err = CidrError;
     fn from_str(text: &str) -> Result<Self, CidrError> {

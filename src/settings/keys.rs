@@ -185,7 +185,7 @@ pub(super) const KEYS: [Key; 32] = [
         "PAAS_TRUSTED_PROXIES",
         trusted_proxies,
         AtOnce,
-        "addresses or ranges with commas between them, for example `172.18.0.0/16, 192.168.0.10`, or nothing",
+        "addresses or ranges with commas between them, for example `172.18.0.0/16, 192.168.0.10`, or nothing; never all of them (`/0`)",
         |text, _| proxies(text)
     ),
     key!(
@@ -227,7 +227,8 @@ fn proxies(text: &str) -> Option<Vec<Cidr>> {
     if text.trim().is_empty() {
         return Some(Vec::new());
     }
-    text.split(',').map(|range| exact(range.trim())).collect()
+    // Whoever is believed says where a visitor is: everybody believed is nobody checked.
+    text.split(',').map(|range| exact(range.trim()).filter(|range: &Cidr| !range.is_everything())).collect()
 }
 
 /// None in an empty text.

@@ -128,7 +128,10 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PAAS_NETWORK_SUBNET", &["172.30.0.0", "172.30.0.1/24", "172.30.0.0/30", "10.0.0.0/7", "fd00::/64", "x/24"]),
         ("MAX_TOTAL_APPS", &["-1", "many", "1000001"]),
         ("PAAS_ROUTING", &["", "Gateway", "nginx"]),
-        ("PAAS_TRUSTED_PROXIES", &["proxy", "10.0.0.0/33", "10.0.0.1,", "10.0.0.1 10.0.0.2", "10.0.0.1:80"]),
+        (
+            "PAAS_TRUSTED_PROXIES",
+            &["proxy", "10.0.0.0/33", "10.0.0.1,", "10.0.0.1 10.0.0.2", "10.0.0.1:80", "0.0.0.0/0", "10.0.0.7, ::/0"],
+        ),
         ("BACKUP_SCHEDULE", &["", "daily", "@daily", "60 * * * *", "0 0 3 * * *"]),
         ("BACKUP_KEEP", &["0", "1001"]),
         ("TRASH_DAYS", &["0", "3651"]),
