@@ -38,6 +38,14 @@ fn is_rewritten(name: &str) -> bool {
     is_hop_by_hop(name)
         || matches!(name, "host" | "content-length" | "expect" | "http2-settings" | "proxy-authorization")
         || forwarding::is_forwarding_header(name)
+        || is_own(name)
+}
+
+/// `X-Paas-*` is the gateway's word to the app about its visitor. Node and CGI-like frameworks may take `_` for `-`.
+fn is_own(name: &str) -> bool {
+    let own = b"x-paas-";
+    name.len() >= own.len()
+        && name.bytes().zip(own).all(|(byte, want)| byte == *want || (*want == b'-' && byte == b'_'))
 }
 
 fn is_hop_by_hop(name: &str) -> bool {
@@ -353,6 +361,9 @@ mod tests {
             .header("content-length", "7")
             .header("cookie", "a=b")
             .header("x-forwarded-for", "1.2.3.4")
+            .header("X-Paas-Visitor", "owner")
+            .header("x_paas_visitor", "owner")
+            .header("x-paas", "kept")
             .header("forwarded", "for=1.2.3.4")
             .header("upgrade", "h2c")
             .body(())
@@ -368,6 +379,7 @@ mod tests {
         POST /a?b=c HTTP/1.1
         host: a.test
         cookie: a=b
+        x-paas: kept
         te: trailers
         transfer-encoding: chunked
         x-forwarded-for: 10.0.0.9
