@@ -139,7 +139,7 @@ Examples:
     Confirm(Confirm),
     /// Remove every container of this installation; files and data stay
     #[command(after_help = "\
-The daemon must not be running: it would put the containers back at once.
+The daemon must not be running: it would put the containers back at once. It asks first; in a script say --yes.
 
 Examples:
   paas down

@@ -65,13 +65,22 @@ pub(super) async fn run<B: Backend>(context: &mut Context, args: &Yes, backend: 
 }
 
 fn agreed(context: &mut Context, count: usize) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() {
-        return Ok(true);
-    }
+    may_ask(io::stdin().is_terminal(), count)?;
     context.err.note(format_args!("This removes {count} containers; files and data stay. Go on? [y/N]"));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A script that forgot to say what it wants must not take everything down.
+fn may_ask(terminal: bool, count: usize) -> anyhow::Result<()> {
+    if terminal {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "this would remove {count} containers, and there is no terminal to ask: say so with `paas down --yes`; files and data \
+         stay either way"
+    )
 }
 
 /// Names and ids of the containers that carry our labels.

@@ -114,6 +114,13 @@ impl Engine for Played {
     }
 }
 
+#[test]
+fn where_nobody_can_be_asked_nothing_goes() {
+    let refused = may_ask(false, 7).unwrap_err().to_string();
+    assert!(refused.contains("7 containers") && refused.contains("paas down --yes"), "{refused}");
+    assert!(may_ask(true, 7).is_ok());
+}
+
 #[tokio::test]
 async fn only_what_still_is_ours_at_the_second_look_is_removed() {
     let ours = InstanceId::parse("0123456789abcdef").unwrap();
