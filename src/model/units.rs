@@ -45,8 +45,8 @@ impl FromStr for Bytes {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let fail = || UnitError::Bytes(text.to_owned());
         let lower = text.trim().to_ascii_lowercase();
-        let digits_end = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
-        let (digits, unit) = lower.split_at(digits_end);
+        let number_end = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+        let (number, unit) = lower.split_at(number_end);
         let factor = match unit {
             "" | "b" => 1,
             "k" | "kb" | "ki" | "kib" => Self::KIB,
@@ -54,10 +54,29 @@ impl FromStr for Bytes {
             "g" | "gb" | "gi" | "gib" => Self::GIB,
             _ => return Err(fail()),
         };
-        let number: u64 = digits.parse().map_err(|_| fail())?;
+        let bytes = match number.split_once('.') {
+            None => number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)),
+            // Half a byte is a forgotten unit more often than a wish.
+            Some(_) if factor == 1 => None,
+            Some((whole, fraction)) => fractional(whole, fraction, factor),
+        };
         // Docker counts in signed 64 bit.
-        number.checked_mul(factor).filter(|bytes| i64::try_from(*bytes).is_ok()).map(Self).ok_or_else(fail)
+        bytes.filter(|bytes| i64::try_from(*bytes).is_ok()).map(Self).ok_or_else(fail)
     }
+}
+
+/// `whole.fraction` times `factor`, rounded down to a whole byte as Docker does. In whole numbers: a float would be off by some
+/// bytes in large sizes.
+fn fractional(whole: &str, fraction: &str, factor: u64) -> Option<u64> {
+    const MOST_DIGITS: usize = 9;
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let fraction_digits = u32::try_from(fraction.len()).ok()?;
+    if fraction.is_empty() || fraction.len() > MOST_DIGITS || !digits(fraction) || !digits(whole) {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let part = fraction.parse::<u64>().ok()?.checked_mul(factor)? / 10_u64.pow(fraction_digits);
+    whole.checked_mul(factor)?.checked_add(part)
 }
 
 impl fmt::Display for Bytes {
@@ -206,8 +225,8 @@ macro_rules! scalar_serde {
 }
 
 scalar_serde!(Bytes, "a size such as `256m`", {
-    "oneOf": [{"type": "string", "pattern": "^[0-9]+[kKmMgG]?$"}, {"type": "integer", "minimum": 0}],
-    "examples": ["256m", "1g"]
+    "oneOf": [{"type": "string", "pattern": "^([0-9]+[kKmMgG]?|[0-9]*\\.[0-9]{1,9}[kKmMgG])$"}, {"type": "integer", "minimum": 0}],
+    "examples": ["256m", "1.5g"]
 });
 scalar_serde!(MilliCpus, "a number of cores such as `0.5`", {
     "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^[0-9]*(\\.[0-9]{1,3})?$"}],
@@ -314,7 +333,40 @@ mod tests {
         assert_eq!(Bytes(256 << 20).to_string(), "256m");
         assert_eq!(Bytes(1 << 30).to_string(), "1g");
         assert_eq!(Bytes(1000).to_string(), "1000");
-        for bad in ["", "m", "-1", "1.5g", "256 m", "99999999999g", "256x", "1e3"] {
+        for bad in ["", "m", "-1", "256 m", "99999999999g", "256x", "1e3"] {
+            assert!(bad.parse::<Bytes>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn fractions_of_a_size_are_exact_to_the_byte() {
+        for (text, bytes) in [
+            ("1.5g", 3 << 29),
+            ("0.25g", 1 << 28),
+            (".5m", 1 << 19),
+            ("1.50GiB", 3 << 29),
+            // A tenth of a GiB is no whole number of bytes; Docker rounds down.
+            ("0.1g", 107_374_182),
+            // Far beyond what a float tells apart.
+            ("8388607.999999999g", 9_007_199_254_740_990),
+        ] {
+            assert_eq!(text.parse::<Bytes>().unwrap(), Bytes(bytes), "{text}");
+        }
+        assert_eq!("1.5g".parse::<Bytes>().unwrap().to_string(), "1536m");
+        for bad in [
+            "1.5",
+            "1.5b",
+            "1.g",
+            ".g",
+            ".",
+            "1.2.3g",
+            "1,5g",
+            "-0.5g",
+            "1.5e3",
+            "0.1234567890g",
+            "1.5 g",
+            "9999999999.5g",
+        ] {
             assert!(bad.parse::<Bytes>().is_err(), "{bad:?}");
         }
     }
