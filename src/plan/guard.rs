@@ -17,22 +17,28 @@ pub enum Guard {
     Held { token: String, apps: BTreeSet<AppKey> },
 }
 
-/// Remembers what a person has confirmed.
+/// Remembers what is held, and what a person has confirmed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemovalGuard {
+    held: BTreeSet<AppKey>,
     confirmed: BTreeSet<AppKey>,
 }
 
 impl RemovalGuard {
     /// `vanished`: apps in the inventory whose file is gone, whether their grace is over or not. `known`: how many apps
-    /// the inventory has. Held when three or more **and** over half of all vanish together.
-    #[must_use]
-    pub fn judge(&self, vanished: &BTreeSet<AppKey>, known: usize) -> Guard {
+    /// the inventory has. Held when three or more **and** over half of all vanish together. An app stays held until its file
+    /// is back or its removal is confirmed: that the others became few says nothing about it.
+    pub fn judge(&mut self, vanished: &BTreeSet<AppKey>, known: usize) -> Guard {
         let open: BTreeSet<AppKey> = vanished.difference(&self.confirmed).cloned().collect();
         if !planted!(NoMassGuard) && open.len() >= HELD_FROM && vanished.len() * 2 > known {
-            Guard::Held { token: token(&open), apps: open }
+            self.held.clone_from(&open);
         } else {
+            self.held.retain(|key| open.contains(key));
+        }
+        if self.held.is_empty() {
             Guard::Allowed
+        } else {
+            Guard::Held { token: token(&self.held), apps: self.held.clone() }
         }
     }
 
@@ -77,7 +83,6 @@ mod tests {
 
     #[test]
     fn three_or_more_and_over_half_are_held() {
-        let guard = RemovalGuard::default();
         let cases = [
             (1, 1, false),
             (2, 2, false),
@@ -91,8 +96,24 @@ mod tests {
         for (gone, known, held) in cases {
             let names: Vec<String> = (0..gone).map(|n| format!("app{n}")).collect();
             let vanished = apps(&names.iter().map(String::as_str).collect::<Vec<_>>());
-            assert_eq!(guard.judge(&vanished, known) != Guard::Allowed, held, "{gone} of {known}");
+            assert_eq!(RemovalGuard::default().judge(&vanished, known) != Guard::Allowed, held, "{gone} of {known}");
         }
+    }
+
+    #[test]
+    fn what_is_held_stays_held_when_the_others_are_back() {
+        let mut guard = RemovalGuard::default();
+        assert_ne!(guard.judge(&apps(&["one", "two", "three", "four", "five", "six", "seven"]), 7), Guard::Allowed);
+        let rest = apps(&["five", "six", "seven"]);
+        let Guard::Held { apps: held, .. } = guard.judge(&rest, 7) else { panic!("three of seven are still gone") };
+        assert_eq!(held, rest);
+        let Guard::Held { apps: held, .. } = guard.judge(&apps(&["one", "seven"]), 7) else {
+            panic!("one is still gone")
+        };
+        assert_eq!(held, apps(&["seven"]), "a file that was back and vanishes by itself is on its own");
+        guard.confirm(apps(&["seven"]));
+        assert_eq!(guard.judge(&apps(&["one", "seven"]), 7), Guard::Allowed);
+        assert_eq!(guard.judge(&apps(&["one"]), 7), Guard::Allowed);
     }
 
     #[test]

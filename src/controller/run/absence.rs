@@ -58,11 +58,6 @@ impl<W: Seams> Controller<W> {
             }
         };
         if held != self.held {
-            // Files that are put back one by one end the hold before the last is there: the others have their grace again.
-            let released = self.held.iter().flat_map(|held| &held.apps).filter(|key| !self.guard.is_confirmed(key));
-            for key in released {
-                self.missing_since.entry(key.clone()).and_modify(|since| *since = Instant::now());
-            }
             for key in &vanished {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
             }

@@ -98,3 +98,20 @@ async fn a_confirmation_that_was_written_without_an_answer_is_struck_off() {
     tokio::time::sleep(MINUTE).await;
     assert_eq!(world.store.confirmations(), BTreeSet::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_does_not_end_for_an_app_because_other_files_are_back() {
+    let (world, mut daemon, _) = wiped().await;
+    world.manifests.put("alice-diary.yaml", "template: diary-v1\n");
+    world.manifests.put("alice-notes.yaml", "template: diary-v1\n");
+    let still_held = |status: &DaemonStatus| status.held.as_ref().is_some_and(|held| held.apps.len() == 2);
+    assert!(daemon.until(MINUTE, |status| still_held(status)).await, "{:#?}", daemon.status());
+    // Simulated time: far beyond the ten seconds of a single file.
+    tokio::time::sleep(2 * MINUTE).await;
+    let rows: BTreeSet<AppKey> = world.store.rows().into_iter().map(|row| row.key).collect();
+    assert_eq!(rows, keys(), "nobody has confirmed anything");
+    let held = daemon.status().held.clone().unwrap();
+    assert_eq!(confirm(&daemon, &held).await.unwrap().len(), 2);
+    assert!(daemon.until(MINUTE, |status| status.apps.len() == 2).await, "{:#?}", daemon.status());
+    assert_eq!(daemon.status().held, None);
+}
