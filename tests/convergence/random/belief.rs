@@ -37,6 +37,9 @@ pub(crate) struct Belief {
     apps: BTreeMap<&'static str, Known>,
     /// Apps whose removal is certainly held.
     held: BTreeSet<&'static str>,
+    /// Apps that may have been seen missing together with many others. A hold outlasts the return of the others, but not the
+    /// daemon, so nobody can say whether these are held or go.
+    may_be_held: BTreeSet<&'static str>,
 }
 
 /// What a look in rest showed of one app.
@@ -66,7 +69,11 @@ impl Belief {
             touched: true,
             verified: false,
         };
-        Self { apps: Operator::apps().map(|app| (app, unknown.clone())).collect(), held: BTreeSet::new() }
+        Self {
+            apps: Operator::apps().map(|app| (app, unknown.clone())).collect(),
+            held: BTreeSet::new(),
+            may_be_held: BTreeSet::new(),
+        }
     }
 
     /// An act happens, `now` after the world began.
@@ -85,7 +92,7 @@ impl Belief {
             }
         } else if matches!(act, Act::Confirm) || self.apps.keys().any(|app| before.reading(app) != after.reading(app)) {
             for app in std::mem::take(&mut self.held) {
-                // What is no longer held has its grace from now on, and then goes.
+                // Whether it still is held nobody can say; if it is not, its grace begins now at the earliest.
                 if let Some(known) = self.apps.get_mut(app) {
                     known.touched = true;
                     known.missing_since = known.missing_since.map(|_| now);
@@ -95,6 +102,19 @@ impl Belief {
         for (app, known) in &mut self.apps {
             known.hear(app, act, before, after, now, self.held.contains(app));
         }
+        let missing: BTreeSet<_> = self.missing(after).collect();
+        if missing.len() >= HELD_FROM {
+            self.may_be_held.extend(missing);
+        }
+        self.may_be_held.retain(|app| matches!(after.reading(app), Reading::Missing | Reading::OutOfSight));
+    }
+
+    /// Apps that may be known, and whose file is gone.
+    fn missing<'a>(&'a self, operator: &'a Operator) -> impl Iterator<Item = &'static str> + 'a {
+        let apps = self.apps.iter().filter(|(app, known)| {
+            operator.reading(app) == Reading::Missing && known.versions.iter().any(Option::is_some)
+        });
+        apps.map(|(app, _)| *app)
     }
 
     /// Whether an app may be without a running container at that time.
@@ -122,10 +142,7 @@ impl Belief {
             Reading::Deleted => versions = BTreeSet::from([None]),
             Reading::Missing if self.held.contains(app) => drop(versions.remove(&None)),
             Reading::Missing => {
-                let missing = self.apps.iter().filter(|(app, known)| {
-                    operator.reading(app) == Reading::Missing && known.versions.iter().any(Option::is_some)
-                });
-                if missing.count() < HELD_FROM {
+                if self.missing(operator).count() < HELD_FROM && !self.may_be_held.contains(app) {
                     versions.clear();
                 }
                 versions.insert(None);
