@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::error::{Failure, Refused};
 use crate::store::accounts::PasswordHash;
@@ -12,6 +13,10 @@ pub const MIN_CHARS: usize = 8;
 
 /// Most bytes of a password: bcrypt reads no further.
 pub const MAX_BYTES: usize = 72;
+
+/// Passwords of [`MIN_CHARS`] or more that whoever guesses tries first, in lower case, a line each: those of the 20,000 most
+/// common ones of leaked collections, as Django 5.2 ships them (`contrib/auth/common-passwords.txt.gz`, BSD licence).
+const COMMON: &str = include_str!("common_passwords.txt");
 
 /// How many hashes are computed at a time: the other cores of a small server are for the apps.
 const AT_ONCE: usize = 2;
@@ -28,35 +33,68 @@ pub enum PasswordRule {
     TooLong { bytes: usize },
     #[error("the new password has a character that cannot be typed: leave control characters out")]
     Control,
-    #[error("the new password is the user's name: take another")]
+    #[error("the new password is the user's name, or little more: take one that nobody guesses who knows the name")]
     LikeTheName,
+    #[error(
+        "the new password is one of those that are tried first: take three or four words that only you would put together"
+    )]
+    Common,
     #[error("the new password is the current one: take another")]
     LikeTheCurrent,
 }
 
 /// A text that bcrypt takes into account entirely, which is the proof that hashing asks for: above 72 bytes it would
 /// cut, and it would take `a\0a` for `a`. (The crate's `non_truncating_hash` refuses 72 bytes as well, which fit.)
+///
+/// Normalized to NFC: macOS hands Korean over in its parts (NFD), other systems composed, and it is the same password.
 #[derive(Clone)]
-pub(super) struct Password(String);
+pub(super) struct Password {
+    text: String,
+    /// As it was typed, where that is something else: hashes from before the normalization were made of it.
+    typed: Option<String>,
+}
 
 impl Password {
-    pub(super) fn new(text: &str) -> Option<Self> {
-        (text.len() <= MAX_BYTES && !text.contains('\0')).then(|| Self(text.to_owned()))
+    pub(super) fn new(typed: &str) -> Option<Self> {
+        let fits = |text: &String| text.len() <= MAX_BYTES && !text.contains('\0');
+        let text = Some(normalized(typed)).filter(fits);
+        let typed = Some(typed.to_owned()).filter(fits).filter(|typed| text.as_ref() != Some(typed));
+        match (text, typed) {
+            (Some(text), typed) => Some(Self { text, typed }),
+            (None, Some(typed)) => Some(Self { text: typed, typed: None }),
+            (None, None) => None,
+        }
     }
 
     /// A password that is to be set.
     pub(super) fn chosen(text: &str, user: &str) -> Result<Self, PasswordRule> {
+        let text = normalized(text);
         if text.chars().count() < MIN_CHARS {
             return Err(PasswordRule::TooShort);
         }
-        if text.eq_ignore_ascii_case(user) {
+        let lower = text.to_lowercase();
+        if lower.trim_matches(|c: char| !c.is_alphabetic())
+            == user.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase()
+        {
             return Err(PasswordRule::LikeTheName);
+        }
+        if COMMON.lines().any(|common| common == lower) {
+            return Err(PasswordRule::Common);
         }
         if text.chars().any(char::is_control) {
             return Err(PasswordRule::Control);
         }
-        Self::new(text).ok_or(PasswordRule::TooLong { bytes: text.len() })
+        Self::new(&text).ok_or(PasswordRule::TooLong { bytes: text.len() })
     }
+
+    /// Whether both were meant to be the same.
+    pub(super) fn is_same(one: &str, other: &str) -> bool {
+        normalized(one) == normalized(other)
+    }
+}
+
+fn normalized(typed: &str) -> String {
+    typed.nfc().collect()
 }
 
 /// A hash that no password has, to be checked against when there is no such user: it takes the same time.
@@ -90,14 +128,20 @@ impl Hasher {
     }
 
     pub(super) async fn hash(&self, password: Password, rounds: u32) -> Result<PasswordHash, HashError> {
-        self.run(move || bcrypt::hash(&password.0, rounds).map(PasswordHash)).await
+        self.run(move || bcrypt::hash(&password.text, rounds).map(PasswordHash)).await
     }
 
-    /// `None` stands for a text that no password can be; it takes as long.
+    /// `None` stands for a text that no password can be; it takes as long. How long depends on what was typed only: a text
+    /// that is not in NFC is tried in both forms, also when the first one is right.
     pub(super) async fn verify(&self, password: Option<Password>, hash: PasswordHash) -> Result<bool, HashError> {
         self.run(move || {
-            let text = password.as_ref().map_or("", |password| &password.0);
-            Ok(bcrypt::verify(text, &hash.0)? && password.is_some())
+            let Some(Password { text, typed }) = password else {
+                bcrypt::verify("", &hash.0)?;
+                return Ok(false);
+            };
+            let right = bcrypt::verify(&text, &hash.0)?;
+            let also = typed.map(|typed| bcrypt::verify(&typed, &hash.0)).transpose()?.unwrap_or(false);
+            Ok(right || also)
         })
         .await
     }
@@ -131,10 +175,19 @@ mod tests {
 
     #[test]
     fn a_new_password_has_rules() {
-        use PasswordRule::{Control, LikeTheName, TooLong, TooShort};
+        use PasswordRule::{Common, Control, LikeTheName, TooLong, TooShort};
         for (text, rule) in [
             ("correct horse", Ok(())),
-            ("12345678", Ok(())),
+            ("12345678", Err(Common)),
+            ("Password123", Err(Common)),
+            ("password 12345678", Ok(())),
+            ("operator1!", Err(LikeTheName)),
+            ("  OPERATOR", Err(LikeTheName)),
+            ("operators are nice", Ok(())),
+            // Eight letters in their parts are not more than eight.
+            ("\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}", Err(TooShort)),
+            // 24 letters of 9 bytes each fit when they are composed.
+            (&"\u{1100}\u{1161}\u{11a8}".repeat(24), Ok(())),
             ("1234567", Err(TooShort)),
             ("", Err(TooShort)),
             ("admin", Err(TooShort)),
@@ -168,6 +221,38 @@ mod tests {
             (String::new(), false),
         ] {
             assert_eq!(hasher.verify(Password::new(&text), hash.clone()).await.unwrap(), right, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_korean_password_is_the_same_however_its_letters_are_put_together() {
+        let hasher = Hasher::new();
+        let (composed, parts) = ("우리집비밀번호", "우리집비밀번호".nfd().collect::<String>());
+        assert_ne!(composed, parts);
+        let hash = hasher.hash(Password::chosen(&format!("{parts}!"), "alice").unwrap(), 4).await.unwrap();
+        for typed in [composed, &parts] {
+            assert!(hasher.verify(Password::new(&format!("{typed}!")), hash.clone()).await.unwrap(), "{typed}");
+            assert!(!hasher.verify(Password::new(typed), hash.clone()).await.unwrap(), "{typed}");
+        }
+        // Made before passwords were normalized, of what a macOS sent.
+        let old = PasswordHash(bcrypt::hash(&parts, 4).unwrap());
+        assert!(hasher.verify(Password::new(&parts), old.clone()).await.unwrap());
+        // In parts it may be longer than it may be composed.
+        let longest = "\u{1100}\u{1161}\u{11a8}".repeat(24);
+        let hash = hasher.hash(Password::new(&longest).unwrap(), 4).await.unwrap();
+        assert!(hasher.verify(Password::new(&normalized(&longest)), hash.clone()).await.unwrap());
+        assert!(!hasher.verify(Password::new(&longest[9..]), hash).await.unwrap());
+        assert!(Password::is_same(composed, &parts) && !Password::is_same(composed, "우리집"));
+    }
+
+    #[test]
+    fn the_list_of_common_passwords_has_the_form_that_is_looked_for() {
+        assert!(COMMON.lines().count() > 8_000);
+        for line in COMMON.lines() {
+            assert!(
+                line.chars().count() >= MIN_CHARS && line == line.to_lowercase() && line == line.trim(),
+                "{line:?}"
+            );
         }
     }
 

@@ -105,7 +105,7 @@ impl Accounts {
             return Err(ChangeError::Wrong);
         }
         self.limiter.succeeded(&attempt, self.clock.now());
-        if new == current {
+        if Password::is_same(new, current) {
             return Err(PasswordRule::LikeTheCurrent.into());
         }
         let hash = self.hasher.hash(chosen, self.settings().bcrypt_rounds).await.map_err(Hashing)?;

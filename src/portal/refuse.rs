@@ -85,7 +85,13 @@ fn in_korean(rule: PasswordRule) -> String {
             format!("새 비밀번호가 {bytes}바이트입니다: {MAX_BYTES}바이트 이하로 정하세요(한글 한 자는 3바이트)")
         }
         PasswordRule::Control => "새 비밀번호에 입력할 수 없는 제어 문자가 있습니다: 빼고 정하세요".to_owned(),
-        PasswordRule::LikeTheName => "새 비밀번호가 사용자 이름과 같습니다: 다르게 정하세요".to_owned(),
+        PasswordRule::LikeTheName => {
+            "새 비밀번호가 사용자 이름과 거의 같아요. 이름을 아는 사람도 짐작할 수 없는 것으로 정해 주세요".to_owned()
+        }
+        PasswordRule::Common => {
+            "많은 사람이 쓰는 비밀번호라서 금방 뚫릴 수 있어요. 나만 떠올릴 낱말 서너 개를 이어서 정해 주세요"
+                .to_owned()
+        }
         PasswordRule::LikeTheCurrent => "새 비밀번호가 현재 비밀번호와 같습니다: 다르게 정하세요".to_owned(),
     }
 }

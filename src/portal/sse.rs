@@ -18,6 +18,10 @@ use super::state::PortalState;
 /// A comment is sent after this long without an event, so that both ends notice a dead peer.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// A stream asks this often whether whoever opened it may still enter, so that it ends within a second after they may not. A
+/// look is one row by its key, a few dozen microseconds of the store; at [`MAX_STREAMS`] that is under one percent of a core.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(700);
+
 /// One event with a JSON body.
 pub fn event(name: &str, data: &impl Serialize) -> Event {
     // Only a map with non-text keys or a failing `Serialize` could refuse; the fallback keeps the stream readable.
@@ -29,7 +33,7 @@ pub const MAX_STREAMS: usize = 100;
 
 /// The stream as a response. Nothing is read from `stream` before the reader has taken what came earlier.
 ///
-/// It ends when the daemon stops, and within a heartbeat after whoever opened it may no longer enter: the session ended, the
+/// It ends when the daemon stops, and within a second after whoever opened it may no longer enter: the session ended, the
 /// key was revoked.
 pub fn response<S>(state: &PortalState, standing: Standing, stream: S) -> Result<Response, ApiError>
 where

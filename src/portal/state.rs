@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::cookie;
-use super::sse::{HEARTBEAT, MAX_STREAMS};
+use super::sse::{LOOK_AGAIN, MAX_STREAMS};
 use crate::accounts::Accounts;
 use crate::controller::ControllerHandle;
 use crate::gateway::TrafficStats;
@@ -86,7 +86,7 @@ impl PortalState {
             events,
             accounts,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-            look_again: HEARTBEAT,
+            look_again: LOOK_AGAIN,
             waits: Arc::new(Semaphore::new(MAX_WAITS)),
             log_reads: Arc::new(Semaphore::new(MAX_LOG_READS)),
             metrics: Metrics::default(),
