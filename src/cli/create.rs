@@ -11,6 +11,7 @@ use crate::model::manifest::{Manifest, RESERVED_ENV, RunState};
 use crate::model::{Settings, TemplateId};
 
 pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::Result<Exit> {
+    args.app.allowed_for_new()?;
     let settings = context.settings()?.clone();
     check_template(&settings, &args.template)?;
     if let Some((name, _)) = args.env.iter().find(|(name, _)| RESERVED_ENV.contains(&name.as_str())) {

@@ -96,6 +96,12 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
         let finding = Finding::new(ConditionKind::Invalid, "TemplateChanged", message);
         return last_good(at, Some(file), SyncState::Invalid, finding);
     }
+    if let (None, true, Err(reserved)) = (at.last_good(), manifest.state != RunState::Deleted, at.key.allowed_for_new())
+    {
+        let message = format!("{}: {reserved}", at.key.file_name());
+        let finding = Finding::new(ConditionKind::Invalid, "NameReserved", message);
+        return last_good(at, Some(file), SyncState::Invalid, finding);
+    }
     let template = template_of(at, manifest);
     match resolve_with(at, manifest, &file.digest, template.as_ref().map_err(Clone::clone)) {
         Resolved::Unusable { kind, message } => {
@@ -241,14 +247,14 @@ mod tests {
     use crate::desired::parse;
     use crate::model::{Template, TemplateId};
 
-    fn snapshot(manifest: Option<&str>) -> Snapshot {
+    fn snapshot_of(key: AppKey, manifest: Option<&str>) -> Snapshot {
         let id = TemplateId::parse("diary-v1").unwrap();
         let template = Template { id: id.clone(), internal_port: 3000, ..tombstone().template };
         let mut snapshot = Snapshot { templates: [(id, Ok(template))].into(), ..Snapshot::unread() };
         if let Some(text) = manifest {
             let parsed = parse("alice-diary.yaml", text.as_bytes());
             let (path, digest) = (PathBuf::from("alice-diary.yaml"), Digest::of(text.as_bytes()));
-            snapshot.files.insert(key(), FileEntry { path, digest, modified: Timestamp(0), parsed, signed: None });
+            snapshot.files.insert(key, FileEntry { path, digest, modified: Timestamp(0), parsed, signed: None });
         }
         snapshot
     }
@@ -262,9 +268,13 @@ mod tests {
     }
 
     fn told(manifest: Option<&str>, row: Option<&InventoryRow>, absence: Absence) -> String {
+        told_of(&key(), manifest, row, absence)
+    }
+
+    fn told_of(key: &AppKey, manifest: Option<&str>, row: Option<&InventoryRow>, absence: Absence) -> String {
         let decision = decide(&Circumstances {
-            key: &key(),
-            snapshot: &snapshot(manifest),
+            key,
+            snapshot: &snapshot_of(key.clone(), manifest),
             row,
             settings: &Settings::defaults("/paas"),
             dirs: Dirs { code: "/paas/app".into(), data: "/paas/data".into() },
@@ -282,6 +292,29 @@ mod tests {
         let record = decision.record.map(|row| (row.manifest.template.to_string(), row.admitted_at.0));
         let findings: Vec<_> = decision.findings.iter().map(|finding| finding.reason.clone()).collect();
         format!("{goal}, to be recorded: {record:?}, {findings:?}")
+    }
+
+    #[test]
+    fn a_reserved_name_begins_nothing_and_what_runs_under_one_goes_on() {
+        let portal = AppKey::parse("portal-diary").unwrap();
+        let text = "template: diary-v1\n";
+        let file = Some(text);
+        let manifest = parse("portal-diary.yaml", text.as_bytes()).unwrap();
+        let template = Template { id: manifest.template.clone(), internal_port: 3000, ..tombstone().template };
+        let row = InventoryRow { key: portal.clone(), manifest, template, ..tombstone() };
+        insta::assert_snapshot!(
+            [
+                told_of(&portal, file, None, Absence::Certain),
+                told_of(&portal, file, Some(&row), Absence::Certain),
+                told_of(&portal, Some("template: diary-v1\nstate: deleted\n"), None, Absence::Certain),
+            ]
+            .join("\n"),
+            @r#"
+        leave, to be recorded: None, ["NameReserved"]
+        run, to be recorded: Some(("diary-v1", 1)), []
+        remove, to be recorded: Some(("unknown", 2)), []
+        "#
+        );
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub enum NameError {
         "app name `{0}` is not valid: use 3 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen, for example `my-diary`"
     )]
     App(String),
+    #[error(
+        "user id `{0}` is reserved: an address that begins with it would look like the platform's own; take another, for example `alice`"
+    )]
+    Reserved(String),
     #[error("`{0}` is not an app: write `userid-appname`, for example `alice-my-diary`")]
     Key(String),
     #[error(
@@ -24,6 +28,9 @@ pub enum NameError {
     )]
     Template(String),
 }
+
+/// User ids that no new app may have: host names that begin so would pass for the platform's own pages.
+const RESERVED_USERS: [&str; 7] = ["admin", "api", "login", "paas", "portal", "root", "www"];
 
 /// `^[a-z][a-z0-9]*$` (plus hyphens inside where allowed) within the given length.
 fn is_name(text: &str, min: usize, max: usize, hyphens: bool) -> bool {
@@ -157,6 +164,30 @@ impl AppKey {
         Ok(Self::new(UserId::parse(user)?, AppName::parse(app)?))
     }
 
+    /// That a new app may have this name. One that is there already goes on under any name.
+    ///
+    /// # Errors
+    /// [`NameError::Reserved`] when its address would be taken for the platform's own: the user id is [`RESERVED_USERS`], or
+    /// reads like one (`p0rtal`, `adm1n`).
+    pub fn allowed_for_new(&self) -> Result<(), NameError> {
+        let user = self.user.as_str();
+        let reads_like = |one: char| -> String {
+            let letter = |c| match c {
+                '0' => 'o',
+                '1' => one,
+                '3' => 'e',
+                '4' => 'a',
+                '5' => 's',
+                other => other,
+            };
+            user.chars().map(letter).collect()
+        };
+        if RESERVED_USERS.iter().any(|name| *name == reads_like('l') || *name == reads_like('i')) {
+            return Err(NameError::Reserved(user.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Docker name of the app's container.
     #[must_use]
     pub fn container_name(&self) -> String {
@@ -221,6 +252,22 @@ mod tests {
         assert_eq!((key.user.as_str(), key.app.as_str()), ("alice", "my-diary"));
         assert_eq!(key.container_name(), "paas-app-alice-my-diary");
         assert_eq!(key.host("example.org"), "alice-my-diary.example.org");
+    }
+
+    #[test]
+    fn a_new_app_must_not_pass_for_the_platform() {
+        for bad in
+            ["portal-login", "admin-x12", "www-site", "login-now", "paas-one", "api-docs", "root-one", "p0rtal-x12"]
+        {
+            let key = AppKey::parse(bad).unwrap();
+            assert!(matches!(key.allowed_for_new(), Err(NameError::Reserved(_))), "{bad}");
+        }
+        for bad in ["adm1n-one", "1ogin-one", "log1n-one", "porta1-one", "r00t-one"] {
+            assert!(AppKey::parse(bad).is_err() || AppKey::parse(bad).unwrap().allowed_for_new().is_err(), "{bad}");
+        }
+        for good in ["alice-portal", "portals-one", "wwww-one", "apis-one", "bob-admin", "demo-diary"] {
+            assert_eq!(AppKey::parse(good).unwrap().allowed_for_new(), Ok(()), "{good}");
+        }
     }
 
     #[test]

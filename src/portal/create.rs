@@ -54,6 +54,7 @@ pub async fn create(
     let patience = wait.patience()?;
     let user = UserId::parse(&body.userid).map_err(|error| bad_name(&error))?;
     let key = AppKey::new(user, AppName::parse(&body.appname).map_err(|error| bad_name(&error))?);
+    key.allowed_for_new().map_err(|error| bad_name(&error))?;
     available(&state)?;
     let writer = Writer::new(&state, &caller);
     let (status, settings) = (state.controller.status(), state.settings_rx.borrow().clone());
