@@ -117,6 +117,10 @@ impl<'a> Draft<'a> {
             tempfile::Builder::new().prefix(&format!(".{name}.tmp-")).tempfile_in(self.folder.path()).map_err(fail)?;
         file.write_all(self.text.as_bytes()).map_err(fail)?;
         let mode = like.map_or(0o644, |old| old.mode() & 0o777);
+        // Variables are where people put passwords. Who has given others the right to read the file gets it taken away once
+        // there is something to read.
+        let has_env = super::parse(&name, self.text.as_bytes()).is_ok_and(|manifest| !manifest.env.is_empty());
+        let mode = if has_env { mode & 0o770 } else { mode };
         if let Some(old) = like {
             // Only root may give files away; for everyone else the file was theirs already.
             let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));

@@ -64,6 +64,22 @@ fn a_new_app_gets_a_file_that_says_exactly_that() {
 }
 
 #[test]
+fn a_file_with_variables_is_for_its_owner_and_group_only() {
+    let world = World::new();
+    world.dir.create(&key(), &manifest("template: diary-v1\nenv: {PASSWORD: secret}")).unwrap();
+    let path = world.root.path().join("alice-diary.yaml");
+    let mode = || path.metadata().unwrap().mode() & 0o777;
+    assert_eq!(mode(), 0o640);
+    for (before, after) in [(0o644, 0o640), (0o600, 0o600), (0o664, 0o660)] {
+        let source = "template: diary-v1\nenv: {PASSWORD: secret}\n";
+        world.put("alice-diary.yaml", source);
+        fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
+        world.dir.edit(&key(), None, &STOP).unwrap();
+        assert_eq!(mode(), after, "from {before:o}");
+    }
+}
+
+#[test]
 fn an_app_that_is_there_is_not_overwritten_unless_it_was_deleted() {
     let world = World::new();
     let wanted = manifest("template: diary-v1");
