@@ -154,7 +154,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let settings = first_settings(&source)?;
     std::fs::create_dir_all(&settings.root)
         .with_context(|| format!("cannot make the root {}: set PAAS_ROOT, or run as root", settings.root.display()))?;
-    if let Some(advice) = settings::advice(&settings) {
+    if let Some(advice) = settings::advice(&settings, source.file()) {
         tracing::warn!("{advice}");
     }
     let _lock = RootLock::acquire(&settings.root)?;

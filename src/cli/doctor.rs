@@ -40,12 +40,14 @@ fn check(what: &'static str, verdict: Verdict, found: impl Into<String>) -> Chec
 }
 
 pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyhow::Result<Exit> {
-    let (settings, problems) = context.source()?.read();
+    let source = context.source()?;
+    let env_file = source.file().to_owned();
+    let (settings, problems) = source.read();
     let running = super::client::Client::new(settings.socket_path()).is_running().await;
     let mut checks =
         vec![settings_lines(&problems), folders(&settings), marker(&settings), daemon(running), disk(&settings)];
     checks.extend(docker(&settings, backend).await);
-    checks.extend(crate::settings::advice(&settings).map(|advice| check("API key", Verdict::Note, advice)));
+    checks.extend(crate::settings::advice(&settings, &env_file).map(|advice| check("API key", Verdict::Bad, advice)));
     if !running {
         checks.push(port("portal port", settings.portal_bind, settings.portal_port, "PORTAL_PORT"));
     }

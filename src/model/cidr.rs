@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::Subnet;
+
 /// An address or a range of addresses: `10.0.0.7`, `172.16.0.0/12`, `fd00::/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cidr {
@@ -34,6 +36,13 @@ impl Cidr {
 }
 
 impl Cidr {
+    /// Whether an address of that network is in it, or all of it in that network.
+    #[must_use]
+    pub fn touches(&self, network: Subnet) -> bool {
+        let inside = matches!(self.network, IpAddr::V4(address) if network.contains(address));
+        inside || self.contains(network.gateway().into())
+    }
+
     /// Whether it holds every address of its kind.
     #[must_use]
     pub fn is_everything(&self) -> bool {

@@ -78,8 +78,12 @@ pub(super) const KEYS: [Key; 32] = [
         "PORTAL_API_KEY",
         portal_api_key,
         AtOnce,
-        "up to 256 letters, digits and signs without spaces, or nothing to switch it off",
-        |text, _| (text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic())).then(|| text.to_owned())
+        "16 to 256 random letters, digits and signs without spaces, for example of `openssl rand -hex 24`, or nothing to switch it off",
+        |text, _| {
+            // It opens everything, so whoever guesses it has everything.
+            let fits = text.is_empty() || (16..=256).contains(&text.len());
+            (fits && text.bytes().all(|b| b.is_ascii_graphic())).then(|| text.to_owned())
+        }
     ),
     key!(
         "PORTAL_DB_PATH",

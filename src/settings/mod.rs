@@ -179,6 +179,19 @@ pub fn parse_env(
             problem: Problem::Value { accepted: "another port than PAAS_GATEWAY_PORT, for example `3000`" },
         });
     }
+    let apps = settings.network_subnet;
+    if apps.is_some_and(|apps| settings.trusted_proxies.iter().any(|range| range.touches(apps))) {
+        let at = found.get("PAAS_TRUSTED_PROXIES");
+        problems.push(SettingProblem {
+            file: if at.is_some_and(|at| at.line == 0) { "environment".to_owned() } else { file.to_owned() },
+            line: at.map_or(0, |at| at.line),
+            key: "PAAS_TRUSTED_PROXIES".to_owned(),
+            value: at.map_or_else(String::new, |at| shown("PAAS_TRUSTED_PROXIES", &at.value)),
+            problem: Problem::Value {
+                accepted: "ranges outside of PAAS_NETWORK_SUBNET: an app in it would be believed whoever it says it speaks for",
+            },
+        });
+    }
     problems.sort_by_key(|problem| problem.line);
     (settings, problems)
 }

@@ -4,6 +4,7 @@
 //! that always holds what is in force. It ends when cancelled.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ async fn run(source: SettingsSource, state_tx: watch::Sender<Arc<SettingsState>>
                 problems = vec![source.vanished()];
             }
             filled |= !blank;
-            publish(&state_tx, &candidate, problems);
+            publish(&state_tx, &candidate, problems, source.file());
         }
     };
     tokio::select! {
@@ -67,10 +68,18 @@ async fn run(source: SettingsSource, state_tx: watch::Sender<Arc<SettingsState>>
     stop.cancel();
 }
 
-fn publish(state_tx: &watch::Sender<Arc<SettingsState>>, candidate: &Settings, problems: Vec<SettingProblem>) {
+fn publish(
+    state_tx: &watch::Sender<Arc<SettingsState>>,
+    candidate: &Settings,
+    problems: Vec<SettingProblem>,
+    file: &Path,
+) {
     let before = state_tx.borrow().clone();
     let after = reload(&before.settings, candidate, problems);
-    if let Some(advice) = advice(&after.settings).filter(|new| advice(&before.settings).as_ref() != Some(new)) {
+    // Once for each key: the file may be saved a thousand times.
+    if before.settings.portal_api_key != after.settings.portal_api_key
+        && let Some(advice) = advice(&after.settings, file)
+    {
         tracing::warn!("{advice}");
     }
     let settings = if *before.settings == after.settings { before.settings.clone() } else { Arc::new(after.settings) };

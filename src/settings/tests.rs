@@ -52,7 +52,7 @@ fn every_key_reaches_its_setting() {
     check("PORTAL_HOSTS=NAS.example.org, b.example.org", &|s| {
         s.portal_hosts = vec!["nas.example.org".into(), "b.example.org".into()];
     });
-    check("PORTAL_API_KEY=$2b$12$x", &|s| s.portal_api_key = "$2b$12$x".into());
+    check("PORTAL_API_KEY=$2b$12$xxxxxxxxxx", &|s| s.portal_api_key = "$2b$12$xxxxxxxxxx".into());
     check("PORTAL_DB_PATH=/db", &|s| s.portal_db_path = "/db".into());
     check("SESSION_COOKIE_NAME=sid", &|s| s.session_cookie_name = "sid".into());
     check("SESSION_TTL_HOURS=1", &|s| s.session_ttl_hours = 1);
@@ -113,7 +113,7 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PORTAL_PORT", &["", "0", "65536", "+80", "80a", "-1"]),
         ("PORTAL_BIND", &["", "localhost", "1.2.3", "1.2.3.4:80"]),
         ("PORTAL_HOSTS", &["a b", "x:80", "http://x.y", "*.x.y", "x.y,", "192.168.0.1"]),
-        ("PORTAL_API_KEY", &["with space", "한글"]),
+        ("PORTAL_API_KEY", &["with a space in it", "열여섯글자가 넘는 한글 열쇠입니다", "0123456789abcde"]),
         ("SESSION_COOKIE_NAME", &["", "a b", "a=b", "a;b", "이름", "__Host-a"]),
         ("SESSION_TTL_HOURS", &["0", "87601", "1.5"]),
         ("PORTAL_COOKIE_SECURE", &["", "yes", "1", "TRUE"]),
@@ -152,13 +152,22 @@ fn problems_are_told_so_that_they_can_be_corrected() {
     };
     insta::assert_snapshot!(one("A=1\nPAAS_DOMAIN=exa mple"), @".env:2: PAAS_DOMAIN=exa mple is not accepted: write a host name without port, for example `home.example.org`");
     insta::assert_snapshot!(one("PAAS_DOMAIN="), @".env:1: PAAS_DOMAIN is empty: write a host name without port, for example `home.example.org`; without the line the default holds");
-    insta::assert_snapshot!(one("PORTAL_API_KEY=secret words"), @".env:1: PORTAL_API_KEY=(hidden) is not accepted: write up to 256 letters, digits and signs without spaces, or nothing to switch it off");
+    insta::assert_snapshot!(one("PORTAL_API_KEY=secret words"), @".env:1: PORTAL_API_KEY=(hidden) is not accepted: write 16 to 256 random letters, digits and signs without spaces, for example of `openssl rand -hex 24`, or nothing to switch it off");
     insta::assert_snapshot!(one("PAAS_DOMIAN=x"), @".env:1: there is no setting PAAS_DOMIAN: did you mean PAAS_DOMAIN?");
     insta::assert_snapshot!(one("BCRYPT_ROUND=4"), @".env:1: there is no setting BCRYPT_ROUND: did you mean BCRYPT_ROUNDS?");
     insta::assert_snapshot!(one("PORTAL_COLOUR=red"), @".env:1: there is no setting PORTAL_COLOUR: remove the line, or see .env.example for the settings");
     insta::assert_snapshot!(one("PAAS_DOMAIN=a\nPAAS_DOMAIN=b"), @".env:2: PAAS_DOMAIN is set twice: keep this line or line 1");
     insta::assert_snapshot!(one("hunter2"), @".env:1: not a setting: write `KEY=VALUE`, or start the line with `#`");
     insta::assert_snapshot!(one("PORTAL_API_KEY='hunter2"), @".env:1: the value of PORTAL_API_KEY cannot be read: close the single quote on the same line");
+    let subnet = "PAAS_NETWORK_SUBNET=172.30.0.0/24\nPAAS_TRUSTED_PROXIES=";
+    for believed in ["172.16.0.0/12", "172.30.0.7", "10.0.0.1, 172.30.0.128/25", "172.30.0.0/24"] {
+        let told = one(&format!("{subnet}{believed}"));
+        assert!(told.contains("outside of PAAS_NETWORK_SUBNET"), "{believed}: {told}");
+    }
+    for believed in ["172.30.1.0/24", "10.0.0.1, fd00::/8", ""] {
+        let (_, problems) = read(&format!("{subnet}{believed}"));
+        assert!(problems.is_empty(), "{believed}: {problems:?}");
+    }
     insta::assert_snapshot!(one("PORTAL_PORT=8080"), @".env:1: PORTAL_PORT=8080 is not accepted: write another port than PAAS_GATEWAY_PORT, for example `3000`");
     assert_eq!(one("TZ=Asia/Seoul\nHTTP_PROXY=x\nPATH=/bin"), "", "other programs' variables may stay");
 }
