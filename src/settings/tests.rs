@@ -52,6 +52,7 @@ fn every_key_reaches_its_setting() {
     check("PORTAL_HOSTS=NAS.example.org, b.example.org", &|s| {
         s.portal_hosts = vec!["nas.example.org".into(), "b.example.org".into()];
     });
+    check("PORTAL_ON_GATEWAY=no", &|s| s.portal_on_gateway = false);
     check("PORTAL_API_KEY=$2b$12$x", &|s| s.portal_api_key = "$2b$12$x".into());
     check("PORTAL_DB_PATH=/db", &|s| s.portal_db_path = "/db".into());
     check("SESSION_COOKIE_NAME=sid", &|s| s.session_cookie_name = "sid".into());
@@ -113,6 +114,7 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PORTAL_PORT", &["", "0", "65536", "+80", "80a", "-1"]),
         ("PORTAL_BIND", &["", "localhost", "1.2.3", "1.2.3.4:80"]),
         ("PORTAL_HOSTS", &["a b", "x:80", "http://x.y", "*.x.y", "x.y,", "192.168.0.1"]),
+        ("PORTAL_ON_GATEWAY", &["", "true", "1", "No"]),
         ("PORTAL_API_KEY", &["with space", "한글"]),
         ("SESSION_COOKIE_NAME", &["", "a b", "a=b", "a;b", "이름", "__Host-a"]),
         ("SESSION_TTL_HOURS", &["0", "87601", "1.5"]),
