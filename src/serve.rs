@@ -22,7 +22,7 @@ use crate::desired::{Changed, ManifestFolder, WatchPaths};
 use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
-use crate::gateway::{Gateway, GatewayConfig, TrafficStats, Tuning};
+use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::model::{ContainerId, Settings, Subnet};
@@ -356,7 +356,8 @@ fn gateway_config(
 ) -> watch::Receiver<Arc<GatewayConfig>> {
     let config = |settings: &Settings| {
         let trusted_proxies = settings.trusted_proxies.clone();
-        Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new(&settings.domain) })
+        let portal = if settings.portal_on_gateway { PortalNames::ThePortal } else { PortalNames::Nothing };
+        Arc::new(GatewayConfig { portal, trusted_proxies, ..GatewayConfig::new(&settings.domain) })
     };
     let (config_tx, config_rx) = watch::channel(config(&settings_rx.borrow_and_update()));
     tasks.spawn(async move {
@@ -381,4 +382,32 @@ fn told_to_stop() -> Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_gateway_goes_by_the_settings_as_they_change() {
+        let (settings_tx, settings_rx) = watch::channel(Arc::new(Settings::defaults("/paas")));
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let mut config_rx = gateway_config(settings_rx, &tasks, stop.clone());
+        assert_eq!(**config_rx.borrow_and_update(), GatewayConfig::new("localhost"));
+        settings_tx.send_modify(|settings| {
+            let settings = Arc::make_mut(settings);
+            settings.portal_on_gateway = false;
+            settings.trusted_proxies = vec!["10.0.0.7".parse().unwrap()];
+        });
+        tokio::time::timeout(STOP_GRACE, config_rx.changed()).await.unwrap().unwrap();
+        let expected = GatewayConfig {
+            portal: PortalNames::Nothing,
+            trusted_proxies: vec!["10.0.0.7".parse().unwrap()],
+            ..GatewayConfig::new("localhost")
+        };
+        assert_eq!(**config_rx.borrow_and_update(), expected);
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
 }

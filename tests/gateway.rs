@@ -13,8 +13,8 @@ use gateway_support::{
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
-use minipaas::gateway::{GatewayConfig, Tuning};
-use minipaas::model::{AppKey, Health, RunState, SyncState};
+use minipaas::gateway::{GatewayConfig, PortalNames, Tuning};
+use minipaas::model::{AppKey, AppStatus, Health, RunState, SyncState};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn short() -> Tuning {
@@ -136,6 +136,39 @@ async fn the_bare_domain_and_its_portal_name_reach_the_portal() {
     .await;
     let answer = world.talk("GET /who HTTP/1.1\r\nHost: portal.test\r\nConnection: close\r\n\r\n").await;
     assert_eq!(code(&answer), "404", "the old domain is gone: {answer}");
+}
+
+#[tokio::test]
+async fn without_a_portal_on_the_gateway_its_names_are_nobody_s() {
+    let router = axum::Router::new().fallback(async || "the portal");
+    let world = World::with(short(), Some(router)).await;
+    let go_by = async |portal| {
+        let before = world.gateway.generation();
+        world.config_tx.send_replace(Arc::new(GatewayConfig { portal, ..GatewayConfig::new("test") }));
+        until(|| world.gateway.generation() > before).await;
+    };
+    // Whatever a status says, the names are no app's either.
+    let app = AppStatus { host: "portal.test".to_owned(), ..status("alice-diary", Health::Running) };
+    world.publish(app).await;
+    for (portal, found) in
+        [(PortalNames::Nothing, false), (PortalNames::ThePortal, true), (PortalNames::Nothing, false)]
+    {
+        go_by(portal).await;
+        for host in ["test", "portal.test", "PORTAL.test.:8080"] {
+            let request =
+                |language| format!("GET /docs HTTP/1.1\r\nHost: {host}\r\n{language}Connection: close\r\n\r\n");
+            let answer = world.talk(&request("")).await;
+            assert_eq!(code(&answer) == "200" && body(&answer) == "the portal", found, "{portal:?} {host}: {answer}");
+            if !found {
+                assert!(
+                    code(&answer) == "404" && answer.contains("There is no app at this address"),
+                    "{host}: {answer}"
+                );
+                let answer = world.talk(&request("Accept-Language: ko\r\n")).await;
+                assert!(answer.contains("이 주소에는 앱이 없습니다"), "{host}: {answer}");
+            }
+        }
+    }
 }
 
 // --- headers --------------------------------------------------------------------------------------------------------

@@ -298,6 +298,76 @@ async fn the_cookie_keeps_to_this_host_and_away_from_scripts() {
     assert_eq!(portal.get("/apps", &[("cookie", &unprefixed)]).await.status, 401);
 }
 
+/// An app's page cannot read the session, but without `__Host-` it can set a cookie of that name for the whole domain.
+#[tokio::test]
+async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain() {
+    let portal = Portal::settled().await;
+    portal.set(|settings| settings.domain = "home.example.org".to_owned());
+    let body = json!({"username": "admin", "password": PASSWORD}).to_string();
+    let ask = async |path: &str, host: &str, headers: &[(&str, &str)]| {
+        let ask = Ask { method: "POST", path, headers, body: Some(&body) };
+        let answer = ask.over(&mut portal.connect().await, host).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer
+    };
+    let set = |answer: &Answer| -> Vec<String> {
+        let token = answer.cookies().last().unwrap().split(['=', ';']).nth(1).unwrap().to_owned();
+        let told =
+            |cookie: &&str| if token.is_empty() { (*cookie).to_owned() } else { cookie.replace(&token, "TOKEN") };
+        answer.cookies().iter().map(told).collect()
+    };
+    let begun = ask("/auth/login", "home.example.org:8080", &[]).await;
+    insta::assert_snapshot!(set(&begun).join("\n"), @"
+    paas_portal_session=; Domain=home.example.org; Path=/; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/api-keys; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/api-keys/; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/apps; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/apps/; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/change-password; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/logout; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/me; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/confirm; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/edits; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/events; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/events/; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/events/log; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/metrics; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/resync; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/status; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/templates; Max-Age=0
+    paas_portal_session=TOKEN; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax
+    ");
+    // What it costs stays below the 4 KiB that a proxy takes for a head.
+    assert!(begun.head.len() < 3 << 10, "{}", begun.head.len());
+
+    let at_portal = ask("/auth/login", "Portal.home.example.org", &[]).await;
+    assert_eq!(set(&at_portal), set(&begun));
+    let token = at_portal.cookies().last().unwrap().split(';').next().unwrap().to_owned();
+    let from = [("cookie", token.as_str()), ("origin", "http://portal.home.example.org")];
+    let ended = ask("/auth/logout", "portal.home.example.org", &from).await;
+    let planted = set(&begun).len() - 1;
+    assert_eq!(set(&ended)[..planted], set(&begun)[..planted]);
+    assert_eq!(set(&ended)[planted..], ["paas_portal_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"]);
+
+    // Every route that looks at the session is reached by such a cookie at each path above it, as far as it is the same for all.
+    for route in routes(&portal).await.iter().filter(|route| route.open != Open::Anybody) {
+        let fixed = route.path.split('{').next().unwrap();
+        for end in (1..=fixed.len()).filter(|end| *end == fixed.len() || fixed[*end..].starts_with('/')) {
+            let line = format!("paas_portal_session=; Domain=home.example.org; Path={}; Max-Age=0", &fixed[..end]);
+            assert!(set(&begun).contains(&line), "{} at {line}", route.path);
+        }
+    }
+
+    // Elsewhere no such cookie is sent, and a browser would not take these. A prefixed name nobody can plant.
+    for host in ["127.0.0.1", "mybox:3000", "localhost", "other.localhost"] {
+        assert_eq!(ask("/auth/login", host, &[]).await.cookies().len(), 1, "{host}");
+    }
+    portal.set(|settings| settings.portal_cookie_secure = true);
+    assert_eq!(ask("/auth/login", "home.example.org", &[]).await.cookies().len(), 1);
+}
+
 #[tokio::test]
 async fn guessing_is_slowed_down_per_visitor_and_only_trusted_proxies_say_who_that_is() {
     let portal = Portal::settled().await;

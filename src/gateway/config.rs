@@ -10,14 +10,24 @@ use crate::model::Cidr;
 pub struct GatewayConfig {
     /// `PAAS_DOMAIN`, lower case: it and `portal.` below it reach the portal.
     pub domain: String,
+    /// Whether they do; else nothing is there, whatever the status says.
+    pub portal: PortalNames,
     /// Peers whose `X-Forwarded-*` are believed; from anyone else they are replaced.
     pub trusted_proxies: Vec<Cidr>,
+}
+
+/// What is at the portal's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortalNames {
+    ThePortal,
+    Nothing,
 }
 
 impl GatewayConfig {
     #[must_use]
     pub fn new(domain: &str) -> Self {
-        Self { domain: domain.trim_end_matches('.').to_ascii_lowercase(), trusted_proxies: Vec::new() }
+        let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+        Self { domain, portal: PortalNames::ThePortal, trusted_proxies: Vec::new() }
     }
 
     pub(super) fn trusts(&self, peer: IpAddr) -> bool {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::config::GatewayConfig;
+use super::config::{GatewayConfig, PortalNames};
 use super::endpoint::{Endpoint, Registry};
 use super::pages::Page;
 use super::traffic::{AppTraffic, TrafficStats};
@@ -69,8 +69,12 @@ impl Routes {
             by_host.insert(app.host.to_ascii_lowercase().into_boxed_str(), Entry::App(routes));
         }
         // After the apps: no app may take the portal's names, whatever a status says.
-        by_host.insert(config.domain.clone().into_boxed_str(), Entry::Portal);
-        by_host.insert(format!("portal.{}", config.domain).into_boxed_str(), Entry::Portal);
+        for name in [config.domain.clone(), format!("portal.{}", config.domain)] {
+            match config.portal {
+                PortalNames::ThePortal => by_host.insert(name.into_boxed_str(), Entry::Portal),
+                PortalNames::Nothing => by_host.remove(name.as_str()),
+            };
+        }
         traffic.retain(|key| status.apps.contains_key(key));
         endpoints.prune();
         Self { by_host, config }

@@ -20,6 +20,8 @@ pub struct Settings {
     pub portal_api_key: String,
     /// Names the portal answers to besides those that are safe by themselves.
     pub portal_hosts: Vec<String>,
+    /// Whether the gateway answers with the portal at the bare domain and `portal.` below it.
+    pub portal_on_gateway: bool,
     pub portal_db_path: PathBuf,
     pub session_cookie_name: String,
     pub session_ttl_hours: u32,
@@ -72,6 +74,7 @@ impl Settings {
             portal_bind: IpAddr::from([127, 0, 0, 1]),
             portal_api_key: String::new(),
             portal_hosts: Vec::new(),
+            portal_on_gateway: true,
             portal_db_path: root.join("portal-data/portal.sqlite3"),
             session_cookie_name: "paas_portal_session".to_owned(),
             session_ttl_hours: 168,

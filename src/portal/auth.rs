@@ -1,11 +1,13 @@
 //! `/auth`: signing in and out, who one is, and the password.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::{InvalidHeaderValue, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,8 @@ use super::cookie;
 use super::envelope::{ApiError, Data};
 use super::extract::Body;
 use super::frame::defect;
+use super::host;
+use super::router::session_paths;
 use super::state::PortalState;
 
 /// A password as it was typed. `Debug` does not show it.
@@ -88,13 +92,15 @@ pub struct LoggedOut {
 pub async fn login(
     State(state): State<PortalState>,
     peer: Peer,
+    asked: AskedAt,
     Body(Login { username, password }): Body<Login>,
 ) -> Result<(HeaderMap, Data<Me>), ApiError> {
     let begun = state.accounts.login(&username, &password.0, address(peer)).await?;
     let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
+    let cookies = asked.with_cookie(&state, cookie)?;
     let user = begun.session.user;
     let me = Me { username: Some(user.name), must_change_password: user.must_change, through: Through::Session };
-    Ok((with_cookie(cookie)?, Data(me)))
+    Ok((cookies, Data(me)))
 }
 
 pub async fn me(caller: Caller) -> Data<Me> {
@@ -103,11 +109,12 @@ pub async fn me(caller: Caller) -> Data<Me> {
 
 pub async fn logout(
     State(state): State<PortalState>,
+    asked: AskedAt,
     person: Person,
 ) -> Result<(HeaderMap, Data<LoggedOut>), ApiError> {
     state.accounts.logout(person.session).await?;
-    let settings = state.settings_rx.borrow();
-    Ok((with_cookie(cookie::end(&settings))?, Data(LoggedOut { session: "ended" })))
+    let cookie = cookie::end(&state.settings_rx.borrow());
+    Ok((asked.with_cookie(&state, cookie)?, Data(LoggedOut { session: "ended" })))
 }
 
 /// The session that asks goes on, every other one of the user has ended.
@@ -131,8 +138,37 @@ pub(super) fn address(peer: Peer) -> IpAddr {
     }
 }
 
-fn with_cookie(cookie: Result<HeaderValue, InvalidHeaderValue>) -> Result<HeaderMap, ApiError> {
-    // The settings accept no name that a header could not carry, and a token is hexadecimal.
-    let cookie = cookie.map_err(|_| defect())?;
-    Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
+/// The names under which a browser asked: they say which cookies it holds.
+#[derive(Debug)]
+pub struct AskedAt {
+    target: Uri,
+    headers: HeaderMap,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AskedAt {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self { target: parts.uri.clone(), headers: parts.headers.clone() })
+    }
+}
+
+impl AskedAt {
+    /// The session's cookie, after whatever an app may have planted under its name was overwritten.
+    fn with_cookie(
+        &self,
+        state: &PortalState,
+        cookie: Result<HeaderValue, InvalidHeaderValue>,
+    ) -> Result<HeaderMap, ApiError> {
+        let settings = state.settings_rx.borrow();
+        let mut headers = HeaderMap::new();
+        // The settings accept no name that a header could not carry, and a token is hexadecimal.
+        if host::is_at_domain(&self.target, &self.headers, &settings) {
+            for gone in cookie::overwrite_planted(&settings, session_paths(state)).map_err(|_| defect())? {
+                headers.append(SET_COOKIE, gone);
+            }
+        }
+        headers.append(SET_COOKIE, cookie.map_err(|_| defect())?);
+        Ok(headers)
+    }
 }

@@ -3,7 +3,12 @@
 //! Host-only (no `Domain`), so no app below the same domain gets to see it; `HttpOnly`, so no script does; `SameSite=Lax`,
 //! which the same-origin check of [`rule`](super::rule) completes. With `PORTAL_COOKIE_SECURE` also `Secure`, and the prefix
 //! `__Host-` makes the browser itself guard that nobody but this very host, over TLS, has set it.
+//!
+//! Without that prefix an app's page can set a cookie of this name for the whole domain. Holding a session of somebody else
+//! it gets the request refused, and the owner out. So whoever signs in or out at a name to which such a cookie is sent is told
+//! to [throw it away](overwrite_planted).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
@@ -26,6 +31,32 @@ pub(super) fn end(settings: &Settings) -> Result<HeaderValue, InvalidHeaderValue
     set(settings, "", Duration::ZERO)
 }
 
+/// Throws away what an app has set under the session's name for `PAAS_DOMAIN` and all below it, at these paths. To be sent
+/// before the session's own cookie: a browser that lets nobody have a cookie for a whole domain such as `localhost` takes
+/// these for the host's own.
+///
+/// A cookie cannot be seen from another path than its own, so each is overwritten whether it is there or not.
+pub(super) fn overwrite_planted(
+    settings: &Settings,
+    paths: &BTreeSet<String>,
+) -> Result<Vec<HeaderValue>, InvalidHeaderValue> {
+    if settings.portal_cookie_secure {
+        // No page can plant a cookie of that prefix.
+        return Ok(Vec::new());
+    }
+    let (name, domain) = (name(settings), &settings.domain);
+    let gone = |path: &String| HeaderValue::from_str(&format!("{name}=; Domain={domain}; Path={path}; Max-Age=0"));
+    paths.iter().map(gone).collect()
+}
+
+/// The paths that a cookie may have to be sent to a route, up to the first part that a caller chooses: an app that guesses
+/// names of apps or ids beyond it makes single pages of the API unusable, and only until the cookie expires.
+pub(super) fn paths_to(route: &str) -> BTreeSet<String> {
+    let fixed = route.split_once('{').map_or(route, |(fixed, _)| fixed);
+    let ends = fixed.match_indices('/').flat_map(|(at, _)| [at, at + 1]).chain([fixed.len()]);
+    ends.filter(|end| *end > 0).map(|end| fixed[..end].to_owned()).collect()
+}
+
 fn set(settings: &Settings, value: &str, life: Duration) -> Result<HeaderValue, InvalidHeaderValue> {
     let secure = if settings.portal_cookie_secure { "; Secure" } else { "" };
     let (name, seconds) = (name(settings), life.as_secs());
@@ -35,6 +66,19 @@ fn set(settings: &Settings, value: &str, life: Duration) -> Result<HeaderValue, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_is_reached_by_cookies_of_every_path_above_it() {
+        for (route, paths) in [
+            ("/", &["/"][..]),
+            ("/status", &["/", "/status"]),
+            ("/auth/me", &["/", "/auth", "/auth/", "/auth/me"]),
+            ("/api-keys/{id}", &["/", "/api-keys", "/api-keys/"]),
+            ("/apps/{userid}/{appname}/logs", &["/", "/apps", "/apps/"]),
+        ] {
+            assert_eq!(paths_to(route).iter().collect::<Vec<_>>(), paths, "{route}");
+        }
+    }
 
     #[test]
     fn the_flags_are_those_of_the_specification() {

@@ -57,6 +57,13 @@ fn stranger(target: &Uri, headers: &HeaderMap, settings: &Settings) -> Option<St
     named.find(|host| !name(host).is_some_and(|name| answers_to(settings, &name)))
 }
 
+/// Whether a browser may have sent this to `PAAS_DOMAIN` or `portal.` below it, where it adds the cookies of the whole domain.
+pub(super) fn is_at_domain(target: &Uri, headers: &HeaderMap, settings: &Settings) -> bool {
+    let asked = target.authority().map(|authority| authority.as_str().to_owned());
+    let mut names = asked.into_iter().chain(hosts(headers)).filter_map(|host| name(&host));
+    names.any(|name| name == settings.domain || below_domain(settings, &name) == Some("portal"))
+}
+
 /// What the headers say was asked for, with ports.
 pub(super) fn hosts(headers: &HeaderMap) -> impl Iterator<Item = String> {
     let forwarded = headers.get_all("x-forwarded-host").iter();

@@ -1,6 +1,7 @@
 //! Every route in one place: method, path, who may use it, what handles it, and how it is described. A route without a
 //! rule or a description does not compile.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use axum::Router;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::code;
+use super::cookie;
 use super::describe::{Described, Operation, Verb, document};
 use super::envelope::{ApiError, said};
 use super::frame::frame;
@@ -45,6 +47,16 @@ pub fn router(state: PortalState) -> Router {
 #[must_use]
 pub fn described(state: &PortalState) -> Vec<Described> {
     table(state).described
+}
+
+/// The paths of cookies that are sent to a route which looks at the session.
+pub(super) fn session_paths(state: &PortalState) -> &'static BTreeSet<String> {
+    static PATHS: OnceLock<BTreeSet<String>> = OnceLock::new();
+    PATHS.get_or_init(|| {
+        let described = described(state);
+        let asking = described.iter().filter(|route| matches!(route.rule, Rule::Known | Rule::Member));
+        asking.flat_map(|route| cookie::paths_to(route.path)).collect()
+    })
 }
 
 /// Routes being collected.

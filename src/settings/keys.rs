@@ -56,7 +56,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 32] = [
+pub(super) const KEYS: [Key; 33] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -74,6 +74,7 @@ pub(super) const KEYS: [Key; 32] = [
         "host names without port with commas between them, for example `paas.example.org`, or nothing",
         |text, _| hosts(text)
     ),
+    key!("PORTAL_ON_GATEWAY", portal_on_gateway, AtOnce, "`yes` or `no`", |text, _| yes_or_no(text)),
     key!(
         "PORTAL_API_KEY",
         portal_api_key,
@@ -163,11 +164,7 @@ pub(super) const KEYS: [Key; 32] = [
         "an IPv4 network from /8 to /29, for example `172.30.0.0/24`, or nothing for one that is free",
         |text, _| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
     ),
-    key!("PAAS_APP_INTERNET", app_internet, AtOnce, "`yes` or `no`", |text, _| match text {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    }),
+    key!("PAAS_APP_INTERNET", app_internet, AtOnce, "`yes` or `no`", |text, _| yes_or_no(text)),
     key!("MAX_APPS_PER_USER", max_apps_per_user, AtOnce, "a whole number up to 1000000, for example `5`", |text, _| {
         within(text, 0, 1_000_000)
     }),
@@ -210,6 +207,14 @@ pub(super) const SECRET: [&str; 1] = ["PORTAL_API_KEY"];
 
 fn exact<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
+}
+
+fn yes_or_no(text: &str) -> Option<bool> {
+    match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
 }
 
 fn within(text: &str, least: u32, most: u32) -> Option<u32> {

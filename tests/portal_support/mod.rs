@@ -196,6 +196,12 @@ impl Answer {
         (self.status, code.as_str().unwrap_or_default().to_owned())
     }
 
+    /// All cookies that it sets, in their order.
+    pub fn cookies(&self) -> Vec<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")).map(|(_, value)| value).collect()
+    }
+
     /// `name=value` of the cookie that it sets.
     pub fn cookie(&self) -> String {
         let cookie = self.header("set-cookie").expect("a cookie");
