@@ -4,11 +4,14 @@
 //! Written for both tools that are around: `docker-compose` 1.29 (Python, in Debian 12) and `docker compose` (v2). The
 //! newest format in which the former still knows `mem_limit`, `cpus`, `pids_limit` and `init` is 2.4; the latter ignores
 //! the version.
+//!
+//! The filter of system calls is a file of its own beside it, [`SECCOMP_FILE`], because neither takes one inline; the former
+//! looks for it in the current folder.
 
 use std::fmt::Write as _;
 
 use crate::model::MilliCpus;
-use crate::model::spec::{Access, ContainerSpec, LOG_MAX_FILE, LOG_MAX_SIZE};
+use crate::model::spec::{Access, ContainerSpec, LOG_MAX_FILE, LOG_MAX_SIZE, SECCOMP_FILE, SHM_SIZE, ULIMITS};
 
 /// The file's text. Equal specifications give equal text.
 #[must_use]
@@ -44,7 +47,14 @@ pub fn compose_yaml(spec: &ContainerSpec) -> String {
     out.line(2, "read_only: true");
     out.line(2, "init: true");
     out.list(2, "cap_drop", ["ALL"]);
-    out.list(2, "security_opt", ["no-new-privileges"]);
+    out.list(2, "security_opt", ["no-new-privileges", &format!("seccomp:{SECCOMP_FILE}")]);
+    out.line(2, "ulimits:");
+    for limit in ULIMITS {
+        out.line(3, &format!("{}:", limit.name));
+        out.line(4, &format!("soft: {}", limit.soft));
+        out.line(4, &format!("hard: {}", limit.hard));
+    }
+    out.line(2, &format!("shm_size: {}", SHM_SIZE.get()));
     out.line(2, &format!("mem_limit: {}", spec.limits.memory.get()));
     out.line(2, &format!("memswap_limit: {}", spec.limits.memory.get()));
     out.line(2, &format!("cpus: {}", cpus(spec.limits.cpus)));

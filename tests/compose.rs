@@ -84,6 +84,15 @@ fn everything_the_daemon_asks_docker_for_is_in_the_file() {
           - "ALL"
         security_opt:
           - "no-new-privileges"
+          - "seccomp:seccomp.json"
+        ulimits:
+          nofile:
+            soft: 4096
+            hard: 8192
+          core:
+            soft: 0
+            hard: 0
+        shm_size: 16777216
         mem_limit: 268435456
         memswap_limit: 268435456
         cpus: 0.5

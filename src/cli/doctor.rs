@@ -143,6 +143,13 @@ async fn docker<B: Backend>(settings: &Settings, backend: &B) -> Vec<Check> {
         let found = format!("this kernel cannot limit {}: those limits are not enforced", lacking.join(", "));
         checks.push(check("limits", Verdict::Note, found));
     }
+    checks.push(if info.seccomp {
+        check("system calls", Verdict::Good, "apps make only those that a web app needs")
+    } else {
+        let found = "this kernel or this Docker cannot filter them (seccomp), so apps reach all of the kernel: use a kernel with \
+                     CONFIG_SECCOMP_FILTER, and Docker as your distribution or docker.com builds it";
+        check("system calls", Verdict::Note, found)
+    });
     let image = &settings.runtime_image;
     checks.push(match engine.image(image).await {
         Ok(Some(_)) => check("runtime image", Verdict::Good, image),

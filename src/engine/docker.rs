@@ -95,8 +95,13 @@ impl DockerEngine {
         let path = format!("/v{api}/info");
         let info: wire::Info = transport.json(transport::get(&path, &[])?, Path::Plain).await?;
         let info = version.info(api.to_string(), info);
-        let session =
-            Session { api, swap_limit: info.swap_limit, cpu_limit: info.cpu_limit, pids_limit: info.pids_limit };
+        let session = Session {
+            api,
+            swap_limit: info.swap_limit,
+            cpu_limit: info.cpu_limit,
+            pids_limit: info.pids_limit,
+            seccomp: info.seccomp,
+        };
         transport.remember(session);
         Ok((session, info))
     }

@@ -18,10 +18,11 @@ use super::stop::{At, Checkpoints, Outcome};
 use super::trash::{self, Part};
 use super::{FolderError, FolderState, Folders, Space, code, deploy_log};
 use crate::clock::Clock;
+use crate::model::spec::{SECCOMP, SECCOMP_FILE};
 use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
 
 const COMPOSE: &str = "docker-compose.yml";
-/// It holds the app's environment, so it is not for everyone.
+/// It holds the app's environment, so it is not for everyone. Its filter has the same: only who reads the one needs the other.
 const COMPOSE_MODE: u32 = 0o600;
 /// A larger one was not written by us and is replaced.
 const MAX_COMPOSE_BYTES: u64 = 1 << 20;
@@ -156,13 +157,16 @@ impl Folders for DiskFolders {
         let (place, text) = (self.place(key), text.to_owned());
         self.blocking(move |inner| {
             let app = place.find_or_make(&inner.checkpoints)?;
-            let path = place.path().join(COMPOSE);
-            if read_compose(&app, &path)?.as_deref() == Some(text.as_bytes()) {
-                return Ok(());
+            // First what the other one names.
+            for (name, bytes) in [(SECCOMP_FILE, SECCOMP.as_bytes()), (COMPOSE, text.as_bytes())] {
+                let path = place.path().join(name);
+                if read_ours(&app, name, &path)?.as_deref() != Some(bytes) {
+                    // Spoilt by a power loss, it differs from what it should be, and is written again.
+                    let how = (COMPOSE_MODE, Flush::No);
+                    atomic::replace(&app, name, bytes, how, &path, &inner.checkpoints)?;
+                }
             }
-            // Spoilt by a power loss, it differs from what it should be, and is written again.
-            let how = (COMPOSE_MODE, Flush::No);
-            atomic::replace(&app, COMPOSE, text.as_bytes(), how, &path, &inner.checkpoints)
+            Ok(())
         })
         .await
     }
@@ -228,20 +232,22 @@ fn look(place: &Place, owner: Owner) -> Outcome<FolderState> {
         return Ok(FolderState::default());
     };
     let path = place.path();
+    let whole = read_ours(&app, SECCOMP_FILE, &path.join(SECCOMP_FILE))?.as_deref() == Some(SECCOMP.as_bytes());
+    let compose = if whole { read_ours(&app, COMPOSE, &path.join(COMPOSE))? } else { None };
     Ok(FolderState {
         code: code::exists(&app, &path.join(code::CODE))?,
         data: data::ready(&app, &path.join(DATA), owner)?,
-        compose: read_compose(&app, &path.join(COMPOSE))?.map(|bytes| Digest::of(&bytes)),
+        compose: compose.map(|bytes| Digest::of(&bytes)),
     })
 }
 
 /// `None` when there is none that we could have written: it will be replaced.
-fn read_compose(app: &Dir, path: &Path) -> Outcome<Option<Vec<u8>>> {
-    match nofollow::stat(app, COMPOSE).at("look at", path)? {
+fn read_ours(app: &Dir, name: &str, path: &Path) -> Outcome<Option<Vec<u8>>> {
+    match nofollow::stat(app, name).at("look at", path)? {
         Some(stat) if Kind::of(&stat) == Kind::File => {}
         Some(_) | None => return Ok(None),
     }
-    let file = nofollow::open_file(app, COMPOSE, OFlags::RDONLY, 0).at("read", path)?;
+    let file = nofollow::open_file(app, name, OFlags::RDONLY, 0).at("read", path)?;
     let mut bytes = Vec::new();
     file.take(MAX_COMPOSE_BYTES + 1).read_to_end(&mut bytes).at("read", path)?;
     Ok((bytes.len() as u64 <= MAX_COMPOSE_BYTES).then_some(bytes))

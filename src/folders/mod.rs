@@ -60,7 +60,7 @@ pub trait Folders: Send + Sync + 'static {
     /// Makes what [`FolderState`] says is missing: `app/` copied from the template in one atomic step and never
     /// overwritten afterwards, `data/` owned by the app's user, `logs/` by the daemon's.
     fn ensure(&self, key: &AppKey, template: &TemplateId) -> impl Future<Output = Result<(), FolderError>> + Send;
-    /// Writes `docker-compose.yml` atomically.
+    /// Writes `docker-compose.yml` and the filter of system calls that it names, each atomically.
     fn write_compose(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Appends to `logs/deploy.log`, which is cut at 1 MiB.
     fn append_deploy_log(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;

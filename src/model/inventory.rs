@@ -74,6 +74,6 @@ pub struct FolderState {
     pub code: bool,
     /// `data/` exists and belongs to the app's user.
     pub data: bool,
-    /// Digest of `docker-compose.yml`; `None` when there is none.
+    /// Digest of `docker-compose.yml`; `None` when there is none, or not the filter of system calls beside it.
     pub compose: Option<Digest>,
 }

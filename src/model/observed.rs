@@ -171,4 +171,7 @@ pub struct EngineInfo {
     pub swap_limit: bool,
     pub pids_limit: bool,
     pub cpu_limit: bool,
+    /// Whether system calls can be filtered.
+    #[serde(default)]
+    pub seccomp: bool,
 }

@@ -154,8 +154,9 @@ pub struct Mount {
 
 /// A container, complete. Both the Docker engine and the generated `docker-compose.yml` are written from this value.
 ///
-/// Always in force besides these fields: read-only root, all capabilities dropped, `no-new-privileges`, `init`, json-file
-/// logs of 3 × 10 MB, no published port.
+/// Always in force besides these fields: read-only root, all capabilities dropped, `no-new-privileges`, [`SECCOMP`],
+/// [`ULIMITS`], [`SHM_SIZE`], `init`, json-file logs of 3 × 10 MB, no published port. None of it is part of [`Identity`]:
+/// what an upgrade adds here, an app gets with its next container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerSpec {
     pub name: String,
@@ -181,3 +182,30 @@ pub struct ContainerSpec {
 /// json-file log rotation of every app.
 pub const LOG_MAX_SIZE: &str = "10m";
 pub const LOG_MAX_FILE: &str = "3";
+
+/// The system calls that an app may make, in Docker's own format: everything else is refused with `EPERM`. Given instead of
+/// Docker's default, which differs from version to version (20.10 lets `io_uring` and `AF_VSOCK` through) and is meant for
+/// programs of all kinds, 32-bit ones as well. An app is Node with what it loads.
+///
+/// Sockets are allowed by family and protocol rather than refused by family: another one that the kernel learns stays closed,
+/// and opening one loads no module of the kernel.
+pub const SECCOMP: &str = include_str!("seccomp.json");
+
+/// The name of [`SECCOMP`]'s file beside `docker-compose.yml`: Compose takes a profile from a file only.
+pub const SECCOMP_FILE: &str = "seccomp.json";
+
+/// A limit of every process of an app. The soft one is in force until the process raises it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ulimit {
+    pub name: &'static str,
+    pub soft: u32,
+    pub hard: u32,
+}
+
+/// Open files: two for each of some thousand visitors. No core files: they would hold what the app had in memory, and are
+/// written by the kernel to wherever the host says.
+pub const ULIMITS: [Ulimit; 2] =
+    [Ulimit { name: "nofile", soft: 4096, hard: 8192 }, Ulimit { name: "core", soft: 0, hard: 0 }];
+
+/// `/dev/shm`, as much as `/tmp`. Docker's own figure is 64 MiB, more than some app's whole memory.
+pub const SHM_SIZE: Bytes = Bytes::mib(16);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use minipaas::compose::compose_yaml;
 use minipaas::engine::Engine as _;
-use minipaas::model::spec::{Access, Mount};
+use minipaas::model::spec::{Access, Mount, SECCOMP, SECCOMP_FILE};
 use minipaas::model::{Bytes, ContainerId, ContainerSpec, Limits, MilliCpus, RestartPolicy};
 use serde_json::Value;
 
@@ -41,10 +41,11 @@ async fn by_compose(place: &Place, spec: &ContainerSpec) -> Value {
     seen
 }
 
-/// The folder's name is the project's.
+/// The folder's name is the project's. Both files of it, as the daemon writes them.
 async fn write(place: &Place, spec: &ContainerSpec, folder: &str) -> PathBuf {
     let folder = place.folder(folder);
     tokio::fs::write(folder.join("docker-compose.yml"), compose_yaml(spec)).await.unwrap();
+    tokio::fs::write(folder.join(SECCOMP_FILE), SECCOMP).await.unwrap();
     folder
 }
 
@@ -53,6 +54,7 @@ async fn compose(folder: &Path, arguments: &[&str]) {
         .args(["--ansi", "never", "--file"])
         .arg(folder.join("docker-compose.yml"))
         .args(arguments)
+        .current_dir(folder)
         .env("DOCKER_HOST", std::env::var("MINIPAAS_TEST_DOCKER").unwrap())
         // Would be put in for `$HOME` if that were not escaped.
         .env("HOME", folder)
@@ -84,6 +86,7 @@ fn asked(seen: &Value) -> Value {
     }
     sort(&mut config["Env"]);
     let mut host = seen["HostConfig"].clone();
+    host["SecurityOpt"] = host["SecurityOpt"].as_array().unwrap().iter().map(parsed).collect();
     sort(&mut host["Mounts"]);
     let mut mounts = seen["Mounts"].clone();
     sort(&mut mounts);
@@ -92,6 +95,15 @@ fn asked(seen: &Value) -> Value {
         "Name": seen["Name"], "Image": seen["Image"], "Path": seen["Path"], "Args": seen["Args"],
         "Config": empty_is_null(config), "HostConfig": empty_is_null(host), "Mounts": mounts, "Networks": networks,
     })
+}
+
+/// The tool reads the profile and writes it again, with other blanks.
+fn parsed(option: &Value) -> Value {
+    let profile = option.as_str().and_then(|option| option.strip_prefix("seccomp="));
+    profile.map_or_else(
+        || option.clone(),
+        |json| serde_json::json!({ "seccomp": serde_json::from_str::<Value>(json).unwrap() }),
+    )
 }
 
 fn sort(list: &mut Value) {

@@ -10,5 +10,6 @@ mod compose;
 mod conformance;
 mod daemon;
 mod engine;
+mod kernel;
 #[path = "../restart_support/mod.rs"]
 mod restart_support;

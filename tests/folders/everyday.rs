@@ -1,8 +1,10 @@
 //! What the daemon does to an app's folder from its first day to its last.
 
 use std::fs;
+use std::path::Path;
 
 use minipaas::folders::{Folders as _, LockError, MAX_LOG_BYTES, RootLock};
+use minipaas::model::spec::{SECCOMP, SECCOMP_FILE};
 use minipaas::model::{AppKey, Bytes, Digest};
 
 use crate::support::{Root, diary, key, link, owner, purge, put};
@@ -110,6 +112,25 @@ async fn the_compose_file_is_written_only_when_it_differs() {
     assert_eq!(folders.look(&key()).await.unwrap().compose, Some(Digest::of(b"two")));
 }
 
+/// Without it Compose refuses the other one.
+#[tokio::test]
+async fn the_compose_file_does_not_count_without_the_filter_that_it_names() {
+    let root = Root::new();
+    let folders = root.open();
+    folders.ensure(&key(), &diary()).await.unwrap();
+    folders.write_compose(&key(), "one").await.unwrap();
+    let filter = root.path("apps/alice/diary").join(SECCOMP_FILE);
+    assert_eq!(fs::read_to_string(&filter).unwrap(), SECCOMP);
+    let spoil: [fn(&Path); 2] = [|filter| fs::remove_file(filter).unwrap(), |filter| put(filter, "{}")];
+    for spoil in spoil {
+        spoil(&filter);
+        assert_eq!(folders.look(&key()).await.unwrap().compose, None);
+        folders.write_compose(&key(), "one").await.unwrap();
+        assert_eq!(folders.look(&key()).await.unwrap().compose, Some(Digest::of(b"one")));
+        assert_eq!(fs::read_to_string(&filter).unwrap(), SECCOMP);
+    }
+}
+
 #[tokio::test]
 async fn the_deploy_log_keeps_the_newest_lines_and_stays_below_its_bound() {
     let root = Root::new();
@@ -153,7 +174,10 @@ async fn trash_gets_everything_but_the_data_and_says_what_it_is() {
     let entries = names(&root.path("trash"));
     assert_eq!(entries, ["20261122T100000Z-alice-diary-code-0000"]);
     let entry = root.path("trash").join(&entries[0]);
-    assert_eq!(names(&entry), ["app", "docker-compose.yml", "logs", "notes.txt", "trash.json", "trash.json.of-app"]);
+    assert_eq!(
+        names(&entry),
+        ["app", "docker-compose.yml", "logs", "notes.txt", "seccomp.json", "trash.json", "trash.json.of-app"]
+    );
     let note = fs::read_to_string(entry.join("trash.json")).unwrap();
     insta::assert_snapshot!(note.replace(root.dir.path().to_str().unwrap(), "ROOT"), @r#"
     {

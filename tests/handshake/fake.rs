@@ -210,7 +210,7 @@ pub(crate) fn personality(
 }
 
 pub(crate) const INFO: &str = r#"{"MemTotal":8000000000,"NCPU":4,"CgroupVersion":"2","SwapLimit":true,"MemoryLimit":true,
-    "PidsLimit":true,"CpuCfsQuota":true,"Future":{"x":[1]}}"#;
+    "PidsLimit":true,"CpuCfsQuota":true,"SecurityOptions":["name=seccomp,profile=default"],"Future":{"x":[1]}}"#;
 
 pub(crate) fn nothing(asked: &Asked) -> Reply {
     refuse(404, &format!("page not found: {}", asked.line()))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use minipaas::engine::{BuildSpec, Engine as _, ErrorKind, ListFilter, NetworkSpec};
-use minipaas::model::spec::{Access, Mount};
+use minipaas::model::spec::{Access, Mount, SECCOMP};
 use minipaas::model::{Bytes, ContainerId, ContainerSpec, Limits, MilliCpus, RestartPolicy};
 
 use super::fake::{FakeDocker, INFO, Reply, chunks, nothing, ok, refuse};
@@ -51,7 +51,13 @@ async fn a_container_is_asked_for_with_everything_in_force() {
     assert_eq!(fake.client().create(&spec()).await.unwrap(), ContainerId("abc".to_owned()));
     let asked = fake.asked().pop().unwrap();
     assert_eq!(asked.line(), "POST /v1.52/containers/create?name=paas-app-alice-diary&platform=");
-    insta::assert_snapshot!(serde_json::to_string_pretty(&asked.json()).unwrap(), @r#"
+    let mut json = asked.json();
+    let options = json["HostConfig"]["SecurityOpt"].as_array_mut().unwrap();
+    let filter = options.iter_mut().find(|option| option.as_str().is_some_and(|option| option.starts_with("seccomp=")));
+    let filter = filter.unwrap();
+    assert_eq!(filter.as_str(), Some(&*format!("seccomp={SECCOMP}")));
+    *filter = "(the filter)".into();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&json).unwrap(), @r#"
     {
       "Cmd": [
         "node",
@@ -98,11 +104,25 @@ async fn a_container_is_asked_for_with_everything_in_force() {
           "Name": "on-failure"
         },
         "SecurityOpt": [
-          "no-new-privileges"
+          "no-new-privileges",
+          "(the filter)"
         ],
+        "ShmSize": 16777216,
         "Tmpfs": {
           "/tmp": "rw,size=16m"
-        }
+        },
+        "Ulimits": [
+          {
+            "Hard": 8192,
+            "Name": "nofile",
+            "Soft": 4096
+          },
+          {
+            "Hard": 0,
+            "Name": "core",
+            "Soft": 0
+          }
+        ]
       },
       "Hostname": "alice-diary",
       "Image": "runtime:latest",
@@ -114,6 +134,25 @@ async fn a_container_is_asked_for_with_everything_in_force() {
       "WorkingDir": "/app"
     }
     "#);
+}
+
+/// Docker would refuse to start every container.
+#[tokio::test]
+async fn a_kernel_that_filters_no_system_calls_is_not_asked_to() {
+    for options in ["null", "[]", r#"["name=apparmor"]"#] {
+        let info = INFO.replace(r#"["name=seccomp,profile=default"]"#, options);
+        let fake = FakeDocker::engine(41, 12, created);
+        fake.replace(move |asked| match asked.path() {
+            "/version" => ok(r#"{"Version":"x","ApiVersion":"1.41"}"#),
+            "/info" => ok(info.clone()),
+            _ => created(asked),
+        });
+        let engine = fake.client();
+        assert!(!engine.info().await.unwrap().seccomp, "{options}");
+        engine.create(&spec()).await.unwrap();
+        let host = fake.asked().pop().unwrap().json()["HostConfig"].clone();
+        assert_eq!(host["SecurityOpt"], serde_json::json!(["no-new-privileges"]), "{options}");
+    }
 }
 
 #[tokio::test]

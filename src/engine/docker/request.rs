@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 
 use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
-    Mount, MountType, NetworkingConfig, RestartPolicy as WireRestart, RestartPolicyNameEnum,
+    Mount, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy as WireRestart, RestartPolicyNameEnum,
 };
 
 use super::transport::Session;
 use crate::engine::NetworkSpec;
-use crate::model::spec::{Access, LOG_MAX_FILE, LOG_MAX_SIZE};
-use crate::model::{ContainerSpec, Limits, RestartPolicy};
+use crate::model::spec::{Access, LOG_MAX_FILE, LOG_MAX_SIZE, SECCOMP, SHM_SIZE, ULIMITS, Ulimit};
+use crate::model::{Bytes, ContainerSpec, Limits, RestartPolicy};
 
 /// CFS period in microseconds; Docker's own for `NanoCpus`.
 const CPU_PERIOD: i64 = 100_000;
@@ -49,7 +49,9 @@ pub(super) fn create(spec: &ContainerSpec, session: &Session) -> ContainerCreate
             }),
             readonly_rootfs: Some(true),
             cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            security_opt: Some(security(session)),
+            ulimits: Some(ULIMITS.iter().map(ulimit).collect()),
+            shm_size: Some(bytes(SHM_SIZE)),
             init: Some(true),
             ..HostConfig::default()
         }),
@@ -111,13 +113,31 @@ struct WireLimits {
 
 /// Only what the kernel can enforce is asked for: Docker refuses CPU limits it cannot set, and warns about the others.
 fn limits(limits: Limits, session: &Session) -> WireLimits {
-    // `Bytes` never exceeds i64: its parser refuses more.
-    let memory = i64::try_from(limits.memory.get()).unwrap_or(i64::MAX);
+    let memory = bytes(limits.memory);
     WireLimits {
         memory: Some(memory),
         memory_swap: session.swap_limit.then_some(memory),
         nano_cpus: session.cpu_limit.then_some(limits.cpus.nano()),
         pids: session.pids_limit.then_some(i64::from(limits.pids)),
+    }
+}
+
+/// `Bytes` never exceeds i64: its parser refuses more.
+fn bytes(bytes: Bytes) -> i64 {
+    i64::try_from(bytes.get()).unwrap_or(i64::MAX)
+}
+
+/// A filter where there is none would keep every container from starting; `paas doctor` tells of it.
+fn security(session: &Session) -> Vec<String> {
+    let filter = session.seccomp.then(|| format!("seccomp={SECCOMP}"));
+    std::iter::once("no-new-privileges".to_owned()).chain(filter).collect()
+}
+
+fn ulimit(ulimit: &Ulimit) -> ResourcesUlimits {
+    ResourcesUlimits {
+        name: Some(ulimit.name.to_owned()),
+        soft: Some(i64::from(ulimit.soft)),
+        hard: Some(i64::from(ulimit.hard)),
     }
 }
 

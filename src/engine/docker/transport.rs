@@ -31,11 +31,16 @@ const MESSAGE_LIMIT: usize = 1000;
 
 /// What was learnt about the engine when it was connected to.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about the kernel, not a choice between two behaviours"
+)]
 pub(super) struct Session {
     pub(super) api: ApiVersion,
     pub(super) swap_limit: bool,
     pub(super) cpu_limit: bool,
     pub(super) pids_limit: bool,
+    pub(super) seccomp: bool,
 }
 
 #[derive(Debug, Default)]

@@ -50,6 +50,7 @@ lenient! {
         memory_limit: Option<bool> = "MemoryLimit",
         pids_limit: Option<bool> = "PidsLimit",
         cpu_quota: Option<bool> = "CpuCfsQuota",
+        security: Vec<String> = "SecurityOptions",
     }
 
     struct Created {
@@ -193,6 +194,8 @@ impl Version {
             swap_limit: able(info.swap_limit) && able(info.memory_limit),
             pids_limit: able(info.pids_limit),
             cpu_limit: able(info.cpu_quota),
+            // `name=seccomp,profile=default`. Said by every engine that can, and one that cannot would start no container.
+            seccomp: info.security.iter().any(|option| option.split(',').any(|part| part == "name=seccomp")),
         }
     }
 }

@@ -126,6 +126,7 @@ pub fn engine_info() -> EngineInfo {
         swap_limit: true,
         pids_limit: true,
         cpu_limit: true,
+        seccomp: true,
     }
 }
 

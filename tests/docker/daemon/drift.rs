@@ -146,3 +146,34 @@ fn a_network_removed_while_the_daemon_was_away_is_made_again_and_the_apps_are_ba
     });
     assert_eq!(daemon.status()["network"]["state"], "ready");
 }
+
+/// As an earlier version made it: without the filter of system calls, the limits of processes and the bound on `/dev/shm`.
+#[test]
+fn an_upgrade_restarts_no_app_and_each_gets_what_is_new_at_its_next_deploy() {
+    let mut daemon = Daemon::start();
+    let new = daemon.run("alice-page", PAGE);
+    daemon.stop();
+    let name = container("alice-page");
+    daemon.docker.remove(&name);
+    let mut body = new["Config"].clone();
+    body["HostConfig"] = new["HostConfig"].clone();
+    for what in ["Ulimits", "ShmSize"] {
+        body["HostConfig"].as_object_mut().unwrap().remove(what);
+    }
+    body["HostConfig"]["SecurityOpt"] = json!(["no-new-privileges"]);
+    let endpoint = json!({ "IPAMConfig": new["NetworkSettings"]["Networks"][&daemon.network]["IPAMConfig"] });
+    body["NetworkingConfig"] = json!({ "EndpointsConfig": { &daemon.network: endpoint } });
+    daemon.docker.does("POST", &format!("/containers/create?name={name}"), Some(&body));
+    daemon.docker.post(&format!("/containers/{name}/start"));
+    let old = daemon.container("alice-page");
+
+    daemon.serve();
+    let seen = daemon.ready("alice-page");
+    assert_eq!((&seen["Id"], &seen["State"]["StartedAt"]), (&old["Id"], &old["State"]["StartedAt"]));
+    daemon.paas(&["deploy", "alice-page"]).done();
+    let seen = daemon.ready("alice-page");
+    for what in ["SecurityOpt", "Ulimits", "ShmSize"] {
+        assert_eq!(seen["HostConfig"][what], new["HostConfig"][what], "{what}");
+    }
+    assert_ne!(seen["HostConfig"]["ShmSize"], old["HostConfig"]["ShmSize"]);
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use minipaas::model::spec::SECCOMP;
 use serde_json::{Value, json};
 
 use super::fixture::{DIARY, Daemon, PAGE, container, visit, write};
@@ -82,7 +83,7 @@ fn what_the_manifest_promises_is_in_force_in_docker_and_in_the_kernel() {
             "Memory": host["Memory"], "MemorySwap": host["MemorySwap"], "NanoCpus": host["NanoCpus"],
             "PidsLimit": host["PidsLimit"], "RestartPolicy": host["RestartPolicy"], "LogConfig": host["LogConfig"],
             "ReadonlyRootfs": host["ReadonlyRootfs"], "CapDrop": host["CapDrop"], "Init": host["Init"],
-            "SecurityOpt": host["SecurityOpt"], "NetworkMode": host["NetworkMode"], "Ports": seen["NetworkSettings"]["Ports"]["3000/tcp"],
+            "SecurityOpt": host["SecurityOpt"], "Ulimits": host["Ulimits"], "ShmSize": host["ShmSize"], "NetworkMode": host["NetworkMode"], "Ports": seen["NetworkSettings"]["Ports"]["3000/tcp"],
             "User": seen["Config"]["User"], "Cmd": seen["Config"]["Cmd"], "WorkingDir": seen["Config"]["WorkingDir"],
         }),
         json!({
@@ -90,7 +91,9 @@ fn what_the_manifest_promises_is_in_force_in_docker_and_in_the_kernel() {
             "PidsLimit": 64, "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": 3 },
             "LogConfig": { "Type": "json-file", "Config": { "max-size": "10m", "max-file": "3" } },
             "ReadonlyRootfs": true, "CapDrop": ["ALL"], "Init": true,
-            "SecurityOpt": ["no-new-privileges"], "NetworkMode": daemon.network, "Ports": null,
+            "SecurityOpt": ["no-new-privileges", format!("seccomp={SECCOMP}")],
+            "Ulimits": [{ "Name": "nofile", "Soft": 4096, "Hard": 8192 }, { "Name": "core", "Soft": 0, "Hard": 0 }],
+            "ShmSize": 16 << 20, "NetworkMode": daemon.network, "Ports": null,
             "User": "10001:10001", "Cmd": ["node", "server.js"], "WorkingDir": "/app",
         })
     );
@@ -126,6 +129,7 @@ fn what_the_manifest_promises_is_in_force_in_docker_and_in_the_kernel() {
     assert_eq!(line("CapEff:"), ["0000000000000000"]);
     assert_eq!(line("CapBnd:"), ["0000000000000000"]);
     assert_eq!(line("NoNewPrivs:"), ["1"]);
+    assert_eq!(line("Seccomp:"), ["2"], "a filter");
     for (target, access) in [("/", "ro"), ("/app", "ro"), ("/data", "rw")] {
         let mounts = proc(pid, "mountinfo");
         let mount = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some(target));

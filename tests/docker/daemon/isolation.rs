@@ -156,6 +156,32 @@ fn an_app_reaches_nobody_here() {
     assert_eq!(daemon.get("carol-page", "/").status, 200);
 }
 
+/// What Node and its C library do besides reading and writing.
+#[test]
+fn node_misses_nothing_of_the_kernel() {
+    let daemon = Daemon::start();
+    daemon.run("alice-diary", DIARY);
+    let script = "const fs=require('node:fs'),os=require('node:os');process.chdir('/data');\
+        process.on('uncaughtException',error=>{console.error(error);process.exit(1)});\
+        const {Worker}=require('node:worker_threads'),{execFile}=require('node:child_process');\
+        const done=new Promise((yes,no)=>new Worker('process.exit(5)',{eval:true}).on('error',no).on('exit',c=>c==5?yes():no(c)));\
+        const ran=new Promise((yes,no)=>execFile('/bin/sh',['-c','echo hello | cat'],(e,o)=>o=='hello\\n'?yes():no(e)));\
+        const name=require('node:dns').promises.lookup('localhost');\
+        const watched=new Promise(yes=>{const w=fs.watch('.',()=>{w.close();yes()});fs.writeFileSync('seen','x')});\
+        if(!os.networkInterfaces().eth0||os.cpus().length<1||os.userInfo().uid!=10001)throw new Error('os');\
+        fs.copyFileSync('seen','copied');fs.symlinkSync('seen','linked');fs.utimesSync('seen',1,1);fs.chmodSync('seen',0o600);\
+        const db=new (require('better-sqlite3'))('probe.sqlite3');db.pragma('journal_mode=WAL');db.exec('create table t(a)');\
+        db.transaction(()=>db.exec('insert into t values(1)'))();db.close();\
+        const tcp=new Promise((yes,no)=>require('node:net').createServer(s=>s.end()).listen(0,function(){\
+        require('node:net').connect(this.address().port,'127.0.0.1').on('error',no).on('close',yes)}));\
+        const udp=new Promise(yes=>{const s=require('node:dgram').createSocket('udp4');s.bind(0,()=>{s.close();yes()})});\
+        setTimeout(()=>process.exit(8),20000);\
+        Promise.all([done,ran,name,watched,tcp,udp]).then(()=>process.exit(0),error=>{console.error(error);process.exit(1)})";
+    assert_eq!(inside(&daemon, "alice-diary", script), 0);
+    let address = daemon.write_entry("alice-diary", "first day");
+    assert_eq!(daemon.get("alice-diary", &address).json()["body"], "first day");
+}
+
 fn instance(daemon: &Daemon) -> String {
     let marker = std::fs::read_to_string(daemon.path("apps.d/.minipaas")).unwrap();
     marker.lines().find_map(|line| line.strip_prefix("instance: ")).unwrap().to_owned()
