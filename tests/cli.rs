@@ -616,7 +616,7 @@ fn the_overview_fits_and_explains() {
     APP          PHASE      FOR    RESTARTS  URL
     alice-diary  CrashLoop  9999d  0         http://alice-diary.localhost:8080/
     ! alice-diary: alice-diary.yaml:2:1: unknown key `memmory`
-    ! alice-diary: 앱이 계속 종료됩니다 (exit code 1)�[2J
+    ! alice-diary: 앱이 계속 종료됩니다 (exit code 1)\u{1b}[2J
     ! Docker does not answer: no socket
     ! Bob.yaml: `Bob` is not an app
     ! restart the daemon to take up: PORTAL_PORT

@@ -23,13 +23,13 @@ use super::caller::Peer;
 use super::code;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
-use crate::model::Settings;
+use crate::model::{Settings, Shown};
 
 /// Endings that the public DNS does not have: reserved for a machine or a home (RFC 6761, 6762, 8375; `internal` and `home` by
 /// ICANN), or what home routers call theirs.
 const HOME: [&str; 7] = [".localhost", ".local", ".home.arpa", ".internal", ".home", ".lan", ".localdomain"];
 
-/// Most characters of a name that are told back.
+/// Most bytes of a name that are told back.
 const SHOWN: usize = 253;
 
 /// Lets through what names the portal. The machine's own socket has no name that anybody could lead elsewhere.
@@ -79,7 +79,7 @@ fn answers_to(settings: &Settings, name: &str) -> bool {
 }
 
 fn misdirected(host: &str) -> ApiError {
-    let name: String = host.chars().take(SHOWN).collect();
+    let name = Shown::at_most(host, SHOWN);
     ApiError::new(
         code::UNKNOWN_HOST,
         said!(
