@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 
 use crate::engine::{Effect, Engine, EngineError, ErrorKind, Follow};
 use crate::folders::{FolderError, Folders};
-use crate::model::{AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow};
+use crate::model::{AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow, shown};
 use crate::plan::step::{Action, Outcome, Step, Target};
 use crate::plan::view::OwnedContainer;
 use crate::store::{Store, StoreError};
@@ -207,13 +207,13 @@ fn changed((): ()) -> Outcome {
     Outcome::Changed
 }
 
-/// The last lines a container wrote, oldest first; empty when they cannot be had in good time.
+/// The last lines a container wrote ([`shown::output`]), oldest first; empty when they cannot be had in good time.
 pub async fn log_excerpt<E: Engine>(engine: &E, id: &ContainerId) -> Vec<String> {
     let read = async {
         let mut lines = Vec::new();
         if let Ok(mut stream) = engine.logs(id, LOG_EXCERPT_LINES, Follow::No).await {
             while let Some(Ok(line)) = stream.next().await {
-                lines.push(line.text);
+                lines.push(shown::output(&line.text));
             }
         }
         lines

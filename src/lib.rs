@@ -33,6 +33,8 @@ mod fswatch;
 #[cfg(feature = "daemon")]
 pub mod gateway;
 #[cfg(feature = "daemon")]
+pub mod log;
+#[cfg(feature = "daemon")]
 pub mod memory;
 pub mod metrics;
 pub mod model;

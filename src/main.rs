@@ -1,10 +1,13 @@
 //! The `paas` binary: arguments and logging; everything else is in the library.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use minipaas::backend::Daemon;
-use minipaas::cli;
+use minipaas::cli::{self, Command};
+use minipaas::log::{self, Colours, Lines};
+use minipaas::model::Shown;
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -14,15 +17,35 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+    let file = match &arguments.command {
+        Command::Serve(serve) => {
+            log::tell_panics();
+            serve.log_file()
+        }
+        _ => None,
+    };
+    let colours = file.is_none() && std::io::stderr().is_terminal();
+    let opened = match &file {
+        Some(path) => Lines::to_file(path),
+        None => Ok(Lines::to_stderr(if colours { Colours::Yes } else { Colours::No })),
+    };
+    let writer = match opened {
+        Ok(writer) => writer,
+        Err(error) => {
+            let path = file.unwrap_or_default();
+            let text =
+                format!("cannot open the log file {}: {error}; name another one, or leave it out", Shown::path(&path));
+            // Nothing can be done for a reader who has gone.
+            let _ = writeln!(std::io::stderr(), "error: {text}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(colours).with_writer(writer);
     // The journal stamps its lines itself.
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        tracing_subscriber::registry().with(lines.without_time()).with(filter()).init();
+    if file.is_none() && std::env::var_os("JOURNAL_STREAM").is_some() {
+        tracing_subscriber::registry().with(lines.without_time().with_filter(log::ration())).with(filter()).init();
     } else {
-        tracing_subscriber::registry().with(lines).with(filter()).init();
+        tracing_subscriber::registry().with(lines.with_filter(log::ration())).with(filter()).init();
     }
     cli::run(arguments, &Daemon)
 }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::controller::{RuntimeContext, RuntimeSource};
 use crate::model::Digest;
+use crate::model::Shown;
 use crate::model::units::hex;
 
 /// More than this is certainly not a runtime folder but an accident.
@@ -36,7 +37,7 @@ impl RuntimeSource for RuntimeFolder {
 }
 
 fn read(folder: &Path) -> Result<RuntimeContext, String> {
-    let name = folder.display();
+    let name = Shown::path(folder);
     let mut files = Vec::new();
     collect(folder, Path::new(""), &mut files).map_err(|error| {
         format!("the runtime folder {name} cannot be read ({error}): copy it from the distribution")

@@ -23,6 +23,7 @@ use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
+use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::model::{ContainerId, Settings, Subnet};
@@ -181,6 +182,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, logs);
     tasks.spawn(service::keep_alive(handle.clone(), stop.clone()));
     tasks.spawn(memory::stay_small(stop.clone()));
+    tasks.spawn(log::tell_what_was_left_out(stop.clone()));
 
     let (changes_rx, watching) = crate::desired::watch(WatchPaths::from(&settings), stop.clone());
     tasks.spawn(watching);

@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["model", "compose"]),
     ("engine", &["model", "metrics"]),
     ("metrics", &[]),
+    ("log", &["model"]),
     ("folders", &["model", "clock"]),
     ("store", &["model", "clock"]),
     ("accounts", &["model", "store", "clock"]),

@@ -450,6 +450,24 @@ fn the_schema_is_one_and_completions_exist_for_every_shell() {
 }
 
 #[test]
+fn the_daemon_s_log_and_whatever_else_it_says_goes_into_the_file_that_is_named() {
+    let root = Root::new();
+    root.put(".env", "DEFAULT_PIDS_LIMIT=abc\n");
+    let file = root.path().join("paas.log");
+    let ran = root.run(&["serve", "--log-file", file.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (1, "", ""));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("error: the settings cannot be used") && text.contains("DEFAULT_PIDS_LIMIT=abc"), "{text}");
+    let ran = Ran::of(root.command(&["serve"]).env("PAAS_LOG_FILE", &file).output().unwrap());
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().matches("the settings cannot be used").count(), 2);
+
+    let ran = root.run(&["serve", "--log-file", root.path().join("missing/paas.log").to_str().unwrap()]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.text(&root).contains("cannot open the log file ROOT/missing/paas.log: "), "{}", ran.err);
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_failure() {
     let root = Root::new();
     let mut child = root.command(&["completions", "bash"]).spawn().unwrap();
@@ -616,7 +634,7 @@ fn the_overview_fits_and_explains() {
     APP          PHASE      FOR    RESTARTS  URL
     alice-diary  CrashLoop  9999d  0         http://alice-diary.localhost:8080/
     ! alice-diary: alice-diary.yaml:2:1: unknown key `memmory`
-    ! alice-diary: 앱이 계속 종료됩니다 (exit code 1)�[2J
+    ! alice-diary: 앱이 계속 종료됩니다 (exit code 1)\u{1b}[2J
     ! Docker does not answer: no socket
     ! Bob.yaml: `Bob` is not an app
     ! restart the daemon to take up: PORTAL_PORT

@@ -59,7 +59,7 @@ pub enum ChangeError {
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("the name of a key must be 1 to {most} characters without control characters", most = super::MAX_KEY_NAME)]
+    #[error("the name of a key must be 1 to {most} characters without control characters or marks that turn the text", most = super::MAX_KEY_NAME)]
     BadName,
     #[error("there are {most} keys already: delete one that is not used any more", most = super::MAX_KEYS)]
     TooMany,

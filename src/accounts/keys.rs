@@ -6,6 +6,7 @@ use super::error::{KeyError, Refused};
 use super::limiter::KeyAttempt;
 use super::secret::{self, Secret};
 use super::{Accounts, ApiKey, KeyId, User, UserRef};
+use crate::model::shown;
 use crate::store::StoreError;
 use crate::store::accounts::NewKeyRow;
 
@@ -67,7 +68,7 @@ impl Accounts {
     /// Makes a key. Names need not differ.
     pub async fn issue_key(&self, user: UserRef, name: Option<&str>) -> Result<IssuedKey, KeyError> {
         let name = name.map_or(UNNAMED, str::trim);
-        if name.is_empty() || name.chars().count() > MAX_KEY_NAME || name.chars().any(char::is_control) {
+        if name.is_empty() || name.chars().count() > MAX_KEY_NAME || name.chars().any(shown::is_hidden) {
             return Err(KeyError::BadName);
         }
         let secret = Secret::key()?;

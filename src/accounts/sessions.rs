@@ -50,7 +50,7 @@ impl Accounts {
         let right = self.verify(&attempt, given.clone(), stored.clone()).await?;
         let (Some((user, _)), Some(given), true) = (found, given, right) else {
             // A name that is none may be a password that was typed into the wrong field.
-            tracing::info!(%from, "a login failed");
+            tracing::info!(%from, code = "login-failed", "a login failed");
             return Err(LoginError::Wrong);
         };
         self.limiter.succeeded(&attempt, self.clock.now());
@@ -101,7 +101,7 @@ impl Accounts {
         let found = self.store.user(&user.name).await.inspect_err(|_| self.limiter.undecided(&attempt))?;
         let Some((_, stored)) = found else { return Err(ChangeError::Wrong) };
         if !self.verify(&attempt, Password::new(current), stored.clone()).await? {
-            tracing::info!(%from, user = user.name, "a change of password failed");
+            tracing::info!(%from, user = user.name, code = "change-failed", "a change of password failed");
             return Err(ChangeError::Wrong);
         }
         self.limiter.succeeded(&attempt, self.clock.now());
@@ -126,7 +126,7 @@ impl Accounts {
 
     fn admit(&self, name: &str, from: IpAddr) -> Result<Attempt, Refused> {
         self.limiter.admit(name, from, self.clock.now()).map_err(|after| {
-            tracing::info!(%from, wait = after.as_secs(), "a login is refused after too many failures");
+            tracing::info!(%from, wait = after.as_secs(), code = "login-refused", "a login is refused after too many failures");
             Refused::TooOften { after }
         })
     }

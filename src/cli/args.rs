@@ -59,8 +59,10 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon in the foreground
-    #[command(after_help = "Examples:\n  paas serve\n  paas --root ./.paas serve")]
-    Serve,
+    #[command(
+        after_help = "Examples:\n  paas serve\n  paas --root ./.paas serve\n  paas serve --log-file /var/log/paas.log"
+    )]
+    Serve(Serve),
     /// Make the folders and the marker of a new installation (harmless to repeat)
     #[command(after_help = "Examples:\n  paas init\n  paas --root ./.paas init")]
     Init,
@@ -163,6 +165,23 @@ Examples:
   paas firewall | nft -f -                 at once, until the next boot
   paas firewall > /etc/nftables.d/minipaas.nft")]
     Firewall,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Write the log into this file (at most three of 10 MB: FILE, FILE.1, FILE.2), instead of `PAAS_LOG_FILE`; without
+    /// either to standard error
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}
+
+impl Serve {
+    /// Where the log goes; `None`: to standard error.
+    #[must_use]
+    pub fn log_file(&self) -> Option<PathBuf> {
+        let by_environment = || std::env::var_os("PAAS_LOG_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.log_file.clone().or_else(by_environment)
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,8 @@ use owo_colors::OwoColorize;
 use unicode_width::UnicodeWidthChar;
 
 use crate::desired::Diagnostic;
+use crate::model::Shown;
+use crate::model::shown::is_hidden;
 
 /// Columns of source that are shown; a longer line is cut around the spot.
 const WINDOW: usize = 72;
@@ -31,7 +33,7 @@ pub struct Caret<'a> {
 impl fmt::Display for Caret<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Diagnostic { line, column, message, help, .. } = self.diagnostic;
-        write!(f, "{}", self.path.bold())?;
+        write!(f, "{}", Shown::new(self.path).bold())?;
         if *line > 0 {
             write!(f, ":{line}")?;
             if *column > 0 {
@@ -77,7 +79,7 @@ impl Spot {
             .map(|c| {
                 if c == '\t' {
                     ' '
-                } else if c.is_control() {
+                } else if is_hidden(c) {
                     '\u{fffd}'
                 } else {
                     c

@@ -1,7 +1,5 @@
 //! `paas get APP`: the manifest as it is on disk; as JSON together with the app's status.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::args::{Format, OneApp};
@@ -24,7 +22,7 @@ pub(super) async fn run(context: &mut Context, args: &OneApp) -> anyhow::Result<
     let manifests = Manifests::new(context.settings()?);
     let key = manifests.known(&args.app)?;
     if context.format(Format::Yaml) != Format::Json {
-        context.out.write_all(manifests.text(&key)?.as_bytes())?;
+        context.out.foreign(&manifests.text(&key)?)?;
         return Ok(Exit::Done);
     }
     let manifest = manifests.manifest(&key)?;

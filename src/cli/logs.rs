@@ -5,7 +5,6 @@ use super::client::app_path;
 use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
-use super::output;
 use crate::portal::logs::{End, Line, Log};
 
 pub(super) async fn run(context: &mut Context, args: &Logs) -> anyhow::Result<Exit> {
@@ -40,10 +39,8 @@ pub(super) async fn run(context: &mut Context, args: &Logs) -> anyhow::Result<Ex
 /// A line as it is, or one JSON object per line.
 fn print(context: &mut Context, line: &Line) -> anyhow::Result<()> {
     match context.format(Format::Table) {
-        Format::Json => context.out.line(serde_json::to_string(line)?)?,
-        Format::Table | Format::Yaml if context.out.is_terminal() => context.out.line(output::harmless(&line.text))?,
-        // Into a pipe or a file the log goes as it is.
-        Format::Table | Format::Yaml => context.out.line(&line.text)?,
+        Format::Json => context.out.json_line(line)?,
+        Format::Table | Format::Yaml => context.out.foreign(&format!("{}\n", line.text))?,
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ pub fn run<B: Backend>(cli: Cli, backend: &B) -> ExitCode {
 fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) -> anyhow::Result<Exit> {
     match command {
         // Owns its runtime: the daemon's is not a client's.
-        Command::Serve => serve::run(context, backend),
+        Command::Serve(_) => serve::run(context, backend),
         Command::Init => block_on(init::run(context)),
         Command::Validate(args) => validate::run(context, &args),
         Command::Get(args) => block_on(get::run(context, &args)),

@@ -1,6 +1,6 @@
 //! Writing for people: streams that know about colour and about a reader who left, and tables.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
@@ -9,6 +9,7 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use super::args::{Color, Format};
+use crate::model::shown::{colour_sequence, is_hidden};
 
 /// Width of tables where the terminal's is not known.
 const DEFAULT_WIDTH: u16 = 80;
@@ -55,24 +56,34 @@ impl Out {
         io::stdout().is_terminal()
     }
 
-    /// One line.
+    /// One line, or a few, made [`harmless`].
     pub fn line(&mut self, text: impl fmt::Display) -> io::Result<()> {
-        writeln!(self, "{text}")
+        writeln!(self, "{}", harmless_lines(text))
+    }
+
+    /// A text that is somebody else's: harmless on a terminal, and as it is in a pipe or a file.
+    pub fn foreign(&mut self, text: &str) -> io::Result<()> {
+        if self.is_terminal() { write!(self, "{}", harmless_lines(text)) } else { self.write_all(text.as_bytes()) }
+    }
+
+    /// The value as one line of JSON.
+    pub fn json_line(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        writeln!(self, "{}", harmless_json(&serde_json::to_string(value)?))?;
+        Ok(())
     }
 
     /// The value in the form asked for by `-o`; a table is the caller's affair.
     pub fn value(&mut self, format: Format, value: &impl Serialize) -> anyhow::Result<()> {
-        let text = match format {
-            Format::Json | Format::Table => serde_json::to_string_pretty(value)? + "\n",
-            Format::Yaml => serde_yaml::to_string(value)?,
-        };
-        self.write_all(text.as_bytes())?;
+        match format {
+            Format::Json | Format::Table => writeln!(self, "{}", harmless_json(&serde_json::to_string_pretty(value)?))?,
+            Format::Yaml => self.foreign(&serde_yaml::to_string(value)?)?,
+        }
         Ok(())
     }
 
     pub fn table(&mut self, table: &Table) -> io::Result<()> {
         for line in table.lines() {
-            writeln!(self, "{}", line.trim_end())?;
+            writeln!(self, "{}", harmless(line.trim_end()))?;
         }
         Ok(())
     }
@@ -114,16 +125,16 @@ impl Err {
     }
 
     pub fn note(&mut self, text: impl fmt::Display) {
-        let _ = writeln!(self.stream, "{text}");
+        let _ = writeln!(self.stream, "{}", harmless_lines(text));
     }
 
     pub fn warning(&mut self, text: impl fmt::Display) {
-        let _ = writeln!(self.stream, "{} {text}", "warning:".yellow().bold());
+        let _ = writeln!(self.stream, "{} {}", "warning:".yellow().bold(), harmless_lines(text));
     }
 
     /// An error with its causes, on one line.
     pub fn error(&mut self, error: &anyhow::Error) {
-        let _ = writeln!(self.stream, "{} {error:#}", "error:".red().bold());
+        let _ = writeln!(self.stream, "{} {}", "error:".red().bold(), harmless_lines(format_args!("{error:#}")));
     }
 }
 
@@ -158,7 +169,8 @@ pub fn width() -> u16 {
     asked.or_else(|| Table::new().width()).unwrap_or(DEFAULT_WIDTH)
 }
 
-/// Text from an app or a file, made harmless for a terminal: control characters go, tabs and colours stay.
+/// Text from an app or a file, made harmless for a terminal: what has no shape of its own is shown by its number, tabs and
+/// colours stay.
 #[must_use]
 pub fn harmless(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
@@ -171,7 +183,7 @@ pub fn harmless(text: &str) -> String {
         }
         match c {
             '\t' => clean.push(c),
-            c if c.is_control() => clean.push('\u{fffd}'),
+            c if is_hidden(c) => clean.extend(c.escape_default()),
             c => clean.push(c),
         }
         rest = &rest[c.len_utf8()..];
@@ -179,11 +191,23 @@ pub fn harmless(text: &str) -> String {
     clean
 }
 
-/// Length of the `ESC [ … m` that the text starts with.
-fn colour_sequence(text: &str) -> Option<usize> {
-    let parameters = text.strip_prefix("\x1b[")?;
-    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
-    parameters[end..].starts_with('m').then_some("\x1b[".len() + end + 1)
+/// The same for what has more than one line of its own.
+fn harmless_lines(text: impl fmt::Display) -> String {
+    text.to_string().split('\n').map(harmless).collect::<Vec<_>>().join("\n")
+}
+
+/// The same for JSON, which stays JSON: nothing but its strings can hold what has no shape, and there it may be escaped.
+fn harmless_json(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && is_hidden(c) {
+            // All of them have numbers of four digits.
+            let _ = write!(clean, "\\u{:04x}", u32::from(c));
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
 }
 
 #[cfg(test)]
@@ -193,8 +217,20 @@ mod tests {
     #[test]
     fn an_app_cannot_drive_the_terminal_but_may_use_colour() {
         assert_eq!(harmless("a\tb 일기 \x1b[1;31mred\x1b[0m"), "a\tb 일기 \x1b[1;31mred\x1b[0m");
-        assert_eq!(harmless("\x1b]0;title\x07\r\x1b[2J"), "\u{fffd}]0;title\u{fffd}\u{fffd}\u{fffd}[2J");
-        assert_eq!(harmless("end\x1b["), "end\u{fffd}[");
+        assert_eq!(harmless("\x1b]0;title\x07\r\x1b[2J"), r"\u{1b}]0;title\u{7}\r\u{1b}[2J");
+        assert_eq!(harmless("end\x1b["), r"end\u{1b}[");
+        assert_eq!(harmless_lines("one\ntwo\u{202e}\x1b"), "one\ntwo\\u{202e}\\u{1b}");
+    }
+
+    #[test]
+    fn json_stays_what_it_says() {
+        let said = "a\n\t\x1b\u{85}\u{202e}\u{2028}일기";
+        for text in [serde_json::to_string(&said).unwrap(), serde_json::to_string_pretty(&[said]).unwrap()] {
+            let clean = harmless_json(&text);
+            assert!(!clean.chars().any(|c| is_hidden(c) && c != '\n'), "{clean}");
+            let value: serde_json::Value = serde_json::from_str(&clean).unwrap();
+            assert_eq!(value, serde_json::from_str::<serde_json::Value>(&text).unwrap());
+        }
     }
 
     #[test]

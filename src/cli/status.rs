@@ -277,7 +277,7 @@ fn line(context: &mut Context, change: &Change<'_>) -> anyhow::Result<()> {
         return Ok(());
     }
     if context.format(Format::Table) != Format::Table {
-        context.out.line(serde_json::to_string(change)?)?;
+        context.out.json_line(change)?;
         return Ok(());
     }
     match change {

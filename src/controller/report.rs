@@ -1,6 +1,7 @@
 //! From a verdict to the published status of one app: stamps conditions, keeps `since` where nothing changed, and says
 //! `Ready` only when it is true.
 
+use crate::model::shown::message;
 use crate::model::status::{DeployFailure, Endpoint, LastExit};
 use crate::model::{
     AppKey, AppStatus, Condition, ConditionKind, Health, InventoryRow, RunState, Settings, SyncState, Timestamp,
@@ -56,7 +57,7 @@ pub fn report(
             kind: finding.kind,
             status: finding.status,
             reason: finding.reason,
-            message: finding.message,
+            message: message(&finding.message),
             digest: decision.file_digest.clone(),
         });
     }

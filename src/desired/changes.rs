@@ -5,8 +5,8 @@
 use std::fmt::Display;
 
 use super::edit::{state_word, strategy_word};
-use crate::model::Manifest;
 use crate::model::manifest::BackupPolicy;
+use crate::model::{Manifest, Shown};
 
 /// Longest value that is told whole.
 const MAX_VALUE: usize = 60;
@@ -58,8 +58,11 @@ fn backup(policy: &BackupPolicy) -> String {
 
 /// On one line and not too long: a token may be any text.
 fn clipped(value: &str) -> String {
-    let plain: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_VALUE).collect();
-    if value.chars().count() > MAX_VALUE { format!("{plain}…") } else { plain }
+    let mut start: String = value.chars().take(MAX_VALUE).collect();
+    if start.len() < value.len() {
+        start.push('…');
+    }
+    Shown::at_most(&start, 4 * start.len()).to_string()
 }
 
 #[cfg(test)]

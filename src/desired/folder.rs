@@ -18,7 +18,7 @@ use super::draft::Draft;
 use super::edit::{Change, TextError, edit_text};
 use super::parse::{MAX_BYTES, parse};
 use super::render::render;
-use crate::model::{AppKey, Digest, Manifest, RunState};
+use crate::model::{AppKey, Digest, Manifest, RunState, Shown};
 
 /// The lock that our programs hold while they change a file of the folder.
 pub const LOCK_FILE: &str = ".lock";
@@ -34,21 +34,21 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// Why a manifest was not written. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    #[error("there is no app `{key}`: {} does not exist", path.display())]
+    #[error("there is no app `{key}`: {} does not exist", Shown::path(path))]
     NoSuchApp { key: AppKey, path: PathBuf },
     #[error("the app `{key}` exists already: choose another name, or delete it first")]
     Exists { key: AppKey },
-    #[error("{} was changed by someone else meanwhile: look at it, then try again", path.display())]
+    #[error("{} was changed by someone else meanwhile: look at it, then try again", Shown::path(path))]
     Changed { path: PathBuf },
-    #[error("{} and {} are about the same app: keep one of them", one.display(), other.display())]
+    #[error("{} and {} are about the same app: keep one of them", Shown::path(one), Shown::path(other))]
     Ambiguous { one: PathBuf, other: PathBuf },
-    #[error("{} is not a plain file: replace it with one", path.display())]
+    #[error("{} is not a plain file: replace it with one", Shown::path(path))]
     NotPlain { path: PathBuf },
     #[error(transparent)]
     Text(#[from] TextError),
-    #[error("another program has been changing {} for {} s: try again", folder.display(), LOCK_PATIENCE.as_secs())]
+    #[error("another program has been changing {} for {} s: try again", Shown::path(folder), LOCK_PATIENCE.as_secs())]
     Busy { folder: PathBuf },
-    #[error("{} cannot be {action}: check its permissions and the space on its disk", path.display())]
+    #[error("{} cannot be {action}: check its permissions and the space on its disk", Shown::path(path))]
     Io {
         action: &'static str,
         path: PathBuf,

@@ -20,7 +20,7 @@ use super::signature::signed;
 use super::snapshot::{Completeness, Diagnostic, FileEntry, Manifests, Snapshot};
 use super::{marker, templates};
 use crate::model::status::FileProblem;
-use crate::model::{AppKey, Digest, Manifest, Timestamp};
+use crate::model::{AppKey, Digest, Manifest, Shown, Timestamp};
 
 /// A file changed within this time may change again without its status showing it.
 const SETTLED_MS: i64 = 2000;
@@ -105,7 +105,7 @@ impl ManifestFolder {
         *cache = reading.new;
         // An unreadable templates folder makes every template missing; apps that run keep running (last good).
         let templates = templates::load(&self.templates_dir).unwrap_or_else(|error| {
-            let folder = self.templates_dir.display();
+            let folder = Shown::path(&self.templates_dir);
             tracing::warn!(%error, %folder, "the templates folder cannot be read");
             BTreeMap::new()
         });
@@ -140,7 +140,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// `Err` when some of the folder may be out of sight.
     fn everything(&mut self) -> Result<(), String> {
-        let folder = self.folder.display().to_string();
+        let folder = Shown::path(self.folder).to_string();
         let cannot = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => format!(
                 "the manifests folder {folder} does not exist: mount its disk, or create it and run `paas init`"
@@ -178,14 +178,17 @@ impl Reading<'_> {
     fn odd_name(&mut self, name: &str) {
         if is_manifest(name) {
             let message = "the file name is not UTF-8: rename it to `userid-appname.yaml`".to_owned();
-            self.problems.push(FileProblem { file: name.to_owned(), message });
+            self.problems.push(FileProblem { file: Shown::new(name).to_string(), message });
         }
     }
 
     fn file(&mut self, name: String) {
         let key = match AppKey::parse(stem(&name).unwrap_or(&name)) {
             Ok(key) => key,
-            Err(error) => return self.problems.push(FileProblem { file: name, message: error.to_string() }),
+            Err(error) => {
+                let file = Shown::new(&name).to_string();
+                return self.problems.push(FileProblem { file, message: error.to_string() });
+            }
         };
         let Some((stamp, entry)) = self.entry(&name) else { return };
         if let Some(stamp) = stamp {

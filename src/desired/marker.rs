@@ -15,7 +15,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::model::InstanceId;
+use crate::model::{InstanceId, Shown};
 
 pub const FILE: &str = ".minipaas";
 
@@ -44,7 +44,7 @@ pub enum MarkerError {
 
 /// The installation that the folder belongs to. Blocks for the time of reading a small file.
 pub fn read(folder: &Path) -> Result<InstanceId, MarkerError> {
-    let name = || folder.display().to_string();
+    let name = || Shown::path(folder).to_string();
     let mut text = String::new();
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(folder.join(FILE));
@@ -66,7 +66,7 @@ fn instance(text: &str) -> Option<InstanceId> {
 /// Writes the marker, replacing an old one in one step; after a crash either the old one or the new one is there.
 /// Whether it may be written is the caller's decision.
 pub fn write(folder: &Path, instance: &InstanceId) -> Result<(), MarkerError> {
-    let io = |source: io::Error| MarkerError::Io { folder: folder.display().to_string(), source };
+    let io = |source: io::Error| MarkerError::Io { folder: Shown::path(folder).to_string(), source };
     let mut file = tempfile::Builder::new().prefix(".minipaas.tmp-").tempfile_in(folder).map_err(io)?;
     file.write_all(format!("{EXPLANATION}instance: {instance}\n").as_bytes()).map_err(io)?;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io)?;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::snapshot::Diagnostic;
 use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
 use crate::model::manifest::{BackupPolicy, MIN_MEMORY, RESERVED_ENV};
-use crate::model::{Bytes, Manifest, MilliCpus, RunState, Strategy, TemplateId, cron};
+use crate::model::{Bytes, Manifest, MilliCpus, RunState, Shown, Strategy, TemplateId, cron};
 
 /// Largest manifest file in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
@@ -40,7 +40,7 @@ const SMALLEST: &str = "the smallest manifest is one line: `template: diary-v1`"
 /// The message never contains text from another line than the one it points at, and never a value of `env`.
 pub fn parse(file_name: &str, bytes: &[u8]) -> Result<Manifest, Diagnostic> {
     let diagnostic = |(line, column), message: String, help: Option<String>| Diagnostic {
-        file: file_name.to_owned(),
+        file: Shown::new(file_name).to_string(),
         line,
         column,
         message,
@@ -326,7 +326,7 @@ fn env_name(variable: &Entry) -> Result<String, Refusal> {
 
 /// The value as it was written. It is a secret more often than not, so no message quotes it.
 fn env_value(variable: &Entry) -> Result<String, Refusal> {
-    let name = &variable.key;
+    let name = clip(&variable.key);
     let at = variable.value.at;
     match &variable.value.value {
         Value::Plain(text) | Value::Text(text) if text.contains('\0') => Err(Refusal::new(

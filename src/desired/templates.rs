@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use serde::Deserialize;
 
-use crate::model::{Template, TemplateId};
+use crate::model::{Shown, Template, TemplateId};
 
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -70,13 +70,13 @@ pub fn read(templates_dir: &Path, id: &TemplateId) -> Result<Template, String> {
     let named = |problem: String| format!("template `{id}`: {problem}");
     let metadata = folder.symlink_metadata().map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
-            named(format!("there is no folder {}: create it, or name another template", folder.display()))
+            named(format!("there is no folder {}: create it, or name another template", Shown::path(&folder)))
         } else {
-            named(format!("{} cannot be read ({error}): check its permissions", folder.display()))
+            named(format!("{} cannot be read ({error}): check its permissions", Shown::path(&folder)))
         }
     })?;
     if !metadata.is_dir() {
-        return Err(named(format!("{} is not a folder: links are not followed, copy it", folder.display())));
+        return Err(named(format!("{} is not a folder: links are not followed, copy it", Shown::path(&folder))));
     }
     let text = content(&folder.join("template.json")).map_err(|problem| named(format!("template.json {problem}")))?;
     let template = parse(id, &text).map_err(&named)?;

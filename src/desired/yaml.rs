@@ -12,6 +12,8 @@ use serde_yaml::granit_parser::{
     self, BorrowedInput, ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput,
 };
 
+use crate::model::Shown;
+
 #[cfg(test)]
 mod work;
 
@@ -323,7 +325,7 @@ pub(super) fn clip(text: &str) -> String {
     if clipped.len() < text.len() {
         clipped.push('…');
     }
-    clipped
+    Shown::at_most(&clipped, 4 * clipped.len()).to_string()
 }
 
 #[cfg(test)]

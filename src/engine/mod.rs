@@ -26,7 +26,7 @@ use std::sync::Arc;
 use futures_util::stream::BoxStream;
 
 use crate::model::observed::{ContainerSummary, EngineInfo, ObservedContainer, ObservedImage, ObservedNetwork};
-use crate::model::{ContainerId, ContainerSpec, InstanceId, Limits, RestartPolicy, Subnet, labels};
+use crate::model::{ContainerId, ContainerSpec, InstanceId, Limits, RestartPolicy, Subnet, labels, shown};
 
 /// How an engine failure is to be treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct EngineError {
 impl EngineError {
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: shown::message(&message.into()), source: None }
     }
 
     #[must_use]

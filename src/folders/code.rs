@@ -14,7 +14,7 @@ use super::nofollow::{self, Kind};
 use super::place::in_the_way;
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
 use super::walk::{Bounds, walk};
-use crate::model::{Bytes, TemplateId};
+use crate::model::{Bytes, Shown, TemplateId};
 
 /// Name of the code folder.
 pub(super) const CODE: &str = "app";
@@ -77,7 +77,7 @@ pub(super) fn stage(
         if scan(&source, &source_path)? == items {
             return Ok(());
         }
-        let problem = format!("template {} is being changed; it is tried again by itself", source_path.display());
+        let problem = format!("template {} is being changed; it is tried again by itself", Shown::path(&source_path));
         Err(FolderError::Retryable(problem).into())
     });
     match copied {
@@ -128,7 +128,7 @@ fn open_template(templates: &Path, id: &TemplateId, path: &Path) -> Outcome<Dir>
     let refused = |problem: &str| {
         refuse(format!(
             "template `{id}` cannot be used: {} {problem}; put a folder with `server.js` there, or name another template",
-            path.display()
+            Shown::path(path)
         ))
     };
     let root = Dir::open_ambient_dir(templates, ambient_authority()).at("open", templates)?;
@@ -161,7 +161,7 @@ fn scan(source: &Dir, path: &Path) -> Outcome<Vec<Item>> {
             other @ (Kind::Link | Kind::Special) => {
                 return Err(refuse(format!(
                     "template file {} is {}; a template may hold only files and folders: remove it or put a copy there",
-                    path.join(entry.path).display(),
+                    Shown::path(&path.join(entry.path)),
                     other.describe()
                 )));
             }
@@ -169,7 +169,7 @@ fn scan(source: &Dir, path: &Path) -> Outcome<Vec<Item>> {
         if total > MAX_TEMPLATE_BYTES.get() {
             return Err(refuse(format!(
                 "template {} holds more than {} MiB; make it smaller",
-                path.display(),
+                Shown::path(path),
                 MAX_TEMPLATE_BYTES.get() / Bytes::MIB
             )));
         }

@@ -11,8 +11,8 @@ use super::nofollow::{self, Kind};
 use super::place::in_the_way;
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
 use super::walk::{Bounds, walk};
-use crate::model::Bytes;
 use crate::model::spec::{APP_GID, APP_UID};
+use crate::model::{Bytes, Shown};
 
 /// Name of the data folder.
 pub(super) const DATA: &str = "data";
@@ -104,12 +104,12 @@ fn cannot_give(error: &std::io::Error, path: &Path, owner: Owner) -> Stop {
         let Owner { uid, gid } = owner;
         return refuse(format!(
             "cannot give {} to the apps' user {uid}:{gid}: permission denied; run the daemon as root, or run `chown -R {uid}:{gid}` on it yourself",
-            path.display()
+            Shown::path(path)
         ));
     }
     Stop::Failed(FolderError::Retryable(format!(
         "cannot give {} to the apps' user: {error}; it is tried again by itself",
-        path.display()
+        Shown::path(path)
     )))
 }
 

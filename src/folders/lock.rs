@@ -5,17 +5,19 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::model::Shown;
+
 /// Why this daemon may not serve the root.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("another daemon{} already serves {}: stop that one first, or give this one another PAAS_ROOT",
-            pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), root.display())]
+            pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), Shown::path(root))]
     Held {
         root: PathBuf,
         /// `None` when the other one has not written it yet.
         pid: Option<u32>,
     },
-    #[error("cannot lock {}: let the daemon's user write to its folder", path.display())]
+    #[error("cannot lock {}: let the daemon's user write to its folder", Shown::path(path))]
     Io {
         path: PathBuf,
         #[source]

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::nofollow::{self, Kind};
 use super::stop::{At, Checkpoints, Outcome, refuse};
-use crate::model::AppKey;
+use crate::model::{AppKey, Shown};
 
 /// Mode of the folders that lead to an app: everyone may look, only the daemon may change.
 const MODE: u32 = 0o755;
@@ -102,7 +102,7 @@ pub(super) fn in_the_way(path: &std::path::Path, kind: Kind) -> super::stop::Sto
         }
         Kind::Folder | Kind::File | Kind::Special => "move it away",
     };
-    refuse(format!("{} is {} instead of a folder; {remedy}", path.display(), kind.describe()))
+    refuse(format!("{} is {} instead of a folder; {remedy}", Shown::path(path), kind.describe()))
 }
 
 /// `None` when the parent has just been removed.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::FolderError;
+use crate::model::Shown;
 
 /// A simulated crash: the operation returns at once, without cleaning up, as if the process had been killed there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl<T> At<T> for Result<T, Errno> {
 }
 
 fn explain(error: &io::Error, verb: &str, path: &Path) -> FolderError {
-    let path = path.display();
+    let path = Shown::path(path);
     let text = |problem: &str, remedy: &str| format!("cannot {verb} {path}: {problem}; {remedy}");
     match Errno::from_io_error(error) {
         Some(Errno::LOOP | Errno::NOTDIR | Errno::ISDIR) => FolderError::Terminal(text(

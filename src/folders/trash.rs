@@ -20,7 +20,7 @@ use super::data::DATA;
 use super::nofollow;
 use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
-use crate::model::{AppKey, Timestamp};
+use crate::model::{AppKey, Shown, Timestamp};
 
 const NOTE: &str = "trash.json";
 /// Appended to the name of a file of the app that is called like our note.
@@ -135,7 +135,7 @@ fn make_entry(root: &Dir, root_path: &Path, note: &TrashNote, checkpoints: &Chec
             Err(error) => return Err(error).at("make", path),
         }
     }
-    Err(refuse(format!("{} holds {MAX_NUMBER} entries of {stem} of one second; empty it", root_path.display())))
+    Err(refuse(format!("{} holds {MAX_NUMBER} entries of {stem} of one second; empty it", Shown::path(root_path))))
 }
 
 fn move_all(app: &Dir, app_path: &Path, names: &[OsString], entry: &TrashEntry, checkpoints: &Checkpoints) -> Outcome {

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::nofollow::{self, Kind};
 use super::stop::{At, Outcome, refuse};
+use crate::model::Shown;
 
 /// How much of a tree is looked at before giving up.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +60,7 @@ pub(super) fn walk(top: &Dir, path: &Path, bounds: Bounds, visit: &mut dyn FnMut
         if seen > bounds.entries {
             return Err(refuse(format!(
                 "{} holds more than {} files and folders; remove some",
-                path.display(),
+                Shown::path(path),
                 bounds.entries
             )));
         }
@@ -74,7 +75,7 @@ pub(super) fn walk(top: &Dir, path: &Path, bounds: Bounds, visit: &mut dyn FnMut
             if depth >= bounds.depth {
                 return Err(refuse(format!(
                     "{} is nested deeper than {} folders; remove what is below",
-                    path.join(&below).display(),
+                    Shown::path(&path.join(&below)),
                     bounds.depth
                 )));
             }

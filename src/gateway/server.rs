@@ -108,6 +108,7 @@ impl Server {
                 Err(error) => {
                     tracing::warn!(
                         %error,
+                        code = "cannot-accept",
                         "the gateway cannot accept connections at present; if it is out of file descriptors raise LimitNOFILE"
                     );
                     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Why a name was refused. The message says which name, what is wrong and what would be right.
+use super::shown::Shown;
+
+/// Why a name was refused. The message says which name ([`Shown`]), what is wrong and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     #[error(
@@ -65,7 +67,7 @@ macro_rules! name_type {
                 if is_name(text, $min, $max, $hyphens) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(NameError::$error(text.to_owned()))
+                    Err(NameError::$error(Shown::new(text).to_string()))
                 }
             }
 
@@ -160,7 +162,7 @@ impl AppKey {
     /// # Errors
     /// [`NameError`] naming the part that is wrong.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let (user, app) = text.split_once('-').ok_or_else(|| NameError::Key(text.to_owned()))?;
+        let (user, app) = text.split_once('-').ok_or_else(|| NameError::Key(Shown::new(text).to_string()))?;
         Ok(Self::new(UserId::parse(user)?, AppName::parse(app)?))
     }
 

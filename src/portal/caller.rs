@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use super::code;
 use super::envelope::{ApiError, said};
 use crate::accounts::{Accounts, KeyOwner, SessionId, User, UserRef};
+use crate::model::Shown;
 use crate::store::StoreError;
 
 /// The other end of a connection. Each door puts it into every request.
@@ -71,7 +72,7 @@ impl fmt::Display for Caller {
             Self::Local { uid } => write!(f, "the command line (uid {uid})"),
             Self::Session { member, .. } => write!(f, "{} in the portal", member.name),
             Self::Key { id, name, member } if name.is_empty() => write!(f, "API key {id} of {}", member.name),
-            Self::Key { id, name, member } => write!(f, "API key {id} `{name}` of {}", member.name),
+            Self::Key { id, name, member } => write!(f, "API key {id} `{}` of {}", Shown::new(name), member.name),
             Self::Legacy => f.write_str("the key PORTAL_API_KEY"),
         }
     }

@@ -44,7 +44,7 @@ pub(super) async fn serve<L: Listener>(
             Err(error) if ended_before_accepted(&error) => {}
             Err(error) => {
                 let door = L::NAME;
-                tracing::warn!(%error, "the portal's {door} cannot accept connections at present; if it is out of file descriptors raise LimitNOFILE");
+                tracing::warn!(%error, code = "cannot-accept", "the portal's {door} cannot accept connections at present; if it is out of file descriptors raise LimitNOFILE");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::code::{self, Code};
 use crate::gateway::Language;
+use crate::model::shown::message;
 
 /// An answer as it travels. Also what a client reads back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -88,6 +89,9 @@ pub struct ApiError {
 impl ApiError {
     #[must_use]
     pub fn new(code: &'static Code, text: Text) -> Self {
+        let Text { english, korean } = text;
+        // Many of them quote what was asked.
+        let text = Text { english: message(&english), korean: message(&korean) };
         Self { code, text, retry_after: None }
     }
 
@@ -119,7 +123,7 @@ impl ApiError {
 impl From<crate::store::StoreError> for ApiError {
     fn from(error: crate::store::StoreError) -> Self {
         // Its path and its state are nobody's business who has not signed in, and this may be the attempt to.
-        tracing::warn!(%error, "the database could not be used for a request");
+        tracing::warn!(%error, code = code::STORE_UNAVAILABLE.word, "the database could not be used for a request");
         Self::new(
             code::STORE_UNAVAILABLE,
             said!(

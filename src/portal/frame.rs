@@ -18,6 +18,10 @@ use super::code;
 use super::envelope::{ApiError, said};
 use super::rule::Known;
 use crate::gateway::{Language, language};
+use crate::model::Shown;
+
+/// Most bytes of a method that are told: whoever asks may make one up.
+pub(super) const METHOD: usize = 20;
 
 /// Names a request in the answer and in the log.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,7 +48,7 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     }
     let id = request_id();
     let language = language(request.headers());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), Shown::new(request.uri().path()).to_string());
     let peer = request.extensions().get::<Peer>().copied();
     let begun = Instant::now();
     // A handler keeps nothing that outlives it, so nothing half-changed can be seen after a panic.
@@ -68,14 +72,17 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     }
     let status = response.status();
     let (peer, took) = (peer.map(|peer| format!("{peer:?}")), begun.elapsed());
+    // A refusal without words of ours is known by its status: without a code it would not be rationed.
     let code = refused.as_ref().map(|error| error.code.word);
+    let code = code.or_else(|| (status.as_u16() >= 400).then(|| status.canonical_reason().unwrap_or("refused")));
+    let (is_safe, method) = (method.is_safe(), Shown::at_most(method.as_str(), METHOD));
     // Neither query nor headers: both may hold secrets. Good reads are many and tell little.
     if status.is_server_error() {
-        tracing::warn!(%id, %method, path, status = status.as_u16(), code, caller, peer, ?took, "request");
-    } else if status.is_client_error() || !method.is_safe() {
-        tracing::info!(%id, %method, path, status = status.as_u16(), code, caller, peer, ?took, "request");
+        tracing::warn!(%id, %method, %path, status = status.as_u16(), code, caller, peer, ?took, "request");
+    } else if status.is_client_error() || !is_safe {
+        tracing::info!(%id, %method, %path, status = status.as_u16(), code, caller, peer, ?took, "request");
     } else {
-        tracing::debug!(%id, %method, path, status = status.as_u16(), caller, peer, ?took, "request");
+        tracing::debug!(%id, %method, %path, status = status.as_u16(), caller, peer, ?took, "request");
     }
     response
 }

@@ -26,13 +26,13 @@ use super::caller::Peer;
 use super::code;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
-use crate::model::{AppKey, Settings};
+use crate::model::{AppKey, Settings, Shown};
 
 /// Endings that the public DNS does not have: reserved for a machine or a home (RFC 6761, 6762, 8375; `internal` and `home` by
 /// ICANN), or what home routers call theirs.
 const HOME: [&str; 7] = [".localhost", ".local", ".home.arpa", ".internal", ".home", ".lan", ".localdomain"];
 
-/// Most characters of a name that are told back.
+/// Most bytes of a name that are told back.
 const SHOWN: usize = 253;
 
 /// Lets through what names the portal. The machine's own socket has no name that anybody could lead elsewhere.
@@ -109,7 +109,7 @@ fn is_listed(settings: &Settings, name: &str) -> bool {
 }
 
 fn misdirected(host: &str, settings: &Settings) -> ApiError {
-    let shown: String = host.chars().take(SHOWN).collect();
+    let shown = Shown::at_most(host, SHOWN);
     // Listing such a name would not help.
     if name(host).is_some_and(|name| below_domain(settings, &name).is_some_and(could_be_an_app_s)) {
         let domain = &settings.domain;

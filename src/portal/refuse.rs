@@ -43,7 +43,7 @@ impl From<Failure> for ApiError {
                 "비밀번호를 처리할 수 없습니다: {why}; 서버에서 `paas admin reset-password`로 새 비밀번호를 정하세요"
             ),
         };
-        tracing::warn!(%failure, "accounts");
+        tracing::warn!(%failure, code = code::INTERNAL.word, "accounts");
         Self::new(code::INTERNAL, Text { english: failure.to_string(), korean })
     }
 }
@@ -101,7 +101,8 @@ impl From<KeyError> for ApiError {
         let english = error.to_string();
         match error {
             KeyError::BadName => {
-                let korean = format!("키 이름은 제어 문자 없이 1자에서 {MAX_KEY_NAME}자여야 합니다");
+                let korean =
+                    format!("키 이름은 제어 문자나 글 방향을 바꾸는 문자 없이 1자에서 {MAX_KEY_NAME}자여야 합니다");
                 Self::new(code::BAD_KEY_NAME, Text { english, korean })
             }
             KeyError::TooMany => {

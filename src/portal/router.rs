@@ -18,14 +18,14 @@ use super::code;
 use super::cookie;
 use super::describe::{Described, Operation, Verb, document};
 use super::envelope::{ApiError, said};
-use super::frame::frame;
+use super::frame::{METHOD, frame};
 use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
 use super::{answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, metrics, templates};
 use crate::accounts::ApiKey;
-use crate::model::{DaemonStatus, Event};
+use crate::model::{DaemonStatus, Event, Shown};
 
 /// Most bytes a request's body may have.
 pub const MAX_BODY: usize = 64 << 10;
@@ -443,7 +443,7 @@ async fn openapi(State(state): State<PortalState>) -> impl IntoResponse {
 }
 
 async fn no_such_route(request: Request) -> ApiError {
-    let (method, path) = (request.method(), request.uri().path());
+    let (method, path) = (Shown::at_most(request.method().as_str(), METHOD), Shown::new(request.uri().path()));
     ApiError::new(
         code::NO_SUCH_ROUTE,
         said!(
@@ -454,7 +454,7 @@ async fn no_such_route(request: Request) -> ApiError {
 }
 
 async fn wrong_method(request: Request) -> ApiError {
-    let (method, path) = (request.method(), request.uri().path());
+    let (method, path) = (Shown::at_most(request.method().as_str(), METHOD), Shown::new(request.uri().path()));
     ApiError::new(
         code::WRONG_METHOD,
         said!(

@@ -9,7 +9,7 @@ use super::edits::blocking;
 use super::envelope::{ApiError, Data, said};
 use super::state::PortalState;
 use crate::desired::templates;
-use crate::model::{Template, TemplateId};
+use crate::model::{Shown, Template, TemplateId};
 
 /// One folder of the templates folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,7 +33,7 @@ pub async fn list(State(state): State<PortalState>) -> Result<Data<Vec<TemplateV
     blocking(move || match templates::load(&folder) {
         Ok(found) => Ok(Data(found.into_iter().map(|(id, template)| view(id, template)).collect())),
         Err(error) => {
-            let folder = folder.display();
+            let folder = Shown::path(&folder);
             Err(ApiError::new(
                 code::TEMPLATES_UNAVAILABLE,
                 said!(

@@ -18,15 +18,16 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Origin;
 use super::door::{self, Listener};
 use super::stall::WRITE_STALL;
+use crate::model::Shown;
 
 /// Why the socket could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error("another daemon already answers at {}: stop it first, or use another PAAS_ROOT", path.display())]
+    #[error("another daemon already answers at {}: stop it first, or use another PAAS_ROOT", Shown::path(path))]
     InUse { path: PathBuf },
-    #[error("{} is not a socket and is in the way: move it elsewhere, then start again", path.display())]
+    #[error("{} is not a socket and is in the way: move it elsewhere, then start again", Shown::path(path))]
     NotASocket { path: PathBuf },
-    #[error("cannot open the socket {}: make sure its folder is writable and on a local disk", path.display())]
+    #[error("cannot open the socket {}: make sure its folder is writable and on a local disk", Shown::path(path))]
     Io {
         path: PathBuf,
         #[source]
@@ -78,7 +79,7 @@ impl UnixDoor {
         match identity(&self.path) {
             Ok(file) if file == self.file => {
                 if let Err(error) = std::fs::remove_file(&self.path) {
-                    tracing::warn!(%error, path = %self.path.display(), "cannot remove the socket");
+                    tracing::warn!(%error, path = %Shown::path(&self.path), "cannot remove the socket");
                 }
             }
             // Gone, or another daemon's by now.
@@ -99,8 +100,10 @@ impl Listener for UnixDoor {
                 Ok(peer) if may_enter(peer.uid(), self.own_uid) => {
                     return Ok((stream, Origin::Local { uid: peer.uid() }));
                 }
-                Ok(peer) => tracing::warn!(uid = peer.uid(), "refused a connection of another user"),
-                Err(error) => tracing::warn!(%error, "refused a connection whose user is unknown"),
+                Ok(peer) => {
+                    tracing::warn!(uid = peer.uid(), code = "other-user", "refused a connection of another user");
+                }
+                Err(error) => tracing::warn!(%error, code = "other-user", "refused a connection whose user is unknown"),
             }
         }
     }

@@ -18,7 +18,7 @@ use std::fmt;
 use std::path::Path;
 
 use self::keys::{At, KEYS, Key, ROOT, SECRET, Takes};
-use crate::model::Settings;
+use crate::model::{Settings, Shown};
 
 pub use advice::advice;
 pub use source::{Env, SettingsSource};
@@ -65,18 +65,18 @@ pub enum Problem {
 impl fmt::Display for SettingProblem {
     /// `/paas/.env:3: PAAS_DOMAIN=exa mple is not accepted: write a host name without port, …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
+        Shown::new(&self.file).fmt(f)?;
         if self.line > 0 {
             write!(f, ":{}", self.line)?;
         }
         write!(f, ": ")?;
-        let key = &self.key;
+        let key = Shown::new(&self.key);
         match &self.problem {
             Problem::Value { accepted } if self.value.is_empty() => {
                 write!(f, "{key} is empty: write {accepted}; without the line the default holds")
             }
             Problem::Value { accepted } => write!(f, "{key}={} is not accepted: write {accepted}", self.value),
-            Problem::Line { accepted } if key.is_empty() => write!(f, "not a setting: {accepted}"),
+            Problem::Line { accepted } if self.key.is_empty() => write!(f, "not a setting: {accepted}"),
             Problem::Line { accepted } => write!(f, "the value of {key} cannot be read: {accepted}"),
             Problem::Unknown { near: Some(near) } => write!(f, "there is no setting {key}: did you mean {near}?"),
             Problem::Unknown { near: None } => {
@@ -225,11 +225,7 @@ fn shown(key: &str, value: &str) -> String {
     if SECRET.contains(&key) {
         return "(hidden)".to_owned();
     }
-    let mut shown: String = value.chars().take(80).flat_map(char::escape_debug).collect();
-    if value.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    shown
+    Shown::new(value).to_string()
 }
 
 /// What holds after the file was read again.

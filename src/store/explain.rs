@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::{Error, ErrorCode};
 
 use super::StoreError;
+use crate::model::Shown;
 
 /// Whether the whole file is of no use any more.
 pub(super) fn is_damage(error: &Error) -> bool {
@@ -12,7 +13,7 @@ pub(super) fn is_damage(error: &Error) -> bool {
 }
 
 pub(super) fn explain(error: &Error, path: &Path) -> StoreError {
-    let path = path.display();
+    let path = Shown::path(path);
     StoreError(match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => format!(
             "the database {path} is damaged ({error}): stop the daemon, move the file and its -wal and -shm away (keep them) and start again; the inventory is rebuilt from the manifests, the event log, users, sessions and API keys are lost unless you put back a backup"

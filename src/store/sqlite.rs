@@ -28,7 +28,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::explain::{explain, is_damage};
 use super::schema::{self, SchemaError};
 use super::{InventoryRow, Store, StoreError};
-use crate::model::{AppKey, Cause, Event, EventKind, InstanceId, Timestamp};
+use crate::model::shown::message;
+use crate::model::{AppKey, Cause, Event, EventKind, InstanceId, Shown, Timestamp};
 
 /// The event log keeps so many rows.
 pub const MAX_EVENTS: u32 = 10_000;
@@ -71,7 +72,7 @@ impl SqliteStore {
         make_file(path).map_err(|error| {
             StoreError(format!(
                 "cannot open the database {}: {error}; its folder must be one that the daemon's user can make or write",
-                path.display()
+                Shown::path(path)
             ))
         })?;
         let connection = connect(path)?;
@@ -115,7 +116,7 @@ impl SqliteStore {
         let ended = || {
             StoreError(format!(
                 "the database {} was closed after an inner error; restart the daemon",
-                self.path.display()
+                Shown::path(&self.path)
             ))
         };
         let (answer_tx, answer_rx) = oneshot::channel();
@@ -185,7 +186,7 @@ fn lost(path: &Path) -> StoreError {
          put the file back; or stop the daemon, move the -wal and -shm beside it away, put a backup there and start it; without \
          one the start makes a new database, the inventory is rebuilt from the manifests, and users, sessions, API keys and the \
          event log begin anew",
-        path.display()
+        Shown::path(path)
     ))
 }
 
@@ -224,16 +225,16 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         SchemaError::Sqlite(error) => explain(&error, path),
         SchemaError::Newer { found } => StoreError(format!(
             "the database {} has schema {found}, this version of minipaas knows up to {}: start the newer version again, or put back the database from before the upgrade",
-            path.display(),
+            Shown::path(path),
             schema::VERSION
         )),
         SchemaError::Mode(error) => StoreError(format!(
             "cannot keep others from reading the database {}: {error}; make the daemon's user its owner",
-            path.display()
+            Shown::path(path)
         )),
         SchemaError::Foreign => StoreError(format!(
             "{} is a database of another program; set PORTAL_DB_PATH to a file of minipaas' own",
-            path.display()
+            Shown::path(path)
         )),
     })
 }
@@ -245,7 +246,7 @@ impl Store for SqliteStore {
             Some(text) => InstanceId::parse(&text).map(Some).ok_or_else(|| {
                 StoreError(format!(
                     "the database {} holds `{text}` as this installation's id instead of 16 hex digits; put back a backup of it",
-                    self.path.display()
+                    Shown::path(&self.path)
                 ))
             }),
         }
@@ -270,7 +271,7 @@ impl Store for SqliteStore {
         let problems: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
         Err(StoreError(format!(
             "the database {} holds inventory rows that cannot be read ({}): start the version of minipaas that wrote them, or move the file away; the inventory is then rebuilt from the manifests",
-            self.path.display(),
+            Shown::path(&self.path),
             problems.join("; ")
         )))
     }
@@ -338,7 +339,9 @@ fn append(connection: &mut Connection, events: &[Event]) -> rusqlite::Result<()>
             .prepare_cached("INSERT INTO events (at, app, kind, what, cause) VALUES (?1, ?2, ?3, ?4, ?5)")?;
         for event in events {
             let app = event.app.as_ref().map(AppKey::to_string);
-            statement.execute(params![event.at.0, app, word(event.kind), event.what, event.cause.0])?;
+            // Ten thousand rows are a bound only if each of them has one.
+            let (what, cause) = (message(&event.what), message(&event.cause.0));
+            statement.execute(params![event.at.0, app, word(event.kind), what, cause])?;
         }
     }
     transaction

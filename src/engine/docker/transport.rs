@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::failure::Failure;
 use super::version::ApiVersion;
 use crate::metrics::Metrics;
+use crate::model::Shown;
 
 /// Far above any true answer (a listing of 1,000 containers is 2 MB), far below what would hurt.
 const ANSWER_LIMIT: usize = 32 << 20;
@@ -280,16 +281,7 @@ fn name_of(method: &Method, path: &str) -> &'static str {
 pub(super) fn one_line(text: &str) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    let mut line = words.join(" ");
-    if line.len() > MESSAGE_LIMIT {
-        let mut cut = MESSAGE_LIMIT;
-        while !line.is_char_boundary(cut) {
-            cut -= 1;
-        }
-        line.truncate(cut);
-        line.push('…');
-    }
-    line
+    Shown::at_most(&words.join(" "), MESSAGE_LIMIT).to_string()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{Decoder, JsonLines, TEXT_LINE_LIMIT};
 use crate::engine::docker::failure::Failure;
 use crate::engine::docker::{transport, wire};
 use crate::engine::{BuildEvent, Result};
+use crate::model::shown::is_hidden;
 
 /// Output of the classic builder.
 #[derive(Debug, Default)]
@@ -54,7 +55,7 @@ fn push_output(line: &str, items: &mut VecDeque<BuildEvent>) {
     }
 }
 
-/// Without control characters and the escape sequences of a terminal: the builder colours what a step writes to its
+/// Without what has no shape of its own and without the escape sequences of a terminal: the builder colours what a step writes to its
 /// standard error.
 fn plain(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
@@ -65,7 +66,7 @@ fn plain(line: &str) -> String {
                 // Parameters, up to the letter that says what they mean.
                 while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
             }
-        } else if c == '\t' || !c.is_control() {
+        } else if c == '\t' || !is_hidden(c) {
             text.push(c);
         }
     }
