@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
-use minipaas::accounts::Accounts;
+use minipaas::accounts::{Accounts, Visit};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{ControllerHandle, Follow, LogReader, LogStream};
 use minipaas::engine::{EngineError, ErrorKind};
@@ -65,7 +65,7 @@ async fn serve(settings: &Settings, apps: usize, stop: CancellationToken) -> (st
     let store = SqliteStore::open(&settings.portal_db_path).unwrap();
     let accounts = Arc::new(Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx.clone()));
     accounts.bootstrap().await.unwrap();
-    let session = accounts.login("admin", "admin", [127, 0, 0, 1].into()).await.unwrap().session;
+    let session = accounts.login("admin", "admin", &Visit::here([127, 0, 0, 1].into())).await.unwrap().session;
     let (from, new) = (std::net::IpAddr::from([127, 0, 0, 1]), "correct horse battery");
     accounts.change_password(session.id, &session.user, "admin", new, from).await.unwrap();
     let issued = accounts.issue_key(session.user.id, Some("bench")).await.unwrap();

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::{Accounts, Bootstrap, FIRST_USER};
+use crate::accounts::{Accounts, FIRST_USER};
 use crate::clock::{Clock, SystemClock};
 use crate::controller::network;
 use crate::controller::probe::HttpProber;
@@ -340,11 +340,15 @@ async fn looked(first_look: &CancellationToken, stop: &CancellationToken) {
 
 /// Makes the first user where there is none, before anybody can ask for them.
 async fn accounts(store: &SqliteStore, settings_rx: watch::Receiver<Arc<Settings>>) -> Result<Accounts> {
+    let url = settings_rx.borrow().portal_url();
     let accounts = Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx);
-    if accounts.bootstrap().await.context("cannot make the portal's first user")? == Bootstrap::Made {
+    accounts.bootstrap().await.context("cannot make the portal's first user")?;
+    if let Some(word) = accounts.first_word().await? {
+        let word = word.reveal();
         tracing::warn!(
-            "the portal's first user is `{FIRST_USER}` with the password `{FIRST_USER}`: change it with POST \
-             /auth/change-password; until then the portal does nothing else"
+            "the portal's first user is `{FIRST_USER}` with the password `{FIRST_USER}` until that is changed, and does \
+             nothing else: sign in on this machine, or at {url}/first#{word} from its private network, where it also takes \
+             the first word {word}"
         );
     }
     Ok(accounts)

@@ -2,13 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; clippy only exempts the tests themselves")]
 
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use minipaas::accounts::{
-    AccountStore as _, Accounts, Bootstrap, ChangeError, KeyError, KeyId, LoginError, MAX_KEYS, MAX_SESSIONS,
-    NewSession, PasswordRule, Refused, ResetError, SessionId, User, UserRef,
+    AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, LoginError, MAX_KEYS,
+    MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, SessionId, User, UserRef, Visit,
 };
 use minipaas::clock::Clock;
 use minipaas::model::{Settings, Timestamp};
@@ -72,7 +73,7 @@ impl House {
     }
 
     async fn login(&self, password: &str) -> Result<NewSession, LoginError> {
-        self.accounts.login("admin", password, HOME.into()).await
+        self.accounts.login("admin", password, &Visit::here(HOME.into())).await
     }
 
     async fn is_in(&self, token: &str) -> bool {
@@ -119,6 +120,69 @@ async fn the_first_start_makes_admin_who_must_change_the_password() {
 }
 
 #[tokio::test]
+async fn the_first_word_lasts_as_long_as_the_first_password_and_only_its_file_says_it() {
+    let house = House::new();
+    let file = house.folder.path().join("run/first-word");
+    let word = async || house.accounts.first_word().await.unwrap().map(|word| word.reveal().to_owned());
+    // `paas init` shows it before there is a user.
+    let shown = word().await.unwrap();
+    house.accounts.bootstrap().await.unwrap();
+    assert_eq!(word().await.as_ref(), Some(&shown));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!((text.trim(), std::fs::metadata(&file).unwrap().permissions().mode() & 0o777), (shown.as_str(), 0o600));
+    let restarted = House::on(house.folder);
+    let other = &restarted.accounts;
+    assert_eq!(other.first_word().await.unwrap().unwrap().reveal(), shown, "after a restart");
+
+    let at = async |place, first_word: &str| {
+        let visit = Visit { from: [192, 168, 0, 9].into(), place, first_word: Some(first_word) };
+        other.login("admin", "admin", &visit).await.map(|begun| begun.session)
+    };
+    for (place, refusal) in [(Place::Elsewhere, FirstRefusal::Elsewhere), (Place::Unknown, FirstRefusal::BehindProxy)] {
+        let refused = at(place, &shown).await;
+        assert!(matches!(&refused, Err(LoginError::First(why)) if *why == refusal), "{refused:?}");
+    }
+    let begun = at(Place::PrivateNetwork, &shown).await.unwrap();
+    // A wrong password is told of before anything else.
+    let visit = Visit { from: HOME.into(), place: Place::Elsewhere, first_word: None };
+    assert!(matches!(other.login("admin", "wrong", &visit).await, Err(LoginError::Wrong)));
+
+    // Lost: nothing opens from the network until somebody on the server asks for another.
+    std::fs::remove_file(&file).unwrap();
+    let refused = at(Place::PrivateNetwork, &shown).await;
+    assert!(matches!(refused, Err(LoginError::First(FirstRefusal::WrongWord))), "{refused:?}");
+    let another = other.first_word().await.unwrap().unwrap();
+    assert_ne!(another.reveal(), shown);
+    at(Place::PrivateNetwork, another.reveal()).await.unwrap();
+
+    other.change_password(begun.id, &begun.user, "admin", PASSWORD, HOME.into()).await.unwrap();
+    assert!(!file.exists());
+    assert_eq!(other.first_word().await.unwrap(), None);
+    other.login("admin", PASSWORD, &visit).await.unwrap();
+    // One that a crash left behind, or a backup brought back.
+    std::fs::File::create(&file).unwrap();
+    assert_eq!(other.first_word().await.unwrap(), None);
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_password_given_by_the_operator_needs_no_word() {
+    let house = House::new();
+    let file = house.folder.path().join("run/first-word");
+    let elsewhere = Visit { from: [203, 0, 113, 9].into(), place: Place::Elsewhere, first_word: None };
+    house.accounts.first_word().await.unwrap().unwrap();
+    for _ in 0..2 {
+        // On an installation that was never started, then on one that is running.
+        let reset = house.accounts.reset_password("admin").await.unwrap();
+        assert!(!file.exists());
+        house.accounts.bootstrap().await.unwrap();
+        assert_eq!(house.accounts.first_word().await.unwrap(), None);
+        let begun = house.accounts.login("admin", reset.password.reveal(), &elsewhere).await.unwrap();
+        assert!(begun.session.user.must_change);
+    }
+}
+
+#[tokio::test]
 async fn only_the_right_name_with_the_right_password_gets_in() {
     let (house, _) = House::settled().await;
     let longest = "x".repeat(72);
@@ -146,7 +210,7 @@ async fn only_the_right_name_with_the_right_password_gets_in() {
     .enumerate()
     {
         let from = IpAddr::from([10, 0, 1, u8::try_from(number).unwrap()]);
-        let refused = house.accounts.login(name, password, from).await;
+        let refused = house.accounts.login(name, password, &Visit::here(from)).await;
         assert!(matches!(refused, Err(LoginError::Wrong)), "{name:?} {password:?}: {refused:?}");
     }
     house.login(&longest).await.unwrap();
@@ -169,7 +233,7 @@ async fn guessing_is_slowed_down_at_the_login_and_at_the_change_of_password() {
     };
     assert!(matches!(change("a guess").await, Err(ChangeError::Refused(Refused::TooOften { .. }))));
     // From elsewhere, and for those who are in already, the door is open.
-    house.accounts.login("admin", PASSWORD, [10, 0, 0, 2].into()).await.unwrap();
+    house.accounts.login("admin", PASSWORD, &Visit::here([10, 0, 0, 2].into())).await.unwrap();
     assert!(house.is_in(begun.token.reveal()).await);
 
     house.clock.pass(1_000);
@@ -474,8 +538,11 @@ async fn no_secret_is_on_the_disk() {
     let key = house.accounts.issue_key(begun.session.user.id, Some("the name")).await.unwrap();
     house.accounts.key(key.secret.reveal()).await.unwrap();
     let mut disk = Vec::new();
-    for entry in std::fs::read_dir(house.folder.path()).unwrap() {
-        disk.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    for folder in [house.folder.path().to_owned(), house.folder.path().join("run")] {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for file in entries.filter(|path| path.is_file()) {
+            disk.extend(std::fs::read(file).unwrap());
+        }
     }
     let holds = |needle: &str| disk.windows(needle.len()).any(|window| window == needle.as_bytes());
     assert!(holds("the name") && holds(&key.key.prefix), "this is where it would be");

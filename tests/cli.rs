@@ -504,6 +504,24 @@ fn init_makes_everything_once() {
 }
 
 #[test]
+fn init_shows_the_first_word_for_as_long_as_it_opens_anything() {
+    let root = Root::new();
+    root.put(".env", "PAAS_DOMAIN=example.org\nBCRYPT_ROUNDS=4\n");
+    let told =
+        |out: &str| out.lines().skip_while(|line| !line.starts_with("portal: ")).take(2).collect::<Vec<_>>().join("\n");
+    let first = told(&root.run(&["init"]).done());
+    let word = root.read("run/first-word").trim().to_owned();
+    insta::assert_snapshot!(first.replace(&word, "WORD"), @"
+    portal: sign in as admin / admin and change that; from another machine it takes the first word WORD
+            http://example.org:8080/first#WORD
+    ");
+    assert_eq!(told(&root.run(&["init"]).done()), first);
+    root.run(&["admin", "reset-password"]).done();
+    assert_eq!(told(&root.run(&["init"]).done()), "", "admin / admin opens nothing any more");
+    assert!(!root.path().join("run/first-word").exists());
+}
+
+#[test]
 fn a_root_given_by_hand_brings_its_own_settings() {
     let (root, other) = (Root::new(), Root::new());
     root.put(".env", "PAAS_MANIFESTS_DIR=elsewhere\n");
@@ -710,7 +728,7 @@ fn down_refuses_while_the_daemon_runs() {
 
 #[test]
 fn a_forgotten_password_is_replaced_beside_a_running_daemon() {
-    use minipaas::accounts::{Accounts, LoginError};
+    use minipaas::accounts::{Accounts, LoginError, Visit};
     use minipaas::store::SqliteStore;
 
     let root = Root::new();
@@ -729,7 +747,8 @@ fn a_forgotten_password_is_replaced_beside_a_running_daemon() {
     let clock = std::sync::Arc::new(minipaas::clock::SystemClock);
     let accounts = Accounts::new(std::sync::Arc::new(store), clock, settings_rx);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let login = |password: &str| runtime.block_on(accounts.login("admin", password, [10, 0, 0, 1].into()));
+    let login =
+        |password: &str| runtime.block_on(accounts.login("admin", password, &Visit::here([10, 0, 0, 1].into())));
     runtime.block_on(accounts.bootstrap()).unwrap();
     let before = login("admin").unwrap();
     let user = before.session.user.id;

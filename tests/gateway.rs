@@ -13,7 +13,7 @@ use gateway_support::{
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
-use minipaas::gateway::{GatewayConfig, PortalNames, Tuning};
+use minipaas::gateway::{GatewayConfig, PortalNames, Tuning, Visitor};
 use minipaas::model::{AppKey, AppStatus, Health, RunState, SyncState};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -136,6 +136,27 @@ async fn the_bare_domain_and_its_portal_name_reach_the_portal() {
     .await;
     let answer = world.talk("GET /who HTTP/1.1\r\nHost: portal.test\r\nConnection: close\r\n\r\n").await;
     assert_eq!(code(&answer), "404", "the old domain is gone: {answer}");
+}
+
+#[tokio::test]
+async fn the_portal_is_told_whether_a_visitor_is_on_this_machine() {
+    let who = |axum::Extension(Visitor { address, seen }): axum::Extension<Visitor>| async move {
+        format!("{address} {seen:?}")
+    };
+    let router = axum::Router::new().route("/who", axum::routing::get(who));
+    let world = World::with(short(), Some(router)).await;
+    let ask = async |forwarded: &str| {
+        let fields = format!("Host: portal.test\r\n{forwarded}Connection: close\r\n\r\n");
+        body(&world.talk(&format!("GET /who HTTP/1.1\r\n{fields}")).await).to_owned()
+    };
+    assert_eq!(ask("").await, "127.0.0.1 Here");
+    assert_eq!(ask("X-Forwarded-For: 203.0.113.9\r\n").await, "127.0.0.1 Hidden");
+    let before = world.gateway.generation();
+    let trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    world.config_tx.send_replace(Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new("test") }));
+    until(|| world.gateway.generation() > before).await;
+    assert_eq!(ask("").await, "127.0.0.1 Hidden");
+    assert_eq!(ask("X-Forwarded-For: 203.0.113.9\r\n").await, "203.0.113.9 There");
 }
 
 #[tokio::test]

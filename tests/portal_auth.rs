@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
+use minipaas::accounts::Visit;
 use minipaas::gateway::GatewayConfig;
 use minipaas::portal::{UnixDoor, router};
 use portal_support::{Answer, Ask, PASSWORD, Portal};
@@ -117,10 +118,10 @@ async fn every_route_lets_in_exactly_whom_it_should() {
         checked += 1;
     }
 
-    let begun = portal.accounts.login("admin", "admin", HERE).await.unwrap().session;
+    let begun = portal.accounts.login("admin", "admin", &Visit::here(HERE)).await.unwrap().session;
     portal.accounts.change_password(begun.id, &begun.user, "admin", PASSWORD, HERE).await.unwrap();
     let ended = {
-        let begun = portal.accounts.login("admin", PASSWORD, HERE).await.unwrap();
+        let begun = portal.accounts.login("admin", PASSWORD, &Visit::here(HERE)).await.unwrap();
         portal.accounts.logout(begun.session.id).await.unwrap();
         format!("paas_portal_session={}", begun.token.reveal())
     };
@@ -271,6 +272,90 @@ async fn the_first_login_leads_to_a_new_password_and_nowhere_else() {
     insta::assert_snapshot!(out.body, @r#"{"ok":true,"data":{"session":"ended"}}"#);
     insta::assert_snapshot!(out.header("set-cookie").unwrap(), @"paas_portal_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
     assert_eq!(portal.get("/apps", &[("cookie", &here)]).await.status, 401);
+}
+
+/// What a trusted proxy at this address says about where a login with the first password comes from, and what becomes of it.
+#[tokio::test]
+async fn a_fresh_installation_opens_here_with_the_word_from_its_network_and_from_nowhere_else() {
+    const IN: (u16, &str) = (200, "");
+    const NEEDED: (u16, &str) = (403, "first-word-needed");
+    const WRONG: (u16, &str) = (401, "wrong-first-word");
+    const ELSEWHERE: (u16, &str) = (403, "first-login-elsewhere");
+    let portal = Portal::fresh().await;
+    let word = portal.accounts.first_word().await.unwrap().expect("the first password is in force");
+    let (right, wrong) = (Some(word.reveal()), Some("abcd-efgh-jkmn-pqrs"));
+    let login = async |from: &str, first_word: Option<&str>, language: &str| {
+        let headers = [("x-forwarded-for", from), ("accept-language", language)];
+        let headers = if from.is_empty() { &headers[1..] } else { &headers[..] };
+        let body = json!({"username": "admin", "password": "admin", "firstWord": first_word}).to_string();
+        portal.post("/auth/login", headers, &body).await
+    };
+    let judged = async |cases: &[(&str, Option<&str>, (u16, &str))]| {
+        for (from, first_word, expected) in cases {
+            let answer = login(from, *first_word, "en").await;
+            let told = format!("from {from:?} with {first_word:?}: {}", answer.body);
+            assert_eq!(answer.verdict(), (expected.0, expected.1.to_owned()), "{told}");
+            assert_eq!(answer.header("set-cookie").is_some(), *expected == IN, "{told}");
+        }
+    };
+    judged(&[("", None, IN), ("", wrong, IN), ("127.0.0.1", None, IN), ("203.0.113.1", right, ELSEWHERE)]).await;
+
+    let trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    portal.config_tx.send_replace(Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new("localhost") }));
+    judged(&[
+        // The proxy says nothing, or what nobody understands.
+        ("", None, ELSEWHERE),
+        ("", right, ELSEWHERE),
+        ("somewhere", right, ELSEWHERE),
+        ("127.0.0.1", None, IN),
+        ("192.168.0.9", None, NEEDED),
+        ("192.168.0.9", wrong, WRONG),
+        ("192.168.0.9", Some(""), WRONG),
+        ("192.168.0.9", right, IN),
+        // An app's container, at the gateway.
+        ("10.201.0.7", None, NEEDED),
+        ("169.254.3.4", right, IN),
+        ("fd00::9", right, IN),
+        ("fe80::9", None, NEEDED),
+        ("203.0.113.2", None, ELSEWHERE),
+        ("203.0.113.2", right, ELSEWHERE),
+        ("2001:db8::2", right, ELSEWHERE),
+        ("203.0.113.3, 192.168.0.9", None, NEEDED),
+    ])
+    .await;
+    for (from, first_word, remedy) in [
+        ("192.168.0.10", None, "`paas init`"),
+        ("192.168.0.10", wrong, "`paas init`"),
+        ("203.0.113.4", right, "`paas admin reset-password`"),
+        ("", right, "PAAS_TRUSTED_PROXIES"),
+    ] {
+        for language in ["en", "ko"] {
+            let error = login(from, first_word, language).await.json()["error"].as_str().unwrap().to_owned();
+            let korean = error.chars().any(|letter| ('가'..='힣').contains(&letter));
+            assert!(korean == (language == "ko") && error.contains(remedy), "{from}: {error}");
+            assert!(!error.contains(word.reveal()), "{error}");
+        }
+    }
+
+    // The word is guessed no faster than a password; whoever has it comes in from elsewhere meanwhile.
+    for _ in 0..5 {
+        assert_eq!(login("192.168.0.11", wrong, "en").await.status, 401);
+    }
+    assert_eq!(login("192.168.0.11", wrong, "en").await.verdict(), (429, "too-many-logins".to_owned()));
+    assert_eq!(login("192.168.0.11", right, "en").await.status, 429);
+    let begun = login("192.168.0.12", right, "en").await;
+
+    // A password that is nobody's guess is enough by itself, wherever somebody is.
+    let reset = portal.accounts.reset_password("admin").await.unwrap();
+    let with = async |password: &str| {
+        let body = json!({"username": "admin", "password": password}).to_string();
+        portal.post("/auth/login", &[("x-forwarded-for", "203.0.113.5")], &body).await
+    };
+    let answer = with(reset.password.reveal()).await;
+    assert_eq!((answer.status, &answer.data()["mustChangePassword"]), (200, &json!(true)));
+    assert_eq!(portal.get("/auth/me", &[("cookie", &begun.cookie())]).await.status, 401, "it should have ended");
+    assert_eq!(with("admin").await.verdict(), (401, "wrong-password".to_owned()));
+    assert_eq!(portal.accounts.first_word().await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -561,6 +646,24 @@ async fn only_names_that_no_stranger_can_lead_here_are_answered() {
     assert_eq!(portal.post("/api-keys", &page("https://nas.example.org"), "{}").await.status, 201);
     let foreign = portal.post("/api-keys", &page("https://alice-diary.nas.example.org"), "{}").await;
     assert_eq!(foreign.verdict(), (403, "cross-origin".to_owned()));
+}
+
+#[tokio::test]
+async fn the_first_sign_in_at_the_socket_takes_no_word() {
+    let portal = Portal::fresh().await;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("run/paas.sock");
+    let door = UnixDoor::bind(&socket).await.unwrap();
+    let serving = door.serve(router(portal.state.clone()), portal.stopping.clone());
+    let asking = async {
+        let mut stream = UnixStream::connect(&socket).await.unwrap();
+        let body = Some(r#"{"username":"admin","password":"admin"}"#);
+        let ask = Ask { method: "POST", path: "/auth/login", headers: &[("x-forwarded-for", "203.0.113.9")], body };
+        let answer = ask.over(&mut stream, "localhost").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        portal.stopping.cancel();
+    };
+    tokio::join!(serving, asking);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
+use minipaas::accounts::Visit;
 use minipaas::portal::router;
 use portal_support::{PASSWORD, Portal, soon};
 use tower::ServiceExt as _;
@@ -35,7 +36,8 @@ async fn a_stream_ends_when_the_key_that_opened_it_is_revoked() {
     let portal = Portal::settled().await;
     let key = portal.key().await;
     let body = open(&portal, ("x-api-key", &key)).await;
-    let user = portal.accounts.login("admin", PASSWORD, [127, 0, 0, 1].into()).await.unwrap().session.user;
+    let user =
+        portal.accounts.login("admin", PASSWORD, &Visit::here([127, 0, 0, 1].into())).await.unwrap().session.user;
     let keys = portal.accounts.keys(user.id).await.unwrap();
     assert!(portal.accounts.revoke_key(user.id, keys[0].id).await.unwrap());
     end(body).await;

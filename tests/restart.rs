@@ -178,6 +178,49 @@ fn an_idle_visitor_may_still_ask_for_a_moment_and_is_told_that_it_was_the_last_t
 }
 
 #[test]
+fn the_first_word_is_in_the_log_of_every_start_until_the_first_password_is_changed() {
+    let installation = Installation::new();
+    let file = installation.dir.path().join("run/first-word");
+    let daemon = installation.serve();
+    assert_eq!(installation.visitors()[0].ask().unwrap(), 503, "it answers");
+    let word = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    let link = format!("http://paas.test:{}/first#{word}", installation.gateway().port());
+    let log = daemon.stop();
+    assert!(log.contains(&link) && log.contains(&format!("the first word {word}")), "{log}");
+
+    let daemon = installation.serve();
+    let post = |path: &str, headers: &str, body: &str| {
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        );
+        let mut connection = TcpStream::connect(installation.portal()).unwrap();
+        connection.set_read_timeout(Some(DEADLINE)).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let (login, first) = ("/auth/login", r#"{"username":"admin","password":"admin"}"#);
+    let refused = post(login, "X-Forwarded-For: 203.0.113.9\r\n", first);
+    assert!(refused.contains("first-login-elsewhere"), "{refused}");
+    let begun = post(login, "", first);
+    let cookie =
+        begun.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect(&begun).split(';').next().unwrap();
+    let headers = format!("Cookie: {cookie}\r\nOrigin: http://127.0.0.1\r\n");
+    let changed =
+        post("/auth/change-password", &headers, r#"{"currentPassword":"admin","newPassword":"correct horse"}"#);
+    assert!(changed.starts_with("HTTP/1.1 200 ") && !file.exists(), "{changed}");
+    let log = daemon.stop();
+    assert!(log.contains(&link), "{log}");
+
+    let daemon = installation.serve();
+    assert_eq!(installation.visitors()[0].ask().unwrap(), 503, "it answers");
+    let log = daemon.stop();
+    assert!(!log.contains("first word") && !log.contains(&word), "{log}");
+}
+
+#[test]
 fn sockets_that_nobody_could_serve_are_refused_with_the_remedy() {
     let installation = Installation::new();
     let udp = || OwnedFd::from(UdpSocket::bind("127.0.0.1:0").unwrap());

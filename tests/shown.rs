@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
-use minipaas::accounts::{Accounts, KeyError};
+use minipaas::accounts::{Accounts, KeyError, Visit};
 use minipaas::cli::diagnostic::Caret;
 use minipaas::cli::output;
 use minipaas::clock::SystemClock;
@@ -196,7 +196,7 @@ async fn names_of_api_keys() {
     let (_settings_tx, settings_rx) = watch::channel(Arc::new(settings));
     let accounts = Accounts::new(Arc::new(store), Arc::new(SystemClock), settings_rx);
     accounts.bootstrap().await.unwrap();
-    let user = accounts.login("admin", "admin", [127, 0, 0, 1].into()).await.unwrap().session.user;
+    let user = accounts.login("admin", "admin", &Visit::here([127, 0, 0, 1].into())).await.unwrap().session.user;
     for name in long_names() {
         let issued = accounts.issue_key(user.id, Some(&name)).await;
         assert!(matches!(issued, Err(KeyError::BadName)), "{name:.20?}");

@@ -1,5 +1,6 @@
 //! Why somebody is not let in, and what went wrong inside.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::password::PasswordRule;
@@ -16,6 +17,34 @@ pub enum Failure {
         "a password cannot be hashed or checked: {0}; set a new one with `paas admin reset-password` on the server"
     )]
     Hash(String),
+    #[error("the first word in {} cannot be used: {why}; let the daemon's user read and write there", file.display())]
+    FirstWord { file: PathBuf, why: String },
+}
+
+/// Why the password that everybody knows is not enough, see [`super::first`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FirstRefusal {
+    #[error(
+        "the first sign-in as `admin` from another machine than the server needs the first word of this installation, as \
+         `firstWord`: `paas init` on the server prints it, and so does the daemon's log at its start"
+    )]
+    WordNeeded,
+    #[error(
+        "this is not the first word of this installation: `paas init` on the server prints it, and so does the daemon's log \
+         at its start"
+    )]
+    WrongWord,
+    #[error(
+        "until the first password of `admin` is changed, signing in works only on the server itself or from its private \
+         network: do it there, or give `admin` another password on the server with `paas admin reset-password`"
+    )]
+    Elsewhere,
+    #[error(
+        "until the first password of `admin` is changed it counts where you sign in, and the proxy in between does not tell: \
+         open the portal on the server itself, give `admin` another password there with `paas admin reset-password`, or let \
+         the proxy send X-Forwarded-For and put it into PAAS_TRUSTED_PROXIES"
+    )]
+    BehindProxy,
 }
 
 /// What keeps a password or a key from being checked at all.
@@ -39,6 +68,9 @@ pub enum LoginError {
     /// Does not say which of the two.
     #[error("the user name or the password is wrong; on the server, `paas admin reset-password` gives a new one")]
     Wrong,
+    /// The password is right, and not enough.
+    #[error(transparent)]
+    First(#[from] FirstRefusal),
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error(transparent)]

@@ -4,13 +4,15 @@
 //! [`password`] rations bcrypt, [`limiter`] slows down those who guess, [`secret`] makes tokens and keys.
 //!
 //! # Guarantees
-//! - Secrets are at rest as hashes only, and no error, log line or `Debug` output has one.
+//! - Secrets are at rest as hashes only, and no error, log line or `Debug` output has one. The exception is the first word,
+//!   which is made to be shown, see [`first`].
 //! - Nothing is cached: a session that was ended and a key that was revoked, by whichever process, open nothing from then
 //!   on. A look-up costs one indexed query.
 //! - Rounds, life of a session and the legacy key are those of the settings in force at that moment.
 //! - Whether a user exists cannot be told from a login: the answer is the same, and so is the work.
 
 mod error;
+mod first;
 mod keys;
 mod limiter;
 mod password;
@@ -22,12 +24,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use error::{ChangeError, Failure, KeyError, LoginError, Refused, ResetError};
+pub use error::{ChangeError, Failure, FirstRefusal, KeyError, LoginError, Refused, ResetError};
+pub use first::{FIRST_USER, Place, Visit};
 pub use keys::{IssuedKey, KeyOwner, MAX_KEY_NAME, MAX_KEYS};
 pub use password::{MAX_BYTES, MIN_CHARS, PasswordRule};
 pub use secret::{Secret, may_be_token};
 pub use sessions::{MAX_SESSIONS, NewSession, Session};
 
+use self::first::FIRST_PASSWORD;
 use self::limiter::Limiter;
 use self::password::{HashError, Hasher, Password};
 use crate::clock::Clock;
@@ -35,13 +39,11 @@ use crate::model::Settings;
 pub use crate::store::accounts::{AccountStore, ApiKey, KeyId, SessionId, User, UserRef};
 use crate::store::accounts::{NewPassword, PasswordHash, Sessions};
 
-/// The user that the first start makes, and their first password.
-pub const FIRST_USER: &str = "admin";
-
 /// What a start found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bootstrap {
-    /// There was no user: `admin` with the password `admin`, which must be changed, is there now.
+    /// There was no user: `admin` with the password `admin`, which must be changed, is there now, and so is the
+    /// [first word](Accounts::first_word).
     Made,
     /// There are users already.
     Found,
@@ -89,9 +91,45 @@ impl Accounts {
         if !self.store.users().await?.is_empty() {
             return Ok(Bootstrap::Found);
         }
-        let password = self.hash_within(FIRST_USER).await?;
+        let password = self.hash_within(FIRST_PASSWORD).await?;
+        // Before the user, so that there is no moment in which nobody could sign in from the network.
+        first::read_or_make(&self.settings().first_word_path())?;
         let made = self.store.add_first_user(FIRST_USER, password, self.clock.now()).await?;
         Ok(if made { Bootstrap::Made } else { Bootstrap::Found })
+    }
+
+    /// The word with which `admin` signs in from the private network, as long as the first password is in force or is yet to
+    /// be made: the same one until then, and made here if it is missing. When it has served its turn, its file goes.
+    pub async fn first_word(&self) -> Result<Option<Secret>, Failure> {
+        let file = self.settings().first_word_path();
+        if self.is_first_password().await? {
+            return first::read_or_make(&file).map(Some);
+        }
+        first::forget(&file).map(|()| None)
+    }
+
+    async fn is_first_password(&self) -> Result<bool, Failure> {
+        let Some((user, hash)) = self.store.user(FIRST_USER).await? else {
+            return Ok(self.store.users().await?.is_empty());
+        };
+        if !first::is_first(&user, FIRST_PASSWORD) {
+            return Ok(false);
+        }
+        // It may be one of `paas admin reset-password`.
+        match self.hasher.verify(Password::new(FIRST_PASSWORD), hash).await {
+            Ok(right) => Ok(right),
+            Err(HashError::Refused(why)) => Err(Failure::Hash(why.to_string())),
+            Err(HashError::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// After the password of a user was replaced. That the file stays is no reason to say that it was not.
+    fn forget_first_word(&self, name: &str) {
+        if name == FIRST_USER
+            && let Err(error) = first::forget(&self.settings().first_word_path())
+        {
+            tracing::warn!(%error, "it opens nothing any more, but should not lie about");
+        }
     }
 
     /// Gives a user a random password that must be changed, and ends all their sessions. Works beside a running daemon.
@@ -100,6 +138,7 @@ impl Accounts {
         let password = Secret::one_time_password()?;
         let hash = self.hash_within(password.reveal()).await?;
         if name == FIRST_USER && self.store.add_first_user(name, hash.clone(), self.clock.now()).await? {
+            self.forget_first_word(name);
             return Ok(Reset { password, keys: Vec::new() });
         }
         let Some((user, _)) = self.store.user(name).await? else {
@@ -113,6 +152,7 @@ impl Accounts {
             sessions: Sessions::EndAll,
         };
         self.store.set_password(new).await?;
+        self.forget_first_word(name);
         Ok(Reset { password, keys: self.store.keys(user.id).await? })
     }
 

@@ -23,6 +23,9 @@ const DIGITS: usize = 64;
 /// How much of a key its list shows: the prefix and 32 of the 256 bits.
 const SHOWN: usize = KEY_PREFIX.len() + 8;
 
+/// Letters of the first word.
+const FIRST_WORD: usize = 16;
+
 /// Letters and digits that are not mistaken for each other: 5 bits each.
 const ALPHABET: [u8; 32] = *b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -58,6 +61,20 @@ impl Secret {
         let letters = random::<20>()?.map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
         let groups: Vec<String> = letters.chunks(5).map(|group| group.iter().collect()).collect();
         Ok(Self(groups.join("-")))
+    }
+
+    /// What a first sign-in from another machine needs: 80 bits in groups of four.
+    pub(super) fn first_word() -> Result<Self, Failure> {
+        let letters = random::<FIRST_WORD>()?.map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+        let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
+        Ok(Self(groups.join("-")))
+    }
+
+    /// A text that [`Self::first_word`] may have made.
+    pub(super) fn of_first_word(text: &str) -> Option<Self> {
+        let groups: Vec<&str> = text.split('-').collect();
+        let whole = |group: &&str| group.len() == 4 && group.bytes().all(|byte| ALPHABET.contains(&byte));
+        (groups.len() * 4 == FIRST_WORD && groups.iter().all(whole)).then(|| Self(text.to_owned()))
     }
 
     pub(super) fn hash(&self) -> SecretHash {
@@ -124,7 +141,10 @@ mod tests {
             assert!(token_hash(token.reveal()).is_some() && key_hash(key.reveal()).is_some());
             assert_eq!(password.reveal().split('-').map(str::len).collect::<Vec<_>>(), [5; 4]);
             assert!(key.reveal().starts_with(&key.prefix()) && key.prefix().len() == SHOWN);
-            for secret in [token, key, password] {
+            let word = Secret::first_word().unwrap();
+            assert_eq!(word.reveal().split('-').map(str::len).collect::<Vec<_>>(), [4; 4]);
+            assert_eq!(Secret::of_first_word(word.reveal()).as_ref(), Some(&word));
+            for secret in [token, key, password, word] {
                 assert!(!format!("{secret:?}").contains(secret.reveal()));
                 assert!(seen.insert(secret.reveal().to_owned()));
             }

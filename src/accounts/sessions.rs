@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::error::{ChangeError, LoginError, Refused};
+use super::first::{self, AdmitError, Visit};
 use super::limiter::Attempt;
 use super::password::{self, HashError, Password, PasswordRule};
 use super::secret::{self, Secret};
@@ -39,9 +40,13 @@ impl Accounts {
     ///
     /// A password that was hashed with other rounds than `BCRYPT_ROUNDS` says now is hashed anew.
     ///
+    /// The first password is good for this machine; see [`Accounts::first_word`] for the private network. Whoever lacks what
+    /// else it takes has made a failed attempt, so the word is guessed no faster than a password.
+    ///
     /// # Crash
     /// A caller that goes away while the password is checked has made a failed attempt.
-    pub async fn login(&self, name: &str, password: &str, from: IpAddr) -> Result<NewSession, LoginError> {
+    pub async fn login(&self, name: &str, password: &str, visit: &Visit<'_>) -> Result<NewSession, LoginError> {
+        let from = visit.from;
         let attempt = self.admit(name, from)?;
         let found = self.store.user(name).await.inspect_err(|_| self.limiter.undecided(&attempt))?;
         let rounds = self.settings().bcrypt_rounds;
@@ -53,6 +58,15 @@ impl Accounts {
             tracing::info!(%from, code = "login-failed", "a login failed");
             return Err(LoginError::Wrong);
         };
+        if first::is_first(&user, password) {
+            first::admit(visit, &self.settings().first_word_path()).map_err(|error| match error {
+                AdmitError::Refused(why) => {
+                    tracing::info!(%from, place = ?visit.place, "a login with the first password is refused");
+                    LoginError::First(why)
+                }
+                AdmitError::Failed(failure) => LoginError::Failed(failure),
+            })?;
+        }
         self.limiter.succeeded(&attempt, self.clock.now());
         let verified = self.renew(&user, given, stored, rounds).await;
         let token = Secret::token()?;
@@ -120,6 +134,7 @@ impl Accounts {
         if !self.store.set_password(change).await? {
             return Err(ChangeError::Wrong);
         }
+        self.forget_first_word(&user.name);
         tracing::info!(%from, user = user.name, "the password was changed, other sessions have ended");
         Ok(())
     }
@@ -217,11 +232,11 @@ mod tests {
         let accounts = Accounts::new(Arc::new(store), Arc::new(SystemClock), settings_rx);
         accounts.bootstrap().await.unwrap();
         let from = IpAddr::from([10, 0, 0, 1]);
-        let session = accounts.login("admin", "admin", from).await.unwrap().session;
+        let session = accounts.login("admin", "admin", &Visit::here(from)).await.unwrap().session;
         let flood = accounts.hasher.flood();
         for _ in 0..20 {
             for name in ["admin", "nobody"] {
-                let refused = accounts.login(name, "wrong", from).await;
+                let refused = accounts.login(name, "wrong", &Visit::here(from)).await;
                 // Whoever is not checked for want of a user would be told that the password is wrong.
                 assert!(matches!(refused, Err(LoginError::Refused(Refused::Busy))), "{name}: {refused:?}");
             }
@@ -229,6 +244,6 @@ mod tests {
             assert!(matches!(refused, Err(ChangeError::Refused(Refused::Busy))), "{refused:?}");
         }
         drop(flood);
-        accounts.login("admin", "admin", from).await.unwrap();
+        accounts.login("admin", "admin", &Visit::here(from)).await.unwrap();
     }
 }

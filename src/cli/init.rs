@@ -1,12 +1,17 @@
 //! `paas init`: what the daemon needs before its first start. Repeating it changes nothing.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::sync::watch;
 
 use super::context::Context;
 use super::exit::Exit;
+use crate::accounts::{Accounts, FIRST_USER};
+use crate::clock::SystemClock;
 use crate::desired::marker;
+use crate::model::Settings;
 use crate::setup;
 use crate::store::SqliteStore;
 
@@ -43,8 +48,24 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
             .err
             .warning(format_args!("{folder} is empty: copy the product's `templates/` there, or no app can be made"));
     }
+    tell_first_word(context, settings, store).await?;
     context.out.line("next: `paas doctor`, then `paas serve`")?;
     Ok(Exit::Done)
+}
+
+/// As long as the portal's first password is in force. It is told here again to whoever has lost it.
+async fn tell_first_word(context: &mut Context, settings: Settings, store: SqliteStore) -> anyhow::Result<()> {
+    let url = settings.portal_url();
+    let (_settings_tx, settings_rx) = watch::channel(Arc::new(settings));
+    let accounts = Accounts::new(Arc::new(store), Arc::new(SystemClock), settings_rx);
+    if let Some(word) = accounts.first_word().await? {
+        let word = word.reveal();
+        context.out.line(format_args!(
+            "portal: sign in as {FIRST_USER} / {FIRST_USER} and change that; from another machine it takes the first word {word}"
+        ))?;
+        context.out.line(format_args!("        {url}/first#{word}"))?;
+    }
+    Ok(())
 }
 
 fn make(context: &mut Context, folder: &Path) -> anyhow::Result<()> {

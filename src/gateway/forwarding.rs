@@ -92,31 +92,94 @@ pub(super) fn write(out: &mut BytesMut, headers: &HeaderMap, peer: &Peer, host: 
     }
 }
 
-/// The address a portal request comes from: the peer's, or the one a chain of trusted proxies names. From a stranger the
-/// forwarding headers are removed, so that the portal may believe those it finds.
-pub(super) fn for_portal(headers: &mut HeaderMap, peer: &Peer, config: &GatewayConfig) -> IpAddr {
+/// Who sends a request to the portal, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visitor {
+    /// The peer's, or the one that a chain of trusted proxies names.
+    pub address: IpAddr,
+    pub seen: Seen,
+}
+
+/// What `address` says about where a visitor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// On this very machine: the connection begins here, and nothing says that it is for somebody elsewhere.
+    Here,
+    /// They are at that address.
+    There,
+    /// It is that of a proxy, which does not tell for whom it asks, or is not believed.
+    Hidden,
+}
+
+/// What a request says about whom it is sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// No proxy has been at it, or one that leaves no trace.
+    Nothing,
+    /// Only addresses of this machine.
+    Loopback,
+    /// Anything else, also what nobody can read.
+    Else,
+}
+
+impl Told {
+    fn of(headers: &HeaderMap) -> Self {
+        const ADDRESSES: [&str; 5] =
+            ["x-forwarded-for", "x-real-ip", "x-client-ip", "cf-connecting-ip", "true-client-ip"];
+        let trace = |name: &str| is_forwarding_header(name) || name == "via" || ADDRESSES.contains(&name);
+        if !headers.keys().any(|name| trace(name.as_str())) {
+            return Self::Nothing;
+        }
+        let values = ADDRESSES.iter().flat_map(|name| headers.get_all(*name));
+        let mut addresses = values.flat_map(|value| value.to_str().unwrap_or("?").split(',')).peekable();
+        let named = addresses.peek().is_some() && !headers.contains_key("forwarded");
+        let is_loopback =
+            |text: &str| text.trim().parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+        if named && addresses.all(is_loopback) { Self::Loopback } else { Self::Else }
+    }
+}
+
+/// The visitor of a portal request. From a stranger the forwarding headers are removed, so that the portal may believe those
+/// it finds. That a stranger sent some is not forgotten: a proxy that nobody has named speaks for somebody else, too.
+pub(super) fn for_portal(headers: &mut HeaderMap, peer: &Peer, config: &GatewayConfig) -> Visitor {
+    let told = Told::of(headers);
     if Trust::of(config, peer) == Trust::Replaced {
         let lies: Vec<_> = headers.keys().filter(|name| is_forwarding_header(name.as_str())).cloned().collect();
         for name in lies {
             headers.remove(name);
         }
-        return peer.ip;
+        let seen = match told {
+            Told::Nothing | Told::Loopback if peer.ip.is_loopback() => Seen::Here,
+            Told::Nothing => Seen::There,
+            Told::Loopback | Told::Else => Seen::Hidden,
+        };
+        return Visitor { address: peer.ip, seen };
     }
-    let mut from = peer.ip;
+    let (mut from, mut vouched) = (peer.ip, false);
     let values: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
     for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
         // Each proxy vouches for the address it appended, so the first that is not a trusted one is the client.
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
-        from = address.to_canonical();
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            vouched = false;
+            break;
+        };
+        (from, vouched) = (address.to_canonical(), true);
         if !config.trusts(from) {
             break;
         }
     }
-    from
+    let seen = match from.is_loopback() {
+        _ if !vouched => Seen::Hidden,
+        false => Seen::There,
+        // Its own machine is not this one, unless the whole way is here.
+        true if peer.ip.is_loopback() && told == Told::Loopback => Seen::Here,
+        true => Seen::Hidden,
+    };
+    Visitor { address: from, seen }
 }
 
 /// [`for_portal`] for the portal's own port.
-pub(crate) fn client_address(headers: &mut HeaderMap, peer: IpAddr, config: &GatewayConfig) -> IpAddr {
+pub(crate) fn visitor(headers: &mut HeaderMap, peer: IpAddr, config: &GatewayConfig) -> Visitor {
     for_portal(headers, &Peer::new(peer), config)
 }
 
@@ -160,8 +223,60 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for", HeaderValue::from_static(sent));
-            let from = for_portal(&mut headers, &Peer::new(peer.parse().unwrap()), &config);
+            let from = for_portal(&mut headers, &Peer::new(peer.parse().unwrap()), &config).address;
             assert_eq!((from.to_string().as_str(), headers.len()), (expected, kept), "{peer} {sent}");
+        }
+    }
+
+    #[test]
+    fn only_what_begins_and_ends_on_this_machine_is_from_here() {
+        use Seen::{Here, Hidden, There};
+        let for_whom = |text| [("x-forwarded-for", text)];
+        let (none, local, far) = (&[][..], &for_whom("127.0.0.1")[..], &for_whom("203.0.113.9")[..]);
+        for (trusted, peer, sent, seen) in [
+            ("", "127.0.0.1", none, Here),
+            ("", "::1", none, Here),
+            ("", "::ffff:127.0.0.1", none, Here),
+            ("", "192.168.0.9", none, There),
+            // A proxy that nobody has named, on this machine or another.
+            ("", "127.0.0.1", local, Here),
+            ("", "127.0.0.1", far, Hidden),
+            ("", "127.0.0.1", &for_whom("192.168.0.9"), Hidden),
+            ("", "127.0.0.1", &for_whom("nonsense"), Hidden),
+            ("", "127.0.0.1", &for_whom(""), Hidden),
+            ("", "127.0.0.1", &[("x-forwarded-for", "127.0.0.1"), ("x-real-ip", "203.0.113.9")], Hidden),
+            ("", "127.0.0.1", &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "127.0.0.1")], Hidden),
+            ("", "127.0.0.1", &[("forwarded", "for=127.0.0.1")], Hidden),
+            ("", "127.0.0.1", &[("x-forwarded-proto", "https")], Hidden),
+            ("", "127.0.0.1", &[("cf-connecting-ip", "203.0.113.9")], Hidden),
+            ("", "127.0.0.1", &[("via", "1.1 nas")], Hidden),
+            ("", "192.168.0.9", far, Hidden),
+            ("", "192.168.0.9", local, Hidden),
+            // A proxy on this machine, and one on another.
+            ("127.0.0.1", "127.0.0.1", none, Hidden),
+            ("127.0.0.1", "127.0.0.1", &[("x-forwarded-proto", "https")], Hidden),
+            ("127.0.0.1", "127.0.0.1", &for_whom("nonsense"), Hidden),
+            ("127.0.0.1", "127.0.0.1", local, Here),
+            ("127.0.0.1", "127.0.0.1", far, There),
+            ("127.0.0.1", "127.0.0.1", &for_whom("192.168.0.9"), There),
+            ("127.0.0.1", "127.0.0.1", &for_whom("203.0.113.9, 127.0.0.2"), Hidden),
+            ("127.0.0.1", "127.0.0.1", &for_whom("nonsense, 127.0.0.1"), Hidden),
+            ("127.0.0.1", "127.0.0.1", &[("x-forwarded-for", "127.0.0.1"), ("x-real-ip", "203.0.113.9")], Hidden),
+            ("10.0.0.0/8", "10.0.0.7", none, Hidden),
+            ("10.0.0.0/8", "10.0.0.7", local, Hidden),
+            ("10.0.0.0/8", "10.0.0.7", far, There),
+            ("10.0.0.0/8", "10.0.0.7", &for_whom("203.0.113.9, 10.0.0.8"), There),
+            ("10.0.0.0/8", "10.0.0.7", &for_whom("nonsense, 10.0.0.8"), Hidden),
+            ("10.0.0.0/8", "127.0.0.1", none, Here),
+        ] {
+            let mut config = GatewayConfig::new("test");
+            config.trusted_proxies = trusted.parse().into_iter().collect();
+            let mut headers = HeaderMap::new();
+            for (name, value) in sent {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            let visitor = for_portal(&mut headers, &Peer::new(peer.parse().unwrap()), &config);
+            assert_eq!(visitor.seen, seen, "{peer}, trusted: {trusted:?}, sent: {sent:?}");
         }
     }
 

@@ -51,7 +51,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::model::{ContainerId, DaemonStatus};
 
 pub use config::{GatewayConfig, PortalNames, Tuning};
-pub(crate) use forwarding::client_address;
+pub(crate) use forwarding::visitor;
+pub use forwarding::{Seen, Visitor};
 pub(crate) use language::{Language, language};
 pub use traffic::{LATENCY_BUCKETS_MS, TrafficSnapshot, TrafficStats};
 

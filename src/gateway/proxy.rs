@@ -1,11 +1,9 @@
 //! One request: find its route, send it on, give back what the app answers.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use axum::extract::ConnectInfo;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::request::Parts;
@@ -35,7 +33,6 @@ const MAX_ATTEMPTS: u8 = 4;
 pub(super) struct Client {
     pub(super) inner: Arc<Inner>,
     pub(super) peer: Peer,
-    pub(super) addr: SocketAddr,
     pub(super) tracker: TaskTracker,
     /// Ends tunnels.
     pub(super) cancel: CancellationToken,
@@ -123,9 +120,9 @@ async fn portal(client: &Client, head: Parts, body: Incoming) -> Response<Gatewa
     };
     let mut head = head;
     let config = Arc::clone(&client.inner.routes_tx.borrow().config);
-    let from = forwarding::for_portal(&mut head.headers, &client.peer, &config);
+    let visitor = forwarding::for_portal(&mut head.headers, &client.peer, &config);
     let mut request = Request::from_parts(head, axum::body::Body::new(body));
-    request.extensions_mut().insert(ConnectInfo(SocketAddr::new(from, client.addr.port())));
+    request.extensions_mut().insert(visitor);
     // Ends with the request: a visitor who leaves is not answered any further.
     let answering = AbortOnDropHandle::new(client.tracker.spawn_on(router.oneshot(request), &client.home));
     match answering.await {

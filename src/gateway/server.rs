@@ -93,7 +93,6 @@ impl Server {
                     let client = Client {
                         inner: Arc::clone(&self.inner),
                         peer: Peer::new(addr.ip()),
-                        addr,
                         tracker: self.tracker.clone(),
                         cancel: self.cancel.clone(),
                         closing: Arc::clone(&self.closing),

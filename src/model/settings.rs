@@ -130,9 +130,62 @@ impl Settings {
     pub fn trash_dir(&self) -> PathBuf {
         self.root.join("trash")
     }
+    /// What a first sign-in from another machine needs lies here, as long as it is needed.
+    #[must_use]
+    pub fn first_word_path(&self) -> PathBuf {
+        self.root.join("run/first-word")
+    }
+    /// Where people find the portal, without a slash at the end: at the domain where the gateway answers with it and the domain
+    /// is a name that other machines know, else at its own port. A proxy that adds TLS is assumed at the usual port.
+    #[must_use]
+    pub fn portal_url(&self) -> String {
+        let domain = &self.domain;
+        let at_domain = self.portal_on_gateway && self.routing == Routing::Gateway;
+        if at_domain && domain != "localhost" && !domain.ends_with(".localhost") {
+            return match (self.portal_cookie_secure, self.gateway_port) {
+                (true, _) => format!("https://{domain}"),
+                (false, 80) => format!("http://{domain}"),
+                (false, port) => format!("http://{domain}:{port}"),
+            };
+        }
+        let host = match self.portal_bind {
+            address if address.is_loopback() || address.is_unspecified() => "localhost".to_owned(),
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        match self.portal_port {
+            80 => format!("http://{host}"),
+            port => format!("http://{host}:{port}"),
+        }
+    }
     /// The daemon's own socket: reachable by its own user only.
     #[must_use]
     pub fn socket_path(&self) -> PathBuf {
         self.root.join("run/paas.sock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portal_is_where_people_reach_it() {
+        let url = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = Settings::defaults("/paas");
+            change(&mut settings);
+            settings.portal_url()
+        };
+        let domain = |settings: &mut Settings| settings.domain = "home.example.org".to_owned();
+        assert_eq!(url(&|_| {}), "http://localhost:3000");
+        assert_eq!(url(&|s| s.domain = "sec.localhost".to_owned()), "http://localhost:3000");
+        assert_eq!(url(&domain), "http://home.example.org:8080");
+        assert_eq!(url(&|s| (domain(s), s.gateway_port = 80).0), "http://home.example.org");
+        assert_eq!(url(&|s| (domain(s), s.portal_cookie_secure = true).0), "https://home.example.org");
+        assert_eq!(url(&|s| (domain(s), s.portal_on_gateway = false).0), "http://localhost:3000");
+        assert_eq!(url(&|s| (domain(s), s.routing = Routing::Direct).0), "http://localhost:3000");
+        assert_eq!(url(&|s| s.portal_bind = [192, 168, 0, 5].into()), "http://192.168.0.5:3000");
+        assert_eq!(url(&|s| s.portal_bind = [0, 0, 0, 0].into()), "http://localhost:3000");
+        assert_eq!(url(&|s| (s.portal_bind = "fd00::5".parse().unwrap(), s.portal_port = 80).0), "http://[fd00::5]");
     }
 }

@@ -19,6 +19,8 @@ use super::frame::defect;
 use super::host;
 use super::router::session_paths;
 use super::state::PortalState;
+use crate::accounts::{Place, Visit};
+use crate::gateway::Seen;
 
 /// A password as it was typed. `Debug` does not show it.
 #[derive(Deserialize, JsonSchema)]
@@ -32,10 +34,12 @@ impl fmt::Debug for Typed {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Login {
     pub username: String,
     pub password: Typed,
+    /// Only for `admin` with the first password, from another machine than the server: what `paas init` prints there.
+    pub first_word: Option<Typed>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -93,9 +97,11 @@ pub async fn login(
     State(state): State<PortalState>,
     peer: Peer,
     asked: AskedAt,
-    Body(Login { username, password }): Body<Login>,
+    Body(Login { username, password, first_word }): Body<Login>,
 ) -> Result<(HeaderMap, Data<Me>), ApiError> {
-    let begun = state.accounts.login(&username, &password.0, address(peer)).await?;
+    let first_word = first_word.as_ref().map(|word| word.0.as_str());
+    let visit = Visit { from: address(peer), place: place(peer), first_word };
+    let begun = state.accounts.login(&username, &password.0, &visit).await?;
     let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
     let cookies = asked.with_cookie(&state, cookie)?;
     let user = begun.session.user;
@@ -132,9 +138,21 @@ pub async fn change_password(
 /// Where somebody who may be guessing is.
 pub(super) fn address(peer: Peer) -> IpAddr {
     match peer {
-        Peer::Remote(address) => address,
+        Peer::Remote(visitor) => visitor.address,
         // On this very machine.
         Peer::Local { .. } => Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
+/// Where somebody is who signs in.
+fn place(peer: Peer) -> Place {
+    match peer {
+        Peer::Local { .. } => Place::ThisMachine,
+        Peer::Remote(visitor) => match visitor.seen {
+            Seen::Here => Place::ThisMachine,
+            Seen::There => Place::of(visitor.address),
+            Seen::Hidden => Place::Unknown,
+        },
     }
 }
 

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use super::code;
 use super::envelope::{ApiError, said};
 use crate::accounts::{Accounts, KeyOwner, SessionId, User, UserRef};
+use crate::gateway::{Seen, Visitor};
 use crate::model::Shown;
 use crate::store::StoreError;
 
@@ -18,13 +19,14 @@ use crate::store::StoreError;
 pub enum Peer {
     /// On the machine's own socket, which only root and the daemon's user can open: the operator.
     Local { uid: u32 },
-    /// Anywhere else; the address is the one that trusted proxies vouch for.
-    Remote(IpAddr),
+    /// On the network, which may begin and end on this machine.
+    Remote(Visitor),
 }
 
 impl Peer {
     /// No door has said who it is.
-    pub(super) const UNKNOWN: Self = Self::Remote(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    pub(super) const UNKNOWN: Self =
+        Self::Remote(Visitor { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), seen: Seen::Hidden });
 }
 
 /// A user of the portal.

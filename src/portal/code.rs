@@ -35,6 +35,9 @@ codes! {
     BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is empty, too long or has control characters.";
     SIGN_IN: UNAUTHORIZED "sign-in" "No credentials were sent, or they are wrong, ended or revoked.";
     WRONG_PASSWORD: UNAUTHORIZED "wrong-password" "The user name and password do not belong together, or the current password is wrong.";
+    WRONG_FIRST_WORD: UNAUTHORIZED "wrong-first-word" "`firstWord` is not the first word of this installation.";
+    FIRST_WORD_NEEDED: FORBIDDEN "first-word-needed" "`admin` signs in with the first password from another machine than the server, which takes `firstWord`.";
+    FIRST_LOGIN_ELSEWHERE: FORBIDDEN "first-login-elsewhere" "`admin` signs in with the first password from where that is not allowed, or from nobody knows where.";
     PASSWORD_CHANGE_REQUIRED: FORBIDDEN "password-change-required" "The password must be changed first.";
     CROSS_ORIGIN: FORBIDDEN "cross-origin" "A write with a session cookie came from a page of another origin.";
     SESSION_ONLY: FORBIDDEN "session-only" "Only a signed-in person may do this, neither an API key nor the operator on the server.";

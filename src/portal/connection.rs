@@ -33,7 +33,7 @@ use tower::ServiceExt as _;
 use super::caller::Peer;
 use super::malformed::Enveloped;
 use super::stall::DropStalled;
-use crate::gateway::{GatewayConfig, client_address};
+use crate::gateway::{GatewayConfig, visitor};
 
 /// How long a stop waits for running requests.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ impl Origin {
         match self {
             Self::Local { uid } => Peer::Local { uid: *uid },
             Self::Remote { address, config_rx } => {
-                Peer::Remote(client_address(request.headers_mut(), *address, &config_rx.borrow()))
+                Peer::Remote(visitor(request.headers_mut(), *address, &config_rx.borrow()))
             }
         }
     }

@@ -1,12 +1,11 @@
 //! What is around every route, known or not: the request's id, the reader's language, the security headers, the access log,
 //! and an answer even when a handler panics.
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, VARY};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -17,7 +16,7 @@ use super::caller::Peer;
 use super::code;
 use super::envelope::{ApiError, said};
 use super::rule::Known;
-use crate::gateway::{Language, language};
+use crate::gateway::{Language, Visitor, language};
 use crate::model::Shown;
 
 /// Most bytes of a method that are told: whoever asks may make one up.
@@ -42,9 +41,9 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
 pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     // The gateway passes on who is meant in its own way.
     if request.extensions().get::<Peer>().is_none()
-        && let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied()
+        && let Some(visitor) = request.extensions().get::<Visitor>().copied()
     {
-        request.extensions_mut().insert(Peer::Remote(address.ip()));
+        request.extensions_mut().insert(Peer::Remote(visitor));
     }
     let id = request_id();
     let language = language(request.headers());

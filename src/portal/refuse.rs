@@ -1,9 +1,10 @@
 //! What the accounts refuse, as the API says it: a code, both languages, and when to try again.
 
 use super::code;
-use super::envelope::{ApiError, Text};
+use super::envelope::{ApiError, Text, said};
 use crate::accounts::{
-    ChangeError, Failure, KeyError, LoginError, MAX_BYTES, MAX_KEY_NAME, MAX_KEYS, MIN_CHARS, PasswordRule, Refused,
+    ChangeError, Failure, FirstRefusal, KeyError, LoginError, MAX_BYTES, MAX_KEY_NAME, MAX_KEYS, MIN_CHARS,
+    PasswordRule, Refused,
 };
 
 /// Until hashes that are being computed are done.
@@ -42,6 +43,18 @@ impl From<Failure> for ApiError {
             Failure::Hash(why) => format!(
                 "비밀번호를 처리할 수 없습니다: {why}; 서버에서 `paas admin reset-password`로 새 비밀번호를 정하세요"
             ),
+            // Its path is nobody's business who has not signed in.
+            Failure::FirstWord { .. } => {
+                tracing::warn!(%failure, "accounts");
+                return Self::new(
+                    code::INTERNAL,
+                    said!(
+                        "the first word of this installation cannot be read: the daemon's log says why; sign in on the server \
+                         itself, where it is not needed",
+                        "이 설치의 첫 단어를 읽을 수 없습니다: 이유는 데몬의 로그에 있습니다. 첫 단어가 필요 없는 서버에서 직접 로그인하세요"
+                    ),
+                );
+            }
         };
         tracing::warn!(%failure, code = code::INTERNAL.word, "accounts");
         Self::new(code::INTERNAL, Text { english: failure.to_string(), korean })
@@ -57,9 +70,39 @@ impl From<LoginError> for ApiError {
                      실행하세요";
                 Self::new(code::WRONG_PASSWORD, Text { english, korean: korean.to_owned() })
             }
+            LoginError::First(refusal) => refusal.into(),
             LoginError::Refused(refused) => refused.into(),
             LoginError::Failed(failure) => failure.into(),
         }
+    }
+}
+
+impl From<FirstRefusal> for ApiError {
+    fn from(refusal: FirstRefusal) -> Self {
+        let english = refusal.to_string();
+        let (code, korean) = match refusal {
+            FirstRefusal::WordNeeded => (
+                code::FIRST_WORD_NEEDED,
+                "서버가 아닌 다른 컴퓨터에서 `admin`으로 처음 로그인하려면 이 설치의 첫 단어를 `firstWord`로 보내야 합니다: 서버에서 \
+                 `paas init`을 실행하면 보이고, 데몬이 시작할 때 로그에도 남습니다",
+            ),
+            FirstRefusal::WrongWord => (
+                code::WRONG_FIRST_WORD,
+                "이 설치의 첫 단어가 아닙니다: 서버에서 `paas init`을 실행하면 보이고, 데몬이 시작할 때 로그에도 남습니다",
+            ),
+            FirstRefusal::Elsewhere => (
+                code::FIRST_LOGIN_ELSEWHERE,
+                "`admin`의 첫 비밀번호를 바꾸기 전에는 서버 자신이나 같은 내부 네트워크에서만 로그인할 수 있습니다: 그곳에서 로그인하거나, \
+                 서버에서 `paas admin reset-password`로 다른 비밀번호를 정하세요",
+            ),
+            FirstRefusal::BehindProxy => (
+                code::FIRST_LOGIN_ELSEWHERE,
+                "`admin`의 첫 비밀번호를 바꾸기 전에는 어디에서 로그인하는지가 중요한데, 사이에 있는 프록시가 알려 주지 않습니다: 서버에서 \
+                 직접 포털을 열거나, 서버에서 `paas admin reset-password`로 다른 비밀번호를 정하거나, 프록시가 X-Forwarded-For를 보내게 \
+                 하고 PAAS_TRUSTED_PROXIES에 넣으세요",
+            ),
+        };
+        Self::new(code, Text { english, korean: korean.to_owned() })
     }
 }
 

@@ -139,10 +139,22 @@ fn table(state: &PortalState) -> Table<'_> {
             Login,
             auth::login,
             Operation::new("auth", "login", "Sign in")
-                .more("Sets the session cookie. After too many wrong passwords it takes a while until the next try.")
+                .more(
+                    "Sets the session cookie. After too many wrong passwords it takes a while until the next try. As long as \
+                     `admin` has the first password, it opens from the server itself, from its private network with \
+                     `firstWord`, and from nowhere else.",
+                )
                 .takes::<auth::Login>(json!({"username": "admin", "password": "admin"}))
                 .answers::<auth::Me>(200, "Signed in; see `mustChangePassword`.")
-                .refuses(&[code::WRONG_PASSWORD, code::TOO_MANY_LOGINS, code::BUSY, code::STORE_UNAVAILABLE]),
+                .refuses(&[
+                    code::WRONG_PASSWORD,
+                    code::WRONG_FIRST_WORD,
+                    code::FIRST_WORD_NEEDED,
+                    code::FIRST_LOGIN_ELSEWHERE,
+                    code::TOO_MANY_LOGINS,
+                    code::BUSY,
+                    code::STORE_UNAVAILABLE,
+                ]),
         )
         .on(
             Get,

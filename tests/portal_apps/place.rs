@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::http::Request;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
-use minipaas::accounts::Accounts;
+use minipaas::accounts::{Accounts, Visit};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{
     Config, Controller, ControllerHandle, EngineError, Follow, Input, LogReader, LogStream, Seams, SettingsNews,
@@ -105,7 +105,7 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 async fn accounts(store: &SqliteStore, settings_rx: watch::Receiver<Arc<Settings>>) -> (Arc<Accounts>, String) {
     let accounts = Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx);
     accounts.bootstrap().await.unwrap();
-    let begun = accounts.login("admin", "admin", HERE).await.unwrap().session;
+    let begun = accounts.login("admin", "admin", &Visit::here(HERE)).await.unwrap().session;
     accounts.change_password(begun.id, &begun.user, "admin", "correct horse", HERE).await.unwrap();
     let key = accounts.issue_key(begun.user.id, Some("ci")).await.unwrap().secret.reveal().to_owned();
     (Arc::new(accounts), key)

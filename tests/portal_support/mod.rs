@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use minipaas::accounts::Accounts;
+use minipaas::accounts::{Accounts, Visit};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogReader, LogStream};
 use minipaas::engine::EngineError;
@@ -80,7 +80,7 @@ impl Portal {
     /// With the password changed to [`PASSWORD`].
     pub async fn settled() -> Self {
         let portal = Self::fresh().await;
-        let begun = portal.accounts.login("admin", "admin", HERE).await.unwrap().session;
+        let begun = portal.accounts.login("admin", "admin", &Visit::here(HERE)).await.unwrap().session;
         portal.accounts.change_password(begun.id, &begun.user, "admin", PASSWORD, HERE).await.unwrap();
         portal
     }
@@ -91,12 +91,12 @@ impl Portal {
 
     /// The cookie of a new session.
     pub async fn session(&self, password: &str) -> String {
-        let begun = self.accounts.login("admin", password, HERE).await.unwrap();
+        let begun = self.accounts.login("admin", password, &Visit::here(HERE)).await.unwrap();
         format!("paas_portal_session={}", begun.token.reveal())
     }
 
     pub async fn key(&self) -> String {
-        let user = self.accounts.login("admin", PASSWORD, HERE).await.unwrap().session.user;
+        let user = self.accounts.login("admin", PASSWORD, &Visit::here(HERE)).await.unwrap().session.user;
         self.accounts.issue_key(user.id, Some("test")).await.unwrap().secret.reveal().to_owned()
     }
 
