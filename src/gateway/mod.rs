@@ -28,12 +28,14 @@ mod body;
 mod chunked;
 mod client_io;
 mod config;
+mod cookies;
 mod endpoint;
 mod exchange;
 mod forwarding;
 mod head;
 mod host;
 mod language;
+mod oversized;
 mod pages;
 mod proxy;
 mod routes;
@@ -53,6 +55,7 @@ use crate::model::{ContainerId, DaemonStatus};
 pub use config::{GatewayConfig, Tuning};
 pub(crate) use forwarding::client_address;
 pub(crate) use language::{Language, language};
+pub(crate) use oversized::Oversized;
 pub use traffic::{LATENCY_BUCKETS_MS, TrafficSnapshot, TrafficStats};
 
 /// The gateway; cheap to clone, every clone is the same one.
