@@ -859,6 +859,118 @@ async fn no_tunnel_without_the_app_s_consent_or_for_another_http() {
     }
 }
 
+// --- cookies --------------------------------------------------------------------------------------------------------
+
+/// What an app sets, and what of it a browser is told.
+const COOKIES: &[(&str, &str)] = &[
+    // For the portal and every other app as well: only for itself then.
+    ("a=1; Domain=test; Path=/", "a=1; Path=/"),
+    ("a=1; Path=/; domain=.TEST", "a=1; Path=/"),
+    ("a=1;DOMAIN = test. ;Secure", "a=1;Secure"),
+    ("a=1; Domain=\"test\"; Domain=test; HttpOnly", "a=1; HttpOnly"),
+    ("a=1; Domain=alice-diary.test; Domain=test", "a=1; Domain=alice-diary.test"),
+    // Browsers decode these before they compare.
+    ("a=1; Domain=%74est", "a=1"),
+    ("a=1; Domain=te\u{ff53}t", "a=1"),
+    // Nobody else's.
+    ("a=1; Path=/; HttpOnly", "a=1; Path=/; HttpOnly"),
+    ("a=1; Domain=alice-diary.test", "a=1; Domain=alice-diary.test"),
+    ("a=1; Domain=.Alice-Diary.Test.", "a=1; Domain=.Alice-Diary.Test."),
+    ("a=1; Domain=diary.test", "a=1; Domain=diary.test"),
+    ("a=1; Domain=", "a=1; Domain="),
+    ("a=1; Domain", "a=1; Domain"),
+    ("Domain=test", "Domain=test"),
+    ("a=Domain=test; Comment=Domain=test", "a=Domain=test; Comment=Domain=test"),
+];
+
+#[tokio::test]
+async fn an_app_sets_no_cookies_for_its_neighbours() {
+    let app = raw_app(|mut wire, _| async move {
+        let head = wire.head().await;
+        let fields = COOKIES.iter().map(|(set, _)| format!("Set-Cookie: {set}\r\n")).collect::<Vec<_>>().concat();
+        let answer = if head.contains("upgrade: websocket") {
+            format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{fields}\r\n")
+        } else {
+            format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n{fields}\r\n")
+        };
+        wire.send(answer).await;
+        wire.rest().await;
+    })
+    .await;
+    let world = World::around(app.addr).await;
+    for host in ["alice-diary.test", "ALICE-Diary.Test.:8080"] {
+        for fields in ["Connection: close\r\n", UPGRADE] {
+            let mut wire = world.connect().await;
+            wire.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")).await;
+            let head = wire.head().await;
+            let told: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")).collect();
+            let expected: Vec<_> = COOKIES.iter().map(|(_, told)| *told).collect();
+            assert_eq!(told, expected, "{host} {fields:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_with_too_many_cookies_is_told_and_rid_of_them() {
+    let world = World::around(named("diary").await).await;
+    let cookies = (0..9).map(|n| format!("bomb{n}={}; ", "x".repeat(3_900))).collect::<Vec<_>>().concat();
+    for host in [HOST, "portal.test", "test", "nobody.test"] {
+        for (language, said) in [("ko-KR,ko;q=0.9", "쿠키를 지워"), ("en", "asked to delete them")] {
+            let page = world
+                .talk(&format!(
+                    "GET / HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nAccept-Language: {language}\r\nCookie: {cookies}\r\n\r\n"
+                ))
+                .await;
+            assert_eq!(code(&page), "431", "{host}: {page}");
+            assert!(page.contains("\r\nclear-site-data: \"cookies\"\r\n") && page.contains(said), "{host}: {page}");
+            assert!(page.contains("connection: close\r\n") && page.ends_with("</html>\n"), "{host}: {page}");
+        }
+    }
+    let counted = world.gateway.traffic().unrouted().classes[3];
+    assert!(counted >= 8, "they are in the figures, not {counted}");
+}
+
+#[tokio::test]
+async fn nobody_else_can_have_a_visitor_s_cookies_deleted() {
+    let world = World::around(named("diary").await).await;
+    let long = "x".repeat(40_000);
+    for request in [
+        // Any web page can make a browser ask for this.
+        format!("GET /?{long} HTTP/1.1\r\nHost: {HOST}\r\nCookie: a=b\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nX: {long}\r\nCookie: a=b\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n{}\r\n", "x-field: 1\r\n".repeat(200)),
+    ] {
+        let page = world.talk(&request).await;
+        assert_eq!(code(&page), "431", "{page}");
+        assert!(!page.contains("clear-site-data") && page.contains("Too large"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_s_own_431_stays_its_own_and_the_next_head_gets_the_page() {
+    let app = raw_app(|mut wire, _| async move {
+        loop {
+            let head = wire.head().await;
+            let length = if head.starts_with("GET /said") { 2 } else { 0 };
+            wire.send(format!("HTTP/1.1 431 No\r\nContent-Length: {length}\r\n\r\n{}", &"no"[..length])).await;
+        }
+    })
+    .await;
+    let world = World::around(app.addr).await;
+    let mut wire = world.connect().await;
+    for path in ["/", "/said", "/"] {
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+        let head = wire.head().await;
+        assert!(code(&head) == "431" && !head.contains("content-type"), "{path}: {head}");
+        if path == "/said" {
+            assert_eq!(wire.exactly(2).await, b"no");
+        }
+    }
+    wire.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: {}\r\n\r\n", "x".repeat(40_000))).await;
+    let page = wire.rest().await;
+    assert!(code(&page) == "431" && page.contains("clear-site-data"), "{page}");
+}
+
 // --- pages ----------------------------------------------------------------------------------------------------------
 
 #[tokio::test]

@@ -248,6 +248,23 @@ async fn what_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn a_visitor_with_too_many_cookies_is_rid_of_them_and_nobody_else_can_have_them_deleted() {
+    let portal = Portal::settled().await;
+    let long = "y".repeat(35 << 10);
+    for (request, language, is_cookies) in [
+        (format!("GET / HTTP/1.1\r\nhost: portal\r\naccept-language: ko\r\ncookie: a={long}\r\n\r\n"), "ko", true),
+        (format!("GET / HTTP/1.1\r\nhost: portal\r\ncookie: a={long}\r\n\r\n"), "en", true),
+        (format!("GET /?{long} HTTP/1.1\r\nhost: portal\r\ncookie: a=b\r\n\r\n"), "en", false),
+    ] {
+        let mut stream = open(&portal, &request).await;
+        let answer = end_of(&mut stream).await.1;
+        assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains("head-too-large"), "{answer}");
+        assert_eq!(answer.contains("\r\nclear-site-data: \"cookies\"\r\n"), is_cookies, "{answer}");
+        assert_eq!(answer.contains("쿠키를 지워"), language == "ko", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_request_is_told_so_in_the_envelope() {
     let portal = Portal::settled().await;
     for nonsense in [

@@ -28,12 +28,14 @@ mod body;
 mod chunked;
 mod client_io;
 mod config;
+mod cookies;
 mod endpoint;
 mod exchange;
 mod forwarding;
 mod head;
 mod host;
 mod language;
+mod oversized;
 mod pages;
 mod proxy;
 mod routes;
@@ -54,6 +56,7 @@ pub use config::{GatewayConfig, PortalNames, Tuning};
 pub(crate) use forwarding::visitor;
 pub use forwarding::{Seen, Visitor};
 pub(crate) use language::{Language, language};
+pub(crate) use oversized::Oversized;
 pub use traffic::{LATENCY_BUCKETS_MS, TrafficSnapshot, TrafficStats};
 
 /// The gateway; cheap to clone, every clone is the same one.

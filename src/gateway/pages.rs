@@ -28,6 +28,9 @@ pub(super) enum Page {
     BadRequest,
     BadHost,
     TooLarge,
+    HeadTooLarge,
+    /// Nothing on this domain can be opened before they are deleted, which is asked of the browser.
+    TooManyCookies,
     ClientTooSlow,
     NoTunnels,
     Expectation,
@@ -51,6 +54,7 @@ impl Page {
             Self::TooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::BadRequest | Self::BadHost => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooLarge | Self::TooManyCookies => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::ClientTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoTunnels => StatusCode::METHOD_NOT_ALLOWED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -72,6 +76,8 @@ impl Page {
             Self::BadRequest => "bad-request",
             Self::BadHost => "bad-host",
             Self::TooLarge => "body-too-large",
+            Self::HeadTooLarge => "head-too-large",
+            Self::TooManyCookies => "too-many-cookies",
             Self::ClientTooSlow => "request-timeout",
             Self::NoTunnels => "method-not-allowed",
             Self::Expectation => "expectation-failed",
@@ -132,6 +138,15 @@ impl Page {
             Self::BadRequest => ("잘못된 요청입니다", "요청의 형식이 올바르지 않습니다.", None),
             Self::BadHost => ("잘못된 주소입니다", "요청에 올바른 호스트 이름이 하나 있어야 합니다.", None),
             Self::TooLarge => ("너무 큰 요청입니다", "보낸 내용이 허용된 크기를 넘었습니다.", None),
+            Self::HeadTooLarge => {
+                ("너무 큰 요청입니다", "주소와 헤더가 너무 길거나 많습니다. 더 짧은 주소로 다시 열어 주세요.", None)
+            }
+            Self::TooManyCookies => (
+                "쿠키가 너무 많습니다",
+                "이 사이트의 쿠키가 너무 많거나 커서 요청을 읽지 못했습니다. 브라우저에 쿠키를 지워 달라고 했으니 다시 열고 \
+                 로그인해 주세요. 그래도 열리지 않으면 브라우저 설정에서 이 사이트의 쿠키를 지워 주세요.",
+                None,
+            ),
             Self::ClientTooSlow => {
                 ("요청이 끊겼습니다", "보내던 내용이 너무 오래 멈춰 있었습니다. 다시 보내 주세요.", None)
             }
@@ -181,6 +196,18 @@ impl Page {
             Self::BadRequest => ("Bad request", "The request is malformed.", None),
             Self::BadHost => ("Bad host", "A request needs exactly one valid host name.", None),
             Self::TooLarge => ("Too large", "The request's body is larger than allowed.", None),
+            Self::HeadTooLarge => (
+                "Too large",
+                "The address and headers are too long or too many. Please try again with a shorter address.",
+                None,
+            ),
+            Self::TooManyCookies => (
+                "Too many cookies",
+                "This site's cookies are too many or too large, so that nothing can be read here. The browser was asked to \
+                 delete them: please open the page again and sign in. If that does not help, delete this site's cookies in \
+                 the browser's settings.",
+                None,
+            ),
             Self::ClientTooSlow => {
                 ("Request timed out", "The request's body stood still for too long. Please send it again.", None)
             }
@@ -210,6 +237,9 @@ impl Page {
         headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+        }
+        if self == Self::TooManyCookies {
+            headers.insert("clear-site-data", HeaderValue::from_static("\"cookies\""));
         }
         if self == Self::NoTunnels {
             headers.insert("allow", HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));

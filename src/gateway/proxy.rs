@@ -24,7 +24,7 @@ use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::pages::Page;
 use super::routes::{AppRoute, Route, Target};
 use super::workers::Seat;
-use super::{Inner, host, tunnel};
+use super::{Inner, cookies, host, tunnel};
 
 /// Connections tried for one request: a stale one, the switched one, and one for bad luck.
 const MAX_ATTEMPTS: u8 = 4;
@@ -38,6 +38,8 @@ pub(super) struct Client {
     pub(super) cancel: CancellationToken,
     /// Every answer is this connection's last.
     pub(super) closing: Arc<AtomicBool>,
+    /// The last answer to a request was a 431: what looks like hyper's own may be that one.
+    pub(super) said_431: Arc<AtomicBool>,
     pub(super) seat: Seat,
     /// The daemon's runtime: the portal's work is done there.
     pub(super) home: Handle,
@@ -51,6 +53,9 @@ pub(super) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<GatewayBody>, Infallible> {
     let mut response = answer(&client, request).await;
+    if response.status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
+        client.said_431.store(true, Relaxed);
+    }
     if client.closing.load(Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -245,11 +250,12 @@ impl App<'_> {
     fn pass_on(
         &self,
         answer: &ResponseHead,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         (endpoint, upstream): (Arc<Endpoint>, Upstream),
         sending: Sending,
         on_upgrade: Option<OnUpgrade>,
     ) -> Result<Response<GatewayBody>, Page> {
+        cookies::keep_to_host(&mut headers, self.host);
         let body = if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             // An app that switches unasked would have the rest of this connection to itself.
             let Some(on_upgrade) = on_upgrade.filter(|_| sending.is_sent()) else { return Err(Page::BadAnswer) };

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -17,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::client_io::ClientIo;
 use super::forwarding::Peer;
+use super::oversized::Oversized;
 use super::proxy::{self, Client};
 use super::workers::Workers;
 use super::{Gateway, Inner, endpoint, routes};
@@ -24,6 +26,8 @@ use super::{Gateway, Inner, endpoint, routes};
 /// An empty SETTINGS frame, then GOAWAY for stream 0 with `HTTP_1_1_REQUIRED` (RFC 9113 §7): what a client that began
 /// with HTTP/2 understands.
 const H2_REFUSAL: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
+/// How long a client may take to hear why its connection ends.
+const LAST_WORD: Duration = Duration::from_secs(2);
 /// What hyper may buffer of one direction of one connection.
 const MAX_BUFFER: usize = 64 * 1024;
 
@@ -96,6 +100,7 @@ impl Server {
                         tracker: self.tracker.clone(),
                         cancel: self.cancel.clone(),
                         closing: Arc::clone(&self.closing),
+                        said_431: Arc::default(),
                         home: self.home.clone(),
                         seat,
                         _permit: permit,
@@ -151,13 +156,14 @@ async fn connection(
     let _open = Open::new(&inner);
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     endpoint::prepare(&stream);
+    let said_431 = Arc::clone(&client.said_431);
     let service = service_fn(move |request| proxy::handle(Arc::clone(&client), request));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(inner.tuning.header_timeout)
         .max_header_size(inner.tuning.max_header_size)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(ClientIo::new(stream, inner.tuning.write_timeout), service)
+        .serve_connection(ClientIo::new(stream, inner.tuning.write_timeout, said_431), service)
         .with_upgrades();
     // Cancel-safe: tokens stay cancelled, and the connection is polled on. `cut` never comes before `close_idle`, so that one
     // of them is waited for at a time.
@@ -176,11 +182,21 @@ async fn connection(
             () = cut.cancelled() => return,
         }
     };
-    if result.is_err_and(|error| error.is_parse_version_h2())
-        && let Some(parts) = connection.into_parts()
-    {
+    let Err(error) = result else { return };
+    let Some(mut parts) = connection.into_parts() else { return };
+    if error.is_parse_version_h2() {
         let mut stream = parts.io.into_inner();
-        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(H2_REFUSAL)).await;
+        let _ = tokio::time::timeout(LAST_WORD, stream.write_all(H2_REFUSAL)).await;
+    } else if parts.io.take_withheld() {
+        let refused = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16();
+        inner.traffic.nobody().begin().answered(refused, Duration::ZERO);
+        let answer = Oversized::read(&parts.read_buf).answer();
+        let mut io = TokioIo::new(parts.io);
+        let sent = async {
+            io.write_all(&answer).await?;
+            io.shutdown().await
+        };
+        let _ = tokio::time::timeout(LAST_WORD, sent).await;
     }
 }
 

@@ -182,22 +182,30 @@ where
             Ok::<_, GivenAway>(response.map(|body| Answer { body, seat }))
         }
     });
-    let mut connection = std::pin::pin!(http.serve_connection(io, service));
-    tokio::select! {
-        ended = connection.as_mut() => return ended,
-        // Cancel-safe: a token stays cancelled.
-        () = seat.end.cancelled() => return Ok(()),
-        () = stopping.cancelled() => {}
+    let mut connection = http.serve_connection(io, service);
+    let ended = async {
+        tokio::select! {
+            ended = &mut connection => return ended,
+            // Cancel-safe: a token stays cancelled.
+            () = seat.end.cancelled() => return Ok(()),
+            () = stopping.cancelled() => {}
+        }
+        if let Ok(ended) = tokio::time::timeout(LINGER, &mut connection).await {
+            return ended;
+        }
+        if seat.waits() {
+            return Ok(());
+        }
+        Pin::new(&mut connection).graceful_shutdown();
+        // Cut off otherwise: whoever reads on after the daemon said that it stops would hold it up for ever.
+        tokio::time::timeout(GRACE.saturating_sub(LINGER), &mut connection).await.unwrap_or(Ok(()))
     }
-    if let Ok(ended) = tokio::time::timeout(LINGER, connection.as_mut()).await {
-        return ended;
+    .await;
+    if ended.is_err() {
+        let parts = connection.into_parts();
+        parts.io.into_inner().say_withheld(&parts.read_buf).await;
     }
-    if seat.waits() {
-        return Ok(());
-    }
-    connection.as_mut().graceful_shutdown();
-    // Cut off otherwise: whoever reads on after the daemon said that it stops would hold it up for ever.
-    tokio::time::timeout(GRACE.saturating_sub(LINGER), connection).await.unwrap_or(Ok(()))
+    ended
 }
 
 /// Connections that wait for their client, by the order in which they began to.
