@@ -10,7 +10,7 @@ fn scripts() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.retain(|path| path.is_file());
     found.sort();
-    assert!(found.len() >= 9, "{found:?}");
+    assert!(found.len() >= 10, "{found:?}");
     found
 }
 

@@ -1,6 +1,7 @@
 //! The whole daemon against a real Docker, from the operator's and the visitor's point of view. Each test has an
 //! installation of its own (see [`fixture::Daemon`]); some stop and kill the engine, so they run one at a time.
 
+mod browser;
 mod by_hand;
 mod crash;
 mod crashing;
