@@ -6,11 +6,11 @@
 #![allow(clippy::unwrap_used, reason = "a check that panics is broken, which is the point")]
 
 mod events;
-mod hands;
 mod images;
 mod limits;
 mod names;
 mod networks;
+mod operator;
 mod power;
 mod processes;
 
@@ -25,7 +25,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::hand::Hand;
+use super::operator::Operator;
 use crate::engine::{Engine, EngineError, ErrorKind, ListFilter, NetworkSpec};
 use crate::model::{
     Bytes, ContainerId, ContainerSpec, ContainerState, Limits, MilliCpus, ObservedContainer, RestartPolicy,
@@ -36,23 +36,23 @@ const RUN_LABEL: &str = "minipaas.conformance";
 /// How long a condition may take to come about. Generous: a loaded machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One check's view: an engine, a hand at its command line, an image with busybox's `sh`, `sleep` and `tail`.
+/// One check's view: an engine, an operator at its command line, an image with busybox's `sh`, `sleep` and `tail`.
 #[derive(Debug)]
-pub struct Bench<'a, E, H> {
+pub struct Bench<'a, E, O> {
     pub engine: &'a E,
-    pub hand: &'a H,
+    pub operator: &'a O,
     image: &'a str,
     /// Begins the name of everything this run makes; nobody else may use it.
     prefix: &'a str,
     counter: AtomicU32,
 }
 
-type Check<E, H> = for<'b> fn(&'b Bench<'b, E, H>) -> Pin<Box<dyn Future<Output = ()> + Send + 'b>>;
+type Check<E, O> = for<'b> fn(&'b Bench<'b, E, O>) -> Pin<Box<dyn Future<Output = ()> + Send + 'b>>;
 
 /// Names a file's checks: each becomes a sentence and a function that runs it.
 macro_rules! checks {
     ($($check:ident),* $(,)?) => {
-        pub(super) fn checks<E: Engine, H: Hand>() -> Vec<(&'static str, Check<E, H>)> {
+        pub(super) fn checks<E: Engine, O: Operator>() -> Vec<(&'static str, Check<E, O>)> {
             vec![$((stringify!($check), |bench| Box::pin($check(bench)))),*]
         }
     };
@@ -90,21 +90,21 @@ impl fmt::Display for Report {
 ///
 /// `image` must be there and hold busybox; `prefix` must be lower case, as images are named after it too, and not in use
 /// by anything else on that engine.
-pub async fn run<E: Engine, H: Hand>(engine: &E, hand: &H, image: &str, prefix: &str, only: &str) -> Report {
-    let bench = Bench { engine, hand, image, prefix, counter: AtomicU32::new(0) };
-    let groups: [Vec<(&'static str, Check<E, H>)>; 7] = [
+pub async fn run<E: Engine, O: Operator>(engine: &E, operator: &O, image: &str, prefix: &str, only: &str) -> Report {
+    let bench = Bench { engine, operator, image, prefix, counter: AtomicU32::new(0) };
+    let groups: [Vec<(&'static str, Check<E, O>)>; 7] = [
         names::checks(),
         processes::checks(),
         limits::checks(),
         networks::checks(),
         images::checks(),
         events::checks(),
-        hands::checks(),
+        operator::checks(),
     ];
     let mut report = Report::default();
     let mut checks: Vec<_> = groups.into_iter().flatten().collect();
-    let power: Vec<(&'static str, Check<E, H>)> = power::checks();
-    if hand.reaches_the_plug() {
+    let power: Vec<(&'static str, Check<E, O>)> = power::checks();
+    if operator.can_cut_power() {
         checks.extend(power);
     } else {
         report.out_of_reach = power.iter().map(|(name, _)| name.replace('_', " ")).collect();
@@ -126,7 +126,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
-impl<E: Engine, H: Hand> Bench<'_, E, H> {
+impl<E: Engine, O: Operator> Bench<'_, E, O> {
     /// A name nobody has.
     fn name(&self) -> String {
         format!("{}-{}", self.prefix, self.counter.fetch_add(1, Ordering::Relaxed))
@@ -184,7 +184,7 @@ impl<E: Engine, H: Hand> Bench<'_, E, H> {
 
     /// Everything ends at once; returns when Docker answers again.
     async fn cut_power(&self) {
-        self.hand.cut_power().await.unwrap_or_else(|error| panic!("the power did not come back: {error}"));
+        self.operator.cut_power().await.unwrap_or_else(|error| panic!("the power did not come back: {error}"));
         let answers = async {
             while self.engine.info().await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -242,7 +242,7 @@ impl<E: Engine, H: Hand> Bench<'_, E, H> {
     }
 
     async fn docker(&self, args: &[&str]) -> String {
-        let answer = self.hand.docker(args).await;
+        let answer = self.operator.docker(args).await;
         answer.unwrap_or_else(|error| panic!("docker {}: {error}", args.join(" ")))
     }
 

@@ -122,7 +122,7 @@ async fn bring_news(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::faulty::{Fault, Injector, Scope};
+    use crate::engine::faulty::{CallFault, Injector, Scope};
     use crate::engine::sim::SimConfig;
     use crate::model::{AppKey, ContainerId, ContainerState};
     use crate::testing::seams::diary;
@@ -203,12 +203,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn wherever_the_daemon_dies_on_the_way_its_next_life_gets_there() {
         let key = AppKey::parse("alice-diary").unwrap();
-        for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+        for fault in [CallFault::CrashBefore, CallFault::CrashAfter] {
             let mut number = 0;
             loop {
                 number += 1;
                 let world = world();
-                world.injector.strike_at(number, fault);
+                world.injector.inject_at(number, fault);
                 world.manifests.put("alice-diary.yaml", "template: diary-v1\n");
                 if let Ok(mut daemon) = Daemon::start(&world).await
                     && ready(&mut daemon, &key).await

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use minipaas::engine::ErrorKind;
-use minipaas::engine::faulty::{CallRecord, Fault};
+use minipaas::engine::faulty::{CallFault, CallRecord};
 use minipaas::testing::manifests::Unflushed;
 use minipaas::testing::seams::World;
 
-use crate::blow::{Blow, Quirk, Strike};
-use crate::scripts::{Change, Deed, Script};
+use crate::fault::{Fault, Injection, Quirk};
+use crate::scripts::{Action, Change, Script};
 
 /// An event's way, one look, and a few calls.
 const PROMPT: Duration = Duration::from_secs(3);
@@ -40,17 +40,15 @@ pub(crate) struct Allowance {
     pub(crate) lag: Duration,
 }
 
-pub(crate) fn allowance(world: &World, script: &Script, strikes: &[Strike]) -> Allowance {
+pub(crate) fn allowance(world: &World, script: &Script, injections: &[Injection]) -> Allowance {
     let none = Allowance { time: PROMPT, changes: 0, lag: LAG };
     let calls = world.injector.with_calls(|calls| {
-        let struck = calls.iter().filter(|call| call.struck.is_some());
-        struck.map(of_call).fold(none, most)
+        let injected = calls.iter().filter(|call| call.injected.is_some());
+        injected.map(of_call).fold(none, most)
     });
-    let hasty = script.steps.iter().any(|step| matches!(step.deed, Deed::Quick(Change::Save(_), _)));
-    let sum = strikes.iter().map(|strike| most(of_blow(strike.blow), calls)).fold(none, |sum, one| Allowance {
-        time: sum.time + one.time,
-        changes: sum.changes + one.changes,
-        lag: sum.lag.max(one.lag),
+    let hasty = script.steps.iter().any(|step| matches!(step.action, Action::Quick(Change::Save(_), _)));
+    let sum = injections.iter().map(|injection| most(of_fault(injection.fault), calls)).fold(none, |sum, one| {
+        Allowance { time: sum.time + one.time, changes: sum.changes + one.changes, lag: sum.lag.max(one.lag) }
     });
     Allowance { changes: sum.changes + if hasty { DEPLOY } else { 0 }, ..sum }
 }
@@ -59,34 +57,34 @@ fn most(one: Allowance, other: Allowance) -> Allowance {
     Allowance { time: one.time.max(other.time), changes: one.changes.max(other.changes), lag: one.lag.max(other.lag) }
 }
 
-fn of_blow(blow: Blow) -> Allowance {
-    let (time, changes, lag) = match blow {
-        // What the struck calls cost comes on top.
-        Blow::Fault(_) => (PROMPT, 0, LAG),
-        Blow::HandKill | Blow::HandRemove | Blow::Quirk(Quirk::Double | Quirk::Reorder | Quirk::Nameless) => {
-            (PROMPT, REPAIR, LAG)
-        }
-        Blow::Down(_) => (LIFE, ANEW, LAG),
-        Blow::Power(Unflushed::Kept) => (POWER, ANEW, LAG),
+fn of_fault(fault: Fault) -> Allowance {
+    let (time, changes, lag) = match fault {
+        // What the calls with a fault cost comes on top.
+        Fault::Call(_) => (PROMPT, 0, LAG),
+        Fault::OperatorKill
+        | Fault::OperatorRemove
+        | Fault::Quirk(Quirk::Double | Quirk::Reorder | Quirk::Nameless) => (PROMPT, REPAIR, LAG),
+        Fault::Down(_) => (LIFE, ANEW, LAG),
+        Fault::Power(Unflushed::Kept) => (POWER, ANEW, LAG),
         // The app of a file that was lost goes after its grace, and is made once more when the file is back.
-        Blow::Power(Unflushed::Lost | Unflushed::Torn) => (POWER, 2 * DEPLOY, LAG),
+        Fault::Power(Unflushed::Lost | Unflushed::Torn) => (POWER, 2 * DEPLOY, LAG),
         // Two failures more on top of those that a script has of its own: the waits go on doubling.
-        Blow::Quirk(Quirk::RemovalsFail) => (Duration::from_secs(35), DEPLOY, LAG),
-        Blow::Quirk(Quirk::LoseAll | Quirk::LoseHalf | Quirk::ListLags) => (RESYNC, ANEW, RESYNC),
+        Fault::Quirk(Quirk::RemovalsFail) => (Duration::from_secs(35), DEPLOY, LAG),
+        Fault::Quirk(Quirk::LoseAll | Quirk::LoseHalf | Quirk::ListLags) => (RESYNC, ANEW, RESYNC),
         // Every third event cuts the daemon off once more: that lasts as long as anything happens.
-        Blow::Quirk(Quirk::StreamEnds) => (Duration::from_secs(300), ANEW, RESYNC),
+        Fault::Quirk(Quirk::StreamEnds) => (Duration::from_secs(300), ANEW, RESYNC),
     };
     Allowance { time, changes, lag }
 }
 
 fn of_call(call: &CallRecord) -> Allowance {
-    let (mut time, changes, lag) = match call.struck {
-        Some(Fault::CrashBefore | Fault::CrashAfter) => (LIFE, ANEW, LAG),
+    let (mut time, changes, lag) = match call.injected {
+        Some(CallFault::CrashBefore | CallFault::CrashAfter) => (LIFE, ANEW, LAG),
         // Tried again with the next full look, or change.
-        Some(Fault::Fail(ErrorKind::Terminal) | Fault::FailFrom(_)) => (RESYNC, REPAIR, LAG),
+        Some(CallFault::Fail(ErrorKind::Terminal) | CallFault::FailFrom(_)) => (RESYNC, REPAIR, LAG),
         // Whoever was shown the past knows better only then.
-        Some(Fault::StaleList) => (RESYNC, REPAIR, RESYNC),
-        Some(Fault::Fail(_) | Fault::LoseAnswer) | None => (PROMPT, REPAIR, LAG),
+        Some(CallFault::StaleList) => (RESYNC, REPAIR, RESYNC),
+        Some(CallFault::Fail(_) | CallFault::LoseAnswer) | None => (PROMPT, REPAIR, LAG),
     };
     // A reading that failed is only tried again when something changes, or with the next full look.
     if matches!(call.point, "manifests.load" | "engine.list") {

@@ -8,7 +8,7 @@ use minipaas::model::status::Endpoint;
 use minipaas::model::{AppKey, AppStatus, ContainerState, DaemonStatus, Health, ObservedContainer};
 use minipaas::testing::seams::World;
 
-use crate::keeper::owner;
+use crate::oracle::owner;
 
 /// What the gateway was last told.
 #[derive(Default)]

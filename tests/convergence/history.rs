@@ -1,4 +1,4 @@
-//! What can only be judged from the whole course of a run: every status that was published, every change of a container and
+//! What can only be judged from the whole of a run: every status that was published, every change of a container and
 //! every write of a row, each with its time.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use minipaas::testing::seams::World;
 use minipaas::testing::store::RowChange;
 use tokio::time::Instant;
 
-use crate::keeper::owner;
+use crate::oracle::owner;
 
 /// An app's container cannot be more than its predecessor and its successor.
 const MOST_CONTAINERS: usize = 2;

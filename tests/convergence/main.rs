@@ -12,29 +12,30 @@
 #![allow(clippy::format_push_string, reason = "the text of a failure is not worth a fallible `write!`")]
 
 mod allowance;
-mod blow;
-mod course;
+mod end_state;
 mod endpoints;
 mod ends;
+mod fault;
 mod history;
-mod keeper;
 mod mutants;
-mod portrait;
+mod oracle;
 mod properties;
 mod random;
+mod run;
 mod scripts;
-mod story;
+mod supervisor;
 mod sweep;
+mod trace;
 mod waiting;
 mod world;
 
 use std::time::Instant;
 
 use minipaas::engine::ErrorKind;
-use minipaas::engine::faulty::Fault;
+use minipaas::engine::faulty::CallFault;
 use minipaas::testing::manifests::Unflushed;
 
-use blow::{Blow, parse_strikes};
+use fault::{Fault, parse_injections};
 use sweep::Batch;
 
 /// Pairs per script: what fits into three minutes on two cores with everything else.
@@ -46,15 +47,15 @@ fn wanted() -> Vec<scripts::Script> {
 }
 
 /// Tries everything that a list says on every script; `RUNS_PER_SCRIPT` says otherwise.
-fn sweep<S: AsRef<[blow::Strike]> + Send + Sync>(
+fn sweep<S: AsRef<[fault::Injection]> + Send + Sync>(
     name: &'static str,
     most: usize,
-    strikes: impl Fn(&scripts::Script, &world::Ended) -> Vec<S>,
+    injections: impl Fn(&scripts::Script, &world::Ended) -> Vec<S>,
 ) {
     let wish: Option<usize> = std::env::var("RUNS_PER_SCRIPT").ok().and_then(|text| text.parse().ok());
     let scripts = wanted();
     let batch = Batch { name, scripts: &scripts, most: wish.unwrap_or(most), is_unlimited: wish.is_some() };
-    if let Err(failures) = batch.run(strikes) {
+    if let Err(failures) = batch.run(injections) {
         panic!("{failures}");
     }
 }
@@ -66,7 +67,7 @@ fn every_script_keeps_the_properties_undisturbed() {
     let mut failures = String::new();
     for (script, ended) in scripts.iter().zip(ended) {
         if !ended.violations.is_empty() {
-            failures.push_str(&format!("{}:\n    {}\n{}\n", script.name, ended.violations.join("\n    "), ended.story));
+            failures.push_str(&format!("{}:\n    {}\n{}\n", script.name, ended.violations.join("\n    "), ended.trace));
         }
     }
     sweep::tell("undisturbed", scripts.len(), "whole", began);
@@ -81,13 +82,13 @@ fn a_run_repeats_exactly() {
         let script = &scripts[number];
         let [one, two] = [(), ()].map(|()| world::run(script, &[], None));
         assert_eq!(one.calls, two.calls, "{}", script.name);
-        assert_eq!((one.portrait, one.late), (two.portrait, two.late), "{}", script.name);
+        assert_eq!((one.end_state, one.late), (two.end_state, two.late), "{}", script.name);
     });
     sweep::tell("run twice", 2 * scripts.len(), "whole", began);
 }
 
 #[test]
-fn every_script_keeps_the_properties_whatever_strikes_wherever() {
+fn every_script_keeps_the_properties_with_any_fault_at_any_call() {
     sweep("single faults", usize::MAX, sweep::single_faults);
 }
 
@@ -107,46 +108,46 @@ fn every_script_keeps_the_properties_with_bad_news() {
 }
 
 /// What was found and repaired: the script and the fault, at every call.
-const REPAIRED: [(&str, Blow); 14] = [
-    ("edit-revert-at-once", Blow::Fault(Fault::LoseAnswer)),
-    ("purge", Blow::Fault(Fault::CrashBefore)),
-    ("purge", Blow::Fault(Fault::CrashAfter)),
-    ("inventory-lost-deleted", Blow::Fault(Fault::CrashBefore)),
-    ("inventory-lost", Blow::Fault(Fault::Fail(ErrorKind::Unreachable))),
-    ("create", Blow::Fault(Fault::Fail(ErrorKind::Retryable))),
+const REPAIRED: [(&str, Fault); 14] = [
+    ("edit-revert-at-once", Fault::Call(CallFault::LoseAnswer)),
+    ("purge", Fault::Call(CallFault::CrashBefore)),
+    ("purge", Fault::Call(CallFault::CrashAfter)),
+    ("inventory-lost-deleted", Fault::Call(CallFault::CrashBefore)),
+    ("inventory-lost", Fault::Call(CallFault::Fail(ErrorKind::Unreachable))),
+    ("create", Fault::Call(CallFault::Fail(ErrorKind::Retryable))),
     // A reading that was out of date just when the grace of a vanished file ended took the app's code away.
-    ("back-within-grace", Blow::Fault(Fault::StaleList)),
-    ("other-within-grace", Blow::Fault(Fault::StaleList)),
-    ("rename-back", Blow::Fault(Fault::StaleList)),
+    ("back-within-grace", Fault::Call(CallFault::StaleList)),
+    ("other-within-grace", Fault::Call(CallFault::StaleList)),
+    ("rename-back", Fault::Call(CallFault::StaleList)),
     // A file that a power loss had torn was told twice in the event log.
-    ("invalid", Blow::Power(Unflushed::Torn)),
+    ("invalid", Fault::Power(Unflushed::Torn)),
     // Forty seconds without Docker doubled the waits between tries that had nothing to do with it.
-    ("bad-deploy-unstartable", Blow::Fault(Fault::FailFrom(ErrorKind::Unreachable))),
+    ("bad-deploy-unstartable", Fault::Call(CallFault::FailFrom(ErrorKind::Unreachable))),
     // A daemon that died over a confirmed removal brought back what was half gone.
-    ("wipe-confirm", Blow::Fault(Fault::CrashBefore)),
-    ("wipe-confirm", Blow::Fault(Fault::CrashAfter)),
+    ("wipe-confirm", Fault::Call(CallFault::CrashBefore)),
+    ("wipe-confirm", Fault::Call(CallFault::CrashAfter)),
     // A network made anew: a daemon that had just begun gave one app the address at which it still said that another one was.
-    ("network-gone", Blow::Power(Unflushed::Torn)),
+    ("network-gone", Fault::Power(Unflushed::Torn)),
 ];
 
-/// The same for pairs: the script and the first blow, at every call and with every second one.
-const REPAIRED_PAIRS: [(&str, Blow); 1] = [
+/// The same for pairs: the script and the first fault, at every call and with every second one.
+const REPAIRED_PAIRS: [(&str, Fault); 1] = [
     // An app without file and row, whose container somebody removed while the daemon died over it, left its code behind.
-    ("inventory-lost-deleted", Blow::HandRemove),
+    ("inventory-lost-deleted", Fault::OperatorRemove),
 ];
 
-fn stay_repaired<S: AsRef<[blow::Strike]>>(
-    (name, blow): (&str, Blow),
+fn stay_repaired<S: AsRef<[fault::Injection]>>(
+    (name, fault): (&str, Fault),
     list: impl Fn(&scripts::Script, &world::Ended) -> Vec<S>,
 ) -> usize {
     let script = scripts::all().into_iter().find(|script| script.name == name).expect("no script has that name");
     let undisturbed = world::run(&script, &[], None);
     let mut all = list(&script, &undisturbed);
-    all.retain(|strikes| strikes.as_ref()[0].blow == blow);
-    for strikes in &all {
-        let ended = world::run(&script, strikes.as_ref(), Some(&undisturbed));
-        let replay = sweep::replay_line(&script, strikes.as_ref());
-        assert!(ended.violations.is_empty(), "{replay}\n{}\n{}", ended.violations.join("\n"), ended.story);
+    all.retain(|injections| injections.as_ref()[0].fault == fault);
+    for injections in &all {
+        let ended = world::run(&script, injections.as_ref(), Some(&undisturbed));
+        let replay = sweep::replay_line(&script, injections.as_ref());
+        assert!(ended.violations.is_empty(), "{replay}\n{}\n{}", ended.violations.join("\n"), ended.trace);
     }
     all.len()
 }
@@ -177,9 +178,9 @@ fn replay() {
     let line = std::env::var("REPLAY").unwrap_or_else(|_| "script=edit fault=crash-after call=17".to_owned());
     let mut words = line.split_whitespace();
     let name = words.next().and_then(|word| word.strip_prefix("script=")).expect("a replay begins with `script=`");
-    let strikes = parse_strikes(words).unwrap();
+    let injections = parse_injections(words).unwrap();
     let script = scripts::all().into_iter().find(|script| script.name == name).expect("no script has that name");
     let undisturbed = world::run(&script, &[], None);
-    let ended = world::run(&script, &strikes, Some(&undisturbed));
-    assert!(ended.violations.is_empty(), "{}\n{}", ended.violations.join("\n"), ended.story);
+    let ended = world::run(&script, &injections, Some(&undisturbed));
+    assert!(ended.violations.is_empty(), "{}\n{}", ended.violations.join("\n"), ended.trace);
 }

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use minipaas::testing::mutants::{Mutant, plant};
 
-use crate::blow::Strike;
+use crate::fault::Injection;
 use crate::scripts::{Script, all};
 use crate::sweep::{outages, parallel, quirks, replay_line, single_faults, tell};
 use crate::world::{Ended, run};
 
 /// Where to look first; the other scripts follow, undisturbed.
-fn haunt(mutant: Mutant) -> &'static str {
+fn likely_script(mutant: Mutant) -> &'static str {
     match mutant {
         Mutant::MissingFolderMeansEmpty => "folder-gone",
         Mutant::PartialListingTrusted => "partial-listing",
@@ -51,30 +51,31 @@ struct Death {
     by: String,
     script: &'static str,
     /// The disturbance that it took, if any.
-    strike: Option<Strike>,
+    injection: Option<Injection>,
     violation: String,
 }
 
 /// The first violation that the bug causes where the healthy daemon has none.
 fn hunt(mutant: Mutant, scripts: &[Script], healthy: &BTreeMap<&str, Ended>) -> Option<Death> {
-    let haunt = scripts.iter().find(|script| script.name == haunt(mutant)).expect("no script has that name");
-    let undisturbed: Vec<(&Script, Option<Strike>)> = scripts.iter().map(|script| (script, None)).collect();
-    let mut struck = [quirks, outages, single_faults].map(|list| list(haunt, &healthy[haunt.name])).concat();
+    let likely = scripts.iter().find(|script| script.name == likely_script(mutant)).expect("no script has that name");
+    let undisturbed: Vec<(&Script, Option<Injection>)> = scripts.iter().map(|script| (script, None)).collect();
+    let mut injected = [quirks, outages, single_faults].map(|list| list(likely, &healthy[likely.name])).concat();
     // Scattered: neighbours tell the same.
-    struck.sort_by_key(|strike| strike.call().unwrap_or_default() * 7_919 % 1_009);
-    let struck = struck.into_iter().map(|strike| (haunt, Some(strike)));
-    for (before, (script, strike)) in std::iter::once((haunt, None)).chain(struck).chain(undisturbed).enumerate() {
+    injected.sort_by_key(|injection| injection.call().unwrap_or_default() * 7_919 % 1_009);
+    let injected = injected.into_iter().map(|injection| (likely, Some(injection)));
+    for (before, (script, injection)) in std::iter::once((likely, None)).chain(injected).chain(undisturbed).enumerate()
+    {
         let planted = plant(mutant);
-        let ended = run(script, strike.as_slice(), Some(&healthy[script.name]));
+        let ended = run(script, injection.as_slice(), Some(&healthy[script.name]));
         drop(planted);
         if let Some(violation) = ended.violations.into_iter().next() {
             // A disturbance that the healthy daemon does not bear either says nothing about the bug.
-            let sound = || run(script, strike.as_slice(), Some(&healthy[script.name])).violations.is_empty();
-            if strike.is_some() && !sound() {
+            let sound = || run(script, injection.as_slice(), Some(&healthy[script.name])).violations.is_empty();
+            if injection.is_some() && !sound() {
                 continue;
             }
             let by = violation.split(' ').next().unwrap_or_default().to_owned();
-            return Some(Death { runs: before + 1, by, script: script.name, strike, violation });
+            return Some(Death { runs: before + 1, by, script: script.name, injection, violation });
         }
     }
     None
@@ -100,11 +101,11 @@ pub(crate) fn kill_all() -> Result<(), String> {
             survivors.push(name);
             continue;
         };
-        let strike = death.strike.map(|strike| format!(", {strike}")).unwrap_or_default();
-        println!("{name:<26}{:<10}{:>6}  {}{strike}", death.by, death.runs, death.script);
+        let injection = death.injection.map(|injection| format!(", {injection}")).unwrap_or_default();
+        println!("{name:<26}{:<10}{:>6}  {}{injection}", death.by, death.runs, death.script);
         if !only.is_empty() {
             let script = scripts.iter().find(|script| script.name == death.script).expect("it was just run");
-            println!("    {}\n    {}", death.violation, replay_line(script, death.strike.as_slice()));
+            println!("    {}\n    {}", death.violation, replay_line(script, death.injection.as_slice()));
         }
     }
     if survivors.is_empty() { Ok(()) } else { Err(format!("these planted bugs survived: {}", survivors.join(", "))) }

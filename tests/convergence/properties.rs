@@ -12,12 +12,12 @@ use minipaas::testing::seams::World;
 use tokio::time::Instant;
 
 use crate::allowance::{Allowance, allowance};
-use crate::blow::{Blow, Strike};
+use crate::end_state::{difference, end_state, without_history};
 use crate::endpoints::{Endpoints, misled_at_rest};
 use crate::ends::unmet;
+use crate::fault::{Fault, Injection};
 use crate::history::{self, History};
-use crate::keeper::{containers_by_app, given_up, lies_at_rest, owner};
-use crate::portrait::{difference, portrait, without_history};
+use crate::oracle::{containers_by_app, given_up, lies_at_rest, owner};
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::world::Ended;
 
@@ -69,7 +69,7 @@ impl Record {
     }
 
     /// A step of the script was done: what do the files permit from now on?
-    pub(crate) fn deed(&mut self, world: &World) {
+    pub(crate) fn action(&mut self, world: &World) {
         self.stir();
         self.purged.extend(given_up(world));
     }
@@ -201,8 +201,8 @@ impl Record {
 
     /// How long the daemon went on changing anything after the last person, or fault, had done with it.
     pub(crate) fn late(&self, world: &World) -> Duration {
-        let struck = world.injector.last_struck();
-        let stirred = self.stirred_at.max(struck);
+        let injected = world.injector.last_injected_at();
+        let stirred = self.stirred_at.max(injected);
         match (self.history.changed_at, stirred) {
             (Some(changed), Some(stirred)) => changed.saturating_duration_since(stirred),
             _ => Duration::ZERO,
@@ -214,20 +214,20 @@ impl Record {
         &mut self,
         world: &World,
         script: &Script,
-        strikes: &[Strike],
+        injections: &[Injection],
         unfounded: bool,
         undisturbed: Option<&Ended>,
     ) {
-        let allowed = allowance(world, script, strikes);
+        let allowed = allowance(world, script, injections);
         if !unfounded {
-            self.look_back_at_uptime(world, script, strikes);
+            self.look_back_at_uptime(world, script, injections);
         }
         // Where all files go at once, it is the others that keep the daemon from believing it.
         if !(unfounded && script.wipes) {
-            self.look_back_at_bystander(world, script, strikes);
+            self.look_back_at_bystander(world, script, injections);
         }
         // Whoever fails lets the next one begin, so only an undisturbed move is one at a time throughout.
-        if script.moves && strikes.is_empty() {
+        if script.moves && injections.is_empty() {
             for text in world.docker.with_transitions(|transitions| history::moving_together(world, transitions)) {
                 self.broken(text);
             }
@@ -247,9 +247,11 @@ impl Record {
     }
 
     /// P6.
-    fn look_back_at_uptime(&mut self, world: &World, script: &Script, strikes: &[Strike]) {
-        let interrupts = |strike: &Strike| matches!(strike.blow, Blow::HandKill | Blow::HandRemove | Blow::Power(_));
-        if script.uptime == Uptime::Gapless && !strikes.iter().any(interrupts) {
+    fn look_back_at_uptime(&mut self, world: &World, script: &Script, injections: &[Injection]) {
+        let interrupts = |injection: &Injection| {
+            matches!(injection.fault, Fault::OperatorKill | Fault::OperatorRemove | Fault::Power(_))
+        };
+        if script.uptime == Uptime::Gapless && !injections.iter().any(interrupts) {
             for gap in world.docker.with_transitions(|transitions| history::gaps(world, transitions)) {
                 self.broken(gap);
             }
@@ -257,8 +259,8 @@ impl Record {
     }
 
     /// P7.
-    fn look_back_at_bystander(&mut self, world: &World, script: &Script, strikes: &[Strike]) {
-        let everyone = strikes.iter().any(|strike| matches!(strike.blow, Blow::Power(_)));
+    fn look_back_at_bystander(&mut self, world: &World, script: &Script, injections: &[Injection]) {
+        let everyone = injections.iter().any(|injection| matches!(injection.fault, Fault::Power(_)));
         if script.reach == Reach::Everyone || everyone {
             return;
         }
@@ -313,7 +315,7 @@ impl Record {
         world: &World,
         script: Option<&Script>,
         daemon: Option<&Daemon>,
-        strikes: &[Strike],
+        injections: &[Injection],
         undisturbed: Option<&Ended>,
         first: Option<&str>,
     ) -> Vec<String> {
@@ -332,17 +334,17 @@ impl Record {
         }
         broken.extend(misled);
         if let Some(undisturbed) = undisturbed {
-            let now = portrait(world, Some(daemon));
-            let unseen = |strike: &Strike| match strike.blow {
-                Blow::Down(_) | Blow::Power(_) => true,
-                Blow::HandRemove => script.gives_up,
+            let now = end_state(world, Some(daemon));
+            let unseen = |injection: &Injection| match injection.fault {
+                Fault::Down(_) | Fault::Power(_) => true,
+                Fault::OperatorRemove => script.gives_up,
                 _ => false,
             };
-            let trim = |text: &str| if strikes.iter().any(unseen) { without_history(text) } else { text.to_owned() };
+            let trim = |text: &str| if injections.iter().any(unseen) { without_history(text) } else { text.to_owned() };
             let what = "P9 the end differs from the undisturbed end";
-            broken.extend(difference(what, &trim(&undisturbed.portrait), &trim(&now)));
+            broken.extend(difference(what, &trim(&undisturbed.end_state), &trim(&now)));
         } else if let Some(first) = first {
-            let now = portrait(world, Some(daemon));
+            let now = end_state(world, Some(daemon));
             broken.extend(difference("P8 the end differs from the state before the edit", first, &now));
         }
         broken

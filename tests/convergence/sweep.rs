@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use minipaas::engine::ErrorKind;
-use minipaas::engine::faulty::{CallKind, CallRecord, Fault, Gap};
+use minipaas::engine::faulty::{CallFault, CallKind, CallRecord, Gap};
 use minipaas::testing::manifests::Unflushed;
 
-use crate::blow::{Blow, Down, Quirk, Strike, faults_at};
+use crate::fault::{Down, Fault, Injection, Quirk, faults_at};
 use crate::scripts::Script;
 use crate::world::{Ended, run};
 
@@ -46,76 +46,76 @@ fn writes(calls: &[CallRecord]) -> impl Iterator<Item = &CallRecord> {
     calls.iter().filter(|call| call.kind != CallKind::Read)
 }
 
-/// One fault, or one hand, at each call. Reads far from any write are left out: they are the looks of a daemon at rest, and
+/// One fault, or one thing an operator does, at each call. Reads far from any write are left out: they are the looks of a daemon at rest, and
 /// all alike.
-pub(crate) fn single_faults(_: &Script, undisturbed: &Ended) -> Vec<Strike> {
+pub(crate) fn single_faults(_: &Script, undisturbed: &Ended) -> Vec<Injection> {
     let calls = &undisturbed.calls;
     let writes: Vec<u64> = writes(calls).map(|call| call.number).collect();
     let near = |call: &CallRecord| writes.iter().any(|write| call.number < *write + 5 && *write < call.number + 9);
-    let mut strikes = Vec::new();
+    let mut injections = Vec::new();
     for call in calls.iter().filter(|call| call.kind != CallKind::Read || near(call)) {
-        strikes.extend(faults_at(call).map(|fault| Strike::at(call.number, Blow::Fault(fault))));
+        injections.extend(faults_at(call).map(|fault| Injection::at(call.number, Fault::Call(fault))));
         if call.kind == CallKind::Write && call.point.starts_with("engine") {
-            strikes.push(Strike::at(call.number, Blow::HandKill));
-            strikes.push(Strike::at(call.number, Blow::HandRemove));
+            injections.push(Injection::at(call.number, Fault::OperatorKill));
+            injections.push(Injection::at(call.number, Fault::OperatorRemove));
         }
     }
-    strikes
+    injections
 }
 
 /// A daemon that stays down while people go on, and a machine that loses its power: at each call that changes something. What
 /// lies between two of those is looking.
-pub(crate) fn outages(_: &Script, undisturbed: &Ended) -> Vec<Strike> {
-    const BLOWS: [Blow; 5] = [
-        Blow::Down(Down::ForStep),
-        Blow::Down(Down::ForRest),
-        Blow::Power(Unflushed::Kept),
-        Blow::Power(Unflushed::Lost),
-        Blow::Power(Unflushed::Torn),
+pub(crate) fn outages(_: &Script, undisturbed: &Ended) -> Vec<Injection> {
+    const FAULTS: [Fault; 5] = [
+        Fault::Down(Down::ForStep),
+        Fault::Down(Down::ForRest),
+        Fault::Power(Unflushed::Kept),
+        Fault::Power(Unflushed::Lost),
+        Fault::Power(Unflushed::Torn),
     ];
-    writes(&undisturbed.calls).flat_map(|call| BLOWS.map(|blow| Strike::at(call.number, blow))).collect()
+    writes(&undisturbed.calls).flat_map(|call| FAULTS.map(|fault| Injection::at(call.number, fault))).collect()
 }
 
 /// Bad news, all the way.
-pub(crate) fn quirks(_: &Script, _: &Ended) -> Vec<Strike> {
+pub(crate) fn quirks(_: &Script, _: &Ended) -> Vec<Injection> {
     let seeds = |quirk: Quirk| if quirk.is_random() { SEEDS } else { 1 };
-    let of = |quirk: Quirk| (1..=seeds(quirk)).map(move |seed| Strike::at(seed, Blow::Quirk(quirk)));
+    let of = |quirk: Quirk| (1..=seeds(quirk)).map(move |seed| Injection::at(seed, Fault::Quirk(quirk)));
     Quirk::ALL.into_iter().flat_map(of).collect()
 }
 
-/// What may come on top of a first blow, within a few calls: also while the daemon recovers from it.
-fn second_blows() -> Vec<Strike> {
-    const FAULTS: [Fault; 5] = [
-        Fault::CrashBefore,
-        Fault::CrashAfter,
-        Fault::Fail(ErrorKind::Retryable),
-        Fault::Fail(ErrorKind::Unreachable),
-        Fault::LoseAnswer,
+/// What may come on top of a first fault, within a few calls: also while the daemon recovers from it.
+fn second_faults() -> Vec<Injection> {
+    const FAULTS: [CallFault; 5] = [
+        CallFault::CrashBefore,
+        CallFault::CrashAfter,
+        CallFault::Fail(ErrorKind::Retryable),
+        CallFault::Fail(ErrorKind::Unreachable),
+        CallFault::LoseAnswer,
     ];
-    const LOOKS: [Fault; 3] =
-        [Fault::Fail(ErrorKind::Unreachable), Fault::Fail(ErrorKind::Retryable), Fault::StaleList];
-    let at_writes = (1..=4).flat_map(|n| FAULTS.map(|fault| Strike::later(Gap::Writes(n), fault)));
-    let at_calls = (1..=12).flat_map(|n| LOOKS.map(|fault| Strike::later(Gap::Calls(n), fault)));
+    const LOOKS: [CallFault; 3] =
+        [CallFault::Fail(ErrorKind::Unreachable), CallFault::Fail(ErrorKind::Retryable), CallFault::StaleList];
+    let at_writes = (1..=4).flat_map(|n| FAULTS.map(|fault| Injection::later(Gap::Writes(n), fault)));
+    let at_calls = (1..=12).flat_map(|n| LOOKS.map(|fault| Injection::later(Gap::Calls(n), fault)));
     at_writes.chain(at_calls).collect()
 }
 
-/// Two blows close together. The first is one of the kinds that leave something half-done.
-pub(crate) fn pairs(_: &Script, undisturbed: &Ended) -> Vec<[Strike; 2]> {
+/// Two faults close together. The first is one of the kinds that leave something half-done.
+pub(crate) fn pairs(_: &Script, undisturbed: &Ended) -> Vec<[Injection; 2]> {
     let first = |call: &CallRecord| {
-        let mut blows = vec![Blow::Fault(Fault::CrashAfter)];
+        let mut faults = vec![Fault::Call(CallFault::CrashAfter)];
         if call.kind == CallKind::Write {
-            blows.extend([Blow::Fault(Fault::LoseAnswer), Blow::Fault(Fault::Fail(ErrorKind::Retryable))]);
-            blows.push(Blow::Down(Down::ForStep));
+            faults.extend([Fault::Call(CallFault::LoseAnswer), Fault::Call(CallFault::Fail(ErrorKind::Retryable))]);
+            faults.push(Fault::Down(Down::ForStep));
             if call.point.starts_with("engine") {
-                blows.push(Blow::HandRemove);
+                faults.push(Fault::OperatorRemove);
             }
         }
-        blows
+        faults
     };
-    let second = second_blows();
+    let second = second_faults();
     let of = |call: &CallRecord| {
         let number = call.number;
-        let firsts = first(call).into_iter().map(move |blow| Strike::at(number, blow));
+        let firsts = first(call).into_iter().map(move |fault| Injection::at(number, fault));
         firsts.flat_map(|first| second.iter().map(move |second| [first, *second])).collect::<Vec<_>>()
     };
     writes(&undisturbed.calls).flat_map(of).collect()
@@ -131,8 +131,8 @@ fn choose<T>(all: Vec<T>, most: usize) -> Vec<T> {
     all.into_iter().step_by(stride).collect()
 }
 
-pub(crate) fn replay_line(script: &Script, strikes: &[Strike]) -> String {
-    let words: Vec<String> = strikes.iter().map(ToString::to_string).collect();
+pub(crate) fn replay_line(script: &Script, injections: &[Injection]) -> String {
+    let words: Vec<String> = injections.iter().map(ToString::to_string).collect();
     format!("REPLAY=\"script={} {}\" cargo test --test convergence -- replay --nocapture", script.name, words.join(" "))
 }
 
@@ -166,10 +166,10 @@ pub(crate) struct Batch<'s> {
 }
 
 impl Batch<'_> {
-    /// Runs what `strikes` lists for each script; returns the failures' text.
-    pub(crate) fn run<S: AsRef<[Strike]> + Send + Sync>(
+    /// Runs what `injections` lists for each script; returns the failures' text.
+    pub(crate) fn run<S: AsRef<[Injection]> + Send + Sync>(
         &self,
-        strikes: impl Fn(&Script, &Ended) -> Vec<S>,
+        injections: impl Fn(&Script, &Ended) -> Vec<S>,
     ) -> Result<(), String> {
         let began = Instant::now();
         let scripts = self.scripts;
@@ -180,29 +180,29 @@ impl Batch<'_> {
         for (number, ended) in undisturbed.iter().enumerate() {
             if !ended.violations.is_empty() {
                 let text = ended.violations.join("\n    ");
-                failures.push_str(&format!("{} undisturbed:\n    {text}\n{}\n", scripts[number].name, ended.story));
+                failures.push_str(&format!("{} undisturbed:\n    {text}\n{}\n", scripts[number].name, ended.trace));
                 continue;
             }
-            let all = strikes(&scripts[number], ended);
+            let all = injections(&scripts[number], ended);
             let possible = all.len();
             let crowd = CROWD.0 == scripts[number].name;
             let most = if crowd && !self.is_unlimited { self.most.min(CROWD.1) } else { self.most };
             let all = choose(all, most);
             chosen.push((scripts[number].name, all.len(), possible));
-            jobs.extend(all.into_iter().map(|strikes| (number, strikes)));
+            jobs.extend(all.into_iter().map(|injections| (number, injections)));
         }
         let results = parallel(jobs.len(), |job| {
-            let (script, strikes) = &jobs[job];
+            let (script, injections) = &jobs[job];
             let began = Instant::now();
-            let ended = run(&scripts[*script], strikes.as_ref(), Some(&undisturbed[*script]));
+            let ended = run(&scripts[*script], injections.as_ref(), Some(&undisturbed[*script]));
             (ended, began.elapsed())
         });
         let mut report = Report::default();
-        for ((number, strikes), (ended, took)) in jobs.iter().zip(&results) {
-            report.take(&scripts[*number], strikes.as_ref(), ended, *took, &undisturbed[*number]);
+        for ((number, injections), (ended, took)) in jobs.iter().zip(&results) {
+            report.take(&scripts[*number], injections.as_ref(), ended, *took, &undisturbed[*number]);
         }
         tell(self.name, jobs.len(), &share(&chosen), began);
-        println!("    {} with violations, {} strikes never came", report.broken, report.missed);
+        println!("    {} with violations, {} faults never came", report.broken, report.missed);
         report.print();
         failures.push_str(&report.failures);
         if failures.is_empty() { Ok(()) } else { Err(failures) }
@@ -215,18 +215,18 @@ struct Report {
     missed: usize,
     kinds: BTreeMap<String, usize>,
     spent: BTreeMap<&'static str, (usize, Duration)>,
-    /// By kind of blow: the most it took beyond the undisturbed run, in time and in changes.
+    /// By kind of fault: the most it took beyond the undisturbed run, in time and in changes.
     worst: BTreeMap<String, (Duration, usize)>,
     failures: String,
 }
 
 impl Report {
-    fn take(&mut self, script: &Script, strikes: &[Strike], ended: &Ended, took: Duration, undisturbed: &Ended) {
+    fn take(&mut self, script: &Script, injections: &[Injection], ended: &Ended, took: Duration, undisturbed: &Ended) {
         self.missed += ended.missed;
         let entry = self.spent.entry(script.name).or_default();
         *entry = (entry.0 + 1, entry.1 + took);
-        let blows: Vec<String> = strikes.iter().map(|strike| strike.blow.to_string()).collect();
-        let worst = self.worst.entry(blows[0].clone()).or_default();
+        let faults: Vec<String> = injections.iter().map(|injection| injection.fault.to_string()).collect();
+        let worst = self.worst.entry(faults[0].clone()).or_default();
         worst.0 = worst.0.max(ended.late.saturating_sub(undisturbed.late));
         worst.1 = worst.1.max(ended.changes.saturating_sub(undisturbed.changes));
         if ended.violations.is_empty() {
@@ -234,11 +234,11 @@ impl Report {
         }
         self.broken += 1;
         let first = ended.violations[0].lines().next().unwrap_or_default();
-        let kind = self.kinds.entry(format!("{} {} {first}", script.name, blows.join(", "))).or_default();
+        let kind = self.kinds.entry(format!("{} {} {first}", script.name, faults.join(", "))).or_default();
         *kind += 1;
         if *kind == 1 {
             let text = ended.violations.join("\n    ");
-            self.failures.push_str(&format!("{}\n    {text}\n{}\n", replay_line(script, strikes), ended.story));
+            self.failures.push_str(&format!("{}\n    {text}\n{}\n", replay_line(script, injections), ended.trace));
         }
     }
 
@@ -247,8 +247,8 @@ impl Report {
             for (name, (runs, took)) in &self.spent {
                 println!("{name:>24} {runs:>5} runs {:>8.2} s", took.as_secs_f64());
             }
-            for (blow, (time, changes)) in &self.worst {
-                println!("{blow:>24} up to {:>7.1} s and {changes:>3} changes more", time.as_secs_f64());
+            for (fault, (time, changes)) in &self.worst {
+                println!("{fault:>24} up to {:>7.1} s and {changes:>3} changes more", time.as_secs_f64());
             }
         }
         for (kind, count) in &self.kinds {
@@ -257,8 +257,8 @@ impl Report {
     }
 }
 
-impl AsRef<[Strike]> for Strike {
-    fn as_ref(&self) -> &[Strike] {
+impl AsRef<[Injection]> for Injection {
+    fn as_ref(&self) -> &[Injection] {
         std::slice::from_ref(self)
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use minipaas::engine::faulty::Fault;
+use minipaas::engine::faulty::CallFault;
 use minipaas::model::{ContainerState, ObservedContainer, labels};
 use tokio::time::Instant;
 
-use crate::blow::Blow;
-use crate::keeper::{Came, RESTART, is_at_ease, next_event};
+use crate::fault::Fault;
+use crate::oracle::is_at_ease;
+use crate::supervisor::{Came, RESTART, next_event};
 use crate::world::Run;
 
 /// How long a lasting failure lasts.
@@ -42,8 +43,8 @@ impl Run<'_> {
             }
         }
         self.record.look(&self.world, self.daemon.as_ref());
-        if !self.struck && self.world.injector.outstanding() == 0 {
-            self.struck = true;
+        if !self.injected && self.world.injector.outstanding() == 0 {
+            self.injected = true;
             self.heal_at = Some(Instant::now() + OUTAGE);
         }
         if self.heal_at.is_some_and(|at| at <= Instant::now()) {
@@ -57,11 +58,11 @@ impl Run<'_> {
     async fn after_death(&mut self) {
         tokio::time::sleep(RESTART).await;
         match self.ordered.take() {
-            Some(Blow::Down(down)) => {
+            Some(Fault::Down(down)) => {
                 self.down = Some(down);
                 self.unfounded |= self.step < self.script.foundation;
             }
-            Some(Blow::Power(_)) => {
+            Some(Fault::Power(_)) => {
                 let docker = self.world.docker.clone();
                 // What is not ours, and died of it, is started again by those whose it is.
                 let theirs = |container: &ObservedContainer| {
@@ -119,8 +120,8 @@ impl Run<'_> {
     fn is_calm(&self) -> bool {
         let Some(daemon) = self.daemon.as_ref().filter(|_| self.heal_at.is_none()) else { return false };
         // Whoever was shown an old state does not know that there is anything to do.
-        let stale = self.strikes.iter().any(|strike| strike.blow == Blow::Fault(Fault::StaleList));
-        let struck = self.world.injector.last_struck().filter(|_| stale);
-        struck.is_none_or(|at| at.elapsed() >= RESYNC) && is_at_ease(&daemon.status())
+        let stale = self.injections.iter().any(|injection| injection.fault == Fault::Call(CallFault::StaleList));
+        let injected = self.world.injector.last_injected_at().filter(|_| stale);
+        injected.is_none_or(|at| at.elapsed() >= RESYNC) && is_at_ease(&daemon.status())
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use minipaas::engine::faulty::{CallRecord, Fault, Injector, Scope};
+use minipaas::engine::faulty::{CallFault, CallRecord, Injector, Scope};
 use minipaas::engine::sim::{SimConfig, SimDocker};
 use minipaas::model::labels;
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
 use tokio::time::Instant;
 
-use crate::blow::{Blow, Down, Strike, When};
+use crate::fault::{Down, Fault, Injection, When};
 use crate::properties::Record;
 use crate::scripts::{BYSTANDER, MAIN, Script};
 
@@ -27,8 +27,8 @@ fn is_ours(docker: &SimDocker) -> bool {
 }
 
 /// What is removed by hand and never made again is missing at the end.
-fn is_without_trace(script: &Script, strikes: &[Strike]) -> bool {
-    !script.comes_back && strikes.iter().any(|strike| strike.blow == Blow::HandRemove)
+fn is_without_trace(script: &Script, injections: &[Injection]) -> bool {
+    !script.comes_back && injections.iter().any(|injection| injection.fault == Fault::OperatorRemove)
 }
 
 /// What a run came to.
@@ -39,21 +39,21 @@ pub(crate) struct Ended {
     /// run, or one that broke something, only.
     pub(crate) calls: Vec<CallRecord>,
     /// Everything that has to be the same whatever happened on the way. Of an undisturbed run only.
-    pub(crate) portrait: String,
+    pub(crate) end_state: String,
     /// Changes the daemon made to Docker.
     pub(crate) changes: usize,
     /// How long it went on changing things after the last person or fault.
     pub(crate) late: Duration,
-    pub(crate) story: String,
-    /// Strikes that were ordered and never came: the run took another way before.
+    pub(crate) trace: String,
+    /// Faults that were ordered and never came: the run took another way before.
     pub(crate) missed: usize,
 }
 
 /// Runs one script on a runtime of its own, whose time is paused: it jumps to whatever comes next.
-pub(crate) fn run(script: &Script, strikes: &[Strike], undisturbed: Option<&Ended>) -> Ended {
+pub(crate) fn run(script: &Script, injections: &[Injection], undisturbed: Option<&Ended>) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        runtime.block_on(async { Run::begin(script, strikes).await.tell(undisturbed).await })
+        runtime.block_on(async { Run::begin(script, injections).await.execute(undisturbed).await })
     }));
     attempt.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -68,15 +68,15 @@ type Unsaved = Arc<Mutex<BTreeMap<String, Option<Vec<u8>>>>>;
 pub(crate) struct Run<'s> {
     pub(crate) world: World,
     pub(crate) script: &'s Script,
-    pub(crate) strikes: &'s [Strike],
+    pub(crate) injections: &'s [Injection],
     pub(crate) daemon: Option<Daemon>,
     pub(crate) record: Record,
     /// Calls before the script's first step.
     pub(crate) offset: u64,
     pub(crate) heal_at: Option<Instant>,
-    pub(crate) struck: bool,
+    pub(crate) injected: bool,
     /// What the next death is the beginning of.
-    pub(crate) ordered: Option<Blow>,
+    pub(crate) ordered: Option<Fault>,
     /// Nobody starts the daemon at present.
     pub(crate) down: Option<Down>,
     pub(crate) unsaved: Unsaved,
@@ -87,7 +87,7 @@ pub(crate) struct Run<'s> {
 }
 
 impl<'s> Run<'s> {
-    async fn begin(script: &'s Script, strikes: &'s [Strike]) -> Self {
+    async fn begin(script: &'s Script, injections: &'s [Injection]) -> Self {
         let world = World::new(SimConfig::seeded(1), Injector::new(Scope::All));
         world.add_template(template());
         world.docker.add_image("other", "somebody else's", None);
@@ -95,68 +95,72 @@ impl<'s> Run<'s> {
         let mut run = Self {
             world,
             script,
-            strikes,
+            injections,
             daemon: None,
             record: Record::default(),
             offset: 0,
             heal_at: None,
-            struck: true,
+            injected: true,
             ordered: None,
             down: None,
             unsaved: Unsaved::default(),
             step: 0,
-            unfounded: is_without_trace(script, strikes),
+            unfounded: is_without_trace(script, injections),
         };
-        if !strikes.iter().any(|strike| strike.blow == Blow::Fault(Fault::StaleList)) {
+        if !injections.iter().any(|injection| injection.fault == Fault::Call(CallFault::StaleList)) {
             run.world.injector.forget_answers();
         }
         run.settle(Duration::from_secs(2)).await;
         run.record.begin(&run.world);
         run.offset = run.world.injector.count();
-        run.struck = strikes.is_empty();
+        run.injected = injections.is_empty();
         run.world.folders.flush();
         run.order();
         run
     }
 
-    /// Lays the strikes out.
+    /// Tells the injector.
     fn order(&mut self) {
         let injector = &self.world.injector;
         let mut last = self.offset;
-        for strike in self.strikes {
-            let call = match strike.when {
+        for injection in self.injections {
+            let call = match injection.when {
                 When::Call(number) => self.offset + number,
                 When::Later(gap) => {
-                    if let Blow::Fault(fault) = strike.blow {
-                        injector.strike_after(last, gap, fault);
+                    if let Fault::Call(fault) = injection.fault {
+                        injector.inject_after(last, gap, fault);
                     }
                     continue;
                 }
             };
             last = call;
             let docker = self.world.docker.clone();
-            match strike.blow {
-                Blow::Fault(fault) => injector.strike_at(call, fault),
-                Blow::HandKill => injector.hand_at(call, move || drop(is_ours(&docker).then(|| docker.kill(MAIN)))),
-                Blow::HandRemove => injector.hand_at(call, move || drop(is_ours(&docker).then(|| docker.remove(MAIN)))),
-                Blow::Down(_) => {
-                    injector.strike_at(call, Fault::CrashBefore);
-                    self.ordered = Some(strike.blow);
+            match injection.fault {
+                Fault::Call(fault) => injector.inject_at(call, fault),
+                Fault::OperatorKill => {
+                    injector.before_call(call, move || drop(is_ours(&docker).then(|| docker.kill(MAIN))))
                 }
-                Blow::Power(fate) => {
+                Fault::OperatorRemove => {
+                    injector.before_call(call, move || drop(is_ours(&docker).then(|| docker.remove(MAIN))))
+                }
+                Fault::Down(_) => {
+                    injector.inject_at(call, CallFault::CrashBefore);
+                    self.ordered = Some(injection.fault);
+                }
+                Fault::Power(fate) => {
                     let (world, unsaved) = (self.world.clone(), Arc::clone(&self.unsaved));
-                    injector.hand_at(call, move || {
+                    injector.before_call(call, move || {
                         world.docker.lose_power();
                         world.folders.lose_power(fate);
                         *unsaved.lock().unwrap() = world.manifests.lose_power(fate);
                     });
-                    injector.strike_at(call, Fault::CrashBefore);
-                    self.ordered = Some(strike.blow);
+                    injector.inject_at(call, CallFault::CrashBefore);
+                    self.ordered = Some(injection.fault);
                 }
-                Blow::Quirk(quirk) => {
+                Fault::Quirk(quirk) => {
                     docker.reseed(call);
                     docker.set_quirks(quirk.quirks());
-                    self.struck = true;
+                    self.injected = true;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What can strike, and the record of what was struck.
+//! What can be injected, and the record of what was.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ pub enum CallKind {
     Inner,
 }
 
-/// What strikes.
+/// What may go wrong at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum CallFault {
     /// The daemon dies instead of making the call.
     CrashBefore,
     /// The daemon dies after the call took effect, before it hears the answer.
@@ -26,11 +26,11 @@ pub enum Fault {
     FailFrom(ErrorKind),
     /// The call takes effect; its answer is lost.
     LoseAnswer,
-    /// A list of containers or a reading of the manifests answers as it did the time before; other calls are not struck.
+    /// A list of containers or a reading of the manifests answers as it did the time before; other calls are left alone.
     StaleList,
 }
 
-impl Fault {
+impl CallFault {
     /// Every fault that a single-fault sweep tries at each call.
     pub const SWEEP: [Self; 8] = [
         Self::CrashBefore,
@@ -57,7 +57,7 @@ impl Fault {
 }
 
 /// As written in replay lines: `crash-before`, `crash-after`, `fail-retryable`, `fail-from-unreachable`, `lose-answer`, …
-impl fmt::Display for Fault {
+impl fmt::Display for CallFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CrashBefore => f.write_str("crash-before"),
@@ -70,7 +70,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::str::FromStr for Fault {
+impl std::str::FromStr for CallFault {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let kinds = [
@@ -109,13 +109,13 @@ pub struct CallRecord {
     /// What it was about: an app, a container.
     pub object: String,
     pub kind: CallKind,
-    pub struck: Option<Fault>,
+    pub injected: Option<CallFault>,
 }
 
 impl fmt::Display for CallRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>4} {} {}", self.number, self.point, self.object)?;
-        match self.struck {
+        match self.injected {
             None => Ok(()),
             Some(fault) => write!(f, " <- {fault}"),
         }
@@ -128,9 +128,9 @@ mod tests {
 
     #[test]
     fn faults_round_trip_through_their_text() {
-        for fault in Fault::SWEEP {
+        for fault in CallFault::SWEEP {
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }
-        assert!("crash".parse::<Fault>().is_err());
+        assert!("crash".parse::<CallFault>().is_err());
     }
 }

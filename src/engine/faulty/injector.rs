@@ -1,4 +1,4 @@
-//! Counts the daemon's calls to the outside and strikes at the chosen one.
+//! Counts the daemon's calls to the outside and injects a fault into the chosen one.
 //!
 //! One [`Injector`] stands behind all decorators of one run, so that "the 17th call" means the same whichever seam it
 //! goes through. It survives the daemon's deaths and goes on counting; each life of the daemon gets a [`Life`], and once
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::fault::{CallKind, CallRecord, Fault};
+use super::fault::{CallFault, CallKind, CallRecord};
 use crate::engine::ErrorKind;
 
 /// Which calls are counted.
@@ -24,9 +24,9 @@ pub enum Scope {
     All,
 }
 
-type Hand = Box<dyn FnOnce() + Send>;
+type BeforeCall = Box<dyn FnOnce() + Send>;
 
-/// How long after another strike the next one comes.
+/// How long after another fault the next one comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gap {
     /// At the n-th call after it, or the first later one that the fault applies to.
@@ -39,11 +39,11 @@ pub enum Gap {
 struct FollowUp {
     after: u64,
     gap: Gap,
-    fault: Fault,
+    fault: CallFault,
 }
 
 impl FollowUp {
-    /// Whether it strikes at this call.
+    /// Whether its fault belongs to this call.
     fn meets(&mut self, call: &CallRecord) -> bool {
         if call.number <= self.after {
             return false;
@@ -64,17 +64,17 @@ struct State {
     scope: Scope,
     /// Counted so far.
     count: u64,
-    /// Calls that can change the world, whether counted or struck or not.
+    /// Calls that can change the world, whether counted, injected into, or neither.
     writes: u64,
     calls: Vec<CallRecord>,
-    faults: BTreeMap<u64, Fault>,
+    faults: BTreeMap<u64, CallFault>,
     follow_ups: Vec<FollowUp>,
-    /// Hand operations to do right before the call with that number.
-    hands: BTreeMap<u64, Vec<Hand>>,
+    /// What to do right before the call with that number.
+    actions: BTreeMap<u64, Vec<BeforeCall>>,
     /// Seams that fail until healed.
     failing: BTreeMap<&'static str, ErrorKind>,
     deaths: u64,
-    last_struck: Option<Instant>,
+    last_injected_at: Option<Instant>,
     forgetful: bool,
 }
 
@@ -119,26 +119,26 @@ impl Injector {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Strikes at the call with that number, counted from 1 over the whole run.
-    pub fn strike_at(&self, number: u64, fault: Fault) {
+    /// Injects a fault into the call with that number, counted from 1 over the whole run.
+    pub fn inject_at(&self, number: u64, fault: CallFault) {
         self.lock().faults.insert(number, fault);
     }
 
-    /// Strikes at the `nth` call from now (1 = the next).
-    pub fn strike_in(&self, nth: u64, fault: Fault) {
+    /// Injects a fault into the `nth` call from now (1 = the next).
+    pub fn inject_in(&self, nth: u64, fault: CallFault) {
         let mut state = self.lock();
         let number = state.count + nth;
         state.faults.insert(number, fault);
     }
 
-    /// Strikes once more, a while after the call with that number: where exactly the way goes then, nobody knows before.
-    pub fn strike_after(&self, number: u64, gap: Gap, fault: Fault) {
+    /// Injects another fault, a while after the call with that number: where exactly the way goes then, nobody knows before.
+    pub fn inject_after(&self, number: u64, gap: Gap, fault: CallFault) {
         self.lock().follow_ups.push(FollowUp { after: number, gap, fault });
     }
 
-    /// Does something by hand right before the call with that number.
-    pub fn hand_at(&self, number: u64, hand: impl FnOnce() + Send + 'static) {
-        self.lock().hands.entry(number).or_default().push(Box::new(hand));
+    /// Does something right before the call with that number.
+    pub fn before_call(&self, number: u64, action: impl FnOnce() + Send + 'static) {
+        self.lock().actions.entry(number).or_default().push(Box::new(action));
     }
 
     /// The decorators need not remember earlier answers: none will be asked to be stale.
@@ -146,13 +146,13 @@ impl Injector {
         self.lock().forgetful = true;
     }
 
-    /// Ends every failure that was to last, and forgets the strikes that did not come yet.
+    /// Ends every failure that was to last, and forgets the faults that did not come yet.
     pub fn heal(&self) {
         let mut state = self.lock();
         state.failing.clear();
         state.faults.clear();
         state.follow_ups.clear();
-        state.hands.clear();
+        state.actions.clear();
     }
 
     /// Calls counted so far.
@@ -177,17 +177,17 @@ impl Injector {
         look(&self.lock().calls)
     }
 
-    /// Strikes that were ordered and did not come yet.
+    /// Faults that were ordered and did not come yet.
     #[must_use]
     pub fn outstanding(&self) -> usize {
         let state = self.lock();
-        state.faults.len() + state.follow_ups.len() + state.hands.len()
+        state.faults.len() + state.follow_ups.len() + state.actions.len()
     }
 
-    /// When something last struck, a call that a lasting failure refused included.
+    /// When a fault was last injected, a call that a lasting failure refused included.
     #[must_use]
-    pub fn last_struck(&self) -> Option<Instant> {
-        self.lock().last_struck
+    pub fn last_injected_at(&self) -> Option<Instant> {
+        self.lock().last_injected_at
     }
 
     #[must_use]
@@ -216,7 +216,7 @@ impl Injector {
 /// One life of the daemon, held by its decorators.
 #[derive(Debug, Clone)]
 pub struct Life {
-    /// `None`: nothing strikes.
+    /// `None`: no faults.
     injector: Option<Injector>,
     number: u64,
 }
@@ -232,18 +232,18 @@ impl Life {
     pub async fn step(&self, point: &'static str, object: impl fmt::Display, kind: CallKind) -> Verdict {
         let Some(injector) = &self.injector else { return Verdict::Pass };
         self.hang_if_dead(injector).await;
-        let (fault, hands) = injector.count_call(point, object, kind);
-        // Outside of the lock: a hand may well count calls itself.
-        for hand in hands {
-            hand();
+        let (fault, actions) = injector.count_call(point, object, kind);
+        // Outside of the lock: an action may well count calls itself.
+        for action in actions {
+            action();
         }
         match fault {
             None => Verdict::Pass,
-            Some(Fault::CrashBefore) => self.die().await,
-            Some(Fault::CrashAfter) => Verdict::DieAfter,
-            Some(Fault::Fail(kind) | Fault::FailFrom(kind)) => Verdict::Fail(kind),
-            Some(Fault::LoseAnswer) => Verdict::LoseAnswer,
-            Some(Fault::StaleList) => Verdict::Stale,
+            Some(CallFault::CrashBefore) => self.die().await,
+            Some(CallFault::CrashAfter) => Verdict::DieAfter,
+            Some(CallFault::Fail(kind) | CallFault::FailFrom(kind)) => Verdict::Fail(kind),
+            Some(CallFault::LoseAnswer) => Verdict::LoseAnswer,
+            Some(CallFault::StaleList) => Verdict::Stale,
         }
     }
 
@@ -292,32 +292,37 @@ impl Life {
 }
 
 impl Injector {
-    fn count_call(&self, point: &'static str, object: impl fmt::Display, kind: CallKind) -> (Option<Fault>, Vec<Hand>) {
+    fn count_call(
+        &self,
+        point: &'static str,
+        object: impl fmt::Display,
+        kind: CallKind,
+    ) -> (Option<CallFault>, Vec<BeforeCall>) {
         let mut state = self.lock();
         let seam = point.split('.').next().unwrap_or(point);
         state.writes += u64::from(kind != CallKind::Read);
         let lasting = (kind != CallKind::Inner).then(|| state.failing.get(seam).copied()).flatten();
         if state.scope == Scope::Mutating && kind == CallKind::Read {
-            return (lasting.map(Fault::Fail), Vec::new());
+            return (lasting.map(CallFault::Fail), Vec::new());
         }
         state.count += 1;
         let number = state.count;
-        let hands = state.hands.remove(&number).unwrap_or_default();
-        let mut record = CallRecord { number, point, object: object.to_string(), kind, struck: None };
+        let actions = state.actions.remove(&number).unwrap_or_default();
+        let mut record = CallRecord { number, point, object: object.to_string(), kind, injected: None };
         let mut ordered = state.faults.remove(&number).filter(|fault| fault.applies_to(&record));
         if let Some(met) = state.follow_ups.iter_mut().position(|follow_up| follow_up.meets(&record)) {
             ordered = ordered.or(Some(state.follow_ups.remove(met).fault));
         }
-        if let Some(Fault::FailFrom(kind)) = ordered {
+        if let Some(CallFault::FailFrom(kind)) = ordered {
             state.failing.insert(seam, kind);
         }
-        record.struck = ordered.or(lasting.map(Fault::Fail));
-        let struck = record.struck;
-        if struck.is_some() || !hands.is_empty() {
-            state.last_struck = Some(Instant::now());
+        record.injected = ordered.or(lasting.map(CallFault::Fail));
+        let injected = record.injected;
+        if injected.is_some() || !actions.is_empty() {
+            state.last_injected_at = Some(Instant::now());
         }
         state.calls.push(record);
-        (struck, hands)
+        (injected, actions)
     }
 }
 
@@ -355,10 +360,10 @@ mod tests {
     use futures_util::FutureExt as _;
 
     #[test]
-    fn the_chosen_call_is_struck_and_no_other() {
+    fn the_chosen_call_gets_the_fault_and_no_other() {
         let injector = Injector::new(Scope::Mutating);
         let life = injector.life();
-        injector.strike_at(2, Fault::Fail(ErrorKind::Retryable));
+        injector.inject_at(2, CallFault::Fail(ErrorKind::Retryable));
         let step = |point, kind| life.step(point, "x", kind).now_or_never();
         assert_eq!(step("engine.create", CallKind::Write), Some(Verdict::Pass));
         assert_eq!(step("engine.list", CallKind::Read), Some(Verdict::Pass), "reads are not counted");
@@ -371,7 +376,7 @@ mod tests {
     fn a_lasting_failure_stays_with_its_seam_until_healed() {
         let injector = Injector::new(Scope::Mutating);
         let life = injector.life();
-        injector.strike_at(1, Fault::FailFrom(ErrorKind::Unreachable));
+        injector.inject_at(1, CallFault::FailFrom(ErrorKind::Unreachable));
         let step = |point, kind| life.step(point, "x", kind).now_or_never();
         let down = Some(Verdict::Fail(ErrorKind::Unreachable));
         assert_eq!(step("engine.create", CallKind::Write), down);
@@ -385,7 +390,7 @@ mod tests {
     fn after_a_crash_the_old_life_does_nothing_more_and_a_new_one_works() {
         let injector = Injector::new(Scope::All);
         let life = injector.life();
-        injector.strike_at(1, Fault::CrashBefore);
+        injector.inject_at(1, CallFault::CrashBefore);
         assert_eq!(life.step("engine.create", "x", CallKind::Write).now_or_never(), None);
         assert!(life.is_over());
         assert_eq!(life.ended().now_or_never(), Some(()));
@@ -397,31 +402,31 @@ mod tests {
     }
 
     #[test]
-    fn a_second_strike_comes_so_many_calls_or_writes_after_the_first() {
+    fn a_second_fault_comes_so_many_calls_or_writes_after_the_first() {
         for (gap, expected) in [(Gap::Calls(2), 3), (Gap::Writes(2), 4)] {
             let injector = Injector::new(Scope::All);
             let life = injector.life();
             let failed = Some(Verdict::Fail(ErrorKind::Retryable));
-            injector.strike_at(1, Fault::Fail(ErrorKind::Retryable));
-            injector.strike_after(1, gap, Fault::Fail(ErrorKind::Retryable));
+            injector.inject_at(1, CallFault::Fail(ErrorKind::Retryable));
+            injector.inject_after(1, gap, CallFault::Fail(ErrorKind::Retryable));
             let kinds = [CallKind::Write, CallKind::Write, CallKind::Read, CallKind::Write, CallKind::Write];
-            let struck: Vec<usize> = (1..)
+            let injected: Vec<usize> = (1..)
                 .zip(kinds)
                 .filter(|(_, kind)| life.step("engine.list", "", *kind).now_or_never() == failed)
                 .map(|(number, _)| number)
                 .collect();
-            assert_eq!(struck, [1, expected], "{gap:?}");
+            assert_eq!(injected, [1, expected], "{gap:?}");
             assert_eq!(injector.outstanding(), 0);
         }
     }
 
     #[test]
-    fn a_hand_acts_right_before_its_call() {
+    fn an_action_happens_right_before_its_call() {
         let injector = Injector::new(Scope::All);
         let life = injector.life();
         let counter = injector.clone();
         let (seen_tx, seen_rx) = std::sync::mpsc::channel();
-        injector.hand_at(2, move || seen_tx.send(counter.count()).unwrap());
+        injector.before_call(2, move || seen_tx.send(counter.count()).unwrap());
         life.step("engine.list", "", CallKind::Read).now_or_never();
         assert!(seen_rx.try_recv().is_err());
         life.step("engine.start", "", CallKind::Write).now_or_never();

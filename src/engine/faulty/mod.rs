@@ -1,4 +1,4 @@
-//! Faults on demand. The [`Injector`] counts calls over all seams of a run and strikes at the chosen one; here is its
+//! Faults on demand. The [`Injector`] counts calls over all seams of a run and injects a fault into the chosen one; here is its
 //! decorator for the engine, `testing::faulty` has those for folders, store and manifests.
 
 mod fault;
@@ -20,7 +20,7 @@ use crate::model::{
     ContainerId, ContainerSpec, Limits, ObservedContainer, ObservedImage, ObservedNetwork, RestartPolicy,
 };
 
-pub use fault::{CallKind, CallRecord, Fault};
+pub use fault::{CallFault, CallKind, CallRecord};
 pub use injector::{Gap, Injector, Life, Scope, Verdict, guard};
 
 /// [`Engine`] around another one, with faults.

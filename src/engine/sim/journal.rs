@@ -14,7 +14,7 @@ pub enum Actor {
     /// The daemon under test, through its engine.
     Daemon,
     /// A person with the docker command line.
-    Hand,
+    Operator,
 }
 
 /// What came of a mutating call.

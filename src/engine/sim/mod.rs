@@ -18,11 +18,11 @@ mod calls;
 mod container;
 mod engine;
 mod events;
-mod hand;
 mod image;
 mod journal;
 mod lifecycle;
 mod network;
+mod operator;
 mod process;
 mod rng;
 mod world;
@@ -43,9 +43,9 @@ use crate::model::{ContainerId, ContainerSpec, ContainerState, ObservedContainer
 
 pub use adjust::Update;
 pub use engine::{SimEngine, engine_info};
-pub use hand::foreign;
 pub use image::BuildScript;
 pub use journal::{Actor, AddressGiven, JournalEntry, Transition, Upshot};
+pub use operator::foreign;
 pub use process::{Behaviour, End};
 
 use world::World;
@@ -285,8 +285,8 @@ impl SimDocker {
 
     /// The end state for comparing two runs: everything but ids, times and addresses.
     #[must_use]
-    pub fn portrait(&self) -> String {
-        self.look(|world| hand::portrait(world))
+    pub fn end_state(&self) -> String {
+        self.look(|world| operator::end_state(world))
     }
 
     // --- time ---------------------------------------------------------------------------------------------------------

@@ -344,7 +344,7 @@ async fn the_journal_tells_who_changed_what_and_whether_it_changed() {
             entry(Actor::Daemon, "start", Upshot::Changed),
             entry(Actor::Daemon, "start", Upshot::Already),
             entry(Actor::Daemon, "create", Upshot::Refused(ErrorKind::Conflict)),
-            entry(Actor::Hand, "kill", Upshot::Changed),
+            entry(Actor::Operator, "kill", Upshot::Changed),
         ]
     );
 }

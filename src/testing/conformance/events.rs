@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
-use super::{Bench, Check, Engine, Hand, PATIENCE, checks};
+use super::{Bench, Check, Engine, Operator, PATIENCE, checks};
 use crate::engine::{EngineEvent, Result};
 use crate::model::{ContainerId, RestartPolicy};
 
@@ -42,7 +42,7 @@ async fn told(events: &mut Events, id: &ContainerId, last: &str) -> Vec<String> 
     actions
 }
 
-async fn a_container_life_is_told_in_order<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_container_life_is_told_in_order<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let mut events = bench.engine.events(None).await.unwrap();
     let id = bench.started(&bench.sleeper()).await;
     bench.engine.stop(&id, 5).await.unwrap();
@@ -51,14 +51,14 @@ async fn a_container_life_is_told_in_order<E: Engine, H: Hand>(bench: &Bench<'_,
     assert_eq!(told, ["create", "start", "kill", "die", "stop", "destroy"]);
 }
 
-async fn a_forced_removal_is_told_as_kill_die_destroy<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_forced_removal_is_told_as_kill_die_destroy<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let mut events = bench.engine.events(None).await.unwrap();
     let id = bench.started(&bench.sleeper()).await;
     bench.engine.remove(&id).await.unwrap();
     assert_eq!(told(&mut events, &id, "destroy").await, ["create", "start", "kill", "die", "destroy"]);
 }
 
-async fn a_crash_loop_is_told_run_by_run<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_crash_loop_is_told_run_by_run<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let mut events = bench.engine.events(None).await.unwrap();
     let id = bench.started(&bench.script("exit 3", RestartPolicy::OnFailure(Some(1)))).await;
     bench.until_exited(&id).await;
@@ -67,7 +67,7 @@ async fn a_crash_loop_is_told_run_by_run<E: Engine, H: Hand>(bench: &Bench<'_, E
     assert_eq!(told, ["create", "start", "die", "start", "die", "destroy"]);
 }
 
-async fn an_end_for_want_of_memory_is_told_before_the_death<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_end_for_want_of_memory_is_told_before_the_death<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let mut events = bench.engine.events(None).await.unwrap();
     let mut hog = bench.spec(&["tail", "/dev/zero"]);
     hog.limits = super::limits(8);
@@ -78,7 +78,7 @@ async fn an_end_for_want_of_memory_is_told_before_the_death<E: Engine, H: Hand>(
     assert_eq!(told, ["create", "start", "oom", "die"]);
 }
 
-async fn pausing_updating_and_renaming_are_told<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn pausing_updating_and_renaming_are_told<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let id = bench.started(&bench.sleeper()).await;
     let mut events = bench.engine.events(None).await.unwrap();
     bench.docker(&["pause", id.as_str()]).await;
@@ -101,7 +101,7 @@ async fn next_of(events: &mut Events, id: &ContainerId, action: &str) -> EngineE
     tokio::time::timeout(PATIENCE, find).await.unwrap_or_else(|_| panic!("`{action}` was not told"))
 }
 
-async fn an_event_carries_name_labels_and_exit_code<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_event_carries_name_labels_and_exit_code<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let mut events = bench.engine.events(None).await.unwrap();
     let spec = bench.script("exit 3", RestartPolicy::No);
     let id = bench.started(&spec).await;
@@ -113,7 +113,7 @@ async fn an_event_carries_name_labels_and_exit_code<E: Engine, H: Hand>(bench: &
     }
 }
 
-async fn events_since_a_time_begin_with_the_one_of_that_time<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn events_since_a_time_begin_with_the_one_of_that_time<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let mut events = bench.engine.events(None).await.unwrap();
     let id = bench.started(&bench.sleeper()).await;
     let started = next_of(&mut events, &id, "start").await;
@@ -125,7 +125,7 @@ async fn events_since_a_time_begin_with_the_one_of_that_time<E: Engine, H: Hand>
     assert_eq!(told(&mut after, &id, "stop").await, ["kill", "die", "stop"]);
 }
 
-async fn without_a_time_only_what_comes_is_told<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn without_a_time_only_what_comes_is_told<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let id = bench.started(&bench.sleeper()).await;
     // Docker stamps events a moment before it tells them.
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -134,7 +134,7 @@ async fn without_a_time_only_what_comes_is_told<E: Engine, H: Hand>(bench: &Benc
     assert_eq!(told(&mut events, &id, "stop").await, ["kill", "die", "stop"]);
 }
 
-async fn a_network_attachment_is_told_with_its_container<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_network_attachment_is_told_with_its_container<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let network = bench.network_made().await;
     let id = bench.started(&bench.sleeper()).await;
     let mut events = bench.engine.events(None).await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 
-use super::{Bench, Check, Engine, Hand, assert_kind, checks};
+use super::{Bench, Check, Engine, Operator, assert_kind, checks};
 use crate::engine::{BuildEvent, BuildSpec, EngineError, ErrorKind};
 use crate::model::{ContainerSpec, ContainerState};
 
@@ -18,21 +18,21 @@ checks![
     a_failed_build_says_why_and_moves_no_tag,
 ];
 
-async fn an_image_is_found_by_tag_and_by_id<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_image_is_found_by_tag_and_by_id<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let image = bench.engine.image(bench.image).await.unwrap().unwrap();
     assert!(image.id.starts_with("sha256:"), "{}", image.id);
     assert_eq!(bench.engine.image(&image.id).await.unwrap(), Some(image));
     assert_eq!(bench.engine.image(&bench.name()).await.unwrap(), None);
 }
 
-async fn a_creation_without_its_image_is_not_found<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_creation_without_its_image_is_not_found<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let image = format!("{}:none", bench.name());
     assert_kind(bench.engine.create(&ContainerSpec { image, ..bench.sleeper() }).await, ErrorKind::NotFound);
 }
 
 /// An image of its own, and its tag. The tag is gone afterwards; the image may stay, it is a few bytes.
-async fn built<E: Engine, H: Hand>(
-    bench: &Bench<'_, E, H>,
+async fn built<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
     tag: &str,
     instruction: &str,
 ) -> (Vec<BuildEvent>, Option<EngineError>) {
@@ -54,7 +54,7 @@ async fn built<E: Engine, H: Hand>(
     (events, None)
 }
 
-async fn a_container_is_bound_to_the_image_it_was_created_from<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_container_is_bound_to_the_image_it_was_created_from<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let tag = format!("{}:1", bench.name());
     bench.docker(&["tag", bench.image, &tag]).await;
     let id = bench.started(&ContainerSpec { image: tag.clone(), ..bench.sleeper() }).await;
@@ -68,7 +68,7 @@ async fn a_container_is_bound_to_the_image_it_was_created_from<E: Engine, H: Han
     bench.docker(&["rmi", "-f", &tag]).await;
 }
 
-async fn an_image_is_bound_at_creation_not_at_the_start<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_image_is_bound_at_creation_not_at_the_start<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let tag = format!("{}:1", bench.name());
     bench.docker(&["tag", bench.image, &tag]).await;
     let id = bench.created(&ContainerSpec { image: tag.clone(), ..bench.sleeper() }).await;
@@ -79,7 +79,7 @@ async fn an_image_is_bound_at_creation_not_at_the_start<E: Engine, H: Hand>(benc
     bench.docker(&["rmi", "-f", &tag]).await;
 }
 
-async fn a_removed_tag_leaves_the_running_container_alone<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_removed_tag_leaves_the_running_container_alone<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let tag = format!("{}:1", bench.name());
     bench.docker(&["tag", bench.image, &tag]).await;
     let id = bench.started(&ContainerSpec { image: tag.clone(), ..bench.sleeper() }).await;
@@ -91,7 +91,7 @@ async fn a_removed_tag_leaves_the_running_container_alone<E: Engine, H: Hand>(be
     assert_eq!(bench.look(&id).await.state, ContainerState::Running, "it even starts again");
 }
 
-async fn a_build_tells_its_steps_and_tags_the_image_with_its_labels<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_build_tells_its_steps_and_tags_the_image_with_its_labels<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let tag = format!("{}:1", bench.name());
     let (events, error) = built(bench, &tag, "ENV COLOR=green").await;
     assert!(error.is_none(), "{error:?}");
@@ -104,7 +104,7 @@ async fn a_build_tells_its_steps_and_tags_the_image_with_its_labels<E: Engine, H
     bench.docker(&["rmi", "-f", &tag]).await;
 }
 
-async fn a_failed_build_says_why_and_moves_no_tag<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_failed_build_says_why_and_moves_no_tag<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let tag = format!("{}:1", bench.name());
     bench.docker(&["tag", bench.image, &tag]).await;
     let before = bench.engine.image(&tag).await.unwrap();

@@ -1,6 +1,6 @@
 //! Limits: asked for, in force, changed in place.
 
-use super::{Bench, Check, Engine, Hand, assert_kind, checks, limits};
+use super::{Bench, Check, Engine, Operator, assert_kind, checks, limits};
 use crate::engine::ErrorKind;
 use crate::model::observed::ObservedLimits;
 use crate::model::{Bytes, ContainerSpec, Limits, MilliCpus, RestartPolicy};
@@ -20,7 +20,7 @@ fn in_units(limits: Limits) -> ObservedLimits {
     ObservedLimits { memory, memory_swap: memory, nano_cpus: limits.cpus.nano(), pids: i64::from(limits.pids) }
 }
 
-async fn limits_and_policy_are_as_asked<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn limits_and_policy_are_as_asked<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let policies = [
         RestartPolicy::No,
         RestartPolicy::Always,
@@ -35,7 +35,7 @@ async fn limits_and_policy_are_as_asked<E: Engine, H: Hand>(bench: &Bench<'_, E,
     }
 }
 
-async fn an_update_changes_limits_and_policy_without_a_restart<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_update_changes_limits_and_policy_without_a_restart<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let id = bench.started(&bench.sleeper()).await;
     let before = bench.look(&id).await;
     for memory in [64, 16] {
@@ -47,7 +47,7 @@ async fn an_update_changes_limits_and_policy_without_a_restart<E: Engine, H: Han
     }
 }
 
-async fn an_update_with_zeros_changes_nothing<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_update_with_zeros_changes_nothing<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let id = bench.started(&bench.sleeper()).await;
     let nothing = Limits { memory: Bytes(0), cpus: MilliCpus(0), pids: 0 };
     bench.engine.update(&id, nothing, RestartPolicy::No).await.unwrap();
@@ -56,8 +56,8 @@ async fn an_update_with_zeros_changes_nothing<E: Engine, H: Hand>(bench: &Bench<
     assert_eq!((seen.memory, seen.memory_swap, seen.nano_cpus), (was.memory, was.memory_swap, was.nano_cpus));
 }
 
-async fn an_update_below_6_mebibytes_is_refused_for_good_and_changes_nothing<E: Engine, H: Hand>(
-    bench: &Bench<'_, E, H>,
+async fn an_update_below_6_mebibytes_is_refused_for_good_and_changes_nothing<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
 ) {
     let id = bench.started(&bench.sleeper()).await;
     assert_kind(bench.engine.update(&id, limits(5), RestartPolicy::Always).await, ErrorKind::Terminal);
@@ -65,14 +65,14 @@ async fn an_update_below_6_mebibytes_is_refused_for_good_and_changes_nothing<E: 
     assert_eq!((seen.limits, seen.restart), (in_units(limits(32)), Some(RestartPolicy::No)));
 }
 
-async fn a_creation_below_6_mebibytes_is_refused_for_good<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_creation_below_6_mebibytes_is_refused_for_good<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = ContainerSpec { limits: limits(5), ..bench.sleeper() };
     assert_kind(bench.engine.create(&spec).await, ErrorKind::Terminal);
     assert_eq!(bench.engine.inspect(&spec.name).await.unwrap(), None);
 }
 
-async fn what_does_not_run_can_be_updated_too_and_keeps_it_at_its_next_start<E: Engine, H: Hand>(
-    bench: &Bench<'_, E, H>,
+async fn what_does_not_run_can_be_updated_too_and_keeps_it_at_its_next_start<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
 ) {
     let id = bench.started(&bench.sleeper()).await;
     bench.engine.stop(&id, 5).await.unwrap();
@@ -83,7 +83,7 @@ async fn what_does_not_run_can_be_updated_too_and_keeps_it_at_its_next_start<E: 
     assert_eq!((seen.limits, seen.restart), (in_units(limits(48)), Some(RestartPolicy::Always)));
 }
 
-async fn a_policy_given_to_an_ended_container_does_not_start_it<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_policy_given_to_an_ended_container_does_not_start_it<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let id = bench.started(&bench.script("exit 1", RestartPolicy::No)).await;
     bench.until_exited(&id).await;
     bench.engine.update(&id, limits(32), RestartPolicy::Always).await.unwrap();

@@ -1,6 +1,6 @@
 //! Who exists, under which name.
 
-use super::{Bench, Check, Engine, Hand, assert_kind, checks};
+use super::{Bench, Check, Engine, Operator, assert_kind, checks};
 use crate::engine::{Effect, ErrorKind, ListFilter};
 use crate::model::{ContainerId, ContainerState};
 
@@ -19,22 +19,22 @@ checks![
     a_list_shows_stopped_and_created_ones_too_and_every_label_must_match,
 ];
 
-async fn a_name_is_given_only_once<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_name_is_given_only_once<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.created(&spec).await;
     let error = assert_kind(bench.engine.create(&spec).await, ErrorKind::Conflict);
     assert!(error.to_string().contains(id.as_str()), "the message names the holder: {error}");
 }
 
-async fn of_two_creations_at_once_under_one_name_one_succeeds<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn of_two_creations_at_once_under_one_name_one_succeeds<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let (one, two) = futures_util::join!(bench.engine.create(&spec), bench.engine.create(&spec));
     assert_eq!(u8::from(one.is_ok()) + u8::from(two.is_ok()), 1, "{one:?} {two:?}");
     assert_kind(if one.is_err() { one } else { two }, ErrorKind::Conflict);
 }
 
-async fn a_created_container_is_found_by_id_and_by_name_but_not_by_a_beginning_of_either<E: Engine, H: Hand>(
-    bench: &Bench<'_, E, H>,
+async fn a_created_container_is_found_by_id_and_by_name_but_not_by_a_beginning_of_either<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
 ) {
     let spec = bench.sleeper();
     let id = bench.created(&spec).await;
@@ -47,7 +47,9 @@ async fn a_created_container_is_found_by_id_and_by_name_but_not_by_a_beginning_o
     }
 }
 
-async fn what_does_not_exist_is_none_to_inspect_and_not_found_to_change<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn what_does_not_exist_is_none_to_inspect_and_not_found_to_change<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
+) {
     let nobody = ContainerId("0123456789abcdef".repeat(4));
     assert_eq!(bench.engine.inspect(nobody.as_str()).await.unwrap(), None);
     assert_eq!(bench.engine.inspect(&bench.name()).await.unwrap(), None);
@@ -61,13 +63,13 @@ async fn what_does_not_exist_is_none_to_inspect_and_not_found_to_change<E: Engin
     assert_kind(logs.map(|_| ()), ErrorKind::NotFound);
 }
 
-async fn removing_what_is_not_there_is_already_done<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn removing_what_is_not_there_is_already_done<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let id = bench.created(&bench.sleeper()).await;
     assert_eq!(bench.engine.remove(&id).await.unwrap(), Effect::Done);
     assert_eq!(bench.engine.remove(&id).await.unwrap(), Effect::Already);
 }
 
-async fn a_removed_container_is_gone_and_its_name_is_free_at_once<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_removed_container_is_gone_and_its_name_is_free_at_once<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.started(&spec).await;
     assert_eq!(bench.engine.remove(&id).await.unwrap(), Effect::Done, "running ones go by force");
@@ -75,14 +77,16 @@ async fn a_removed_container_is_gone_and_its_name_is_free_at_once<E: Engine, H: 
     bench.created(&spec).await;
 }
 
-async fn an_id_is_never_given_twice<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_id_is_never_given_twice<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let first = bench.created(&spec).await;
     bench.engine.remove(&first).await.unwrap();
     assert_ne!(bench.created(&spec).await, first);
 }
 
-async fn of_two_removals_at_once_none_fails_otherwise_than_by_conflict<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn of_two_removals_at_once_none_fails_otherwise_than_by_conflict<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
+) {
     let id = bench.started(&bench.sleeper()).await;
     let (one, two) = futures_util::join!(bench.engine.remove(&id), bench.engine.remove(&id));
     assert!(one.is_ok() || two.is_ok(), "{one:?} {two:?}");
@@ -92,7 +96,7 @@ async fn of_two_removals_at_once_none_fails_otherwise_than_by_conflict<E: Engine
     assert_eq!(bench.engine.inspect(id.as_str()).await.unwrap(), None);
 }
 
-async fn a_renamed_container_keeps_its_id_and_frees_its_old_name<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_renamed_container_keeps_its_id_and_frees_its_old_name<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.started(&spec).await;
     let name = bench.name();
@@ -103,21 +107,21 @@ async fn a_renamed_container_keeps_its_id_and_frees_its_old_name<E: Engine, H: H
     bench.created(&spec).await;
 }
 
-async fn renaming_onto_a_taken_name_conflicts<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn renaming_onto_a_taken_name_conflicts<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     bench.created(&spec).await;
     let other = bench.created(&bench.sleeper()).await;
     assert_kind(bench.engine.rename(&other, &spec.name).await, ErrorKind::Conflict);
 }
 
-async fn renaming_to_the_present_name_is_refused_for_good<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn renaming_to_the_present_name_is_refused_for_good<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.created(&spec).await;
     assert_kind(bench.engine.rename(&id, &spec.name).await, ErrorKind::Terminal);
 }
 
-async fn a_list_shows_stopped_and_created_ones_too_and_every_label_must_match<E: Engine, H: Hand>(
-    bench: &Bench<'_, E, H>,
+async fn a_list_shows_stopped_and_created_ones_too_and_every_label_must_match<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
 ) {
     let mut odd = bench.sleeper();
     odd.labels.insert("color".to_owned(), "red".to_owned());

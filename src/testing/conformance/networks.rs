@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Bench, Check, Engine, Hand, assert_kind, checks};
+use super::{Bench, Check, Engine, Operator, assert_kind, checks};
 use crate::engine::{Effect, ErrorKind, ListFilter, NetworkSpec};
 use crate::model::spec::{Access, Mount};
 use crate::model::{ContainerId, ContainerSpec, ContainerState, Subnet};
@@ -25,7 +25,7 @@ checks![
     a_missing_mount_fails_the_creation_but_may_pass,
 ];
 
-async fn a_network_is_as_asked_and_found_by_name_and_by_id<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_network_is_as_asked_and_found_by_name_and_by_id<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let mut spec = bench.network();
     spec.options.insert("com.docker.network.bridge.enable_icc".to_owned(), "false".to_owned());
     spec.subnet = "10.243.0.0/24".parse().ok();
@@ -39,13 +39,13 @@ async fn a_network_is_as_asked_and_found_by_name_and_by_id<E: Engine, H: Hand>(b
     assert_eq!(bench.engine.network(&bench.name()).await.unwrap(), None);
 }
 
-async fn a_network_name_is_given_only_once<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_network_name_is_given_only_once<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.network();
     bench.engine.create_network(&spec).await.unwrap();
     assert_kind(bench.engine.create_network(&spec).await, ErrorKind::Conflict);
 }
 
-async fn an_overlapping_subnet_conflicts<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_overlapping_subnet_conflicts<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let with = |subnet: &str| NetworkSpec { subnet: subnet.parse().ok(), ..bench.network() };
     bench.engine.create_network(&with("10.244.0.0/16")).await.unwrap();
     for overlapping in ["10.244.0.0/16", "10.244.7.0/24"] {
@@ -54,7 +54,7 @@ async fn an_overlapping_subnet_conflicts<E: Engine, H: Hand>(bench: &Bench<'_, E
     bench.engine.create_network(&with("10.245.0.0/24")).await.unwrap();
 }
 
-async fn two_networks_have_two_bridges<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn two_networks_have_two_bridges<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let on = |bridge: &str| NetworkSpec {
         options: [("com.docker.network.bridge.name".to_owned(), bridge.to_owned())].into(),
         ..bench.network()
@@ -64,14 +64,14 @@ async fn two_networks_have_two_bridges<E: Engine, H: Hand>(bench: &Bench<'_, E, 
     bench.engine.create_network(&on("paas-conform2")).await.unwrap();
 }
 
-async fn removing_a_network_twice_is_already_done<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn removing_a_network_twice_is_already_done<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let name = bench.network_made().await;
     let id = bench.engine.network(&name).await.unwrap().unwrap().id;
     assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Effect::Done);
     assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Effect::Already);
 }
 
-async fn a_network_in_use_cannot_be_removed<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_network_in_use_cannot_be_removed<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let network = bench.network_made().await;
     let id = bench.started(&ContainerSpec { network: network.clone(), ..bench.sleeper() }).await;
     assert_kind(bench.engine.remove_network(&network).await, ErrorKind::Conflict);
@@ -79,7 +79,7 @@ async fn a_network_in_use_cannot_be_removed<E: Engine, H: Hand>(bench: &Bench<'_
     assert_eq!(bench.engine.remove_network(&network).await.unwrap(), Effect::Done, "an ended container holds nothing");
 }
 
-async fn a_running_container_has_an_address_and_an_ended_one_has_none<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_running_container_has_an_address_and_an_ended_one_has_none<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let network = bench.network_made().await;
     let id = bench.started(&ContainerSpec { network: network.clone(), ..bench.sleeper() }).await;
     let running = bench.look(&id).await;
@@ -89,7 +89,7 @@ async fn a_running_container_has_an_address_and_an_ended_one_has_none<E: Engine,
     assert_eq!(bench.look(&id).await.networks, [(network, None)].into());
 }
 
-async fn a_freed_address_is_given_out_again<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_freed_address_is_given_out_again<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let network = bench.network_made().await;
     let spec = || ContainerSpec { network: network.clone(), ..bench.sleeper() };
     let first = bench.started(&spec()).await;
@@ -101,14 +101,16 @@ async fn a_freed_address_is_given_out_again<E: Engine, H: Hand>(bench: &Bench<'_
 }
 
 /// A network whose range was chosen, and that range.
-async fn ranged<E: Engine, H: Hand>(bench: &Bench<'_, E, H>, range: &str) -> (String, Subnet) {
+async fn ranged<E: Engine, O: Operator>(bench: &Bench<'_, E, O>, range: &str) -> (String, Subnet) {
     let subnet: Subnet = range.parse().unwrap();
     let spec = NetworkSpec { subnet: Some(subnet), ..bench.network() };
     bench.engine.create_network(&spec).await.unwrap();
     (spec.name, subnet)
 }
 
-async fn an_address_asked_for_is_kept_through_stop_and_start_and_listed<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_address_asked_for_is_kept_through_stop_and_start_and_listed<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
+) {
     let (network, subnet) = ranged(bench, "10.246.0.0/24").await;
     let first = Ipv4Addr::from_bits(*subnet.fixed().start());
     let spec = || ContainerSpec { network: network.clone(), ..bench.sleeper() };
@@ -133,7 +135,7 @@ async fn an_address_asked_for_is_kept_through_stop_and_start_and_listed<E: Engin
     assert_eq!(address_of(&ours).await, Some(first));
 }
 
-async fn an_address_in_use_fails_the_start_until_it_is_free<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_address_in_use_fails_the_start_until_it_is_free<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let (network, subnet) = ranged(bench, "10.247.0.0/24").await;
     let address = Some(Ipv4Addr::from_bits(*subnet.fixed().start()));
     let spec = || ContainerSpec { network: network.clone(), address, ..bench.sleeper() };
@@ -146,7 +148,7 @@ async fn an_address_in_use_fails_the_start_until_it_is_free<E: Engine, H: Hand>(
     assert_eq!(bench.engine.start(&second).await.unwrap(), Effect::Done);
 }
 
-async fn an_address_can_be_chosen_only_where_the_range_was<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn an_address_can_be_chosen_only_where_the_range_was<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let address = Some(Ipv4Addr::new(10, 248, 0, 9));
     let network = bench.network_made().await;
     let id = bench.created(&ContainerSpec { network, address, ..bench.sleeper() }).await;
@@ -156,7 +158,7 @@ async fn an_address_can_be_chosen_only_where_the_range_was<E: Engine, H: Hand>(b
     assert_kind(bench.engine.start(&id).await, ErrorKind::Retryable);
 }
 
-async fn a_missing_network_is_noticed_only_by_the_start_and_may_pass<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_missing_network_is_noticed_only_by_the_start_and_may_pass<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.network();
     let id = bench.created(&ContainerSpec { network: spec.name.clone(), ..bench.sleeper() }).await;
     let error = assert_kind(bench.engine.start(&id).await, ErrorKind::Retryable);
@@ -170,8 +172,8 @@ async fn a_missing_network_is_noticed_only_by_the_start_and_may_pass<E: Engine, 
     assert_eq!((seen.state, seen.exit_code, seen.error.as_str()), (ContainerState::Running, 0, ""));
 }
 
-async fn a_network_made_anew_is_another_one_until_the_container_is_connected_again<E: Engine, H: Hand>(
-    bench: &Bench<'_, E, H>,
+async fn a_network_made_anew_is_another_one_until_the_container_is_connected_again<E: Engine, O: Operator>(
+    bench: &Bench<'_, E, O>,
 ) {
     let spec = bench.network();
     bench.engine.create_network(&spec).await.unwrap();
@@ -185,7 +187,7 @@ async fn a_network_made_anew_is_another_one_until_the_container_is_connected_aga
     assert!(bench.look(&id).await.networks[&spec.name].is_some());
 }
 
-async fn connecting_what_is_connected_is_fine<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn connecting_what_is_connected_is_fine<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let network = bench.network_made().await;
     let id = bench.started(&ContainerSpec { network: network.clone(), ..bench.sleeper() }).await;
     let before = bench.look(&id).await.networks;
@@ -194,7 +196,7 @@ async fn connecting_what_is_connected_is_fine<E: Engine, H: Hand>(bench: &Bench<
     assert_kind(bench.engine.connect(&id, &bench.name(), None).await, ErrorKind::NotFound);
 }
 
-async fn a_missing_mount_fails_the_creation_but_may_pass<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_missing_mount_fails_the_creation_but_may_pass<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let source = format!("/nonexistent/{}", bench.name()).into();
     let mount = Mount { source, target: "/app".to_owned(), access: Access::ReadOnly };
     let spec = ContainerSpec { mounts: vec![mount], ..bench.sleeper() };

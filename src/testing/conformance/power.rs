@@ -1,7 +1,7 @@
 //! What is left of containers when the machine loses its power. Only where the plug is within reach: an engine of the tests'
 //! own.
 
-use super::{Bench, Check, Engine, Hand, checks};
+use super::{Bench, Check, Engine, Operator, checks};
 use crate::model::{ContainerSpec, ContainerState, ObservedContainer, RestartPolicy};
 
 checks![
@@ -10,7 +10,7 @@ checks![
     what_did_not_run_when_the_power_went_is_as_it_was,
 ];
 
-async fn what_ran_when_the_power_went_ended_with_255<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn what_ran_when_the_power_went_ended_with_255<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let id = bench.started(&bench.sleeper()).await;
     bench.cut_power().await;
     let seen = bench.until_exited(&id).await;
@@ -18,7 +18,7 @@ async fn what_ran_when_the_power_went_ended_with_255<E: Engine, H: Hand>(bench: 
     bench.stays_exited(&id).await;
 }
 
-async fn its_policy_brings_back_what_ran_when_the_power_went<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn its_policy_brings_back_what_ran_when_the_power_went<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     for restart in [RestartPolicy::UnlessStopped, RestartPolicy::Always, RestartPolicy::OnFailure(None)] {
         let id = bench.started(&ContainerSpec { restart, ..bench.sleeper() }).await;
         bench.cut_power().await;
@@ -28,7 +28,7 @@ async fn its_policy_brings_back_what_ran_when_the_power_went<E: Engine, H: Hand>
     }
 }
 
-async fn what_did_not_run_when_the_power_went_is_as_it_was<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn what_did_not_run_when_the_power_went_is_as_it_was<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let created = bench.created(&bench.sleeper()).await;
     let stopped = bench.started(&ContainerSpec { restart: RestartPolicy::UnlessStopped, ..bench.sleeper() }).await;
     bench.engine.stop(&stopped, 5).await.unwrap();

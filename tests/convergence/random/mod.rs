@@ -1,20 +1,20 @@
-//! Random operator scripts with random faults: a state machine of `proptest`, played against the simulated world.
+//! Random operator scripts with random faults: a state machine of `proptest`, run against the simulated world.
 
-mod act;
-mod belief;
-mod deeds;
+mod action;
+mod apply;
+mod harness;
 mod mutants;
 mod operator;
-mod play;
+mod reference;
 mod rest;
-mod stage;
-mod story;
+mod run;
+mod trace;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use proptest_state_machine::ReferenceStateMachine as _;
 
 use crate::sweep::{parallel, tell};
-use act::{Act, Play};
+use action::{Action, RandomScript};
 use operator::Operator;
 
 /// Scripts per run, unless `CASES` says otherwise.
@@ -22,16 +22,16 @@ const CASES: u64 = 60;
 /// The first script's seed, unless `SEED` says otherwise.
 const SEED: u64 = 1;
 /// Acts per script, the rest and the repairs at its end aside.
-const ACTS: std::ops::RangeInclusive<usize> = 4..=24;
+const ACTIONS: std::ops::RangeInclusive<usize> = 4..=24;
 /// Tries to make a script that fails smaller.
 const SHRINKING: u32 = 400;
 
 /// A script that broke a property, made as small as possible.
 struct Failure {
     seed: u64,
-    play: Play,
+    script: RandomScript,
     violations: Vec<String>,
-    story: String,
+    trace: String,
 }
 
 fn figure(variable: &str) -> Option<u64> {
@@ -46,29 +46,29 @@ fn runner(seed: u64, shrinking: u32) -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
-fn script(operator: &Operator, acts: Vec<Act>) -> Play {
+fn script(operator: &Operator, actions: Vec<Action>) -> RandomScript {
     let beginning = operator.beginning().into_iter();
-    Play { world: operator.world, acts: beginning.chain(acts).collect() }
+    RandomScript { world: operator.world, actions: beginning.chain(actions).collect() }
 }
 
-/// Plays the script of that seed, and when a property breaks, ever smaller ones.
+/// Runs the script of that seed, and when a property breaks, ever smaller ones.
 fn try_seed(seed: u64, shrinking: u32) -> Result<(), Box<Failure>> {
-    let strategy = Operator::sequential_strategy(ACTS);
-    let outcome = runner(seed, shrinking).run(&strategy, |(operator, acts, seen)| {
+    let strategy = Operator::sequential_strategy(ACTIONS);
+    let outcome = runner(seed, shrinking).run(&strategy, |(operator, actions, seen)| {
         // The strategy wants the count for shrinking only.
         let counter = seen.filter(|_| shrinking > 0);
-        let played = play::play(&script(&operator, acts), counter.as_ref());
-        match played.violations.first() {
+        let outcome = run::run(&script(&operator, actions), counter.as_ref());
+        match outcome.violations.first() {
             None => Ok(()),
             Some(violation) => Err(TestCaseError::fail(violation.clone())),
         }
     });
     match outcome {
         Ok(()) => Ok(()),
-        Err(TestError::Fail(_, (operator, acts, _))) => {
-            let play = script(&operator, acts);
-            let played = play::play(&play, None);
-            Err(Box::new(Failure { seed, play, violations: played.violations, story: played.story }))
+        Err(TestError::Fail(_, (operator, actions, _))) => {
+            let smallest = script(&operator, actions);
+            let outcome = run::run(&smallest, None);
+            Err(Box::new(Failure { seed, script: smallest, violations: outcome.violations, trace: outcome.trace }))
         }
         Err(TestError::Abort(reason)) => panic!("seed {seed}: no script could be made: {reason}"),
     }
@@ -77,8 +77,12 @@ fn try_seed(seed: u64, shrinking: u32) -> Result<(), Box<Failure>> {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "SEED={} CASES=1 cargo test --test convergence -- random_scripts --nocapture", self.seed)?;
-        writeln!(f, "made smaller: PLAY=\"{}\" cargo test --test convergence -- replay_a_play --nocapture", self.play)?;
-        writeln!(f, "    {}\n{}", self.violations.join("\n    "), self.story)
+        writeln!(
+            f,
+            "made smaller: SCRIPT=\"{}\" cargo test --test convergence -- replay_a_random_script --nocapture",
+            self.script
+        )?;
+        writeln!(f, "    {}\n{}", self.violations.join("\n    "), self.trace)
     }
 }
 
@@ -93,35 +97,35 @@ fn random_scripts_keep_the_properties() {
     assert!(failures.is_empty(), "{}", failures.iter().map(ToString::to_string).collect::<String>());
 }
 
-/// `PLAY="save alice-diary; wait 40ms; crash; rest"` plays exactly that; without the variable it plays one of its own.
+/// `SCRIPT="save alice-diary; wait 40ms; crash; rest"` runs exactly that; without the variable it runs one of its own.
 #[test]
-fn replay_a_play() {
-    let text = std::env::var("PLAY").unwrap_or_else(|_| "save alice-diary; wait 40ms; crash; rest".to_owned());
-    let played = play::play(&text.parse().unwrap(), None);
-    assert!(played.violations.is_empty(), "{}\n{}", played.violations.join("\n"), played.story);
+fn replay_a_random_script() {
+    let text = std::env::var("SCRIPT").unwrap_or_else(|_| "save alice-diary; wait 40ms; crash; rest".to_owned());
+    let outcome = run::run(&text.parse().unwrap(), None);
+    assert!(outcome.violations.is_empty(), "{}\n{}", outcome.violations.join("\n"), outcome.trace);
 }
 
 #[test]
-fn two_plays_of_one_script_are_the_same() {
+fn two_runs_of_one_script_are_the_same() {
     let text = "save alice-diary; fault 9 crash-after; wait 900ms; save bob-notes greeting=1; docker-kill alice-diary; \
                 lose-events; wait 3000ms; mv alice-diary alice-journal; crash; wait 20000ms; engine-kill; wait 500ms; rest";
-    let script: Play = text.parse().unwrap();
+    let script: RandomScript = text.parse().unwrap();
     assert_eq!(
         script.to_string(),
         format!("world 1; {}", text.split("; ").map(str::trim).collect::<Vec<_>>().join("; "))
     );
-    let (first, second) = (play::play(&script, None), play::play(&script, None));
-    assert_eq!(first.trace, second.trace);
+    let (first, second) = (run::run(&script, None), run::run(&script, None));
+    assert_eq!(first.changes, second.changes);
     assert_eq!(first.violations, second.violations);
 }
 
 /// What was found and repaired, or must never be broken.
 #[test]
-fn plays_that_once_failed_pass() {
+fn scripts_that_once_failed_pass() {
     let lines = include_str!("regressions.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    let plays: Vec<Play> = lines.map(|line| line.parse().unwrap()).collect();
-    let results = parallel(plays.len(), |number| play::play(&plays[number], None));
-    for (play, played) in plays.iter().zip(results) {
-        assert!(played.violations.is_empty(), "{play}\n{}\n{}", played.violations.join("\n"), played.story);
+    let scripts: Vec<RandomScript> = lines.map(|line| line.parse().unwrap()).collect();
+    let results = parallel(scripts.len(), |number| run::run(&scripts[number], None));
+    for (script, outcome) in scripts.iter().zip(results) {
+        assert!(outcome.violations.is_empty(), "{script}\n{}\n{}", outcome.violations.join("\n"), outcome.trace);
     }
 }

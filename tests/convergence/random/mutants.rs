@@ -25,7 +25,7 @@ fn hunt(mutant: Mutant, first: u64, cases: u64) -> Option<Death> {
         let failure = try_seed(seed, if is_chosen() { SHRINKING } else { 0 }).err()?;
         let violation = failure.violations.first()?.clone();
         let by = violation.split(' ').next().unwrap_or_default().to_owned();
-        Some(Death { scripts, by, how: format!("{violation}\n    PLAY=\"{}\"", failure.play) })
+        Some(Death { scripts, by, how: format!("{violation}\n    SCRIPT=\"{}\"", failure.script) })
     })
 }
 

@@ -1,4 +1,4 @@
-//! The reference: what people have on disk and what state they brought their machine into. It knows nothing of the
+//! The operator: what people have on disk and what state they brought their machine into. It knows nothing of the
 //! daemon, so it cannot be wrong in the same way. From here scripts are generated and shrunk.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use minipaas::model::{Manifest, RunState};
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::act::{APPS, Act, App, FAULTS, Hand, Loss, PROCESSES, Power, Quirk, Version, Wish};
+use super::action::{APPS, Action, App, DockerCommand, FAULTS, Loss, PROCESSES, Power, Quirk, Version, Wish};
 use crate::scripts::BYSTANDER;
 use crate::world::diary;
 
@@ -64,16 +64,16 @@ impl Operator {
 
     fn beginning_with(mut self, apps: Vec<App>) -> Self {
         self.beginning = apps;
-        for act in self.beginning() {
-            self.carry_out(&act);
+        for action in self.beginning() {
+            self.carry_out(&action);
         }
         self
     }
 
-    /// The acts that lead to the state in which the generated ones begin.
-    pub(crate) fn beginning(&self) -> Vec<Act> {
-        let saves = self.beginning.iter().map(|app| Act::Save(*app, Version::default()));
-        saves.chain((!self.beginning.is_empty()).then_some(Act::Rest)).collect()
+    /// The actions that lead to the state in which the generated ones begin.
+    pub(crate) fn beginning(&self) -> Vec<Action> {
+        let saves = self.beginning.iter().map(|app| Action::Save(*app, Version::default()));
+        saves.chain((!self.beginning.is_empty()).then_some(Action::Rest)).collect()
     }
 
     /// As this one, with an empty `apps.d`.
@@ -101,79 +101,91 @@ impl Operator {
         }
     }
 
-    pub(crate) fn carry_out(&mut self, act: &Act) {
-        match act {
-            Act::Save(app, version) => drop(self.files.insert(app.file(), version.text())),
-            Act::Torn(app, bytes, version) => {
+    pub(crate) fn carry_out(&mut self, action: &Action) {
+        match action {
+            Action::Save(app, version) => drop(self.files.insert(app.file(), version.text())),
+            Action::Torn(app, bytes, version) => {
                 let text = version.text();
                 drop(self.files.insert(app.file(), text[..(*bytes).min(text.len())].to_owned()));
             }
-            Act::Typo(app) => drop(self.files.insert(app.file(), diary("memmory: 300m\n"))),
-            Act::Delete(app) => drop(self.files.remove(&app.file())),
-            Act::Move(from, to) => {
+            Action::Typo(app) => drop(self.files.insert(app.file(), diary("memmory: 300m\n"))),
+            Action::Delete(app) => drop(self.files.remove(&app.file())),
+            Action::Move(from, to) => {
                 if let Some(text) = self.files.remove(&from.file()) {
                     self.files.insert(to.file(), text);
                 }
             }
-            Act::Duplicate(app) => drop(self.files.insert(app.second_file(), diary("memory: 300m\n"))),
-            Act::Unduplicate(app) => drop(self.files.remove(&app.second_file())),
-            Act::Wipe => self.committed = std::mem::take(&mut self.files),
-            Act::Restore => {
+            Action::Duplicate(app) => drop(self.files.insert(app.second_file(), diary("memory: 300m\n"))),
+            Action::Unduplicate(app) => drop(self.files.remove(&app.second_file())),
+            Action::Wipe => self.committed = std::mem::take(&mut self.files),
+            Action::Restore => {
                 for (name, text) in std::mem::take(&mut self.committed) {
                     self.files.entry(name).or_insert(text);
                 }
             }
-            Act::Lose(loss) => self.lost = Some(*loss),
-            Act::Find => self.lost = None,
-            Act::BreakTemplate => self.template_broken = true,
-            Act::MendTemplate => self.template_broken = false,
-            Act::BreakImage => self.image_broken = true,
-            Act::Image(content) => (self.image, self.image_broken) = (*content, false),
-            Act::Domain(domain) => self.domain = *domain,
-            Act::Memory(memory) => self.memory = *memory,
-            Act::Lookalike(app, end) => drop(self.lookalikes.insert((*app, end))),
-            Act::LookalikesLeave => self.lookalikes.clear(),
-            Act::Engine(power) => self.power = *power,
-            Act::Rest => self.power = Power::Start,
-            Act::Hand(..) | Act::Fault(..) | Act::Heal | Act::Quirk(_) | Act::Crash | Act::Wait(_) | Act::Confirm => {}
+            Action::Lose(loss) => self.lost = Some(*loss),
+            Action::Find => self.lost = None,
+            Action::BreakTemplate => self.template_broken = true,
+            Action::MendTemplate => self.template_broken = false,
+            Action::BreakImage => self.image_broken = true,
+            Action::Image(content) => (self.image, self.image_broken) = (*content, false),
+            Action::Domain(domain) => self.domain = *domain,
+            Action::Memory(memory) => self.memory = *memory,
+            Action::Lookalike(app, end) => drop(self.lookalikes.insert((*app, end))),
+            Action::LookalikesLeave => self.lookalikes.clear(),
+            Action::Engine(power) => self.power = *power,
+            Action::Rest => self.power = Power::Start,
+            Action::Docker(..)
+            | Action::Fault(..)
+            | Action::Heal
+            | Action::Quirk(_)
+            | Action::Crash
+            | Action::Wait(_)
+            | Action::Confirm => {}
         }
     }
 
     /// What has to be done so that nothing is in the way of any app.
-    pub(crate) fn repairs(&self) -> Vec<Act> {
-        let mut acts = Vec::new();
-        acts.extend(self.lost.map(|_| Act::Find));
-        acts.extend(self.template_broken.then_some(Act::MendTemplate));
-        acts.extend(self.image_broken.then_some(Act::Image(self.image)));
-        acts.extend((!self.lookalikes.is_empty()).then_some(Act::LookalikesLeave));
-        acts.push(Act::Rest);
-        acts
+    pub(crate) fn repairs(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        actions.extend(self.lost.map(|_| Action::Find));
+        actions.extend(self.template_broken.then_some(Action::MendTemplate));
+        actions.extend(self.image_broken.then_some(Action::Image(self.image)));
+        actions.extend((!self.lookalikes.is_empty()).then_some(Action::LookalikesLeave));
+        actions.push(Action::Rest);
+        actions
     }
 
-    fn allows(&self, act: &Act) -> bool {
+    fn allows(&self, action: &Action) -> bool {
         let there = |app: &App| self.files.contains_key(&app.file());
         let up = self.power == Power::Start;
-        match act {
-            Act::Save(..) | Act::Lose(_) => self.lost.is_none(),
-            Act::Torn(app, ..) | Act::Typo(app) | Act::Delete(app) | Act::Duplicate(app) => {
+        match action {
+            Action::Save(..) | Action::Lose(_) => self.lost.is_none(),
+            Action::Torn(app, ..) | Action::Typo(app) | Action::Delete(app) | Action::Duplicate(app) => {
                 self.lost.is_none() && there(app)
             }
-            Act::Move(from, to) => self.lost.is_none() && there(from) && from != to,
-            Act::Unduplicate(app) => self.lost.is_none() && self.files.contains_key(&app.second_file()),
-            Act::Wipe => self.lost.is_none() && !self.files.is_empty(),
-            Act::Restore => self.lost.is_none() && !self.committed.is_empty(),
-            Act::Find => self.lost.is_some(),
-            Act::BreakTemplate => !self.template_broken,
-            Act::MendTemplate => self.template_broken,
-            Act::BreakImage => !self.image_broken,
-            Act::Image(content) => self.image_broken || self.image != *content,
-            Act::Domain(domain) => self.domain != *domain,
-            Act::Memory(memory) => self.memory != *memory,
-            Act::Hand(..) | Act::Lookalike(..) => up,
-            Act::LookalikesLeave => up && !self.lookalikes.is_empty(),
-            Act::Engine(power) => up != (*power == Power::Start),
-            // Of confirmations, only what is held can be confirmed: the player looks.
-            Act::Confirm | Act::Fault(..) | Act::Heal | Act::Quirk(_) | Act::Crash | Act::Wait(_) | Act::Rest => true,
+            Action::Move(from, to) => self.lost.is_none() && there(from) && from != to,
+            Action::Unduplicate(app) => self.lost.is_none() && self.files.contains_key(&app.second_file()),
+            Action::Wipe => self.lost.is_none() && !self.files.is_empty(),
+            Action::Restore => self.lost.is_none() && !self.committed.is_empty(),
+            Action::Find => self.lost.is_some(),
+            Action::BreakTemplate => !self.template_broken,
+            Action::MendTemplate => self.template_broken,
+            Action::BreakImage => !self.image_broken,
+            Action::Image(content) => self.image_broken || self.image != *content,
+            Action::Domain(domain) => self.domain != *domain,
+            Action::Memory(memory) => self.memory != *memory,
+            Action::Docker(..) | Action::Lookalike(..) => up,
+            Action::LookalikesLeave => up && !self.lookalikes.is_empty(),
+            Action::Engine(power) => up != (*power == Power::Start),
+            // Of confirmations, only what is held can be confirmed: the run looks.
+            Action::Confirm
+            | Action::Fault(..)
+            | Action::Heal
+            | Action::Quirk(_)
+            | Action::Crash
+            | Action::Wait(_)
+            | Action::Rest => true,
         }
     }
 }
@@ -209,54 +221,54 @@ fn version() -> impl Strategy<Value = Version> {
     )
 }
 
-fn save() -> impl Strategy<Value = Act> {
-    (app(), version()).prop_map(|(app, version)| Act::Save(app, version))
+fn save() -> impl Strategy<Value = Action> {
+    (app(), version()).prop_map(|(app, version)| Action::Save(app, version))
 }
 
-fn other_files() -> impl Strategy<Value = Act> {
+fn other_files() -> impl Strategy<Value = Action> {
     prop_oneof![
-        3 => (app(), 0..90_usize, version()).prop_map(|(app, bytes, version)| Act::Torn(app, bytes, version)),
-        2 => app().prop_map(Act::Typo),
-        5 => app().prop_map(Act::Delete),
-        3 => (app(), app()).prop_map(|(from, to)| Act::Move(from, to)),
-        2 => app().prop_map(Act::Duplicate),
-        3 => app().prop_map(Act::Unduplicate),
-        2 => Just(Act::Wipe),
-        3 => Just(Act::Restore),
-        2 => Just(Act::Confirm),
-        1 => prop::sample::select(vec![Loss::Missing, Loss::Unmounted]).prop_map(Act::Lose),
-        3 => Just(Act::Find),
-        1 => Just(Act::BreakTemplate),
-        2 => Just(Act::MendTemplate),
+        3 => (app(), 0..90_usize, version()).prop_map(|(app, bytes, version)| Action::Torn(app, bytes, version)),
+        2 => app().prop_map(Action::Typo),
+        5 => app().prop_map(Action::Delete),
+        3 => (app(), app()).prop_map(|(from, to)| Action::Move(from, to)),
+        2 => app().prop_map(Action::Duplicate),
+        3 => app().prop_map(Action::Unduplicate),
+        2 => Just(Action::Wipe),
+        3 => Just(Action::Restore),
+        2 => Just(Action::Confirm),
+        1 => prop::sample::select(vec![Loss::Missing, Loss::Unmounted]).prop_map(Action::Lose),
+        3 => Just(Action::Find),
+        1 => Just(Action::BreakTemplate),
+        2 => Just(Action::MendTemplate),
     ]
 }
 
-fn machine() -> impl Strategy<Value = Act> {
-    let hands = vec![
-        Hand::Kill,
-        Hand::Stop,
-        Hand::Remove,
-        Hand::Rename,
-        Hand::Pause,
-        Hand::Update,
-        Hand::Disconnect,
-        Hand::Crash,
+fn machine() -> impl Strategy<Value = Action> {
+    let commands = vec![
+        DockerCommand::Kill,
+        DockerCommand::Stop,
+        DockerCommand::Remove,
+        DockerCommand::Rename,
+        DockerCommand::Pause,
+        DockerCommand::Update,
+        DockerCommand::Disconnect,
+        DockerCommand::Crash,
     ];
     let ends = prop::sample::select(vec!["", ".next"]);
     prop_oneof![
-        6 => (app(), prop::sample::select(hands)).prop_map(|(app, hand)| Act::Hand(app, hand)),
-        2 => (app(), ends).prop_map(|(app, end)| Act::Lookalike(app, end)),
-        2 => Just(Act::LookalikesLeave),
-        1 => Just(Act::BreakImage),
-        1 => (0..3_u8).prop_map(Act::Image),
-        1 => (0..3_u8).prop_map(Act::Domain),
-        1 => prop::sample::select(vec![256, 320, 384]).prop_map(Act::Memory),
-        1 => prop::sample::select(vec![Power::Stop, Power::Kill, Power::Hang]).prop_map(Act::Engine),
-        3 => Just(Act::Engine(Power::Start)),
+        6 => (app(), prop::sample::select(commands)).prop_map(|(app, command)| Action::Docker(app, command)),
+        2 => (app(), ends).prop_map(|(app, end)| Action::Lookalike(app, end)),
+        2 => Just(Action::LookalikesLeave),
+        1 => Just(Action::BreakImage),
+        1 => (0..3_u8).prop_map(Action::Image),
+        1 => (0..3_u8).prop_map(Action::Domain),
+        1 => prop::sample::select(vec![256, 320, 384]).prop_map(Action::Memory),
+        1 => prop::sample::select(vec![Power::Stop, Power::Kill, Power::Hang]).prop_map(Action::Engine),
+        3 => Just(Action::Engine(Power::Start)),
     ]
 }
 
-fn trouble() -> impl Strategy<Value = Act> {
+fn trouble() -> impl Strategy<Value = Action> {
     let quirks = vec![
         Quirk::LoseEvents,
         Quirk::DoubleEvents,
@@ -267,21 +279,21 @@ fn trouble() -> impl Strategy<Value = Act> {
         Quirk::Nameless,
     ];
     prop_oneof![
-        5 => (1..40_u64, prop::sample::select(FAULTS.to_vec())).prop_map(|(nth, fault)| Act::Fault(nth, fault)),
-        2 => Just(Act::Crash),
-        1 => Just(Act::Heal),
-        1 => prop::sample::select(quirks).prop_map(Act::Quirk),
+        5 => (1..40_u64, prop::sample::select(FAULTS.to_vec())).prop_map(|(nth, fault)| Action::Fault(nth, fault)),
+        2 => Just(Action::Crash),
+        1 => Just(Action::Heal),
+        1 => prop::sample::select(quirks).prop_map(Action::Quirk),
     ]
 }
 
-fn wait() -> impl Strategy<Value = Act> {
+fn wait() -> impl Strategy<Value = Action> {
     // About the collecting of events, about a step, about a trial, about the grace.
-    prop_oneof![1..60_u64, 60..700_u64, 700..6_000_u64, 6_000..40_000_u64].prop_map(Act::Wait)
+    prop_oneof![1..60_u64, 60..700_u64, 700..6_000_u64, 6_000..40_000_u64].prop_map(Action::Wait)
 }
 
 impl ReferenceStateMachine for Operator {
     type State = Self;
-    type Transition = Act;
+    type Transition = Action;
 
     fn init_state() -> BoxedStrategy<Self> {
         let apps = prop::sample::subsequence((0..APPS.len()).map(App).collect::<Vec<_>>(), 0..=APPS.len());
@@ -289,24 +301,24 @@ impl ReferenceStateMachine for Operator {
         (world, apps).prop_map(|(world, apps)| Self::new(world).beginning_with(apps)).boxed()
     }
 
-    fn transitions(_: &Self) -> BoxedStrategy<Act> {
+    fn transitions(_: &Self) -> BoxedStrategy<Action> {
         prop_oneof![
             7 => save(),
             5 => other_files(),
             4 => machine(),
             4 => trouble(),
             5 => wait(),
-            4 => Just(Act::Rest),
+            4 => Just(Action::Rest),
         ]
         .boxed()
     }
 
-    fn apply(mut state: Self, act: &Act) -> Self {
-        state.carry_out(act);
+    fn apply(mut state: Self, action: &Action) -> Self {
+        state.carry_out(action);
         state
     }
 
-    fn preconditions(state: &Self, act: &Act) -> bool {
-        state.allows(act)
+    fn preconditions(state: &Self, action: &Action) -> bool {
+        state.allows(action)
     }
 }

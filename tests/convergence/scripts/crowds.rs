@@ -5,13 +5,13 @@ use std::time::Duration;
 use minipaas::testing::seams::World;
 
 use super::Expect::{Gone, Running};
-use super::{A, BYSTANDER, Deed, Script, Step, create, key, quick, script, to};
+use super::{A, Action, BYSTANDER, Script, Step, create, key, quick, script, to};
 use crate::world::diary;
 
-const CONFIRM: Step = Step { sentence: "paas confirm", deed: Deed::Confirm };
+const CONFIRM: Step = Step { sentence: "paas confirm", action: Action::Confirm };
 
 fn ask(sentence: &'static str, millis: u64) -> Step {
-    Step { sentence, deed: Deed::Ask(Duration::from_millis(millis)) }
+    Step { sentence, action: Action::Ask(Duration::from_millis(millis)) }
 }
 
 fn wipe() -> Step {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use minipaas::engine::sim::BuildScript;
 
 use super::Expect::{CrashLoop, Running, RunningGivenUp};
-use super::{Deed, MAIN, Script, Step, briefly, by_hand, create, quick, saves, script, to};
+use super::{Action, MAIN, Script, Step, briefly, by_hand, create, quick, saves, script, to};
 use crate::world::diary;
 
 pub(super) fn all() -> Vec<Script> {
@@ -51,7 +51,7 @@ pub(super) fn all() -> Vec<Script> {
             vec![
                 briefly("a diary that Docker cannot start", 6_000, "env: {SIM_BEHAVIOUR: cannot-start}\n"),
                 quick("bob's, which works", 9_000, |world| world.manifests.put("bob-one.yaml", diary(""))),
-                Step { sentence: "bob's runs", deed: Deed::Check("bob-one", Running) },
+                Step { sentence: "bob's runs", action: Action::Check("bob-one", Running) },
                 saves("alice repairs hers", ""),
             ],
         )

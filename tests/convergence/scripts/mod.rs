@@ -5,7 +5,7 @@ mod crowds;
 mod everyday;
 mod failures;
 mod files;
-mod hands;
+mod operator;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Change {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) enum Deed {
+pub(crate) enum Action {
     /// Something changes; then time passes until the daemon rests.
     Do(Change),
     /// Something changes, and only so much time passes before the next step.
@@ -57,7 +57,7 @@ pub(crate) enum Deed {
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
     pub(crate) sentence: &'static str,
-    pub(crate) deed: Deed,
+    pub(crate) action: Action,
 }
 
 /// What an app is to be at the end.
@@ -125,23 +125,23 @@ fn key(app: &str) -> AppKey {
 }
 
 fn to(sentence: &'static str, change: fn(&World)) -> Step {
-    Step { sentence, deed: Deed::Do(Change::World(change)) }
+    Step { sentence, action: Action::Do(Change::World(change)) }
 }
 
 fn saves(sentence: &'static str, keys: &'static str) -> Step {
-    Step { sentence, deed: Deed::Do(Change::Save(keys)) }
+    Step { sentence, action: Action::Do(Change::Save(keys)) }
 }
 
 fn quick(sentence: &'static str, millis: u64, change: fn(&World)) -> Step {
-    Step { sentence, deed: Deed::Quick(Change::World(change), Duration::from_millis(millis)) }
+    Step { sentence, action: Action::Quick(Change::World(change), Duration::from_millis(millis)) }
 }
 
 fn briefly(sentence: &'static str, millis: u64, keys: &'static str) -> Step {
-    Step { sentence, deed: Deed::Quick(Change::Save(keys), Duration::from_millis(millis)) }
+    Step { sentence, action: Action::Quick(Change::Save(keys), Duration::from_millis(millis)) }
 }
 
 fn down(sentence: &'static str, change: fn(&World)) -> Step {
-    Step { sentence, deed: Deed::WhileDown(Change::World(change)) }
+    Step { sentence, action: Action::WhileDown(Change::World(change)) }
 }
 
 fn create() -> Step {
@@ -209,12 +209,12 @@ impl Script {
     }
 }
 
-/// The errors of a hand are none of the daemon's: what it would touch may not be there under a fault.
+/// The errors of an operator are none of the daemon's: what it would touch may not be there under a fault.
 fn by_hand<T, E>(_: Result<T, E>) {}
 
 /// All scripts, in the order of their telling.
 pub(crate) fn all() -> Vec<Script> {
-    let scripts = [everyday::all(), files::all(), failures::all(), hands::all(), crowds::all()].concat();
+    let scripts = [everyday::all(), files::all(), failures::all(), operator::all(), crowds::all()].concat();
     let names: BTreeSet<_> = scripts.iter().map(|script| script.name).collect();
     assert_eq!(names.len(), scripts.len(), "two scripts have the same name");
     scripts

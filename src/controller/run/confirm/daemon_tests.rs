@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::controller::{Command, ConfirmError};
-use crate::engine::faulty::{Fault, Injector, Scope};
+use crate::engine::faulty::{CallFault, Injector, Scope};
 use crate::engine::sim::{Quirks, SimConfig};
 use crate::model::status::{HeldRemoval, ManifestsStatus};
 use crate::model::{AppKey, DaemonStatus};
@@ -89,7 +89,7 @@ async fn a_confirmation_outlasts_a_folder_that_cannot_be_read() {
 #[tokio::test(start_paused = true)]
 async fn a_confirmation_that_was_written_without_an_answer_is_struck_off() {
     let (world, mut daemon, held) = wiped().await;
-    world.injector.strike_in(1, Fault::LoseAnswer);
+    world.injector.inject_in(1, CallFault::LoseAnswer);
     let error = confirm(&daemon, &held).await.unwrap_err();
     assert!(matches!(error, ConfirmError::Unwritten { .. }), "{error}");
     assert_eq!(world.store.confirmations(), keys(), "it was written all the same");

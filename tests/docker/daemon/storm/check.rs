@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::super::fixture::{condition, container, digest};
-use super::keepsakes::Keepsakes;
-use super::world::{BYSTANDER, Expect, Listed, Portrait, Slot, World};
+use super::checksums::Checksums;
+use super::world::{BYSTANDER, BystanderState, Expect, Listed, Slot, World};
 
 impl World {
     /// What is not yet as the files say, over all apps, and what else is left to do.
@@ -107,36 +107,36 @@ impl World {
     /// Nobody touches it: it keeps its container, which is only started again when Docker itself was away.
     pub(super) fn look_at_bystander(&mut self) {
         let seen = self.daemon.container(BYSTANDER);
-        let now = Portrait {
+        let now = BystanderState {
             id: seen["Id"].clone(),
             started: seen["State"]["StartedAt"].clone(),
             restarts: seen["RestartCount"].clone(),
         };
-        if let Some(before) = self.bystander.as_ref().filter(|_| !self.weather.remade) {
+        if let Some(before) = self.bystander.as_ref().filter(|_| !self.effects.remade) {
             assert_eq!(before.id, now.id, "the bystander has another container");
-            if !self.weather.disturbed {
+            if !self.effects.disturbed {
                 assert_eq!(*before, now, "the bystander was restarted");
             }
         }
         self.bystander = Some(now);
     }
 
-    pub(super) fn look_at_strangers(&mut self) {
-        let restarted = self.weather.disturbed;
+    pub(super) fn look_at_foreign(&mut self) {
+        let restarted = self.effects.disturbed;
         let docker = self.daemon.docker.clone();
-        let strangers = self.strangers.iter_mut();
-        let troubles: Vec<_> = strangers.filter_map(|stranger| stranger.trouble(&docker, restarted)).collect();
+        let foreign = self.foreign.iter_mut();
+        let troubles: Vec<_> = foreign.filter_map(|container| container.trouble(&docker, restarted)).collect();
         assert!(troubles.is_empty(), "{troubles:#?}");
     }
 
     /// Into every data folder that has none.
-    pub(super) fn plant_keepsakes(&mut self) {
+    pub(super) fn add_checksums(&mut self) {
         let outside = self.outside();
         for (app, slot) in &self.slots {
             let data = self.daemon.folder(app).join("data");
-            if slot.expect.runs() && !self.keepsakes.iter().any(|kept| kept.app == *app && kept.is_in(&data)) {
-                let number = self.keepsakes.len();
-                self.keepsakes.push(Keepsakes::plant(app, &data, number, &outside, &mut self.dice));
+            if slot.expect.runs() && !self.checksums.iter().any(|kept| kept.app == *app && kept.is_in(&data)) {
+                let number = self.checksums.len();
+                self.checksums.push(Checksums::plant(app, &data, number, &outside, &mut self.rng));
             }
         }
     }

@@ -4,22 +4,22 @@
 //!
 //! `SEED=7` replays the decisions of a run (which is printed), `KILLS=1000` makes it longer, `ONLY=deploy` is one script.
 
+mod actions;
 mod check;
-mod chronicle;
-mod course;
-mod deeds;
-mod dice;
-mod keepsakes;
+mod checksums;
+mod foreign;
+mod history;
 mod ledger;
-mod reckoning;
+mod rng;
+mod schedule;
 mod scripts;
-mod strangers;
+mod verdict;
 mod world;
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant};
 
-use course::{Beat, Round, course};
+use schedule::{Round, Step, schedule};
 use scripts::Uptime;
 use world::World;
 
@@ -39,17 +39,17 @@ fn the_operators_scripts_survive_hundreds_of_kills_and_the_going_and_coming_of_d
         scripts::ALL.iter().copied().filter(|script| only.is_empty() || script.name == only).collect();
     assert!(!scripts.is_empty(), "ONLY={only}: there is no such script");
     eprintln!("storm: SEED={seed} KILLS={kills} ONLY={only}");
-    let rounds = course(seed, kills, &scripts);
+    let rounds = schedule(seed, kills, &scripts);
     let mut world = World::begin(seed);
     for (number, round) in rounds.iter().enumerate() {
         let names: Vec<_> = round.scripts.iter().map(|(app, script)| format!("{} of {app}", script.name)).collect();
-        world.chronicle.say(format!("== round {} of {}: {}", number + 1, rounds.len(), names.join(", ")));
+        world.history.say(format!("== round {} of {}: {}", number + 1, rounds.len(), names.join(", ")));
         run(&mut world, round);
         world.rest();
     }
     let tally = world.tally;
     assert!(tally.kills >= kills, "{tally:?}");
-    let (written, seconds) = world.reckon();
+    let (written, seconds) = world.verdict();
     println!(
         "storm: SEED={seed}: {} kills of the daemon, {} of Docker and {} restarts of it, {} scripts in {} rounds, {} steps; \
          {written} acknowledged entries, all there; longest wait for convergence {:.1} s; {seconds} s in all; no violation",
@@ -58,7 +58,7 @@ fn the_operators_scripts_survive_hundreds_of_kills_and_the_going_and_coming_of_d
         tally.engine_restarts,
         rounds.iter().map(|round| round.scripts.len()).sum::<usize>(),
         rounds.len(),
-        tally.deeds,
+        tally.actions,
         tally.longest_rest.as_secs_f64(),
     );
 }
@@ -71,17 +71,17 @@ fn run(world: &mut World, round: &Round) {
         .iter()
         .any(|(_, script)| script.company == scripts::Company::Alone && script.uptime == Uptime::Interrupted);
     world.expect_no_gap_but_of(&interrupted.collect::<Vec<_>>(), everyone);
-    for beat in &round.beats {
-        match beat {
-            Beat::Deed { app, deed } => world.perform(app, *deed),
-            Beat::Blow { after, down } => blow(world, *after, *down),
-            Beat::Engine(outage) => world.begin_outage(*outage),
+    for step in &round.steps {
+        match step {
+            Step::Action { app, action } => world.perform(app, *action),
+            Step::Kill { after, down } => kill(world, *after, *down),
+            Step::Engine(outage) => world.begin_outage(*outage),
         }
     }
 }
 
 /// The randomness of the moment is the point: nothing is waited for.
-fn blow(world: &mut World, after: Duration, down: Duration) {
+fn kill(world: &mut World, after: Duration, down: Duration) {
     let from = Instant::now();
     std::thread::sleep(after);
     world.kill(from.elapsed());

@@ -1,12 +1,12 @@
 //! What operators do, step by step: the scripts of `tests/convergence/scripts.rs`, of the same names, for a real Docker.
-//! What happens by itself there (time passes until the daemon rests) is a deed here: [`Deed::Settle`]. It is asked for
-//! where the next deed means something else without it; elsewhere the course throws it in at random.
+//! What happens by itself there (time passes until the daemon rests) is an action here: [`Action::Settle`]. It is asked for
+//! where the next action means something else without it; elsewhere the schedule adds it at random.
 
 /// Lines of a manifest or of `.env`. `{n}` is a number never used before, `{m}` one from 150 to 249.
 pub(super) type Lines = &'static [(&'static str, &'static str)];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum Action {
     /// The file with nothing but its basics, whatever it said before.
     Create,
     /// The same for every app.
@@ -115,11 +115,11 @@ pub(super) struct Script {
     pub(super) cast: Cast,
     pub(super) company: Company,
     pub(super) uptime: Uptime,
-    pub(super) deeds: &'static [Deed],
+    pub(super) actions: &'static [Action],
 }
 
-const fn script(name: &'static str, deeds: &'static [Deed]) -> Script {
-    Script { name, cast: Cast::Anyone, company: Company::Any, uptime: Uptime::Gapless, deeds }
+const fn script(name: &'static str, actions: &'static [Action]) -> Script {
+    Script { name, cast: Cast::Anyone, company: Company::Any, uptime: Uptime::Gapless, actions }
 }
 
 impl Script {
@@ -137,15 +137,15 @@ impl Script {
     }
 }
 
-use Deed::*;
+use Action::*;
 
-const GREETING: Deed = Edit(&[("env", "{GREETING: hello-{n}}")]);
-const DEPLOY: Deed = Edit(&[("redeploy", "token-{n}")]);
-const STOP: Deed = Edit(&[("state", "stopped")]);
-const START: Deed = Edit(&[("state", "running")]);
-const DELETE: Deed = Edit(&[("state", "deleted")]);
-const PURGE: Deed = Edit(&[("state", "deleted"), ("keepData", "false")]);
-const LIMITS: Deed = Edit(&[("memory", "{m}m"), ("cpus", "1"), ("pids", "{m}")]);
+const GREETING: Action = Edit(&[("env", "{GREETING: hello-{n}}")]);
+const DEPLOY: Action = Edit(&[("redeploy", "token-{n}")]);
+const STOP: Action = Edit(&[("state", "stopped")]);
+const START: Action = Edit(&[("state", "running")]);
+const DELETE: Action = Edit(&[("state", "deleted")]);
+const PURGE: Action = Edit(&[("state", "deleted"), ("keepData", "false")]);
+const LIMITS: Action = Edit(&[("memory", "{m}m"), ("cpus", "1"), ("pids", "{m}")]);
 
 pub(super) const ALL: &[Script] = &[
     // Everyday.

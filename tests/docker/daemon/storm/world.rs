@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::super::by_hand::escaped;
 use super::super::engine::Engine;
 use super::super::fixture::{DIARY, Daemon, PAGE, RUNTIME_IMAGE, write};
-use super::chronicle::Chronicle;
-use super::course::{ACTORS, Outage};
-use super::dice::Dice;
-use super::keepsakes::Keepsakes;
+use super::checksums::Checksums;
+use super::foreign::{ForeignContainer, sweep};
+use super::history::History;
 use super::ledger::{Place, Writers};
-use super::strangers::{Stranger, sweep};
+use super::rng::Rng;
+use super::schedule::{APPS, Outage};
 
 /// The app that no script is about.
 pub(super) const BYSTANDER: &str = "carol-quiet";
@@ -41,7 +41,7 @@ pub(super) enum Expect {
     Purged,
     /// There is no file.
     Gone,
-    /// Its name is taken by a stranger.
+    /// Its name is taken by a foreign container.
     Conflict,
     /// In the middle of something: nothing is claimed.
     Open,
@@ -59,7 +59,7 @@ pub(super) struct Slot {
     pub(super) base: &'static str,
     pub(super) lines: BTreeMap<&'static str, String>,
     pub(super) expect: Expect,
-    /// The stranger that holds its name.
+    /// The foreign container that holds its name.
     pub(super) squatter: Option<usize>,
     /// Its data was given up once, or more often.
     pub(super) purged: bool,
@@ -92,7 +92,7 @@ impl Slot {
 
 /// How the bystander's container was when last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Portrait {
+pub(super) struct BystanderState {
     pub(super) id: Value,
     pub(super) started: Value,
     pub(super) restarts: Value,
@@ -103,37 +103,37 @@ pub(super) struct Tally {
     pub(super) kills: usize,
     pub(super) engine_kills: usize,
     pub(super) engine_restarts: usize,
-    pub(super) deeds: usize,
+    pub(super) actions: usize,
     pub(super) longest_rest: Duration,
 }
 
 /// What happens to everyone in a round.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Weather {
+pub(super) struct RoundEffects {
     /// Docker itself went away.
     pub(super) disturbed: bool,
     /// Every app is made anew, the bystander too.
     pub(super) remade: bool,
 }
 
-/// Fields are dropped in this order: the daemon's log must still be there for the chronicle, and Docker must be back for
+/// Fields are dropped in this order: the daemon's log must still be there for the history, and Docker must be back for
 /// what is taken away at the end.
 pub(super) struct World {
     pub(super) writers: Writers,
     pub(super) outage: Option<JoinHandle<()>>,
     _engine: Engine,
-    pub(super) chronicle: Chronicle,
+    pub(super) history: History,
     _sweeper: Sweeper,
     pub(super) daemon: Daemon,
     pub(super) instance: String,
     pub(super) domain: Arc<RwLock<String>>,
     pub(super) slots: BTreeMap<String, Slot>,
-    pub(super) strangers: Vec<Stranger>,
-    pub(super) keepsakes: Vec<Keepsakes>,
-    pub(super) bystander: Option<Portrait>,
+    pub(super) foreign: Vec<ForeignContainer>,
+    pub(super) checksums: Vec<Checksums>,
+    pub(super) bystander: Option<BystanderState>,
     /// Apps that have a running container at every moment of this round.
     pub(super) steady: BTreeSet<String>,
-    pub(super) weather: Weather,
+    pub(super) effects: RoundEffects,
     /// `.env` is refused: a daemon does not start then.
     pub(super) env_is_bad: bool,
     /// A removal of many was asked for, and is to be confirmed.
@@ -141,11 +141,11 @@ pub(super) struct World {
     /// Label of the runtime image that the apps are to run on.
     pub(super) edition: String,
     pub(super) last_number: usize,
-    pub(super) dice: Dice,
+    pub(super) rng: Rng,
     pub(super) tally: Tally,
 }
 
-/// Takes the strangers away, whatever happens.
+/// Takes the foreign containers away, whatever happens.
 struct Sweeper(super::super::by_hand::Docker);
 
 impl Drop for Sweeper {
@@ -155,7 +155,7 @@ impl Drop for Sweeper {
 }
 
 impl World {
-    /// An installation with all its apps running, strangers around it, and owners who have begun to write.
+    /// An installation with all its apps running, foreign containers around it, and owners who have begun to write.
     pub(super) fn begin(seed: u64) -> Self {
         let mut daemon = Daemon::prepared();
         let engine = Engine;
@@ -170,7 +170,7 @@ impl World {
             network: daemon.network.clone(),
             domain: Arc::clone(&domain),
         };
-        let mut slots: BTreeMap<_, _> = ACTORS
+        let mut slots: BTreeMap<_, _> = APPS
             .into_iter()
             .map(|app| (app.to_owned(), Slot::new(if app.ends_with("-page") { PAGE } else { DIARY })))
             .collect();
@@ -181,22 +181,22 @@ impl World {
             writers: Writers::new(place),
             outage: None,
             _engine: engine,
-            chronicle: Chronicle::begin(seed, &daemon.log_path()),
+            history: History::begin(seed, &daemon.log_path()),
             _sweeper: Sweeper(daemon.docker.clone()),
             daemon,
             instance: String::new(),
             domain,
             slots,
-            strangers: Vec::new(),
-            keepsakes: Vec::new(),
+            foreign: Vec::new(),
+            checksums: Vec::new(),
             bystander: None,
             steady: BTreeSet::new(),
-            weather: Weather::default(),
+            effects: RoundEffects::default(),
             env_is_bad: false,
             confirming: false,
             edition: "first".to_owned(),
             last_number: 0,
-            dice: Dice::new(!seed),
+            rng: Rng::new(!seed),
             tally: Tally::default(),
         };
         world.write_recipe("LABEL edition=first");
@@ -224,8 +224,8 @@ impl World {
         for (name, labels) in
             [("paas-app-alice-diary-2", json!({})), ("paas-app-zed-notours", like_ours), ("alice-diary", other)]
         {
-            let stranger = Stranger::appear(&self.daemon.docker, name, labels);
-            self.strangers.push(stranger.expect("the name is free"));
+            let foreign = ForeignContainer::appear(&self.daemon.docker, name, labels);
+            self.foreign.push(foreign.expect("the name is free"));
         }
     }
 
@@ -255,7 +255,7 @@ impl World {
         write(&self.daemon.path("runtime/Dockerfile"), &text);
     }
 
-    // -------------------------------------------------------------- blows
+    // -------------------------------------------------------------- kills and outages
 
     /// From here to the next rest.
     pub(super) fn expect_no_gap_but_of(&mut self, interrupted: &[&str], everyone: bool) {
@@ -273,8 +273,8 @@ impl World {
         }
         self.daemon.kill();
         self.tally.kills += 1;
-        self.chronicle.say(format!("kill {} after {:.3} s", self.tally.kills, after.as_secs_f64()));
-        if self.weather.disturbed {
+        self.history.say(format!("kill {} after {:.3} s", self.tally.kills, after.as_secs_f64()));
+        if self.effects.disturbed {
             return;
         }
         let containers = self.containers().expect("Docker answers");
@@ -284,17 +284,17 @@ impl World {
             .filter(|app| !containers.iter().any(|container| container.app == **app && container.runs))
             .collect();
         assert!(missing.is_empty(), "with the daemon dead, {missing:?} have no running container: {containers:#?}");
-        if let Some(portrait) = self.bystander.as_ref().filter(|_| !self.weather.remade) {
-            let same = containers.iter().any(|container| container.app == BYSTANDER && portrait.id == container.id);
-            assert!(same, "the bystander has another container than {portrait:?}: {containers:#?}");
+        if let Some(known) = self.bystander.as_ref().filter(|_| !self.effects.remade) {
+            let same = containers.iter().any(|container| container.app == BYSTANDER && known.id == container.id);
+            assert!(same, "the bystander has another container than {known:?}: {containers:#?}");
         }
     }
 
     /// Docker goes away and comes back while everything else goes on.
     pub(super) fn begin_outage(&mut self, outage: Outage) {
         self.end_outage();
-        self.chronicle.say(format!("Docker: {outage:?}"));
-        self.weather.disturbed = true;
+        self.history.say(format!("Docker: {outage:?}"));
+        self.effects.disturbed = true;
         self.steady.clear();
         self.outage = Some(std::thread::spawn(move || match outage {
             Outage::Restart => Engine::does("restart"),
@@ -313,7 +313,7 @@ impl World {
         if let Some(outage) = self.outage.take() {
             let from = Instant::now();
             outage.join().expect("Docker comes back");
-            self.chronicle.say(format!("Docker is back, waited for {:.1} s", from.elapsed().as_secs_f64()));
+            self.history.say(format!("Docker is back, waited for {:.1} s", from.elapsed().as_secs_f64()));
         }
     }
 
@@ -338,12 +338,12 @@ impl World {
             world.trouble_of_all()
         });
         self.tally.longest_rest = self.tally.longest_rest.max(from.elapsed());
-        self.chronicle.say(format!("at rest after {:.1} s", from.elapsed().as_secs_f64()));
+        self.history.say(format!("at rest after {:.1} s", from.elapsed().as_secs_f64()));
         self.confirming = false;
         self.look_at_bystander();
-        self.look_at_strangers();
-        self.plant_keepsakes();
-        self.weather = Weather::default();
+        self.look_at_foreign();
+        self.add_checksums();
+        self.effects = RoundEffects::default();
     }
 
     /// Waits until there is no trouble any more.

@@ -11,7 +11,8 @@ use minipaas::testing::seams::World;
 use tokio::time::Instant;
 
 use crate::endpoints::{Endpoints, misled_at_rest};
-use crate::keeper::{self, OneMoreLook, RESTART, containers_by_app, is_at_ease, next_event, owner};
+use crate::oracle::{self, OneMoreLook, containers_by_app, is_at_ease, owner};
+use crate::supervisor::{Came, RESTART, next_event};
 
 /// How long the status may lag behind Docker: an event's way and one look.
 const LAG: Duration = Duration::from_secs(1);
@@ -29,7 +30,7 @@ pub(crate) enum News {
     Doubtful,
 }
 
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) world: World,
     pub(crate) daemon: Option<Daemon>,
     pub(crate) news: News,
@@ -43,7 +44,7 @@ pub(crate) struct Stage {
     endpoints: Endpoints,
 }
 
-impl Stage {
+impl Harness {
     pub(crate) fn new(world: World) -> Self {
         Self {
             world,
@@ -67,7 +68,7 @@ impl Stage {
 
     /// Files were changed: what do they permit from now on?
     pub(crate) fn note_purges(&mut self) {
-        self.purged.extend(keeper::given_up(&self.world));
+        self.purged.extend(oracle::given_up(&self.world));
     }
 
     /// Lets time pass; whenever the daemon dies it is started again.
@@ -75,12 +76,12 @@ impl Stage {
         let end = Instant::now() + wait;
         loop {
             match next_event(&self.world, &mut self.daemon, end).await {
-                keeper::Came::Status => self.look_at_status(),
-                keeper::Came::Death => {
+                Came::Status => self.look_at_status(),
+                Came::Death => {
                     self.look_at_status();
                     tokio::time::sleep(RESTART).await;
                 }
-                keeper::Came::Nothing => break,
+                Came::Nothing => break,
             }
         }
         self.look_at_data();
@@ -123,7 +124,7 @@ impl Stage {
 
     /// `paas confirm` of what is held, if anything is. Tells whether it was accepted.
     pub(crate) async fn confirm(&mut self) -> bool {
-        keeper::confirm(self.daemon.as_ref()).await.is_some_and(|answer| answer.is_ok())
+        oracle::confirm(self.daemon.as_ref()).await.is_some_and(|answer| answer.is_ok())
     }
 
     /// P3.
@@ -195,7 +196,7 @@ impl Stage {
     pub(crate) fn lies_at_rest(&self) -> Vec<String> {
         let Some(daemon) = &self.daemon else { return vec!["P1 the daemon does not run".to_owned()] };
         let (status, owned) = (daemon.status(), containers_by_app(&self.world));
-        let mut lies = keeper::lies_at_rest(&status, &owned);
+        let mut lies = oracle::lies_at_rest(&status, &owned);
         lies.extend(misled_at_rest(&status, &owned));
         lies
     }

@@ -2,12 +2,12 @@
 
 use minipaas::engine::faulty::CallRecord;
 
-use crate::blow::Strike;
-use crate::portrait::portrait;
+use crate::end_state::end_state;
+use crate::fault::Injection;
 use crate::world::Run;
 
 impl Run<'_> {
-    pub(crate) fn story(&self, calls: &[CallRecord]) -> String {
+    pub(crate) fn trace(&self, calls: &[CallRecord]) -> String {
         let mut text = String::new();
         let mut add = |title: &str, lines: Vec<String>| {
             text.push_str(&format!("  -- {title}\n"));
@@ -17,13 +17,13 @@ impl Run<'_> {
         };
         add("what was done", self.script.steps.iter().map(|step| step.sentence.to_owned()).collect());
         let around = |call: &&CallRecord| {
-            let struck = self.strikes.first().and_then(Strike::call);
-            struck.is_none_or(|struck| call.number + 25 > struck && call.number < struck + 140)
+            let injected = self.injections.first().and_then(Injection::call);
+            injected.is_none_or(|injected| call.number + 25 > injected && call.number < injected + 140)
         };
-        add("calls around the strike", calls.iter().filter(around).take(170).map(ToString::to_string).collect());
+        add("calls around the fault", calls.iter().filter(around).take(170).map(ToString::to_string).collect());
         let journal = self.world.docker.journal();
         add("Docker's journal", journal.iter().rev().take(40).rev().map(ToString::to_string).collect());
-        let now = portrait(&self.world, self.daemon.as_ref());
+        let now = end_state(&self.world, self.daemon.as_ref());
         add("the end", now.lines().map(str::to_owned).collect());
         if let Some(daemon) = &self.daemon {
             let conditions = daemon

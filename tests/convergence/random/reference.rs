@@ -1,5 +1,5 @@
-//! What must be true, by what people did alone. Where their acts came too fast for anybody to say which of several versions
-//! the daemon saw, each of them is believed possible until the world is looked at in rest.
+//! What must be true, by what people did alone. Where their actions came too fast for anybody to say which of several versions
+//! the daemon saw, each of them is possible until the world is looked at in rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use minipaas::model::{
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
 
-use super::act::{Act, Hand, PROCESSES, Power};
+use super::action::{Action, DockerCommand, PROCESSES, Power};
 use super::operator::{Operator, Reading, manifest};
-use crate::keeper::containers_by_app;
+use crate::oracle::containers_by_app;
 
 /// A vanished file means nothing for so long; a little less than the daemon's grace of ten seconds.
 const GRACE: Duration = Duration::from_millis(9_500);
@@ -33,7 +33,7 @@ struct Known {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Belief {
+pub(crate) struct ReferenceModel {
     apps: BTreeMap<&'static str, Known>,
     /// Apps whose removal is certainly held.
     held: BTreeSet<&'static str>,
@@ -60,7 +60,7 @@ fn is_bad(manifest: &Manifest) -> bool {
     manifest.env.get("SIM_BEHAVIOUR").is_some_and(|process| PROCESSES[2..].contains(&process.as_str()))
 }
 
-impl Belief {
+impl ReferenceModel {
     pub(crate) fn new() -> Self {
         let unknown = Known {
             versions: BTreeSet::from([None]),
@@ -76,9 +76,9 @@ impl Belief {
         }
     }
 
-    /// An act happens, `now` after the world began.
-    pub(crate) fn hear(&mut self, act: &Act, before: &Operator, after: &Operator, now: Duration) {
-        if matches!(act, Act::Wipe) {
+    /// An action happens, `now` after the world began.
+    pub(crate) fn hear(&mut self, action: &Action, before: &Operator, after: &Operator, now: Duration) {
+        if matches!(action, Action::Wipe) {
             // Those whose record surely stands; they must be alone in being missing, or nobody can say what is held.
             let nobody_was_missing = self.apps.iter().all(|(app, known)| {
                 before.reading(app) != Reading::Missing || known.versions == BTreeSet::from([None])
@@ -90,7 +90,9 @@ impl Belief {
             if self.held.len() < HELD_FROM || !nobody_was_missing {
                 self.held.clear();
             }
-        } else if matches!(act, Act::Confirm) || self.apps.keys().any(|app| before.reading(app) != after.reading(app)) {
+        } else if matches!(action, Action::Confirm)
+            || self.apps.keys().any(|app| before.reading(app) != after.reading(app))
+        {
             for app in std::mem::take(&mut self.held) {
                 // Whether it still is held nobody can say; if it is not, its grace begins now at the earliest.
                 if let Some(known) = self.apps.get_mut(app) {
@@ -100,7 +102,7 @@ impl Belief {
             }
         }
         for (app, known) in &mut self.apps {
-            known.hear(app, act, before, after, now, self.held.contains(app));
+            known.hear(app, action, before, after, now, self.held.contains(app));
         }
         let missing: BTreeSet<_> = self.missing(after).collect();
         if missing.len() >= HELD_FROM {
@@ -253,10 +255,10 @@ impl Belief {
 }
 
 impl Known {
-    fn hear(&mut self, app: &str, act: &Act, before: &Operator, after: &Operator, now: Duration, held: bool) {
+    fn hear(&mut self, app: &str, action: &Action, before: &Operator, after: &Operator, now: Duration, held: bool) {
         let reading = after.reading(app);
         let edited = reading != before.reading(app);
-        self.touched |= edited || concerns(act, app, before);
+        self.touched |= edited || concerns(action, app, before);
         if reading != Reading::Missing && reading != Reading::OutOfSight {
             let away = self.missing_since.take().map_or(Duration::ZERO, |since| now.saturating_sub(since));
             if away >= GRACE && !held {
@@ -278,33 +280,35 @@ impl Known {
                 self.serving &= manifest.state == RunState::Running;
             }
         }
-        let everyone = matches!(act, Act::Domain(_) | Act::Memory(_) | Act::Image(_) | Act::BreakImage);
+        let everyone = matches!(action, Action::Domain(_) | Action::Memory(_) | Action::Image(_) | Action::BreakImage);
         let in_place = self.versions.iter().flatten().filter_map(|text| manifest(text)).any(|m| recreates(&m));
         if in_place && (edited || everyone) {
             self.serving = false;
         }
-        match act {
-            Act::Hand(other, hand) if other.name() == app && *hand != Hand::Update => self.serving = false,
-            Act::Engine(Power::Stop | Power::Kill) => self.serving = false,
-            Act::Confirm if reading == Reading::Missing => self.serving = false,
+        match action {
+            Action::Docker(other, command) if other.name() == app && *command != DockerCommand::Update => {
+                self.serving = false
+            }
+            Action::Engine(Power::Stop | Power::Kill) => self.serving = false,
+            Action::Confirm if reading == Reading::Missing => self.serving = false,
             _ => {}
         }
     }
 }
 
-/// Whether the act, beyond what it does to files, gives the daemon something to do about the app.
-fn concerns(act: &Act, app: &str, before: &Operator) -> bool {
-    match act {
-        Act::Hand(other, _) | Act::Lookalike(other, _) => other.name() == app,
-        Act::LookalikesLeave => before.lookalikes.iter().any(|(other, _)| other.name() == app),
-        Act::Engine(_)
-        | Act::Domain(_)
-        | Act::Memory(_)
-        | Act::Image(_)
-        | Act::BreakImage
-        | Act::BreakTemplate
-        | Act::MendTemplate => true,
-        Act::Confirm => before.reading(app) == Reading::Missing,
+/// Whether the action, beyond what it does to files, gives the daemon something to do about the app.
+fn concerns(action: &Action, app: &str, before: &Operator) -> bool {
+    match action {
+        Action::Docker(other, _) | Action::Lookalike(other, _) => other.name() == app,
+        Action::LookalikesLeave => before.lookalikes.iter().any(|(other, _)| other.name() == app),
+        Action::Engine(_)
+        | Action::Domain(_)
+        | Action::Memory(_)
+        | Action::Image(_)
+        | Action::BreakImage
+        | Action::BreakTemplate
+        | Action::MendTemplate => true,
+        Action::Confirm => before.reading(app) == Reading::Missing,
         _ => false,
     }
 }

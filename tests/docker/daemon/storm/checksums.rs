@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use minipaas::model::Digest;
 
-use super::dice::Dice;
+use super::rng::Rng;
 
 const LIST: &str = "SHA256SUMS";
 const SIZES: [usize; 3] = [1, 4_097, 200_000];
 
-/// One folder of keepsakes in an app's data.
+/// One folder of files with checksums in an app's data.
 #[derive(Debug, Clone)]
-pub(super) struct Keepsakes {
+pub(super) struct Checksums {
     pub(super) app: String,
     /// Below `data/`; no two have the same name.
     name: String,
@@ -24,14 +24,14 @@ pub(super) struct Keepsakes {
     sum: String,
 }
 
-impl Keepsakes {
-    pub(super) fn plant(app: &str, data: &Path, number: usize, outside: &Path, dice: &mut Dice) -> Self {
-        let name = format!("keepsakes-{number}");
+impl Checksums {
+    pub(super) fn plant(app: &str, data: &Path, number: usize, outside: &Path, rng: &mut Rng) -> Self {
+        let name = format!("checked-{number}");
         let folder = data.join(&name);
         fs::create_dir(&folder).unwrap();
         let mut list = String::new();
         for (index, size) in SIZES.into_iter().enumerate() {
-            let bytes = dice.bytes(size);
+            let bytes = rng.bytes(size);
             let file = format!("photo-{index}");
             fs::File::create(folder.join(&file)).unwrap().write_all(&bytes).unwrap();
             writeln!(list, "{}  {file}", Digest::of(&bytes).as_str()).unwrap();

@@ -1,6 +1,6 @@
 //! What people do with the docker command line, as the daemon comes to see it.
 
-use super::{Bench, Check, Engine, Hand, assert_kind, checks};
+use super::{Bench, Check, Engine, Operator, assert_kind, checks};
 use crate::engine::{Effect, ErrorKind};
 use crate::model::{ContainerSpec, ContainerState, RestartPolicy};
 
@@ -15,7 +15,7 @@ checks![
     a_container_between_two_runs_cannot_be_paused_but_killed,
 ];
 
-async fn a_stop_or_kill_by_hand_is_not_undone_by_the_policy<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_stop_or_kill_by_hand_is_not_undone_by_the_policy<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     for (verb, code) in [("stop", 143), ("kill", 137)] {
         let spec = ContainerSpec { restart: RestartPolicy::UnlessStopped, ..bench.sleeper() };
         let id = bench.started(&spec).await;
@@ -27,7 +27,7 @@ async fn a_stop_or_kill_by_hand_is_not_undone_by_the_policy<E: Engine, H: Hand>(
     }
 }
 
-async fn a_paused_container_cannot_be_started_but_unpaused<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_paused_container_cannot_be_started_but_unpaused<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.started(&spec).await;
     assert_eq!(bench.engine.unpause(&id).await.unwrap(), Effect::Already);
@@ -39,7 +39,7 @@ async fn a_paused_container_cannot_be_started_but_unpaused<E: Engine, H: Hand>(b
     assert_eq!(bench.engine.unpause(&id).await.unwrap(), Effect::Already);
 }
 
-async fn a_paused_container_can_be_stopped_updated_and_removed<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_paused_container_can_be_stopped_updated_and_removed<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.started(&spec).await;
     bench.docker(&["pause", &spec.name]).await;
@@ -51,7 +51,7 @@ async fn a_paused_container_can_be_stopped_updated_and_removed<E: Engine, H: Han
     assert_eq!(bench.engine.remove(&id).await.unwrap(), Effect::Done);
 }
 
-async fn limits_changed_by_hand_show<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn limits_changed_by_hand_show<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.started(&spec).await;
     bench.docker(&["update", "--memory", "48m", "--memory-swap", "48m", &spec.name]).await;
@@ -61,7 +61,7 @@ async fn limits_changed_by_hand_show<E: Engine, H: Hand>(bench: &Bench<'_, E, H>
     assert_eq!(seen.restart, Some(RestartPolicy::Always));
 }
 
-async fn a_rename_by_hand_shows<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_rename_by_hand_shows<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.started(&spec).await;
     let name = bench.name();
@@ -70,7 +70,7 @@ async fn a_rename_by_hand_shows<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
     assert_eq!(bench.engine.inspect(&spec.name).await.unwrap(), None);
 }
 
-async fn a_container_taken_off_its_network_runs_on_without_address<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_container_taken_off_its_network_runs_on_without_address<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let network = bench.network_made().await;
     let spec = ContainerSpec { network: network.clone(), ..bench.sleeper() };
     let id = bench.started(&spec).await;
@@ -83,7 +83,7 @@ async fn a_container_taken_off_its_network_runs_on_without_address<E: Engine, H:
     assert_eq!(seen.state, ContainerState::Running);
 }
 
-async fn a_removal_by_hand_shows_as_nothing_there<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_removal_by_hand_shows_as_nothing_there<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.sleeper();
     let id = bench.started(&spec).await;
     bench.docker(&["rm", "-f", &spec.name]).await;
@@ -92,7 +92,7 @@ async fn a_removal_by_hand_shows_as_nothing_there<E: Engine, H: Hand>(bench: &Be
     assert_eq!(bench.engine.remove(&id).await.unwrap(), Effect::Already);
 }
 
-async fn a_container_between_two_runs_cannot_be_paused_but_killed<E: Engine, H: Hand>(bench: &Bench<'_, E, H>) {
+async fn a_container_between_two_runs_cannot_be_paused_but_killed<E: Engine, O: Operator>(bench: &Bench<'_, E, O>) {
     let spec = bench.script("exit 3", RestartPolicy::Always);
     let id = bench.started(&spec).await;
     bench
@@ -100,7 +100,7 @@ async fn a_container_between_two_runs_cannot_be_paused_but_killed<E: Engine, H: 
             seen.restart_count >= 5 && seen.state == ContainerState::Restarting
         })
         .await;
-    assert!(bench.hand.docker(&["pause", &spec.name]).await.is_err());
+    assert!(bench.operator.docker(&["pause", &spec.name]).await.is_err());
     bench.docker(&["kill", &spec.name]).await;
     bench.until_exited(&id).await;
     bench.stays_exited(&id).await;

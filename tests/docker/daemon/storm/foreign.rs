@@ -12,7 +12,7 @@ const LABEL: &str = "minipaas.test.storm";
 
 /// A container that is not ours.
 #[derive(Debug, Clone)]
-pub(super) struct Stranger {
+pub(super) struct ForeignContainer {
     id: String,
     /// As it was made, or renamed by its owner.
     name: String,
@@ -20,10 +20,10 @@ pub(super) struct Stranger {
     seen: Value,
 }
 
-impl Stranger {
+impl ForeignContainer {
     /// `None` when the name is taken or Docker is away.
     pub(super) fn appear(docker: &Docker, name: &str, mut labels: Value) -> Option<Self> {
-        labels[LABEL] = json!("stranger");
+        labels[LABEL] = json!("foreign");
         let spec = json!({ "Image": RUNTIME_IMAGE, "Cmd": ["sleep", "1000000"], "Labels": labels,
             "HostConfig": { "NetworkMode": "none", "Init": true, "RestartPolicy": { "Name": "always" } } });
         let made = docker.try_ask("POST", &format!("/containers/create?name={name}"), Some(&spec)).ok()?;
@@ -34,7 +34,7 @@ impl Stranger {
         // Should Docker go away right now, it is insisted upon: the name is taken, and the restart policy needs a first start.
         let started = insist("it is started", || docker.try_ask("POST", &format!("/containers/{id}/start"), None).ok());
         assert!(matches!(started.status, 204 | 304), "{}", started.text());
-        let seen = insist("it runs", || portrait(docker, &id).filter(|seen| seen["status"] == "running"));
+        let seen = insist("it runs", || inspect(docker, &id).filter(|seen| seen["status"] == "running"));
         Some(Self { id, name: name.to_owned(), seen })
     }
 
@@ -46,8 +46,8 @@ impl Stranger {
 
     /// What happened to it, if anything. A restart of Docker starts it again, which is taken as its new start.
     pub(super) fn trouble(&mut self, docker: &Docker, restarted: bool) -> Option<String> {
-        let Some(mut now) = portrait(docker, &self.id) else {
-            return Some(format!("the stranger {} is gone", self.name));
+        let Some(mut now) = inspect(docker, &self.id) else {
+            return Some(format!("the foreign container {} is gone", self.name));
         };
         let name = now["name"].as_str().unwrap_or_default().trim_start_matches('/').to_owned();
         self.seen["name"] = now["name"].clone();
@@ -56,7 +56,7 @@ impl Stranger {
             now["started"] = self.seen["started"].clone();
         }
         let same = name == self.name && now == self.seen;
-        (!same).then(|| format!("the stranger {} was touched: {now} instead of {}", self.name, self.seen))
+        (!same).then(|| format!("the foreign container {} was touched: {now} instead of {}", self.name, self.seen))
     }
 }
 
@@ -73,7 +73,7 @@ fn insist<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
 }
 
 /// `None` when it is gone, or Docker is away.
-fn portrait(docker: &Docker, id: &str) -> Option<Value> {
+fn inspect(docker: &Docker, id: &str) -> Option<Value> {
     let answer = docker.try_ask("GET", &format!("/containers/{id}/json"), None).ok()?;
     let seen = (answer.status == 200).then(|| answer.json())?;
     Some(json!({

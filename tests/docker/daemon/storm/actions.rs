@@ -7,53 +7,53 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::super::fixture::{DEADLINE, container, write};
-use super::course::ACTORS;
-use super::scripts::{ByHand, Deed, Lines, Name};
-use super::strangers::Stranger;
+use super::foreign::ForeignContainer;
+use super::schedule::APPS;
+use super::scripts::{Action, ByHand, Lines, Name};
 use super::world::{BYSTANDER, Expect, Slot, World};
 
 const CRASH: &str = "process.exit(3);\n";
 
 impl World {
-    pub(super) fn perform(&mut self, app: &'static str, deed: Deed) {
-        self.chronicle.say(format!("{app}: {deed:?}"));
-        self.tally.deeds += 1;
-        match deed {
-            Deed::Create => self.create(app),
-            Deed::CreateAll => ACTORS.into_iter().for_each(|app| self.create(app)),
-            Deed::Edit(lines) => {
+    pub(super) fn perform(&mut self, app: &'static str, action: Action) {
+        self.history.say(format!("{app}: {action:?}"));
+        self.tally.actions += 1;
+        match action {
+            Action::Create => self.create(app),
+            Action::CreateAll => APPS.into_iter().for_each(|app| self.create(app)),
+            Action::Edit(lines) => {
                 let lines = self.numbered(lines);
                 self.slot(app).lines.extend(lines);
                 self.save(app);
                 self.mind_squatter(app);
             }
-            Deed::Half(lines) => {
+            Action::Half(lines) => {
                 let mut slot = self.slots[app].clone();
                 slot.lines.extend(self.numbered(lines));
                 let text = slot.text();
                 self.daemon.save(app, &text[..text.len() - 4]);
                 self.slot(app).expect = Expect::Open;
             }
-            Deed::Empty => {
+            Action::Empty => {
                 self.daemon.save(app, "");
                 self.slot(app).expect = Expect::Open;
             }
-            Deed::Typo => self.save_with(app, "memmory: 300m\n", Expect::Invalid),
-            Deed::BadDeploy => self.save_with(app, "env: {NODE_OPTIONS: --require=/nowhere}\n", Expect::GivenUp),
-            Deed::Remove => {
+            Action::Typo => self.save_with(app, "memmory: 300m\n", Expect::Invalid),
+            Action::BadDeploy => self.save_with(app, "env: {NODE_OPTIONS: --require=/nowhere}\n", Expect::GivenUp),
+            Action::Remove => {
                 self.daemon.delete(app);
                 self.slot(app).expect = Expect::Gone;
             }
-            Deed::PutBack => self.save(app),
-            Deed::Hide => {
+            Action::PutBack => self.save(app),
+            Action::Hide => {
                 rename(&self.daemon.manifest(app), &self.hidden(app));
                 self.slot(app).expect = Expect::Gone;
             }
-            Deed::Unhide => {
+            Action::Unhide => {
                 rename(&self.hidden(app), &self.daemon.manifest(app));
                 self.slot(app).expect = Expect::Running;
             }
-            Deed::Move => {
+            Action::Move => {
                 let moved = format!("{app}-moved");
                 rename(&self.daemon.manifest(app), &self.daemon.manifest(&moved));
                 let slot = Slot { expect: Expect::Running, purged: false, ..self.slots[app].clone() };
@@ -63,72 +63,72 @@ impl World {
                 self.slots.insert(moved, slot);
                 self.slot(app).expect = Expect::Gone;
             }
-            Deed::MoveBack => {
+            Action::MoveBack => {
                 let moved = format!("{app}-moved");
                 rename(&self.daemon.manifest(&moved), &self.daemon.manifest(app));
                 self.slot(&moved).expect = Expect::Gone;
                 self.slot(app).expect = Expect::Running;
             }
-            Deed::Double => {
+            Action::Double => {
                 write(&self.double(app), &format!("{}memory: 300m\n", self.slots[app].base));
                 self.slot(app).expect = Expect::Open;
             }
-            Deed::Undouble => {
+            Action::Undouble => {
                 fs::remove_file(self.double(app)).unwrap();
                 self.slot(app).expect = Expect::Running;
             }
-            Deed::BreakCode => {
+            Action::BreakCode => {
                 let file = self.code(app);
                 write(&file, &format!("{CRASH}{}", fs::read_to_string(&file).unwrap()));
                 self.by_hand(app, ByHand::Kill);
                 self.slot(app).expect = Expect::Open;
             }
-            Deed::RepairCode => {
+            Action::RepairCode => {
                 let file = self.code(app);
                 write(&file, fs::read_to_string(&file).unwrap().strip_prefix(CRASH).expect("it is broken"));
             }
-            Deed::Docker(what) => self.by_hand(app, what),
-            Deed::Squat(name) => self.squat(app, name),
-            Deed::Leave => self.leave(app),
-            Deed::FolderAway => rename(&self.daemon.path("apps.d"), &self.daemon.path("apps.d.away")),
-            Deed::FolderBack => rename(&self.daemon.path("apps.d.away"), &self.daemon.path("apps.d")),
-            Deed::MarkerAway => self.move_all("apps.d", "elsewhere"),
-            Deed::MarkerBack => self.move_all("elsewhere", "apps.d"),
-            Deed::Wipe => self.wipe(|_| true),
-            Deed::Restore => {
+            Action::Docker(what) => self.by_hand(app, what),
+            Action::Squat(name) => self.squat(app, name),
+            Action::Leave => self.leave(app),
+            Action::FolderAway => rename(&self.daemon.path("apps.d"), &self.daemon.path("apps.d.away")),
+            Action::FolderBack => rename(&self.daemon.path("apps.d.away"), &self.daemon.path("apps.d")),
+            Action::MarkerAway => self.move_all("apps.d", "elsewhere"),
+            Action::MarkerBack => self.move_all("elsewhere", "apps.d"),
+            Action::Wipe => self.wipe(|_| true),
+            Action::Restore => {
                 for app in self.slots.keys().cloned().collect::<Vec<_>>() {
                     if !app.ends_with("-moved") {
                         self.save(&app);
                     }
                 }
             }
-            Deed::WipeOthers => {
+            Action::WipeOthers => {
                 self.wipe(|app| app != BYSTANDER);
                 self.confirming = true;
                 for (_, slot) in self.slots.iter_mut().filter(|(app, _)| *app != BYSTANDER) {
                     slot.expect = Expect::Gone;
                 }
             }
-            Deed::Confirm => {
+            Action::Confirm => {
                 // What is confirmed ends with the daemon's life, so the coming to rest goes on confirming.
                 self.wait("the removal is held", |world| {
                     if world.confirm_again() { Vec::new() } else { vec!["nothing is held".to_owned()] }
                 });
             }
-            Deed::BreakTemplate => rename(&self.template(), &self.template().with_extension("whole")),
-            Deed::RepairTemplate => rename(&self.template().with_extension("whole"), &self.template()),
-            Deed::BreakImage => self.write_recipe("RUN echo no network && exit 7"),
-            Deed::RepairImage => {
-                self.weather.remade = true;
+            Action::BreakTemplate => rename(&self.template(), &self.template().with_extension("whole")),
+            Action::RepairTemplate => rename(&self.template().with_extension("whole"), &self.template()),
+            Action::BreakImage => self.write_recipe("RUN echo no network && exit 7"),
+            Action::RepairImage => {
+                self.effects.remade = true;
                 self.edition = format!("number-{}", self.number());
                 self.write_recipe(&format!("LABEL edition={}", self.edition));
             }
-            Deed::Env(lines) => self.set_env(lines),
-            Deed::BadEnv => {
+            Action::Env(lines) => self.set_env(lines),
+            Action::BadEnv => {
                 self.env_is_bad = true;
                 self.daemon.set(&[("DEFAULT_DISK_LIMIT", "plenty")]);
             }
-            Deed::RepairEnv => {
+            Action::RepairEnv => {
                 self.daemon.set(&[("DEFAULT_DISK_LIMIT", "1g")]);
                 // As a supervisor would: until the file was right, it did not start. One that has just begun may still have read
                 // the bad one.
@@ -143,8 +143,8 @@ impl World {
                 }
                 self.env_is_bad = false;
             }
-            Deed::Settle => self.wait(&format!("{app} is settled"), |world| world.trouble_of_one(app)),
-            Deed::SettleAll => self.wait("all are settled", World::trouble_of_all),
+            Action::Settle => self.wait(&format!("{app} is settled"), |world| world.trouble_of_one(app)),
+            Action::SettleAll => self.wait("all are settled", World::trouble_of_all),
         }
     }
 
@@ -216,7 +216,7 @@ impl World {
         }
         let Some(token) = self.daemon.status()["held"]["token"].as_str().map(str::to_owned) else { return false };
         let confirmed = self.daemon.paas(&["confirm", &token]).code == 0;
-        self.chronicle.say(format!("paas confirm {token}: {confirmed}"));
+        self.history.say(format!("paas confirm {token}: {confirmed}"));
         confirmed
     }
 
@@ -225,7 +225,7 @@ impl World {
         let pairs: Vec<_> = lines.iter().map(|(key, value)| (*key, value.as_str())).collect();
         self.daemon.set(&pairs);
         if let Some(domain) = lines.get("PAAS_DOMAIN") {
-            self.weather.remade = true;
+            self.effects.remade = true;
             domain.clone_into(&mut self.domain.write().unwrap());
         }
     }
@@ -260,7 +260,7 @@ impl World {
             Ok(answer) => format!("{} {}", answer.status, answer.text()),
             Err(error) => error.to_string(),
         };
-        self.chronicle.say(format!("    {method} {path}: {}", answer.trim_end()));
+        self.history.say(format!("    {method} {path}: {}", answer.trim_end()));
     }
 
     fn squat(&mut self, app: &str, name: Name) {
@@ -268,11 +268,11 @@ impl World {
             Name::Main => container(app),
             Name::Next => format!("{}.next", container(app)),
         };
-        let stranger = Stranger::appear(&self.daemon.docker, &name, json!({}));
-        self.chronicle.say(format!("    {name}: {stranger:?}"));
-        if let Some(stranger) = stranger {
-            self.strangers.push(stranger);
-            let last = self.strangers.len() - 1;
+        let foreign = ForeignContainer::appear(&self.daemon.docker, &name, json!({}));
+        self.history.say(format!("    {name}: {foreign:?}"));
+        if let Some(foreign) = foreign {
+            self.foreign.push(foreign);
+            let last = self.foreign.len() - 1;
             self.slot(app).squatter = Some(last);
         }
         self.mind_squatter(app);
@@ -293,7 +293,7 @@ impl World {
             let docker = self.daemon.docker.clone();
             // Docker may be on its way back.
             self.end_outage();
-            self.strangers[index].rename(&docker, &format!("stranger-{number}"));
+            self.foreign[index].rename(&docker, &format!("foreign-{number}"));
         }
         let slot = self.slot(app);
         slot.expect = slot.asked();

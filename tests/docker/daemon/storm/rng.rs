@@ -1,8 +1,8 @@
 //! A small generator (splitmix64), so that a seed means the same run for ever.
 
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }

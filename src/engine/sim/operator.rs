@@ -45,84 +45,84 @@ pub fn foreign(name: &str, image: &str) -> ContainerSpec {
 impl SimDocker {
     /// `docker kill`: the restart policy does not bring it back.
     pub fn kill(&self, name: &str) -> Result<()> {
-        self.with(|world| world.kill(Actor::Hand, name))
+        self.with(|world| world.kill(Actor::Operator, name))
     }
 
     /// `docker stop`.
     pub fn stop(&self, name: &str) -> Result<Effect> {
-        self.with(|world| world.begin_stop(Actor::Hand, name, Duration::from_secs(10))).map(effect)
+        self.with(|world| world.begin_stop(Actor::Operator, name, Duration::from_secs(10))).map(effect)
     }
 
     /// `docker start`.
     pub fn start(&self, name: &str) -> Result<Effect> {
-        self.with(|world| world.start(Actor::Hand, name))
+        self.with(|world| world.start(Actor::Operator, name))
     }
 
     /// `docker rm -f`.
     pub fn remove(&self, name: &str) -> Result<Effect> {
-        self.with(|world| world.begin_remove(Actor::Hand, name)).map(effect)
+        self.with(|world| world.begin_remove(Actor::Operator, name)).map(effect)
     }
 
     /// `docker rename`.
     pub fn rename(&self, name: &str, to: &str) -> Result<()> {
-        self.with(|world| world.rename(Actor::Hand, name, to))
+        self.with(|world| world.rename(Actor::Operator, name, to))
     }
 
     /// `docker pause`.
     pub fn pause(&self, name: &str) -> Result<()> {
-        self.with(|world| world.pause(Actor::Hand, name))
+        self.with(|world| world.pause(Actor::Operator, name))
     }
 
     /// `docker unpause`.
     pub fn unpause(&self, name: &str) -> Result<Effect> {
-        self.with(|world| world.unpause(Actor::Hand, name))
+        self.with(|world| world.unpause(Actor::Operator, name))
     }
 
     /// `docker update`.
     pub fn update(&self, name: &str, update: Update) -> Result<()> {
-        self.with(|world| world.update(Actor::Hand, name, update))
+        self.with(|world| world.update(Actor::Operator, name, update))
     }
 
     /// `docker network connect`.
     pub fn connect(&self, network: &str, name: &str) -> Result<Effect> {
-        self.with(|world| world.connect(Actor::Hand, name, network, None))
+        self.with(|world| world.connect(Actor::Operator, name, network, None))
     }
 
     /// `docker network disconnect`.
     pub fn disconnect(&self, network: &str, name: &str) -> Result<()> {
-        self.with(|world| world.disconnect(Actor::Hand, name, network))
+        self.with(|world| world.disconnect(Actor::Operator, name, network))
     }
 
     /// `docker network create`.
     pub fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
-        self.with(|world| world.create_network(Actor::Hand, spec))
+        self.with(|world| world.create_network(Actor::Operator, spec))
     }
 
     /// `docker network rm`.
     pub fn remove_network(&self, name: &str) -> Result<Effect> {
-        self.with(|world| world.remove_network(Actor::Hand, name))
+        self.with(|world| world.remove_network(Actor::Operator, name))
     }
 
     /// `docker tag`.
     pub fn tag(&self, source: &str, target: &str) -> Result<()> {
-        self.with(|world| world.tag(Actor::Hand, source, target))
+        self.with(|world| world.tag(Actor::Operator, source, target))
     }
 
     /// `docker rmi -f`.
     pub fn untag(&self, reference: &str) -> Result<Effect> {
-        self.with(|world| world.untag(Actor::Hand, reference))
+        self.with(|world| world.untag(Actor::Operator, reference))
     }
 
     /// `docker create`.
     pub fn create(&self, spec: &ContainerSpec) -> Result<ContainerId> {
-        self.with(|world| world.create(Actor::Hand, spec))
+        self.with(|world| world.create(Actor::Operator, spec))
     }
 
     /// `docker run -d`.
     pub fn run(&self, spec: &ContainerSpec) -> Result<ContainerId> {
         self.with(|world| {
-            let id = world.create(Actor::Hand, spec)?;
-            world.start(Actor::Hand, id.as_str())?;
+            let id = world.create(Actor::Operator, spec)?;
+            world.start(Actor::Operator, id.as_str())?;
             Ok(id)
         })
     }
@@ -247,7 +247,7 @@ impl World {
 }
 
 /// Everything but ids, times and addresses, as text that shows well in a diff.
-pub(super) fn portrait(world: &World) -> String {
+pub(super) fn end_state(world: &World) -> String {
     let mut text = String::new();
     for (name, id) in &world.names {
         let Some(container) = world.containers.get(id) else { continue };

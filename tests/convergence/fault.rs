@@ -4,18 +4,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use minipaas::engine::faulty::{CallKind, CallRecord, Fault, Gap};
+use minipaas::engine::faulty::{CallFault, CallKind, CallRecord, Gap};
 use minipaas::engine::sim::Quirks;
 use minipaas::testing::manifests::Unflushed;
 
 /// What happens at a call, or all the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Blow {
-    Fault(Fault),
+pub(crate) enum Fault {
+    /// Injected into the call itself.
+    Call(CallFault),
     /// `docker kill` of the app's container right before the call.
-    HandKill,
+    OperatorKill,
     /// `docker rm -f` of it.
-    HandRemove,
+    OperatorRemove,
     /// The daemon dies before the call and stays dead; people go on with their script.
     Down(Down),
     /// The machine loses its power right before the call: the daemon and Docker die, and unflushed files meet their fate.
@@ -82,49 +83,49 @@ impl Quirk {
     }
 }
 
-const WORDS: [(&str, Blow); 15] = [
-    ("hand-kill", Blow::HandKill),
-    ("hand-remove", Blow::HandRemove),
-    ("down-for-step", Blow::Down(Down::ForStep)),
-    ("down-for-rest", Blow::Down(Down::ForRest)),
-    ("power-kept", Blow::Power(Unflushed::Kept)),
-    ("power-lost", Blow::Power(Unflushed::Lost)),
-    ("power-torn", Blow::Power(Unflushed::Torn)),
-    ("lose-all-events", Blow::Quirk(Quirk::LoseAll)),
-    ("lose-half-the-events", Blow::Quirk(Quirk::LoseHalf)),
-    ("double-events", Blow::Quirk(Quirk::Double)),
-    ("reorder-events", Blow::Quirk(Quirk::Reorder)),
-    ("streams-end", Blow::Quirk(Quirk::StreamEnds)),
-    ("lists-lag", Blow::Quirk(Quirk::ListLags)),
-    ("removals-fail", Blow::Quirk(Quirk::RemovalsFail)),
-    ("nameless-while-removing", Blow::Quirk(Quirk::Nameless)),
+const WORDS: [(&str, Fault); 15] = [
+    ("operator-kill", Fault::OperatorKill),
+    ("operator-remove", Fault::OperatorRemove),
+    ("down-for-step", Fault::Down(Down::ForStep)),
+    ("down-for-rest", Fault::Down(Down::ForRest)),
+    ("power-kept", Fault::Power(Unflushed::Kept)),
+    ("power-lost", Fault::Power(Unflushed::Lost)),
+    ("power-torn", Fault::Power(Unflushed::Torn)),
+    ("lose-all-events", Fault::Quirk(Quirk::LoseAll)),
+    ("lose-half-the-events", Fault::Quirk(Quirk::LoseHalf)),
+    ("double-events", Fault::Quirk(Quirk::Double)),
+    ("reorder-events", Fault::Quirk(Quirk::Reorder)),
+    ("streams-end", Fault::Quirk(Quirk::StreamEnds)),
+    ("lists-lag", Fault::Quirk(Quirk::ListLags)),
+    ("removals-fail", Fault::Quirk(Quirk::RemovalsFail)),
+    ("nameless-while-removing", Fault::Quirk(Quirk::Nameless)),
 ];
 
-impl fmt::Display for Blow {
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fault(fault) => write!(f, "{fault}"),
-            other => f.write_str(WORDS.iter().find(|(_, blow)| blow == other).map_or("?", |(word, _)| word)),
+            Self::Call(fault) => write!(f, "{fault}"),
+            other => f.write_str(WORDS.iter().find(|(_, fault)| fault == other).map_or("?", |(word, _)| word)),
         }
     }
 }
 
-impl FromStr for Blow {
+impl FromStr for Fault {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         match WORDS.iter().find(|(word, _)| *word == text) {
-            Some((_, blow)) => Ok(*blow),
-            None => text.parse().map(Self::Fault),
+            Some((_, fault)) => Ok(*fault),
+            None => text.parse().map(Self::Call),
         }
     }
 }
 
-/// Where a blow lands.
+/// Where a fault is injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     /// At the call with this number, from 1, counted from the script's first step on.
     Call(u64),
-    /// So long after the strike before it.
+    /// So long after the one before it.
     Later(Gap),
 }
 
@@ -139,18 +140,18 @@ impl fmt::Display for When {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Strike {
-    pub(crate) blow: Blow,
+pub(crate) struct Injection {
+    pub(crate) fault: Fault,
     pub(crate) when: When,
 }
 
-impl Strike {
-    pub(crate) fn at(call: u64, blow: Blow) -> Self {
-        Self { blow, when: When::Call(call) }
+impl Injection {
+    pub(crate) fn at(call: u64, fault: Fault) -> Self {
+        Self { fault, when: When::Call(call) }
     }
 
-    pub(crate) fn later(gap: Gap, fault: Fault) -> Self {
-        Self { blow: Blow::Fault(fault), when: When::Later(gap) }
+    pub(crate) fn later(gap: Gap, fault: CallFault) -> Self {
+        Self { fault: Fault::Call(fault), when: When::Later(gap) }
     }
 
     pub(crate) fn call(&self) -> Option<u64> {
@@ -161,21 +162,21 @@ impl Strike {
     }
 }
 
-impl fmt::Display for Strike {
+impl fmt::Display for Injection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fault={} {}", self.blow, self.when)
+        write!(f, "fault={} {}", self.fault, self.when)
     }
 }
 
 /// Reads `fault=crash-after call=17 fault=lose-answer write=+2`.
-pub(crate) fn parse_strikes<'t>(words: impl Iterator<Item = &'t str>) -> Result<Vec<Strike>, String> {
-    let mut strikes = Vec::new();
-    let mut blow = None;
+pub(crate) fn parse_injections<'t>(words: impl Iterator<Item = &'t str>) -> Result<Vec<Injection>, String> {
+    let mut injections = Vec::new();
+    let mut fault = None;
     for word in words {
         let number = |text: &str| text.parse::<u64>().map_err(|error| format!("`{word}`: {error}"));
         let when = match word.split_once('=') {
             Some(("fault", text)) => {
-                blow = Some(text.parse::<Blow>()?);
+                fault = Some(text.parse::<Fault>()?);
                 continue;
             }
             Some(("call", text)) => match text.strip_prefix('+') {
@@ -185,31 +186,31 @@ pub(crate) fn parse_strikes<'t>(words: impl Iterator<Item = &'t str>) -> Result<
             Some(("write", text)) => When::Later(Gap::Writes(number(text.trim_start_matches('+'))?)),
             _ => return Err(format!("`{word}` is neither `fault=`, `call=` nor `write=`")),
         };
-        let blow = blow.take().ok_or_else(|| format!("`{word}`: its `fault=` comes before it"))?;
-        strikes.push(Strike { blow, when });
+        let fault = fault.take().ok_or_else(|| format!("`{word}`: its `fault=` comes before it"))?;
+        injections.push(Injection { fault, when });
     }
-    Ok(strikes)
+    Ok(injections)
 }
 
-/// Faults that are worth it at a call, beside those of the hand.
-pub(crate) fn faults_at(call: &CallRecord) -> impl Iterator<Item = Fault> + '_ {
+/// Faults that are worth it at a call, beside those of the operator.
+pub(crate) fn faults_at(call: &CallRecord) -> impl Iterator<Item = CallFault> + '_ {
     use minipaas::engine::ErrorKind;
-    Fault::SWEEP.into_iter().filter(|fault| fault.applies_to(call)).filter(|fault| {
+    CallFault::SWEEP.into_iter().filter(|fault| fault.applies_to(call)).filter(|fault| {
         // A read changes nothing: dying before it is dying before what comes next, and an engine that refuses it for good
         // is what the writes beside it are refused by as well.
         call.kind != CallKind::Read
-            || !matches!(fault, Fault::CrashBefore | Fault::Fail(ErrorKind::Terminal) | Fault::FailFrom(_))
+            || !matches!(fault, CallFault::CrashBefore | CallFault::Fail(ErrorKind::Terminal) | CallFault::FailFrom(_))
     })
 }
 
 #[test]
-fn strikes_round_trip_through_their_replay_lines() {
-    let mut strikes: Vec<Strike> = WORDS.iter().map(|(_, blow)| Strike::at(3, *blow)).collect();
-    strikes.push(Strike::later(Gap::Writes(2), Fault::LoseAnswer));
-    strikes.push(Strike::later(Gap::Calls(5), Fault::CrashAfter));
-    for strike in strikes {
-        let line = strike.to_string();
-        assert_eq!(parse_strikes(line.split_whitespace()), Ok(vec![strike]), "{line}");
+fn faults_round_trip_through_their_replay_lines() {
+    let mut injections: Vec<Injection> = WORDS.iter().map(|(_, fault)| Injection::at(3, *fault)).collect();
+    injections.push(Injection::later(Gap::Writes(2), CallFault::LoseAnswer));
+    injections.push(Injection::later(Gap::Calls(5), CallFault::CrashAfter));
+    for injection in injections {
+        let line = injection.to_string();
+        assert_eq!(parse_injections(line.split_whitespace()), Ok(vec![injection]), "{line}");
     }
-    assert!(parse_strikes(["call=3"].into_iter()).is_err());
+    assert!(parse_injections(["call=3"].into_iter()).is_err());
 }

@@ -7,33 +7,33 @@ use minipaas::engine::sim::{BuildScript, Update};
 use minipaas::model::{Bytes, Settings, TemplateId};
 use minipaas::testing::seams::World;
 
-use super::act::{App, Hand, Loss};
+use super::action::{App, DockerCommand, Loss};
 use super::operator::Operator;
-use crate::keeper::owner;
+use crate::oracle::owner;
 use crate::world::template;
 
 /// A person's mistakes are none of the daemon's: the container may not be there, or not be ours.
-pub(super) fn by_hand(world: &World, app: App, hand: Hand) {
+pub(super) fn by_hand(world: &World, app: App, command: DockerCommand) {
     let (docker, name) = (&world.docker, app.container());
     if docker.container(&name).is_none_or(|container| owner(world, &container.labels).is_none()) {
         return;
     }
     let limits = Update { memory: Some(Bytes::mib(64)), pids: Some(7), ..Update::default() };
     let number = docker.journal_len();
-    let _ = match hand {
-        Hand::Kill => docker.kill(&name),
-        Hand::Stop => docker.stop(&name).map(drop),
-        Hand::Remove => docker.remove(&name).map(drop),
-        Hand::Rename => docker.rename(&name, &format!("mine-{number}")),
-        Hand::Pause => docker.pause(&name),
-        Hand::Update => docker.update(&name, limits),
-        Hand::Disconnect => docker.disconnect("paas-proxy", &name),
-        Hand::Crash => docker.crash(&name, 1),
+    let _ = match command {
+        DockerCommand::Kill => docker.kill(&name),
+        DockerCommand::Stop => docker.stop(&name).map(drop),
+        DockerCommand::Remove => docker.remove(&name).map(drop),
+        DockerCommand::Rename => docker.rename(&name, &format!("mine-{number}")),
+        DockerCommand::Pause => docker.pause(&name),
+        DockerCommand::Update => docker.update(&name, limits),
+        DockerCommand::Disconnect => docker.disconnect("paas-proxy", &name),
+        DockerCommand::Crash => docker.crash(&name, 1),
     };
 }
 
-/// Makes files and settings what they are after the act.
-pub(super) fn bring_about(world: &World, before: &Operator, after: &Operator) {
+/// Makes files and settings what they are after the action.
+pub(super) fn apply_files(world: &World, before: &Operator, after: &Operator) {
     if before.lost != after.lost && after.lost.is_some() {
         set_out_of_sight(world, after.lost);
     }

@@ -10,15 +10,15 @@ use crate::engine::sim::{SimDocker, Update};
 use crate::model::{Bytes, MilliCpus};
 
 /// Types `docker ARGS…`.
-pub trait Hand: Send + Sync {
+pub trait Operator: Send + Sync {
     /// Returns what was printed.
     ///
     /// # Errors
     /// What Docker said instead.
     fn docker(&self, args: &[&str]) -> impl Future<Output = Result<String, String>> + Send;
 
-    /// Whether this hand may pull the plug.
-    fn reaches_the_plug(&self) -> bool;
+    /// Whether this operator can cut the power.
+    fn can_cut_power(&self) -> bool;
 
     /// The machine loses its power, with all that runs on it, and Docker comes up again. Returns when it answers.
     ///
@@ -29,14 +29,14 @@ pub trait Hand: Send + Sync {
 
 /// The real command line.
 #[derive(Debug, Clone)]
-pub struct CliHand {
+pub struct CliOperator {
     /// Value for `DOCKER_HOST`.
     pub host: String,
     /// `scripts/lib/engine` and its folder, when the engine is the tests' own.
     pub engine: Option<(PathBuf, PathBuf)>,
 }
 
-impl CliHand {
+impl CliOperator {
     async fn run(mut command: Command) -> Result<String, String> {
         let name = command.get_program().to_string_lossy().into_owned();
         let output = tokio::task::spawn_blocking(move || command.output())
@@ -51,14 +51,14 @@ impl CliHand {
     }
 }
 
-impl Hand for CliHand {
+impl Operator for CliOperator {
     async fn docker(&self, args: &[&str]) -> Result<String, String> {
         let mut command = Command::new("docker");
         command.env("DOCKER_HOST", &self.host).args(args);
         Self::run(command).await
     }
 
-    fn reaches_the_plug(&self) -> bool {
+    fn can_cut_power(&self) -> bool {
         self.engine.is_some()
     }
 
@@ -74,7 +74,7 @@ impl Hand for CliHand {
 }
 
 /// The same words to the simulator. A stop or removal is over when this returns, as with the real one.
-impl Hand for SimDocker {
+impl Operator for SimDocker {
     async fn docker(&self, args: &[&str]) -> Result<String, String> {
         let done = |result: Result<(), EngineError>| result.map(|()| String::new()).map_err(|error| error.to_string());
         match args {
@@ -103,7 +103,7 @@ impl Hand for SimDocker {
         }
     }
 
-    fn reaches_the_plug(&self) -> bool {
+    fn can_cut_power(&self) -> bool {
         true
     }
 

@@ -1,4 +1,4 @@
-//! The course of a run: step by step, and what is looked at when it is over.
+//! A run: step by step, and what is looked at when it is over.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use minipaas::model::status::ManifestsStatus;
 use minipaas::testing::daemon::Daemon;
 use tokio::time::Instant;
 
-use crate::blow::{Blow, Down};
-use crate::keeper::{self, OneMoreLook};
-use crate::portrait::portrait;
+use crate::end_state::end_state;
+use crate::fault::{Down, Fault};
+use crate::oracle::{self, OneMoreLook};
 use crate::properties::Answer;
-use crate::scripts::Deed;
+use crate::scripts::Action;
 use crate::waiting::{CALM, RESYNC};
 use crate::world::{Ended, Run};
 
@@ -25,24 +25,24 @@ const LOOK: Duration = Duration::from_secs(5);
 const INSISTENCE: Duration = Duration::from_secs(120);
 
 impl Run<'_> {
-    pub(crate) async fn tell(mut self, undisturbed: Option<&Ended>) -> Ended {
+    pub(crate) async fn execute(mut self, undisturbed: Option<&Ended>) -> Ended {
         let mut first = None;
         for (number, step) in self.script.steps.iter().enumerate() {
             self.step = number;
             self.save_again();
             self.world.manifests.flush();
-            match step.deed {
-                Deed::Do(change) => {
+            match step.action {
+                Action::Do(change) => {
                     change.make(&self.world);
                     self.done(number);
                     self.settle(CALM).await;
                 }
-                Deed::Quick(change, wait) => {
+                Action::Quick(change, wait) => {
                     change.make(&self.world);
                     self.done(number);
                     self.pump(wait).await;
                 }
-                Deed::WhileDown(change) => {
+                Action::WhileDown(change) => {
                     self.daemon = None;
                     self.world.injector.kill();
                     self.record.look_at_status(&self.world, None);
@@ -50,24 +50,24 @@ impl Run<'_> {
                     self.done(number);
                     self.settle(CALM).await;
                 }
-                Deed::Check(app, expect) => {
-                    if self.strikes.is_empty() {
+                Action::Check(app, expect) => {
+                    if self.injections.is_empty() {
                         self.record.check(&self.world, self.daemon.as_ref(), app, expect);
                     }
                 }
-                Deed::Confirm => {
+                Action::Confirm => {
                     self.down = None;
                     self.confirm().await;
                     self.settle(CALM).await;
                 }
-                Deed::Ask(wait) => {
+                Action::Ask(wait) => {
                     self.down = None;
                     self.ask().await;
                     self.pump(wait).await;
                 }
             }
             if number == 0 && self.script.reverts && undisturbed.is_none() {
-                first = Some(portrait(&self.world, self.daemon.as_ref()));
+                first = Some(end_state(&self.world, self.daemon.as_ref()));
             }
         }
         if self.down.take().is_some() {
@@ -75,10 +75,10 @@ impl Run<'_> {
         }
         let last_call = self.world.injector.count();
         let missed = self.world.injector.outstanding();
-        // A fault that waits for a later call would strike in the checks: it did not come, so it never does.
+        // A fault that waits for a later call would come in the checks: it did not come, so it never does.
         self.world.injector.heal();
         self.world.docker.set_quirks(Quirks::default());
-        if self.strikes.iter().any(|strike| matches!(strike.blow, Blow::Quirk(_))) {
+        if self.injections.iter().any(|injection| matches!(injection.fault, Fault::Quirk(_))) {
             // What nobody told of is found by the next full look.
             self.pump(RESYNC).await;
         }
@@ -90,10 +90,10 @@ impl Run<'_> {
         }
         let changes = self.record.changes();
         self.record.violations.extend(broken);
-        self.record.look_back(&self.world, self.script, self.strikes, self.unfounded, undisturbed);
+        self.record.look_back(&self.world, self.script, self.injections, self.unfounded, undisturbed);
         let late = self.record.late(&self.world);
         self.rests().await;
-        let wanted = self.strikes.is_empty();
+        let wanted = self.injections.is_empty();
         let calls = if wanted || !self.record.violations.is_empty() {
             let calls = self.world.injector.calls();
             let of_script = calls.into_iter().filter(|call| call.number > self.offset && call.number <= last_call);
@@ -102,11 +102,11 @@ impl Run<'_> {
             Vec::new()
         };
         Ended {
-            portrait: if wanted { portrait(&self.world, self.daemon.as_ref()) } else { String::new() },
+            end_state: if wanted { end_state(&self.world, self.daemon.as_ref()) } else { String::new() },
             changes,
             late,
             missed,
-            story: if self.record.violations.is_empty() { String::new() } else { self.story(&calls) },
+            trace: if self.record.violations.is_empty() { String::new() } else { self.trace(&calls) },
             calls,
             violations: self.record.violations,
         }
@@ -114,7 +114,7 @@ impl Run<'_> {
 
     /// A step was done.
     fn done(&mut self, number: usize) {
-        self.record.deed(&self.world);
+        self.record.action(&self.world);
         let last = number + 1 == self.script.steps.len();
         if self.down == Some(Down::ForStep) || last {
             self.down = None;
@@ -134,7 +134,7 @@ impl Run<'_> {
 
     fn at_end(&self, undisturbed: Option<&Ended>, first: Option<&str>) -> Vec<String> {
         let script = (!self.unfounded).then_some(self.script);
-        self.record.at_end(&self.world, script, self.daemon.as_ref(), self.strikes, undisturbed, first)
+        self.record.at_end(&self.world, script, self.daemon.as_ref(), self.injections, undisturbed, first)
     }
 
     /// P2.
@@ -172,7 +172,7 @@ impl Run<'_> {
     }
 
     fn was_down(&self) -> bool {
-        self.strikes.iter().any(|strike| matches!(strike.blow, Blow::Down(_)))
+        self.injections.iter().any(|injection| matches!(injection.fault, Fault::Down(_)))
     }
 
     /// `paas confirm` of what is held, once. `None`: nothing is.
@@ -182,7 +182,7 @@ impl Run<'_> {
         };
         let held = self.daemon.as_ref().and_then(|daemon| daemon.status().held.clone())?;
         let saw = sees(self.daemon.as_ref());
-        let answer = match keeper::confirm(self.daemon.as_ref()).await {
+        let answer = match oracle::confirm(self.daemon.as_ref()).await {
             Some(Ok(_)) => Answer::Accepted,
             Some(Err(_)) | None => Answer::Refused,
         };

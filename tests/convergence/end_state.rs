@@ -8,9 +8,9 @@ use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
 
 /// Everything that outlives a run, ids, times and addresses aside.
-pub(crate) fn portrait(world: &World, daemon: Option<&Daemon>) -> String {
+pub(crate) fn end_state(world: &World, daemon: Option<&Daemon>) -> String {
     let mut text = String::new();
-    for line in world.docker.portrait().lines() {
+    for line in world.docker.end_state().lines() {
         // How an earlier run ended is history.
         let words: Vec<&str> = line.split(' ').filter(|word| !word.starts_with("exit=")).collect();
         let _ = writeln!(text, "{}", words.join(" "));
@@ -73,9 +73,9 @@ pub(crate) fn difference(what: &str, wanted: &str, found: &str) -> Option<String
 
 /// The same without what tells of the way instead of the end: a daemon that was down for some of the steps never trashed, nor
 /// gave up, what the other one did on them, and never made a data folder for an app that was created and deleted meanwhile.
-pub(crate) fn without_history(portrait: &str) -> String {
+pub(crate) fn without_history(end_state: &str) -> String {
     let left_over = |line: &str| line.starts_with("folder ") && line.contains(" code=None ");
-    let lines = portrait.lines().filter(|line| !line.starts_with("trash ") && !left_over(line));
+    let lines = end_state.lines().filter(|line| !line.starts_with("trash ") && !left_over(line));
     let lines = lines.map(|line| line.split(" failed=").next().unwrap_or_default());
     lines.fold(String::new(), |text, line| text + line + "\n")
 }

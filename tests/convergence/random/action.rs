@@ -4,26 +4,26 @@ use std::fmt;
 use std::str::FromStr;
 
 use minipaas::engine::ErrorKind;
-use minipaas::engine::faulty::Fault;
+use minipaas::engine::faulty::CallFault;
 
 /// The apps that scripts are about.
 pub(crate) const APPS: [&str; 4] = ["alice-diary", "alice-journal", "bob-notes", "bob-one"];
 /// What a version's process may do. The empty one serves.
 pub(crate) const PROCESSES: [&str; 5] = ["", "answers:5s", "never-answers", "exit:3@500ms", "cannot-start"];
-/// Everything that may strike at a call.
-pub(crate) const FAULTS: [Fault; 12] = [
-    Fault::CrashBefore,
-    Fault::CrashAfter,
-    Fault::Fail(ErrorKind::Retryable),
-    Fault::Fail(ErrorKind::Terminal),
-    Fault::Fail(ErrorKind::Unreachable),
-    Fault::Fail(ErrorKind::Conflict),
-    Fault::Fail(ErrorKind::NotFound),
-    Fault::FailFrom(ErrorKind::Unreachable),
-    Fault::FailFrom(ErrorKind::Retryable),
-    Fault::FailFrom(ErrorKind::Terminal),
-    Fault::LoseAnswer,
-    Fault::StaleList,
+/// Everything that may be injected at a call.
+pub(crate) const FAULTS: [CallFault; 12] = [
+    CallFault::CrashBefore,
+    CallFault::CrashAfter,
+    CallFault::Fail(ErrorKind::Retryable),
+    CallFault::Fail(ErrorKind::Terminal),
+    CallFault::Fail(ErrorKind::Unreachable),
+    CallFault::Fail(ErrorKind::Conflict),
+    CallFault::Fail(ErrorKind::NotFound),
+    CallFault::FailFrom(ErrorKind::Unreachable),
+    CallFault::FailFrom(ErrorKind::Retryable),
+    CallFault::FailFrom(ErrorKind::Terminal),
+    CallFault::LoseAnswer,
+    CallFault::StaleList,
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,7 +84,7 @@ impl Version {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hand {
+pub(crate) enum DockerCommand {
     Kill,
     Stop,
     Remove,
@@ -145,7 +145,7 @@ impl App {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Act {
+pub(crate) enum Action {
     Save(App, Version),
     /// Only so many bytes of it.
     Torn(App, usize, Version),
@@ -171,14 +171,14 @@ pub(crate) enum Act {
     Domain(u8),
     /// `DEFAULT_MEM_LIMIT` in MiB.
     Memory(u16),
-    Hand(App, Hand),
+    Docker(App, DockerCommand),
     /// Somebody runs a container under the app's name, or its successor's.
     Lookalike(App, &'static str),
     /// Theirs are renamed away.
     LookalikesLeave,
     Engine(Power),
     /// At the n-th call from now.
-    Fault(u64, Fault),
+    Fault(u64, CallFault),
     Heal,
     Quirk(Quirk),
     /// `kill -9` of the daemon.
@@ -189,52 +189,52 @@ pub(crate) enum Act {
     Rest,
 }
 
-/// Words of those acts that are one word each, or one word and a kind.
-const PLAIN: [(&str, Act); 33] = [
-    ("wipe", Act::Wipe),
-    ("restore", Act::Restore),
-    ("confirm", Act::Confirm),
-    ("lose-folder", Act::Lose(Loss::Missing)),
-    ("unmount-folder", Act::Lose(Loss::Unmounted)),
-    ("find-folder", Act::Find),
-    ("break-template", Act::BreakTemplate),
-    ("mend-template", Act::MendTemplate),
-    ("break-image", Act::BreakImage),
-    ("lookalikes-leave", Act::LookalikesLeave),
-    ("engine-stop", Act::Engine(Power::Stop)),
-    ("engine-kill", Act::Engine(Power::Kill)),
-    ("engine-hang", Act::Engine(Power::Hang)),
-    ("engine-start", Act::Engine(Power::Start)),
-    ("heal", Act::Heal),
-    ("lose-events", Act::Quirk(Quirk::LoseEvents)),
-    ("double-events", Act::Quirk(Quirk::DoubleEvents)),
-    ("swap-events", Act::Quirk(Quirk::SwapEvents)),
-    ("end-streams", Act::Quirk(Quirk::EndStreams)),
-    ("lag-lists", Act::Quirk(Quirk::LagLists)),
-    ("fail-removals", Act::Quirk(Quirk::FailRemovals)),
-    ("nameless-removals", Act::Quirk(Quirk::Nameless)),
-    ("crash", Act::Crash),
-    ("rest", Act::Rest),
-    ("image", Act::Image(0)),
-    ("image-1", Act::Image(1)),
-    ("image-2", Act::Image(2)),
-    ("domain", Act::Domain(0)),
-    ("domain-1", Act::Domain(1)),
-    ("domain-2", Act::Domain(2)),
-    ("default-memory 256m", Act::Memory(256)),
-    ("default-memory 320m", Act::Memory(320)),
-    ("default-memory 384m", Act::Memory(384)),
+/// Words of those actions that are one word each, or one word and a kind.
+const PLAIN: [(&str, Action); 33] = [
+    ("wipe", Action::Wipe),
+    ("restore", Action::Restore),
+    ("confirm", Action::Confirm),
+    ("lose-folder", Action::Lose(Loss::Missing)),
+    ("unmount-folder", Action::Lose(Loss::Unmounted)),
+    ("find-folder", Action::Find),
+    ("break-template", Action::BreakTemplate),
+    ("mend-template", Action::MendTemplate),
+    ("break-image", Action::BreakImage),
+    ("lookalikes-leave", Action::LookalikesLeave),
+    ("engine-stop", Action::Engine(Power::Stop)),
+    ("engine-kill", Action::Engine(Power::Kill)),
+    ("engine-hang", Action::Engine(Power::Hang)),
+    ("engine-start", Action::Engine(Power::Start)),
+    ("heal", Action::Heal),
+    ("lose-events", Action::Quirk(Quirk::LoseEvents)),
+    ("double-events", Action::Quirk(Quirk::DoubleEvents)),
+    ("swap-events", Action::Quirk(Quirk::SwapEvents)),
+    ("end-streams", Action::Quirk(Quirk::EndStreams)),
+    ("lag-lists", Action::Quirk(Quirk::LagLists)),
+    ("fail-removals", Action::Quirk(Quirk::FailRemovals)),
+    ("nameless-removals", Action::Quirk(Quirk::Nameless)),
+    ("crash", Action::Crash),
+    ("rest", Action::Rest),
+    ("image", Action::Image(0)),
+    ("image-1", Action::Image(1)),
+    ("image-2", Action::Image(2)),
+    ("domain", Action::Domain(0)),
+    ("domain-1", Action::Domain(1)),
+    ("domain-2", Action::Domain(2)),
+    ("default-memory 256m", Action::Memory(256)),
+    ("default-memory 320m", Action::Memory(320)),
+    ("default-memory 384m", Action::Memory(384)),
 ];
 
-const HANDS: [(&str, Hand); 8] = [
-    ("docker-kill", Hand::Kill),
-    ("docker-stop", Hand::Stop),
-    ("docker-rm", Hand::Remove),
-    ("docker-rename", Hand::Rename),
-    ("docker-pause", Hand::Pause),
-    ("docker-update", Hand::Update),
-    ("docker-disconnect", Hand::Disconnect),
-    ("process-ends", Hand::Crash),
+const DOCKER_COMMANDS: [(&str, DockerCommand); 8] = [
+    ("docker-kill", DockerCommand::Kill),
+    ("docker-stop", DockerCommand::Stop),
+    ("docker-rm", DockerCommand::Remove),
+    ("docker-rename", DockerCommand::Rename),
+    ("docker-pause", DockerCommand::Pause),
+    ("docker-update", DockerCommand::Update),
+    ("docker-disconnect", DockerCommand::Disconnect),
+    ("process-ends", DockerCommand::Crash),
 ];
 
 const WISHES: [(&str, Wish); 3] = [("stopped", Wish::Stopped), ("deleted", Wish::Deleted), ("purged", Wish::Purged)];
@@ -260,7 +260,7 @@ impl fmt::Display for Version {
     }
 }
 
-impl fmt::Display for Act {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Save(app, version) => write!(f, "save {}{version}", app.name()),
@@ -271,13 +271,13 @@ impl fmt::Display for Act {
             Self::Duplicate(app) => write!(f, "duplicate {}", app.name()),
             Self::Unduplicate(app) => write!(f, "unduplicate {}", app.name()),
             Self::Lookalike(app, end) => write!(f, "lookalike {}{end}", app.name()),
-            Self::Hand(app, hand) => {
-                let word = HANDS.iter().find(|(_, other)| other == hand).map_or("?", |(word, _)| word);
+            Self::Docker(app, command) => {
+                let word = DOCKER_COMMANDS.iter().find(|(_, other)| other == command).map_or("?", |(word, _)| word);
                 write!(f, "{word} {}", app.name())
             }
             Self::Fault(nth, fault) => write!(f, "fault {nth} {fault}"),
             Self::Wait(millis) => write!(f, "wait {millis}ms"),
-            plain => f.write_str(PLAIN.iter().find(|(_, act)| act == plain).map_or("?", |(word, _)| word)),
+            plain => f.write_str(PLAIN.iter().find(|(_, action)| action == plain).map_or("?", |(word, _)| word)),
         }
     }
 }
@@ -311,11 +311,11 @@ fn version(words: &[&str]) -> Result<Version, String> {
     Ok(version)
 }
 
-impl FromStr for Act {
+impl FromStr for Action {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((_, act)) = PLAIN.iter().find(|(word, _)| *word == text) {
-            return Ok(act.clone());
+        if let Some((_, action)) = PLAIN.iter().find(|(word, _)| *word == text) {
+            return Ok(action.clone());
         }
         let words: Vec<&str> = text.split_whitespace().collect();
         Ok(match words.as_slice() {
@@ -332,42 +332,42 @@ impl FromStr for Act {
             },
             ["fault", nth, fault] => Self::Fault(number(nth)?, fault.parse()?),
             ["wait", wait] => Self::Wait(number(wait.strip_suffix("ms").unwrap_or(wait))?),
-            [word, name] => match HANDS.iter().find(|(text, _)| text == word) {
-                Some((_, hand)) => Self::Hand(app(name)?, *hand),
-                None => return Err(format!("`{text}` is no act: see tests/convergence/random/act.rs")),
+            [word, name] => match DOCKER_COMMANDS.iter().find(|(text, _)| text == word) {
+                Some((_, command)) => Self::Docker(app(name)?, *command),
+                None => return Err(format!("`{text}` is no action: see tests/convergence/random/action.rs")),
             },
-            _ => return Err(format!("`{text}` is no act: see tests/convergence/random/act.rs")),
+            _ => return Err(format!("`{text}` is no action: see tests/convergence/random/action.rs")),
         })
     }
 }
 
-/// What is played: the acts, and the seed of the world that they happen in.
+/// What is run: the actions, and the seed of the world that they happen in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Play {
+pub(crate) struct RandomScript {
     pub(crate) world: u64,
-    pub(crate) acts: Vec<Act>,
+    pub(crate) actions: Vec<Action>,
 }
 
 /// As in replay lines: `world 7; save alice-diary; rest`.
-impl fmt::Display for Play {
+impl fmt::Display for RandomScript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "world {}", self.world)?;
-        self.acts.iter().try_for_each(|act| write!(f, "; {act}"))
+        self.actions.iter().try_for_each(|action| write!(f, "; {action}"))
     }
 }
 
-impl FromStr for Play {
+impl FromStr for RandomScript {
     type Err = String;
     /// Acts are separated by `;` or line ends; a line that begins with `#` is a comment.
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut play = Self { world: 1, acts: Vec::new() };
+        let mut script = Self { world: 1, actions: Vec::new() };
         let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-        for act in lines.flat_map(|line| line.split(';')).map(str::trim).filter(|act| !act.is_empty()) {
-            match act.strip_prefix("world ") {
-                Some(seed) => play.world = number(seed)?,
-                None => play.acts.push(act.parse()?),
+        for action in lines.flat_map(|line| line.split(';')).map(str::trim).filter(|action| !action.is_empty()) {
+            match action.strip_prefix("world ") {
+                Some(seed) => script.world = number(seed)?,
+                None => script.actions.push(action.parse()?),
             }
         }
-        Ok(play)
+        Ok(script)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 /// So much of it is printed with a failure.
 const TAIL: usize = 120;
 
-pub(super) struct Chronicle {
+pub(super) struct History {
     began: Instant,
     file: File,
     path: PathBuf,
@@ -17,7 +17,7 @@ pub(super) struct Chronicle {
     seed: u64,
 }
 
-impl Chronicle {
+impl History {
     pub(super) fn begin(seed: u64, daemon_log: &Path) -> Self {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("storm-{seed}.log"));
         let file = File::create(&path).unwrap();
@@ -33,7 +33,7 @@ impl Chronicle {
     }
 }
 
-impl Drop for Chronicle {
+impl Drop for History {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let _ = fs::remove_file(&self.path);

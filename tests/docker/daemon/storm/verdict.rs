@@ -1,4 +1,4 @@
-//! The end: every acknowledged entry, every checksum, every stranger.
+//! The end: every acknowledged entry, every checksum, every foreign container.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,8 +17,8 @@ struct Found {
 
 impl World {
     /// Returns how many entries were acknowledged, and how many seconds the run took.
-    pub(super) fn reckon(mut self) -> (usize, u64) {
-        self.chronicle.say("== the reckoning");
+    pub(super) fn verdict(mut self) -> (usize, u64) {
+        self.history.say("== the verdict");
         let ledgers = self.writers.ledgers();
         let mut violations = Vec::new();
         let shown = self.shown_entries();
@@ -40,14 +40,14 @@ impl World {
             let by = |way| ledger.acknowledged.iter().filter(|entry| entry.way == way).count();
             let (gateway, direct) = (by(Way::Gateway), by(Way::Direct));
             let line = format!("{app}: {} attempts, {gateway} + {direct} acknowledged", ledger.attempts);
-            self.chronicle.say(&line);
+            self.history.say(&line);
             println!("  {line} (gateway + direct)");
             if gateway == 0 || direct == 0 {
                 violations.push(format!("{line}: a way that never worked proves nothing"));
             }
         }
         assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
-        (written, self.chronicle.seconds())
+        (written, self.history.seconds())
     }
 
     /// All entries of the running diaries, as their owners see them.
@@ -111,7 +111,7 @@ impl World {
 
     fn judge_folders(&mut self, violations: &mut Vec<String>) {
         let outside = self.outside();
-        for kept in &self.keepsakes {
+        for kept in &self.checksums {
             violations.extend(kept.trouble(&self.data_of(&kept.app), &outside));
         }
         for (app, slot) in &self.slots {
@@ -126,7 +126,7 @@ impl World {
             }
         }
         let docker = self.daemon.docker.clone();
-        violations.extend(self.strangers.iter_mut().filter_map(|stranger| stranger.trouble(&docker, false)));
+        violations.extend(self.foreign.iter_mut().filter_map(|container| container.trouble(&docker, false)));
     }
 }
 
@@ -154,7 +154,7 @@ fn judge_ledgers(
         if !tried || places.len() > 1 {
             violations.push(format!("`{text}` was not written by its owner, or not once: {places:?}"));
         }
-        // A direct writer's own address may have become another's; through the gateway nothing gets into a stranger's diary.
+        // A direct writer's own address may have become another's; through the gateway nothing gets into another app's diary.
         let by_gateway = number.parse::<usize>().is_ok_and(|number| number % 2 == 0);
         if by_gateway && places.iter().any(|place| place.app != app) {
             violations.push(format!("`{text}` went through the gateway into another app: {places:?}"));

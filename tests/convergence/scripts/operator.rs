@@ -9,15 +9,15 @@ use super::{A, MAIN, Script, Step, by_hand, create, quick, saves, script, to};
 use crate::world::diary;
 
 pub(super) fn all() -> Vec<Script> {
-    let hand = |name, steps: Vec<Step>| {
+    let operator = |name, steps: Vec<Step>| {
         let mut all = vec![create()];
         all.extend(steps);
         script(name, Running, all).interrupted()
     };
     vec![
-        hand("docker-kill", vec![to("docker kill", |world| by_hand(world.docker.kill(MAIN)))]).reverts(),
-        hand("docker-stop", vec![to("docker stop", |world| by_hand(world.docker.stop(MAIN)))]).reverts(),
-        hand("docker-rm", vec![to("docker rm -f", |world| by_hand(world.docker.remove(MAIN)))]).reverts(),
+        operator("docker-kill", vec![to("docker kill", |world| by_hand(world.docker.kill(MAIN)))]).reverts(),
+        operator("docker-stop", vec![to("docker stop", |world| by_hand(world.docker.stop(MAIN)))]).reverts(),
+        operator("docker-rm", vec![to("docker rm -f", |world| by_hand(world.docker.remove(MAIN)))]).reverts(),
         // The address that is free by it is the next one that Docker would give.
         script(
             "docker-kill-beside",
@@ -30,9 +30,10 @@ pub(super) fn all() -> Vec<Script> {
         )
         .and("bob-one", Running)
         .interrupted(),
-        hand("docker-rename", vec![to("docker rename", |world| by_hand(world.docker.rename(MAIN, "mine")))]).reverts(),
-        hand("docker-pause", vec![to("docker pause", |world| by_hand(world.docker.pause(MAIN)))]).reverts(),
-        hand(
+        operator("docker-rename", vec![to("docker rename", |world| by_hand(world.docker.rename(MAIN, "mine")))])
+            .reverts(),
+        operator("docker-pause", vec![to("docker pause", |world| by_hand(world.docker.pause(MAIN)))]).reverts(),
+        operator(
             "docker-update",
             vec![to("docker update", |world| {
                 let update = Update { memory: Some(Bytes::mib(64)), pids: Some(7), ..Update::default() };
@@ -40,12 +41,12 @@ pub(super) fn all() -> Vec<Script> {
             })],
         )
         .reverts(),
-        hand(
+        operator(
             "docker-disconnect",
             vec![to("docker network disconnect", |world| by_hand(world.docker.disconnect("paas-proxy", MAIN)))],
         )
         .reverts(),
-        hand(
+        operator(
             "network-gone",
             vec![to("docker network rm", |world| {
                 by_hand(world.docker.disconnect("paas-proxy", MAIN));
@@ -54,8 +55,11 @@ pub(super) fn all() -> Vec<Script> {
             })],
         )
         .everyone(),
-        hand("image-rm", vec![to("docker rmi -f", |world| by_hand(world.docker.untag("my-paas-node-runtime:latest")))])
-            .everyone(),
+        operator(
+            "image-rm",
+            vec![to("docker rmi -f", |world| by_hand(world.docker.untag("my-paas-node-runtime:latest")))],
+        )
+        .everyone(),
         script(
             "docker-start-stopped",
             Stopped,
@@ -66,7 +70,7 @@ pub(super) fn all() -> Vec<Script> {
             ],
         )
         .interrupted(),
-        hand(
+        operator(
             "network-other",
             vec![
                 to("docker stop", |world| by_hand(world.docker.stop(MAIN))),
@@ -106,7 +110,7 @@ pub(super) fn all() -> Vec<Script> {
             ],
         )
         .interrupted(),
-        hand(
+        operator(
             "lookalike-during",
             vec![
                 to("docker rename, and somebody takes the name", |world| {
