@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use minipaas::accounts::{
-    AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, LoginError, MAX_KEYS,
-    MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, SessionId, User, UserRef, Visit,
+    AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, Keys, LoginError, MAX_KEYS,
+    MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, SessionId, User, UserRef, Visit,
 };
 use minipaas::clock::Clock;
 use minipaas::model::{Settings, Timestamp};
@@ -173,7 +173,7 @@ async fn a_password_given_by_the_operator_needs_no_word() {
     house.accounts.first_word().await.unwrap().unwrap();
     for _ in 0..2 {
         // On an installation that was never started, then on one that is running.
-        let reset = house.accounts.reset_password("admin").await.unwrap();
+        let reset = house.accounts.reset_password("admin", Keys::Keep).await.unwrap();
         assert!(!file.exists());
         house.accounts.bootstrap().await.unwrap();
         assert_eq!(house.accounts.first_word().await.unwrap(), None);
@@ -369,7 +369,7 @@ async fn the_first_password_cannot_be_kept() {
 async fn a_reset_gives_a_password_for_once_and_ends_every_session() {
     let (house, begun) = House::settled().await;
     let key = house.accounts.issue_key(begun.session.user.id, Some("backup")).await.unwrap();
-    let reset = house.accounts.reset_password("admin").await.unwrap();
+    let reset = house.accounts.reset_password("admin", Keys::Keep).await.unwrap();
     assert_eq!(reset.keys, [key.key]);
     assert!(!house.is_in(begun.token.reveal()).await);
     assert!(matches!(house.login(PASSWORD).await, Err(LoginError::Wrong)));
@@ -383,17 +383,47 @@ async fn a_reset_gives_a_password_for_once_and_ends_every_session() {
         .unwrap();
     assert!(!house.login(PASSWORD).await.unwrap().session.user.must_change);
 
-    let unknown = house.accounts.reset_password("alice").await.unwrap_err();
+    let unknown = house.accounts.reset_password("alice", Keys::Keep).await.unwrap_err();
     insta::assert_snapshot!(unknown, @"there is no user `alice`: choose `admin`");
+}
+
+/// After a leak: nothing that was given out before opens anything, and another user's goes on.
+#[tokio::test]
+async fn everything_a_user_was_let_in_by_ends_at_once() {
+    let (house, begun) = House::settled().await;
+    let user = begun.session.user.id;
+    house
+        .sqlite()
+        .execute("INSERT INTO users (name, password, must_change, created_at) VALUES ('bob', 'x', 0, 0)", [])
+        .unwrap();
+    let bob = house.accounts.issue_key(UserRef(2), None).await.unwrap();
+    let other = house.login(PASSWORD).await.unwrap();
+    let key = house.accounts.issue_key(user, Some("backup")).await.unwrap();
+    assert_eq!(house.accounts.revoke_all(user).await.unwrap(), Revoked { sessions: 2, keys: 1 });
+    for begun in [&begun, &other] {
+        assert!(!house.is_in(begun.token.reveal()).await);
+    }
+    assert_eq!(house.accounts.key(key.secret.reveal()).await.unwrap(), None);
+    assert!(house.accounts.key(bob.secret.reveal()).await.unwrap().is_some());
+    assert_eq!(house.accounts.revoke_all(user).await.unwrap(), Revoked { sessions: 0, keys: 0 });
+    // The password is as it was.
+    house.login(PASSWORD).await.unwrap();
+
+    let key = house.accounts.issue_key(user, None).await.unwrap();
+    let reset = house.accounts.reset_password("admin", Keys::RevokeAll).await.unwrap();
+    assert_eq!(reset.keys, [key.key]);
+    assert_eq!(house.accounts.key(key.secret.reveal()).await.unwrap(), None);
+    let unknown = house.accounts.revoke_all_of("alice").await.unwrap_err();
+    insta::assert_snapshot!(unknown, @"there is no user `alice`: choose `admin` or `bob`");
 }
 
 #[tokio::test]
 async fn a_reset_before_the_first_start_spares_the_password_that_everybody_knows() {
     let house = House::new();
-    let unknown = house.accounts.reset_password("alice").await.unwrap_err();
+    let unknown = house.accounts.reset_password("alice", Keys::Keep).await.unwrap_err();
     assert!(matches!(&unknown, ResetError::NoSuchUser { .. }));
     insta::assert_snapshot!(unknown, @"there is no user `alice`: there is none at all yet, the first start of the daemon makes `admin`");
-    let reset = house.accounts.reset_password("admin").await.unwrap();
+    let reset = house.accounts.reset_password("admin", Keys::Keep).await.unwrap();
     assert_eq!(house.accounts.bootstrap().await.unwrap(), Bootstrap::Found);
     assert!(matches!(house.login("admin").await, Err(LoginError::Wrong)));
     assert!(house.login(reset.password.reveal()).await.unwrap().session.user.must_change);
@@ -404,7 +434,7 @@ async fn a_reset_before_the_first_start_spares_the_password_that_everybody_knows
 async fn a_reset_wins_against_a_login_and_a_change_under_way() {
     let (house, begun) = House::settled().await;
     let (user, old) = house.store.user("admin").await.unwrap().unwrap();
-    house.accounts.reset_password("admin").await.unwrap();
+    house.accounts.reset_password("admin", Keys::Keep).await.unwrap();
     let row = |verified: &PasswordHash| NewSessionRow {
         token: SecretHash([7; 32]),
         user: user.id,
@@ -420,6 +450,7 @@ async fn a_reset_wins_against_a_login_and_a_change_under_way() {
         password: PasswordHash("x".to_owned()),
         must_change: false,
         sessions: Sessions::EndAllBut(begun.session.id),
+        keys: Keys::Keep,
     };
     assert!(!house.store.set_password(change).await.unwrap());
     let (user, new) = house.store.user("admin").await.unwrap().unwrap();

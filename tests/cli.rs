@@ -763,11 +763,24 @@ fn a_forgotten_password_is_replaced_beside_a_running_daemon() {
     PASSWORD
     password of `admin`, shown only now:
     it must be changed at the first login; every session of this user has ended
-    API keys stay: backup (PREFIX…); they work again once the password is changed, delete those you do not know
+    API keys stay: backup (PREFIX…); they work again once the password is changed, delete those you do not know or revoke all with `paas admin revoke`
     ");
     assert_eq!(runtime.block_on(accounts.session(before.token.reveal())).unwrap(), None);
     assert!(matches!(login("admin"), Err(LoginError::Wrong)));
     assert!(login(&password).unwrap().session.user.must_change);
+
+    let session = login(&password).unwrap();
+    let ran = root.run(&["admin", "revoke"]);
+    insta::assert_snapshot!(ran.text(&root), @"
+    exit 0
+    `admin` is signed out everywhere; sessions ended: 2, API keys revoked: 1
+    ");
+    assert_eq!(runtime.block_on(accounts.session(session.token.reveal())).unwrap(), None);
+    assert_eq!(runtime.block_on(accounts.keys(user)).unwrap(), []);
+    runtime.block_on(accounts.issue_key(user, Some("backup"))).unwrap();
+    let ran = root.run(&["admin", "reset-password", "--revoke-all"]);
+    assert!(ran.err.contains("API keys are revoked: backup ("), "{}", ran.err);
+    assert_eq!(runtime.block_on(accounts.keys(user)).unwrap(), []);
 
     let ran = root.run(&["admin", "reset-password", "--username", "admin", "-o", "json"]);
     let told: Value = serde_json::from_str(&ran.out).unwrap();

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use minipaas::accounts::Visit;
+use minipaas::accounts::{Keys, Visit};
 use minipaas::gateway::GatewayConfig;
 use minipaas::portal::{UnixDoor, router};
 use portal_support::{Answer, Ask, PASSWORD, Portal};
@@ -136,13 +136,15 @@ async fn every_route_lets_in_exactly_whom_it_should() {
         check(route, "a key, at a stranger's name", Some((421, "unknown-host")), &answer);
         checked += 1;
     }
-    let bearer = format!("Bearer {key}");
     portal.set(|settings| settings.portal_api_key = "the-legacy-key".to_owned());
     let strange = ("origin", "http://alice-diary.localhost:8080");
     for route in &routes {
         // A new one each time: some of the routes end it.
         let session = portal.session(PASSWORD).await;
         let cookie = ("cookie", session.as_str());
+        let issued = portal.accounts.issue_key(begun.user.id, None).await.unwrap();
+        let key = issued.secret.reveal().to_owned();
+        let bearer = format!("Bearer {key}");
         let by_key = if route.in_person { SESSION_ONLY } else { None };
         let foreign = if route.writes() { CROSS_ORIGIN } else { None };
         let (pageless, key_from_page) = if route.open == Open::Anybody { (None, foreign) } else { (foreign, by_key) };
@@ -167,10 +169,12 @@ async fn every_route_lets_in_exactly_whom_it_should() {
             check(route, credentials, expected, &answer);
             checked += 1;
         }
+        portal.accounts.revoke_key(begun.user.id, issued.key.id).await.unwrap();
     }
 
+    let key = portal.key().await;
     // The operator has given the user a new password: the keys wait until it is changed, too.
-    portal.accounts.reset_password("admin").await.unwrap();
+    portal.accounts.reset_password("admin", Keys::Keep).await.unwrap();
     for route in &routes {
         let expected = match (route.open, route.in_person) {
             (Open::Member, _) => CHANGE_FIRST,
@@ -346,7 +350,7 @@ async fn a_fresh_installation_opens_here_with_the_word_from_its_network_and_from
     let begun = login("192.168.0.12", right, "en").await;
 
     // A password that is nobody's guess is enough by itself, wherever somebody is.
-    let reset = portal.accounts.reset_password("admin").await.unwrap();
+    let reset = portal.accounts.reset_password("admin", Keys::Keep).await.unwrap();
     let with = async |password: &str| {
         let body = json!({"username": "admin", "password": password}).to_string();
         portal.post("/auth/login", &[("x-forwarded-for", "203.0.113.5")], &body).await
@@ -413,6 +417,7 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     paas_portal_session=; Domain=home.example.org; Path=/auth/change-password; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/auth/logout; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/auth/me; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/revoke-all; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/confirm; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/edits; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/events; Max-Age=0

@@ -44,6 +44,22 @@ async fn a_stream_ends_when_the_key_that_opened_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn streams_end_when_their_user_signs_out_everywhere_and_revokes_all_keys() {
+    let portal = Portal::settled().await;
+    let (cookie, key) = (portal.session(PASSWORD).await, portal.key().await);
+    let by_key = open(&portal, ("x-api-key", &key)).await;
+    let by_session = open(&portal, ("cookie", &portal.session(PASSWORD).await)).await;
+    let origin = portal.origin();
+    let answer = portal.post("/auth/revoke-all", &[("cookie", &cookie), ("origin", &origin)], "").await;
+    assert_eq!((answer.status, answer.data()["keys"].as_u64()), (200, Some(1)), "{}", answer.body);
+    assert!(answer.cookies().last().unwrap().starts_with("paas_portal_session=; "), "{}", answer.head);
+    end(by_key).await;
+    end(by_session).await;
+    assert_eq!(portal.get("/auth/me", &[("cookie", &cookie)]).await.status, 401);
+    assert_eq!(portal.get("/auth/me", &[("x-api-key", &key)]).await.status, 401);
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_its_session_and_with_the_legacy_key() {
     let portal = Portal::settled().await;
     let cookie = portal.session(PASSWORD).await;

@@ -36,7 +36,8 @@ use self::limiter::Limiter;
 use self::password::{HashError, Hasher, Password};
 use crate::clock::Clock;
 use crate::model::Settings;
-pub use crate::store::accounts::{AccountStore, ApiKey, KeyId, SessionId, User, UserRef};
+use crate::store::StoreError;
+pub use crate::store::accounts::{AccountStore, ApiKey, KeyId, Keys, Revoked, SessionId, User, UserRef};
 use crate::store::accounts::{NewPassword, PasswordHash, Sessions};
 
 /// What a start found.
@@ -54,7 +55,7 @@ pub enum Bootstrap {
 pub struct Reset {
     /// To be shown once.
     pub password: Secret,
-    /// The user's API keys, which stay valid.
+    /// The API keys that the user had. With [`Keys::Keep`] they stay valid.
     pub keys: Vec<ApiKey>,
 }
 
@@ -134,26 +135,52 @@ impl Accounts {
 
     /// Gives a user a random password that must be changed, and ends all their sessions. Works beside a running daemon.
     /// On an installation that was never started it makes `admin`, who then never had the password that everybody knows.
-    pub async fn reset_password(&self, name: &str) -> Result<Reset, ResetError> {
+    pub async fn reset_password(&self, name: &str, keys: Keys) -> Result<Reset, ResetError> {
         let password = Secret::one_time_password()?;
         let hash = self.hash_within(password.reveal()).await?;
         if name == FIRST_USER && self.store.add_first_user(name, hash.clone(), self.clock.now()).await? {
             self.forget_first_word(name);
             return Ok(Reset { password, keys: Vec::new() });
         }
-        let Some((user, _)) = self.store.user(name).await? else {
-            return Err(ResetError::NoSuchUser { name: name.to_owned(), there: self.store.users().await? });
-        };
+        let user = self.named(name).await?;
+        let had = self.store.keys(user.id).await?;
         let new = NewPassword {
             user: user.id,
             instead_of: None,
             password: hash,
             must_change: true,
             sessions: Sessions::EndAll,
+            keys,
         };
         self.store.set_password(new).await?;
         self.forget_first_word(name);
-        Ok(Reset { password, keys: self.store.keys(user.id).await? })
+        Ok(Reset { password, keys: had })
+    }
+
+    /// The API keys of the user of this name, for whoever decides what becomes of them. None where there is no user yet.
+    pub async fn keys_of(&self, name: &str) -> Result<Vec<ApiKey>, StoreError> {
+        match self.store.user(name).await? {
+            Some((user, _)) => self.store.keys(user.id).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Signs a user out everywhere and revokes all their API keys. The password stays.
+    pub async fn revoke_all(&self, user: UserRef) -> Result<Revoked, StoreError> {
+        self.store.revoke_all(user).await
+    }
+
+    /// The same, by name.
+    pub async fn revoke_all_of(&self, name: &str) -> Result<Revoked, ResetError> {
+        let user = self.named(name).await?;
+        Ok(self.store.revoke_all(user.id).await?)
+    }
+
+    async fn named(&self, name: &str) -> Result<User, ResetError> {
+        match self.store.user(name).await? {
+            Some((user, _)) => Ok(user),
+            None => Err(ResetError::NoSuchUser { name: name.to_owned(), there: self.store.users().await? }),
+        }
     }
 
     fn settings(&self) -> Arc<Settings> {

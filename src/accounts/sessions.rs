@@ -11,7 +11,7 @@ use super::secret::{self, Secret};
 use super::{Accounts, SessionId, User};
 use crate::model::Timestamp;
 use crate::store::StoreError;
-use crate::store::accounts::{NewPassword, NewSessionRow, PasswordHash, Sessions};
+use crate::store::accounts::{Keys, NewPassword, NewSessionRow, PasswordHash, Sessions};
 
 /// How many sessions a user may have; the oldest give way.
 pub const MAX_SESSIONS: u32 = 50;
@@ -130,6 +130,7 @@ impl Accounts {
             password: hash,
             must_change: false,
             sessions: Sessions::EndAllBut(session),
+            keys: Keys::Keep,
         };
         if !self.store.set_password(change).await? {
             return Err(ChangeError::Wrong);
@@ -166,6 +167,7 @@ impl Accounts {
             password: fresh.clone(),
             must_change: user.must_change,
             sessions: Sessions::Keep,
+            keys: Keys::Keep,
         };
         match self.store.set_password(change).await {
             Ok(true) => fresh,

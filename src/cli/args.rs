@@ -148,7 +148,7 @@ Examples:
   paas down --yes")]
     Down(Yes),
     /// See to the portal's users
-    #[command(subcommand, after_help = "Examples:\n  paas admin reset-password")]
+    #[command(subcommand, after_help = "Examples:\n  paas admin reset-password\n  paas admin revoke")]
     Admin(Admin),
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  paas completions bash > ~/.local/share/bash-completion/completions/paas")]
@@ -188,17 +188,41 @@ impl Serve {
 pub enum Admin {
     /// Give a user a new password, shown once, and end all their sessions
     #[command(after_help = "\
-The daemon may be running. The password must be changed at the first login. API keys stay.
+The daemon may be running. The password must be changed at the first login. On a terminal it asks what becomes of the user's API
+keys; elsewhere they stay, unless --revoke-all is given.
 
 Examples:
   paas admin reset-password
-  paas admin reset-password -o json")]
+  paas admin reset-password --revoke-all
+  paas admin reset-password --keep -o json")]
     ResetPassword(ResetPassword),
+    /// Sign a user out everywhere and revoke all their API keys
+    #[command(after_help = "\
+The daemon may be running: what was opened with a session or a key ends within a second. The password stays; if it may be known
+to somebody, say `paas admin reset-password --revoke-all` instead.
+
+Examples:
+  paas admin revoke
+  paas admin revoke --username alice")]
+    Revoke(RevokeAll),
 }
 
 #[derive(Debug, Args)]
 pub struct ResetPassword {
     /// Whose password
+    #[arg(long, value_name = "NAME", default_value = crate::accounts::FIRST_USER)]
+    pub username: String,
+    /// Also revoke all API keys of the user
+    #[arg(long)]
+    pub revoke_all: bool,
+    /// Let the API keys be, without asking
+    #[arg(long, conflicts_with = "revoke_all")]
+    pub keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RevokeAll {
+    /// Whose sessions and keys
     #[arg(long, value_name = "NAME", default_value = crate::accounts::FIRST_USER)]
     pub username: String,
 }

@@ -19,7 +19,7 @@ use super::frame::defect;
 use super::host;
 use super::router::session_paths;
 use super::state::PortalState;
-use crate::accounts::{Place, Visit};
+use crate::accounts::{Place, Revoked, Visit};
 use crate::gateway::Seen;
 
 /// A password as it was typed. `Debug` does not show it.
@@ -133,6 +133,19 @@ pub async fn change_password(
     let Person { session, user } = person;
     state.accounts.change_password(session, &user, &current_password.0, &new_password.0, address(peer)).await?;
     Ok(Data(Me { username: Some(user.name), must_change_password: false, through: Through::Session }))
+}
+
+/// Ends every session of the user, this one as well, and revokes every API key. What they opened ends within a second.
+pub async fn revoke_all(
+    State(state): State<PortalState>,
+    asked: AskedAt,
+    person: Person,
+) -> Result<(HeaderMap, Data<Revoked>), ApiError> {
+    let revoked = state.accounts.revoke_all(person.user.id).await?;
+    let Revoked { sessions, keys } = revoked;
+    tracing::info!(user = person.user.name, sessions, keys, "signed out everywhere and revoked all API keys");
+    let cookie = cookie::end(&state.settings_rx.borrow());
+    Ok((asked.with_cookie(&state, cookie)?, Data(revoked)))
 }
 
 /// Where somebody who may be guessing is.

@@ -24,7 +24,7 @@ use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
 use super::{answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, metrics, templates};
-use crate::accounts::ApiKey;
+use crate::accounts::{ApiKey, Revoked};
 use crate::model::{DaemonStatus, Event, Shown};
 
 /// Most bytes a request's body may have.
@@ -183,6 +183,16 @@ fn table(state: &PortalState) -> Table<'_> {
                 .takes::<auth::ChangePassword>(json!({"currentPassword": "admin", "newPassword": "correct horse"}))
                 .answers::<auth::Me>(200, "Changed.")
                 .refuses(&[code::BAD_PASSWORD, code::WRONG_PASSWORD, code::TOO_MANY_LOGINS, code::BUSY]),
+        )
+        .on(
+            Post,
+            "/auth/revoke-all",
+            Known,
+            auth::revoke_all,
+            Operation::new("auth", "revokeAll", "Sign out everywhere and revoke all your API keys")
+                .more("For when something leaked. This session ends, too; streams that are open end within a second.")
+                .in_person()
+                .answers::<Revoked>(200, "How many opened something until now."),
         )
         .on(
             Get,

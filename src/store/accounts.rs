@@ -109,6 +109,7 @@ pub struct NewPassword {
     pub password: PasswordHash,
     pub must_change: bool,
     pub sessions: Sessions,
+    pub keys: Keys,
 }
 
 /// What a new password does to the user's sessions.
@@ -117,6 +118,20 @@ pub enum Sessions {
     Keep,
     EndAllBut(SessionId),
     EndAll,
+}
+
+/// What a new password does to the user's API keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    Keep,
+    RevokeAll,
+}
+
+/// What opened something until now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Revoked {
+    pub sessions: usize,
+    pub keys: usize,
 }
 
 pub trait AccountStore: Send + Sync + 'static {
@@ -134,6 +149,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Expired ones too, as long as they are there.
     fn session(&self, token: SecretHash) -> Answer<'_, Option<SessionRow>>;
     fn remove_session(&self, id: SessionId) -> Answer<'_, ()>;
+
+    /// Ends every session and revokes every key of the user, at once.
+    fn revoke_all(&self, user: UserRef) -> Answer<'_, Revoked>;
 
     /// Oldest first.
     fn keys(&self, user: UserRef) -> Answer<'_, Vec<ApiKey>>;

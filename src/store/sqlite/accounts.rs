@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{BUSY_TIMEOUT, SqliteStore};
 use crate::model::Timestamp;
 use crate::store::accounts::{
-    AccountStore, Answer, ApiKey, KeyId, NewKeyRow, NewPassword, NewSessionRow, PasswordHash, SecretHash, SessionId,
-    SessionRow, Sessions, User, UserRef,
+    AccountStore, Answer, ApiKey, KeyId, Keys, NewKeyRow, NewPassword, NewSessionRow, PasswordHash, Revoked,
+    SecretHash, SessionId, SessionRow, Sessions, User, UserRef,
 };
 
 /// How old a key's stamp may be, in milliseconds: every stamp is a flush to disk.
@@ -103,6 +103,16 @@ impl AccountStore for SqliteStore {
         )
     }
 
+    fn revoke_all(&self, user: UserRef) -> Answer<'_, Revoked> {
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let sessions = transaction.execute("DELETE FROM sessions WHERE user = ?1", [user.0])?;
+            let keys = transaction.execute("DELETE FROM api_keys WHERE user = ?1", [user.0])?;
+            transaction.commit()?;
+            Ok(Revoked { sessions, keys })
+        }))
+    }
+
     fn keys(&self, user: UserRef) -> Answer<'_, Vec<ApiKey>> {
         Box::pin(self.call(move |connection| {
             let mut statement = connection.prepare_cached(
@@ -155,6 +165,10 @@ fn set_password(connection: &mut Connection, new: &NewPassword) -> rusqlite::Res
         Sessions::EndAllBut(id) => {
             transaction.execute("DELETE FROM sessions WHERE user = ?1 AND id <> ?2", params![new.user.0, id.0])?
         }
+    };
+    match new.keys {
+        Keys::Keep => 0,
+        Keys::RevokeAll => transaction.execute("DELETE FROM api_keys WHERE user = ?1", [new.user.0])?,
     };
     transaction.commit()?;
     Ok(true)
