@@ -1,6 +1,7 @@
 //! What a disturbance may cost: how much later everything may be as it should be, how many more changes that may take, and how
 //! long the status may be wrong meanwhile. Each figure is a wait of the product, plus its jitter, plus the work itself.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use minipaas::engine::ErrorKind;
@@ -50,7 +51,19 @@ pub(crate) fn allowance(world: &World, script: &Script, injections: &[Injection]
     let sum = injections.iter().map(|injection| most(of_fault(injection.fault), calls)).fold(none, |sum, one| {
         Allowance { time: sum.time + one.time, changes: sum.changes + one.changes, lag: sum.lag.max(one.lag) }
     });
-    Allowance { changes: sum.changes + if hasty { DEPLOY } else { 0 }, ..sum }
+    let extra = if hasty { DEPLOY } else { 0 } + if begins_blind(world, script) { REPAIR * apps(world) } else { 0 };
+    Allowance { changes: sum.changes + extra, ..sum }
+}
+
+/// A life that cannot read its files at first does not know that somebody has confirmed they are gone: the last good manifests
+/// are in force until it can, so what the life before had stopped on its way to removing it runs once more.
+fn begins_blind(world: &World, script: &Script) -> bool {
+    let unread = |call: &CallRecord| call.point == "manifests.load" && call.injected.is_some();
+    script.wipes && world.injector.deaths() > 0 && world.injector.with_calls(|calls| calls.iter().any(unread))
+}
+
+fn apps(world: &World) -> usize {
+    world.store.row_changes().iter().map(|change| &change.key).collect::<BTreeSet<_>>().len()
 }
 
 fn most(one: Allowance, other: Allowance) -> Allowance {

@@ -36,10 +36,10 @@ use minipaas::engine::faulty::CallFault;
 use minipaas::testing::manifests::Unflushed;
 
 use fault::{Fault, parse_injections};
-use sweep::Batch;
+use sweep::{Batch, Choice};
 
-/// Pairs per script: what fits into three minutes on two cores with everything else.
-const PAIRS: usize = 60;
+/// Pairs per script: two minutes on two slow cores.
+const PAIRS: usize = 2_500;
 
 fn wanted() -> Vec<scripts::Script> {
     let only = std::env::var("ONLY").unwrap_or_default();
@@ -47,10 +47,10 @@ fn wanted() -> Vec<scripts::Script> {
 }
 
 /// Tries everything that a list says on every script; `RUNS_PER_SCRIPT` says otherwise.
-fn sweep<S: AsRef<[fault::Injection]> + Send + Sync>(
+fn sweep<S: AsRef<[fault::Injection]> + Send + Sync, C: Into<Choice<S>>>(
     name: &'static str,
     most: usize,
-    injections: impl Fn(&scripts::Script, &world::Ended) -> Vec<S>,
+    injections: impl Fn(&scripts::Script, &world::Ended) -> C,
 ) {
     let wish: Option<usize> = std::env::var("RUNS_PER_SCRIPT").ok().and_then(|text| text.parse().ok());
     let scripts = wanted();
@@ -160,7 +160,10 @@ fn what_was_repaired_stays_repaired() {
     };
     let lives = sweep::parallel(REPAIRED.len() + REPAIRED_PAIRS.len(), |number| match REPAIRED.get(number) {
         Some(repaired) => stay_repaired(*repaired, singles),
-        None => stay_repaired(REPAIRED_PAIRS[number - REPAIRED.len()], sweep::pairs),
+        None => stay_repaired(REPAIRED_PAIRS[number - REPAIRED.len()], |script, undisturbed| {
+            let Choice { first, rest } = sweep::pairs(script, undisturbed);
+            [first, rest].concat()
+        }),
     });
     sweep::tell("repaired", lives.into_iter().sum(), "whole", began);
 }

@@ -155,13 +155,20 @@ impl Record {
         }
     }
 
-    /// P10: who was told that a removal goes on is not asked again.
+    /// P10: who was told that a removal goes on is not asked again, until it is over. After that a list of the past may show
+    /// containers that nobody knows any more: of these the daemon has to ask.
     fn look_at_held(&mut self, world: &World, status: Option<&DaemonStatus>) {
         let stays_away = |key: &AppKey| world.manifests.get(&key.file_name()).is_none();
         self.asked.retain(stays_away);
         self.promised.retain(stays_away);
         let held = status.and_then(|status| status.held.as_ref()).map(|held| held.apps.clone()).unwrap_or_default();
-        for key in held.iter().filter(|key| self.promised.contains(key)).cloned().collect::<Vec<_>>() {
+        let asked_again: Vec<AppKey> = held.into_iter().filter(|key| self.promised.contains(key)).collect();
+        if asked_again.is_empty() {
+            return;
+        }
+        let (owned, rows) = (containers_by_app(world), world.store.rows());
+        let goes_on = |key: &AppKey| owned.contains_key(key) || rows.iter().any(|row| row.key == *key);
+        for key in asked_again.into_iter().filter(goes_on) {
             self.broken(format!("P10 the removal of {key} is held, and a person was told already that it goes on"));
         }
     }

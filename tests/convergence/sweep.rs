@@ -9,7 +9,7 @@ use minipaas::engine::ErrorKind;
 use minipaas::engine::faulty::{CallFault, CallKind, CallRecord, Gap};
 use minipaas::testing::manifests::Unflushed;
 
-use crate::fault::{Down, Fault, Injection, Quirk, faults_at};
+use crate::fault::{Down, Fault, Injection, Quirk, When, faults_at};
 use crate::scripts::Script;
 use crate::world::{Ended, run};
 
@@ -99,8 +99,38 @@ fn second_faults() -> Vec<Injection> {
     at_writes.chain(at_calls).collect()
 }
 
-/// Two faults close together. The first is one of the kinds that leave something half-done.
-pub(crate) fn pairs(_: &Script, undisturbed: &Ended) -> Vec<[Injection; 2]> {
+/// What may be tried on a script: first where something is most likely to break, then the rest of it.
+pub(crate) struct Choice<S> {
+    pub(crate) first: Vec<S>,
+    pub(crate) rest: Vec<S>,
+}
+
+impl<S> From<Vec<S>> for Choice<S> {
+    fn from(rest: Vec<S>) -> Self {
+        Self { first: Vec::new(), rest }
+    }
+}
+
+impl<S> Choice<S> {
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    /// At most so many, always the same.
+    fn cut(self, most: usize) -> Vec<S> {
+        let mut chosen = even(self.first, most);
+        let left = most - chosen.len();
+        if left > 0 {
+            chosen.extend(even(self.rest, left));
+        }
+        chosen
+    }
+}
+
+/// Two faults close together. The first is one of the kinds that leave something half-done. Before all others come those that
+/// hit a writing call and the one right after it, where that one is of another seam: what the first left behind is what the
+/// second relies on.
+pub(crate) fn pairs(_: &Script, undisturbed: &Ended) -> Choice<[Injection; 2]> {
     let first = |call: &CallRecord| {
         let mut faults = vec![Fault::Call(CallFault::CrashAfter)];
         if call.kind == CallKind::Write {
@@ -113,16 +143,26 @@ pub(crate) fn pairs(_: &Script, undisturbed: &Ended) -> Vec<[Injection; 2]> {
         faults
     };
     let second = second_faults();
-    let of = |call: &CallRecord| {
-        let number = call.number;
-        let firsts = first(call).into_iter().map(move |fault| Injection::at(number, fault));
-        firsts.flat_map(|first| second.iter().map(move |second| [first, *second])).collect::<Vec<_>>()
-    };
-    writes(&undisturbed.calls).flat_map(of).collect()
+    let mut choice = Choice { first: Vec::new(), rest: Vec::new() };
+    let calls: Vec<&CallRecord> = writes(&undisturbed.calls).collect();
+    for (place, call) in calls.iter().enumerate() {
+        let meets_another_seam = calls.get(place + 1).is_some_and(|next| next.seam() != call.seam());
+        for first in first(call) {
+            for second in &second {
+                let pair = [Injection::at(call.number, first), *second];
+                if meets_another_seam && second.when == When::Later(Gap::Writes(1)) {
+                    choice.first.push(pair);
+                } else {
+                    choice.rest.push(pair);
+                }
+            }
+        }
+    }
+    choice
 }
 
 /// An even choice of at most so many, always the same; every kind and every call gets its turn.
-fn choose<T>(all: Vec<T>, most: usize) -> Vec<T> {
+fn even<T>(all: Vec<T>, most: usize) -> Vec<T> {
     let mut stride = all.len().div_ceil(most.max(1)).max(1);
     // Prime to the lengths of what repeats within, or the same kinds would be met every time.
     while stride > 1 && [2, 3, 5, 7].iter().any(|prime| stride.is_multiple_of(*prime)) {
@@ -167,9 +207,9 @@ pub(crate) struct Batch<'s> {
 
 impl Batch<'_> {
     /// Runs what `injections` lists for each script; returns the failures' text.
-    pub(crate) fn run<S: AsRef<[Injection]> + Send + Sync>(
+    pub(crate) fn run<S: AsRef<[Injection]> + Send + Sync, C: Into<Choice<S>>>(
         &self,
-        injections: impl Fn(&Script, &Ended) -> Vec<S>,
+        injections: impl Fn(&Script, &Ended) -> C,
     ) -> Result<(), String> {
         let began = Instant::now();
         let scripts = self.scripts;
@@ -183,11 +223,11 @@ impl Batch<'_> {
                 failures.push_str(&format!("{} undisturbed:\n    {text}\n{}\n", scripts[number].name, ended.trace));
                 continue;
             }
-            let all = injections(&scripts[number], ended);
+            let all: Choice<S> = injections(&scripts[number], ended).into();
             let possible = all.len();
             let crowd = CROWD.0 == scripts[number].name;
             let most = if crowd && !self.is_unlimited { self.most.min(CROWD.1) } else { self.most };
-            let all = choose(all, most);
+            let all = all.cut(most);
             chosen.push((scripts[number].name, all.len(), possible));
             jobs.extend(all.into_iter().map(|injections| (number, injections)));
         }
@@ -261,4 +301,20 @@ impl AsRef<[Injection]> for Injection {
     fn as_ref(&self) -> &[Injection] {
         std::slice::from_ref(self)
     }
+}
+
+#[test]
+fn the_pairs_that_meet_two_seams_come_first() {
+    let call =
+        |number, point| CallRecord { number, point, object: String::new(), kind: CallKind::Write, injected: None };
+    let calls = vec![call(3, "store.put"), call(4, "store.append"), call(9, "engine.create"), call(10, "engine.start")];
+    let undisturbed = Ended { calls, ..Ended::default() };
+    let script = &crate::scripts::all()[0];
+    let Choice { first, rest } = pairs(script, &undisturbed);
+    // Four kinds of first faults in the store, five of second ones, at the one place where the next write is the engine's.
+    assert_eq!(first.len(), 4 * 5);
+    assert!(first.iter().all(|[first, second]| (first.call(), second.when) == (Some(4), When::Later(Gap::Writes(1)))));
+    assert_eq!(Choice { first: first.clone(), rest: rest.clone() }.cut(20), first);
+    let more = Choice { first: first.clone(), rest }.cut(60);
+    assert!(more.len() > 40 && more.len() <= 60 && more.starts_with(&first), "{}", more.len());
 }

@@ -112,6 +112,14 @@ pub struct CallRecord {
     pub injected: Option<CallFault>,
 }
 
+impl CallRecord {
+    /// Which part of the outside world it goes to: `engine`, `store`, `folders`, `manifests`, `runtime`.
+    #[must_use]
+    pub fn seam(&self) -> &'static str {
+        self.point.split('.').next().unwrap_or(self.point)
+    }
+}
+
 impl fmt::Display for CallRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>4} {} {}", self.number, self.point, self.object)?;
