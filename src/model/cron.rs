@@ -1,4 +1,8 @@
 //! Five-field cron expressions: checked here, carried out by the backup schedule.
+//!
+//! Not checked by the crate that is to carry them out (croner), because it takes more than it should: a weekday's name in the
+//! month's place (`0 3 * MON *` is January to it), `JAN` as an hour, steps that are never reached, empty places in a list; and
+//! what it refuses it does not name. Whatever passes here means the same to it.
 
 /// Why a schedule was refused; the message ends with the accepted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

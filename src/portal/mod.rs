@@ -39,6 +39,7 @@ mod metrics;
 mod refuse;
 pub mod router;
 pub mod rule;
+mod seat;
 pub mod sse;
 pub mod stall;
 pub mod state;
