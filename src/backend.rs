@@ -8,6 +8,7 @@ use crate::cli::{Backend, Preview, PreviewStep};
 use crate::controller::preview;
 use crate::desired::marker;
 use crate::engine::docker::{DockerEngine, DockerHost};
+use crate::memory;
 use crate::model::Settings;
 use crate::serve::{World, serve};
 use crate::settings::SettingsSource;
@@ -30,6 +31,7 @@ impl Backend for Daemon {
     fn serve(&self, source: SettingsSource) -> Result<()> {
         // Before the runtime, whose threads would have to share the environment.
         let sockets = PassedSockets::take()?;
+        memory::begin_small();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             // Folder and database work is short and rare; many idle threads would only cost stacks.

@@ -23,7 +23,7 @@ pub(crate) fn run() {
     std::thread::sleep(Duration::from_secs(5));
     let figures = |when: &str| {
         let pid = daemon.pid();
-        println!("  {when:<28} resident {:>6.1} MB, private {:>6.1} MB", memory(pid, "VmRSS"), memory(pid, "RssAnon"));
+        println!("  {when:<28} private {:>6.1} MB, resident {:>6.1} MB", memory(pid, "RssAnon"), memory(pid, "VmRSS"));
     };
     println!("\n{VISITORS} slow visitors at a time");
     figures("before");
@@ -44,11 +44,11 @@ pub(crate) fn run() {
                 let _ = visitor.write_all(b"x");
             }
         }
-        peak = peak.max(memory(daemon.pid(), "VmRSS"));
+        peak = peak.max(memory(daemon.pid(), "RssAnon"));
         std::thread::sleep(Duration::from_millis(200));
     }
     figures("with them");
-    println!("  {:<28} resident {peak:>6.1} MB", "at the most");
+    println!("  {:<28} private {peak:>6.1} MB", "at the most");
     let mut other = Visitor::asking(daemon.address(), request);
     let asked = Instant::now();
     assert_eq!(other.ask().unwrap(), 200);
