@@ -115,8 +115,9 @@ fn source() -> impl Strategy<Value = String> {
         line("backup", vec!["{keep: 3}", "\n    schedule: \"0 3 * * *\""]),
         line("disk", vec!["2g"]),
         line("strategy", vec!["rolling", "recreate"]),
+        line("startTimeout", vec!["90s", "'2m'"]),
     );
-    let lines = lines.prop_map(|(a, b, c, d, e, f, g, h, i, j, k)| vec![a, b, c, d, e, f, g, h, i, j, k]);
+    let lines = lines.prop_map(|(a, b, c, d, e, f, g, h, i, j, k, l)| vec![a, b, c, d, e, f, g, h, i, j, k, l]);
     let ends = prop::sample::select(vec!["", "# tail\n", "\n\n"]);
     let form = prop::sample::select(vec!["\n", "\r\n"]);
     (lines.prop_shuffle(), ends, form, any::<bool>()).prop_map(|(lines, end, newline, final_newline)| {

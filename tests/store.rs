@@ -55,6 +55,7 @@ fn row(app: &str) -> InventoryRow {
             backup: None,
             disk: Some("1g".parse().unwrap()),
             strategy: None,
+            start_timeout: None,
         },
         template: Template {
             id: TemplateId::parse("diary-v1").unwrap(),
@@ -64,9 +65,11 @@ fn row(app: &str) -> InventoryRow {
             supports_api: true,
             internal_port: 3000,
             health_path: Some("/healthz".to_owned()),
+            start_timeout: None,
         },
         digest: Digest::of(b"template: diary-v1"),
         failed: Some(FailedDeploy {
+            waited: None,
             identity: Identity::from_label("v1:abc"),
             image_id: "sha256:1".to_owned(),
             reason: "exited with 1".to_owned(),

@@ -31,6 +31,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         backup: None,
         disk: args.disk,
         strategy: None,
+        start_timeout: None,
     };
     let key = args.app.clone();
     let client = context.client()?;

@@ -98,6 +98,7 @@ async fn ask_for_purge(
         backup: None,
         disk: None,
         strategy: None,
+        start_timeout: None,
     };
     let (path, digest) = manifests.create(client, key, &manifest).await?;
     context.err.note(format_args!(

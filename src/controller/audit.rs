@@ -216,6 +216,7 @@ mod tests {
                 supports_api: true,
                 internal_port: 3000,
                 health_path: None,
+                start_timeout: None,
             },
             digest: Digest::of(text.as_bytes()),
             failed: None,

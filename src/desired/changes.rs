@@ -33,6 +33,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
     key("backup", before.backup.as_ref().map(backup), after.backup.as_ref().map(backup));
     key("disk", text(before.disk), text(after.disk));
     key("strategy", text(before.strategy.map(strategy_word)), text(after.strategy.map(strategy_word)));
+    key("startTimeout", text(before.start_timeout), text(after.start_timeout));
     let names = before.env.keys().chain(after.env.keys().filter(|name| !before.env.contains_key(*name)));
     for name in names {
         let what = match (before.env.get(name), after.env.get(name)) {
@@ -95,6 +96,7 @@ mod tests {
             ),
             ("redeploy: a", "redeploy: b", "`redeploy`: a → b"),
             ("", "backup: {keep: 3}", "`backup`: default → schedule default, keep 3"),
+            ("startTimeout: 120s", "", "`startTimeout`: 2m → default"),
             ("disk: 1g", "disk: 2g\nstrategy: recreate", "`disk`: 1g → 2g; `strategy`: default → recreate"),
         ] {
             assert_eq!(told(before, after), want, "{before:?} → {after:?}");

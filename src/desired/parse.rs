@@ -8,14 +8,14 @@ use std::str::FromStr;
 
 use super::snapshot::Diagnostic;
 use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
-use crate::model::manifest::{BackupPolicy, MIN_MEMORY, RESERVED_ENV};
-use crate::model::{Bytes, Manifest, MilliCpus, RunState, Shown, Strategy, TemplateId, cron};
+use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_MEMORY, MIN_START_TIMEOUT, RESERVED_ENV};
+use crate::model::{Bytes, Manifest, MilliCpus, RunState, Seconds, Shown, Strategy, TemplateId, cron};
 
 /// Largest manifest file in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
 
 /// Every key of a manifest, in the order the documentation shows them.
-pub const KEYS: [&str; 13] = [
+pub const KEYS: [&str; 14] = [
     "template",
     "enableApi",
     "state",
@@ -29,6 +29,7 @@ pub const KEYS: [&str; 13] = [
     "backup",
     "disk",
     "strategy",
+    "startTimeout",
 ];
 
 const MIN_DISK: Bytes = Bytes::mib(1);
@@ -115,6 +116,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusal> {
         backup: fields.read("backup", backup)?,
         disk: fields.read("disk", |entry| size(entry, MIN_DISK))?,
         strategy: fields.read("strategy", strategy)?,
+        start_timeout: fields.read("startTimeout", start_timeout)?,
     };
     if let Some(entry) = fields.get("keepData").filter(|_| manifest.state != RunState::Deleted) {
         return Err(Refusal::new(
@@ -275,6 +277,18 @@ fn state(entry: &Entry) -> Result<RunState, Refusal> {
 
 fn strategy(entry: &Entry) -> Result<Strategy, Refusal> {
     word(entry, "a strategy", &[("rolling", Strategy::Rolling), ("recreate", Strategy::Recreate)])
+}
+
+fn start_timeout(entry: &Entry) -> Result<Seconds, Refusal> {
+    let timeout: Seconds = parsed(entry, "a length of time such as `90s`")?;
+    if (MIN_START_TIMEOUT..=MAX_START_TIMEOUT).contains(&timeout) {
+        return Ok(timeout);
+    }
+    Err(Refusal::new(
+        entry.value.at,
+        format!("`{}`: {timeout} is not accepted", entry.key),
+        format!("write {MIN_START_TIMEOUT} to {MAX_START_TIMEOUT}, for example `90s`"),
+    ))
 }
 
 /// Any text is a token: a time that was not quoted, too.

@@ -57,6 +57,9 @@ pub fn render(key: &AppKey, manifest: &Manifest) -> String {
     if let Some(strategy) = manifest.strategy {
         line(&mut text, "strategy", strategy_word(strategy));
     }
+    if let Some(timeout) = manifest.start_timeout {
+        line(&mut text, "startTimeout", &timeout.to_string());
+    }
     text
 }
 
@@ -99,7 +102,8 @@ mod tests {
             "template: diary-v1",
             "template: diary-v1\nenableApi: true\nstate: deleted\nmemory: 64m\ncpus: 1.25\npids: 7\nrestart: 'no'\n\
              env: {A: '', B: \"it's: #1\\n\\ttab \\u0001 \\uFEFF \\u2028\", no: 'no', C: 한글 😀}\nredeploy: \"'x\\\\\"\n\
-             keepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 1025k\nstrategy: recreate",
+             keepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 1025k\nstrategy: recreate\n\
+             startTimeout: 90s",
             "template: diary-v1\nbackup: {}",
             "template: diary-v1\nbackup: {keep: 1}\nstate: stopped",
         ] {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::{
     AppKey, AppSpec, Bytes, ConditionKind, Digest, Limits, Manifest, PurgeToken, RunState, Settings, Template,
 };
@@ -81,6 +82,7 @@ pub fn resolve(
         data_dir: dirs.data,
         redeploy: manifest.redeploy.clone(),
         strategy: manifest.strategy.unwrap_or_default(),
+        start_timeout: manifest.start_timeout.or(template.start_timeout).unwrap_or(DEFAULT_START_TIMEOUT),
         disk: manifest.disk.unwrap_or(settings.disk_limit),
         digest: digest.clone(),
     });
@@ -128,7 +130,7 @@ fn environment(manifest: &Manifest, template: &Template) -> BTreeMap<String, Str
 mod tests {
     use super::*;
     use crate::desired::parse;
-    use crate::model::{MilliCpus, RestartPolicy, Strategy, TemplateId};
+    use crate::model::{MilliCpus, RestartPolicy, Seconds, Strategy, TemplateId};
 
     fn template(supports_api: bool) -> Template {
         Template {
@@ -139,6 +141,7 @@ mod tests {
             supports_api,
             internal_port: 3000,
             health_path: None,
+            start_timeout: None,
         }
     }
 
@@ -191,6 +194,19 @@ mod tests {
         assert_eq!(spec.redeploy.as_deref(), Some("x"));
         assert_eq!((spec.env["GREETING"].as_str(), spec.env["ENABLE_API"].as_str()), ("hello", "true"));
         assert_eq!(spec.digest, Digest::of(text.as_bytes()));
+    }
+
+    #[test]
+    fn the_manifest_knows_best_how_long_a_start_may_take_then_the_template() {
+        let slow = Template { start_timeout: Some(Seconds(45)), ..template(true) };
+        for (text, template, want) in [
+            ("template: diary-v1", &template(true), 30),
+            ("template: diary-v1", &slow, 45),
+            ("template: diary-v1\nstartTimeout: 2m", &slow, 120),
+        ] {
+            let spec = spec(resolved(text, &Settings::defaults("/paas"), Ok(template)));
+            assert_eq!(spec.start_timeout, Seconds(want), "{text}");
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use serde::Deserialize;
 
-use crate::model::{Shown, Template, TemplateId};
+use crate::model::manifest::{MAX_START_TIMEOUT, MIN_START_TIMEOUT};
+use crate::model::{Seconds, Shown, Template, TemplateId};
 
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -27,6 +28,7 @@ struct Written {
     supports_api: bool,
     internal_port: Option<u16>,
     health_path: Option<String>,
+    start_timeout: Option<Seconds>,
 }
 
 /// Reads every template. A folder whose name is no template id is not a template. Fails only if the folder itself cannot
@@ -145,6 +147,13 @@ pub fn parse(id: &TemplateId, text: &str) -> Result<Template, String> {
     if !written.health_path.as_ref().is_none_or(health_ok) {
         return Err("template.json has a `healthPath` that is no path: write one such as `/healthz`".to_owned());
     }
+    let bounds = MIN_START_TIMEOUT..=MAX_START_TIMEOUT;
+    if let Some(timeout) = written.start_timeout.filter(|timeout| !bounds.contains(timeout)) {
+        return Err(format!(
+            "template.json has `startTimeout` {timeout}: write {MIN_START_TIMEOUT} to {MAX_START_TIMEOUT}, or leave it \
+             out for 30s"
+        ));
+    }
     Ok(Template {
         id: id.clone(),
         name: written.name,
@@ -153,6 +162,7 @@ pub fn parse(id: &TemplateId, text: &str) -> Result<Template, String> {
         supports_api: written.supports_api,
         internal_port: written.internal_port.unwrap_or(3000),
         health_path: written.health_path,
+        start_timeout: written.start_timeout,
     })
 }
 
@@ -175,11 +185,12 @@ mod tests {
     fn template_json_is_read_with_its_defaults() {
         let template = parse(
             &id("diary-v1"),
-            r#"{"id": "diary-v1", "name": "일기장", "version": "1.0.0", "supportsApi": true, "healthPath": "/healthz"}"#,
+            r#"{"id": "diary-v1", "name": "일기장", "version": "1.0.0", "supportsApi": true, "healthPath": "/healthz", "startTimeout": "90s"}"#,
         );
         let template = template.unwrap();
         assert_eq!((template.name.as_str(), template.internal_port, template.supports_api), ("일기장", 3000, true));
         assert_eq!(template.health_path.as_deref(), Some("/healthz"));
+        assert_eq!(template.start_timeout, Some(Seconds(90)));
     }
 
     #[test]
@@ -187,11 +198,13 @@ mod tests {
         let told = |text: &str| parse(&id("diary-v1"), text).unwrap_err();
         insta::assert_snapshot!(told("{\n  \"id\": \"diary-v1\",,"), @"template.json is not right: key must be a string at line 2 column 20; compare it with the template `diary-v1`");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x"}"#), @"template.json is not right: missing field `version` at line 1 column 31; compare it with the template `diary-v1`");
-        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "nome": "x"}"#), @"template.json is not right: unknown field `nome`, expected one of `id`, `name`, `description`, `version`, `supportsApi`, `internalPort`, `healthPath` at line 1 column 25; compare it with the template `diary-v1`");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "nome": "x"}"#), @"template.json is not right: unknown field `nome`, expected one of `id`, `name`, `description`, `version`, `supportsApi`, `internalPort`, `healthPath`, `startTimeout` at line 1 column 25; compare it with the template `diary-v1`");
         insta::assert_snapshot!(told(r#"{"id": "other", "name": "x", "version": "1"}"#), @"template.json says id `other`: write `diary-v1`, or rename the folder");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": " ", "version": "1"}"#), @"template.json has an empty `name` or `version`: write both");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "internalPort": 0}"#), @"template.json has `internalPort` 0: write the port that server.js listens on, or leave it out for 3000");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "healthPath": "healthz"}"#), @"template.json has a `healthPath` that is no path: write one such as `/healthz`");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "startTimeout": "11m"}"#), @"template.json has `startTimeout` 11m: write 1s to 10m, or leave it out for 30s");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "startTimeout": 90}"#), @"");
         assert!(told(&"[".repeat(100_000)).contains("template.json is not right"));
     }
 

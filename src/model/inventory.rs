@@ -6,7 +6,7 @@ use super::manifest::{Manifest, RunState};
 use super::names::{AppKey, TemplateId};
 use super::spec::Identity;
 use super::template::Template;
-use super::units::{Digest, Timestamp};
+use super::units::{Digest, Seconds, Timestamp};
 
 /// One app the daemon is responsible for. Written before its first container is created, dropped after its last clean-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,7 @@ impl InventoryRow {
                 supports_api: false,
                 internal_port: 0,
                 health_path: None,
+                start_timeout: None,
             },
             digest: Digest::of(&[]),
             failed: None,
@@ -61,6 +62,9 @@ pub struct FailedDeploy {
     pub identity: Identity,
     pub image_id: String,
     pub reason: String,
+    /// How long it was given, where it was given up for not answering in time: who allows more tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited: Option<Seconds>,
     pub at: Timestamp,
     /// The last lines that its container wrote, oldest first.
     #[serde(default)]

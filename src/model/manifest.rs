@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names::{AppKey, TemplateId};
-use super::units::{Bytes, MilliCpus, RestartPolicy};
+use super::units::{Bytes, MilliCpus, RestartPolicy, Seconds};
 
 /// One app, as declared in `apps.d/{userid}-{appname}.yaml`. `None` means "the default from `.env`".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,9 @@ pub struct Manifest {
     /// How a new container takes over from the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+    /// How long a new container may take until it answers, `1s` to `10m`; then the old one stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout: Option<Seconds>,
 }
 
 impl Manifest {
@@ -71,6 +74,7 @@ impl Manifest {
             backup: None,
             disk: None,
             strategy: None,
+            start_timeout: None,
         }
     }
 }
@@ -114,6 +118,11 @@ pub const RESERVED_ENV: [&str; 5] = ["NODE_ENV", "ENABLE_API", "SQLITE_PATH", "P
 
 /// Below this Docker refuses a memory limit.
 pub const MIN_MEMORY: Bytes = Bytes::mib(6);
+
+/// How long a new container may take until it answers, unless the manifest or the template says otherwise.
+pub const DEFAULT_START_TIMEOUT: Seconds = Seconds(30);
+pub const MIN_START_TIMEOUT: Seconds = Seconds(1);
+pub const MAX_START_TIMEOUT: Seconds = Seconds(600);
 
 /// Proof that the owner asked, in writing, to give up an app's data.
 ///

@@ -32,4 +32,4 @@ pub use spec::{AppSpec, ContainerSpec, Identity, Limits};
 pub use status::{AppStatus, Condition, ConditionKind, DaemonStatus, Health, SyncState};
 pub use subnet::{Subnet, SubnetError};
 pub use template::Template;
-pub use units::{Bytes, Digest, MilliCpus, RestartPolicy, Timestamp};
+pub use units::{Bytes, Digest, MilliCpus, RestartPolicy, Seconds, Timestamp};

@@ -12,7 +12,7 @@ use super::labels::{self, InstanceId};
 use super::manifest::Strategy;
 use super::names::{AppKey, TemplateId};
 use super::template::Template;
-use super::units::{Bytes, Digest, MilliCpus, RestartPolicy};
+use super::units::{Bytes, Digest, MilliCpus, RestartPolicy, Seconds};
 
 /// The unprivileged user that apps run as and that owns `data/`. Above the range of ordinary accounts, so it never is a
 /// person's.
@@ -50,6 +50,8 @@ pub struct AppSpec {
     pub data_dir: PathBuf,
     pub redeploy: Option<String>,
     pub strategy: Strategy,
+    /// How long a new container may take until it answers.
+    pub start_timeout: Seconds,
     /// Soft quota on `data_dir`.
     pub disk: Bytes,
     /// Digest of the manifest this was resolved from.

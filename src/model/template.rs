@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::names::TemplateId;
+use super::units::Seconds;
 
 /// A template that was found usable: its `template.json` is well-formed and `app/server.js` exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Template {
     /// Path that answers 200 once the app can serve; without one an open port counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_path: Option<String>,
+    /// How long its apps may take until they answer; a manifest may say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout: Option<Seconds>,
 }
 
 fn default_port() -> u16 {

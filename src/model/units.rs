@@ -16,6 +16,8 @@ pub enum UnitError {
         "`{0}` is not a number of CPU cores: write a number above 0 with at most three decimals, for example `0.5`"
     )]
     Cpus(String),
+    #[error("`{0}` is not a length of time: write a whole number with s, m or h, for example `90s`")]
+    Seconds(String),
     #[error("`{0}` is not a restart policy: use `no`, `always`, `unless-stopped`, `on-failure` or `on-failure:3`")]
     Restart(String),
 }
@@ -131,6 +133,49 @@ impl fmt::Display for MilliCpus {
     }
 }
 
+/// A length of time in whole seconds. Written with a unit (`90s`, `2m`, `1h`): a bare number would be read as minutes by some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seconds(pub u32);
+
+impl Seconds {
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0 as i64 * 1000
+    }
+
+    #[must_use]
+    pub const fn duration(self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.0 as u64)
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let trimmed = text.trim();
+        let number_end = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+        let (number, unit) = trimmed.split_at(number_end);
+        let factor = match unit {
+            "s" => Some(1),
+            "m" => Some(60),
+            "h" => Some(3600),
+            _ => None,
+        };
+        let seconds = factor.and_then(|factor: u32| number.parse::<u32>().ok()?.checked_mul(factor));
+        seconds.map(Self).ok_or_else(|| UnitError::Seconds(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            n if n > 0 && n.is_multiple_of(3600) => write!(f, "{}h", n / 3600),
+            n if n > 0 && n.is_multiple_of(60) => write!(f, "{}m", n / 60),
+            n => write!(f, "{n}s"),
+        }
+    }
+}
+
 /// Docker's restart policies; Docker itself carries them out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RestartPolicy {
@@ -231,6 +276,9 @@ scalar_serde!(Bytes, "a size such as `256m`", {
 scalar_serde!(MilliCpus, "a number of cores such as `0.5`", {
     "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^[0-9]*(\\.[0-9]{1,3})?$"}],
     "examples": [0.5, 2]
+});
+scalar_serde!(Seconds, "a length of time such as `90s`", {
+    "type": "string", "pattern": "^[0-9]+[smh]$", "examples": ["90s", "2m"]
 });
 scalar_serde!(RestartPolicy, "a restart policy such as `unless-stopped`", {
     "type": "string", "pattern": "^(no|always|unless-stopped|on-failure(:[1-9][0-9]*)?)$"
@@ -381,6 +429,19 @@ mod tests {
         assert_eq!(MilliCpus(500).nano(), 500_000_000);
         for bad in ["", "0", "-1", "0.0001", "one", ".", "1,5", "99999999999"] {
             assert!(bad.parse::<MilliCpus>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_need_their_unit() {
+        for (text, seconds, written) in
+            [("90s", 90, "90s"), ("60s", 60, "1m"), ("2m", 120, "2m"), ("1h", 3600, "1h"), ("0s", 0, "0s")]
+        {
+            let read: Seconds = text.parse().unwrap();
+            assert_eq!((read, read.to_string().as_str()), (Seconds(seconds), written), "{text}");
+        }
+        for bad in ["", "s", "90", "1.5m", "-1s", "1m30s", "90 s", "2d", "9999999999s", "2000000h"] {
+            assert!(bad.parse::<Seconds>().is_err(), "{bad:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use crate::model::observed::ContainerState;
 use crate::model::status::Endpoint;
 use crate::model::{AppSpec, ConditionKind, ContainerId, Health, ObservedContainer, SyncState, Timestamp};
 
-use super::diff::{CRASH_LOOP_RESTARTS, READY_DEADLINE_MS, was_stopped_from_outside};
+use super::diff::{CRASH_LOOP_RESTARTS, was_stopped_from_outside};
 use super::motion::Motion;
 use super::roles::Roles;
 use super::step::Plan;
@@ -139,7 +139,7 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
     if on_trial {
         let passed = roles.fresh.iter().any(|fresh| view.answers(fresh.id()));
         let drains = roles.old.iter().all(|old| view.is_draining(old.id()));
-        verdict.look_again_within(if passed && !drains { Duration::ZERO } else { Duration::from_millis(100) });
+        verdict.look_again_within(if passed && !drains { Duration::ZERO } else { trial_patience(view, &roles) });
     } else if roles.old.iter().any(|old| view.is_draining(old.id())) {
         verdict.look_again_within(Duration::from_millis(100));
     }
@@ -183,13 +183,8 @@ fn health_of(view: &AppView, spec: &AppSpec, container: &ObservedContainer, verd
 }
 
 fn silent(view: &AppView, spec: &AppSpec, age: i64, why: &str, verdict: &mut Assessment) -> Health {
-    // Eager at first, because a person waits; then patient, because a slow start costs the CPU it needs itself.
-    let (wait, health) = match age {
-        ..=5_000 => (Duration::from_millis(100), Health::Starting),
-        5_001..=READY_DEADLINE_MS => (Duration::from_millis(500), Health::Starting),
-        _ => (Duration::from_secs(10), Health::Degraded),
-    };
-    verdict.look_again_within(wait);
+    let health = if age <= spec.start_timeout.millis() { Health::Starting } else { Health::Degraded };
+    verdict.look_again_within(if health == Health::Starting { patience(age) } else { Duration::from_secs(10) });
     if health == Health::Degraded {
         verdict.findings.push(Finding::new(
             ConditionKind::NotAnswering,
@@ -201,6 +196,26 @@ fn silent(view: &AppView, spec: &AppSpec, age: i64, why: &str, verdict: &mut Ass
         ));
     }
     health
+}
+
+/// While an old container serves nobody waits for the new one but its owner. The first half minute is watched closely all the
+/// same: that is when a trial ends, one way or the other.
+fn trial_patience(view: &AppView, roles: &Roles<'_>) -> Duration {
+    let started = roles.fresh.iter().filter_map(|fresh| fresh.get().started_at).max();
+    match started.map(|started| view.now.0 - started.0) {
+        Some(age @ 30_001..) => patience(age),
+        _ => Duration::from_millis(100),
+    }
+}
+
+/// When to look again at a start that has taken so long: eager at first, because a person waits; then patient, because a slow
+/// start costs the CPU it needs itself.
+fn patience(age: i64) -> Duration {
+    match age {
+        ..=5_000 => Duration::from_millis(100),
+        5_001..=30_000 => Duration::from_millis(500),
+        _ => Duration::from_secs(1),
+    }
 }
 
 fn crash_loop(container: &ObservedContainer, verdict: &mut Assessment) -> Health {

@@ -9,19 +9,16 @@
 //! - An app that serves on another network gets nothing new before it is its turn to move.
 //! - Data is moved only by a goal that carries a purge token.
 
+use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::observed::{ContainerState, EngineInfo};
 use crate::model::{
-    AppSpec, Bytes, Cause, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing, Strategy,
+    AppSpec, Bytes, Cause, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing, Seconds, Strategy,
 };
 
 use super::motion::{must_wait, stays_elsewhere};
 use super::roles::Roles;
 use super::step::{Action, Plan, Target};
 use super::view::{AppView, Goal, OwnedContainer, Readiness};
-
-/// How long a new container may take until it answers, before the old one is kept instead. SPEC §7 promises an answer
-/// to `deploy` within the same time.
-pub const READY_DEADLINE_MS: i64 = 30_000;
 
 /// Restarts by Docker's policy after which a new container counts as failed, and an app as crash-looping.
 pub const CRASH_LOOP_RESTARTS: u32 = 3;
@@ -144,8 +141,8 @@ fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &
             == Some(spec.identity().as_str());
         let to_blame = !view.abandoned.contains(useless.id());
         if is_successor && to_blame && !roles.old.is_empty() && view.failed_before(spec).is_none() {
-            let reason = "Docker could not start the new container".to_owned();
-            record_failure(view, spec, useless, reason, plan);
+            let failure = Failure::new("Docker could not start the new container".to_owned());
+            record_failure(view, spec, useless, failure, plan);
         }
         discard(useless, &Cause::new("it can never run again"), plan);
     }
@@ -236,8 +233,8 @@ fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'
             put_name_right_after(view, best, roles, &done, plan);
         }
         Trial::Running => keep(view, spec, best, plan),
-        Trial::Failed(reason) => {
-            record_failure(view, spec, best, reason, plan);
+        Trial::Failed(failure) => {
+            record_failure(view, spec, best, failure, plan);
             let cause = Cause::new("it did not become healthy; the previous container stays");
             discard(best, &cause, plan);
             let old = roles.old[0];
@@ -251,27 +248,48 @@ fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'
 enum Trial {
     Running,
     Passed,
-    Failed(String),
+    Failed(Failure),
+}
+
+/// Why a new container is given up.
+struct Failure {
+    reason: String,
+    /// How long it was given, where more time might have been enough.
+    waited: Option<Seconds>,
+}
+
+impl Failure {
+    fn new(reason: String) -> Self {
+        Self { reason, waited: None }
+    }
 }
 
 fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> Trial {
     let how = |words: &str| format!("{words} (exit code {}{})", container.exit_code, oom(container));
     if container.restart_count >= CRASH_LOOP_RESTARTS {
-        return Trial::Failed(how("the new container keeps ending by itself"));
+        return Trial::Failed(Failure::new(how("the new container keeps ending by itself")));
     }
     let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
+    let given = if planted!(StartTimeoutIgnored) { DEFAULT_START_TIMEOUT } else { spec.start_timeout };
     match container.state {
         ContainerState::Running if view.answers(&container.id) => Trial::Passed,
-        ContainerState::Running if age > READY_DEADLINE_MS && !planted!(TrialNeverFails) => {
+        ContainerState::Running if age > given.millis() && !planted!(TrialNeverFails) => {
             match view.readiness.get(&container.id) {
-                Some(Readiness::Silent(why)) => Trial::Failed(format!("the new container did not answer: {why}")),
+                Some(Readiness::Silent(why)) => Trial::Failed(Failure {
+                    reason: format!(
+                        "the new container did not answer within {}: {why}. If it only needs longer, allow more with \
+                         `startTimeout`",
+                        spec.start_timeout
+                    ),
+                    waited: Some(spec.start_timeout),
+                }),
                 Some(Readiness::Answers) | None => Trial::Running,
             }
         }
         ContainerState::Exited
             if container.started_at.is_some() && !was_stopped_from_outside(spec.restart, container) =>
         {
-            Trial::Failed(how("the new container ended by itself"))
+            Trial::Failed(Failure::new(how("the new container ended by itself")))
         }
         _ => Trial::Running,
     }
@@ -281,11 +299,13 @@ fn oom(container: &ObservedContainer) -> &'static str {
     if container.oom_killed { ", out of memory" } else { "" }
 }
 
-fn record_failure(view: &AppView, spec: &AppSpec, failed: &OwnedContainer, reason: String, plan: &mut Plan) {
+fn record_failure(view: &AppView, spec: &AppSpec, failed: &OwnedContainer, failure: Failure, plan: &mut Plan) {
+    let Failure { reason, waited } = failure;
     let failure = FailedDeploy {
         identity: spec.identity(),
         image_id: failed.get().image_id.clone(),
         reason: reason.clone(),
+        waited,
         at: view.now,
         // Whoever carries it out reads it from the container.
         log: Vec::new(),

@@ -10,7 +10,7 @@ use crate::model::manifest::{Manifest, PurgeToken, RunState, Strategy};
 use crate::model::observed::{ContainerState, ObservedLimits};
 use crate::model::{
     AppKey, AppSpec, Bytes, ConditionKind, ContainerId, Digest, FailedDeploy, FolderState, Health, InstanceId,
-    InventoryRow, Limits, MilliCpus, ObservedContainer, RestartPolicy, Routing, SyncState, Template, TemplateId,
+    InventoryRow, Limits, MilliCpus, ObservedContainer, RestartPolicy, Routing, Seconds, SyncState, Template, TemplateId,
     Timestamp,
 };
 
@@ -39,6 +39,7 @@ fn spec() -> AppSpec {
         data_dir: "/paas/apps/alice/diary/data".into(),
         redeploy: None,
         strategy: Strategy::Rolling,
+        start_timeout: Seconds(30),
         disk: Bytes(Bytes::GIB),
         digest: Digest::of(b"manifest"),
     }
@@ -53,6 +54,7 @@ fn template() -> Template {
         supports_api: true,
         internal_port: 3000,
         health_path: None,
+        start_timeout: None,
     }
 }
 
@@ -71,6 +73,7 @@ fn manifest() -> Manifest {
         backup: None,
         disk: None,
         strategy: None,
+        start_timeout: None,
     }
 }
 
@@ -281,7 +284,7 @@ fn a_successor_that_never_answers_is_given_up_and_the_old_one_stays() {
     let mut view = view(run(changed_spec()), vec![main_container(&spec()), next_container(&changed_spec())]);
     view.readiness.insert(ContainerId("next".to_owned()), Readiness::Silent("nothing listens".to_owned()));
     insta::assert_snapshot!(text(&view), @r"
-    alice-diary: give up on the new container - the new container did not answer: nothing listens
+    alice-diary: give up on the new container - the new container did not answer within 30s: nothing listens. If it only needs longer, allow more with `startTimeout`
     alice-diary: stop container paas-app-alice-diary.next (next) - it did not become healthy; the previous container stays
     alice-diary: remove container paas-app-alice-diary.next (next) - it did not become healthy; the previous container stays
     ");
@@ -294,6 +297,7 @@ fn a_deploy_that_was_given_up_is_not_tried_again() {
         identity: changed_spec().identity(),
         image_id: IMAGE.to_owned(),
         reason: "it did not answer".to_owned(),
+        waited: None,
         at: Timestamp(NOW),
         log: Vec::new(),
     };
@@ -305,6 +309,35 @@ fn a_deploy_that_was_given_up_is_not_tried_again() {
     assert_eq!(verdict.findings[0].kind, ConditionKind::DeployFailed);
     view.goal = run(AppSpec { redeploy: Some("again".to_owned()), ..spec() });
     assert!(text(&view).contains("create container"), "another identity is tried");
+}
+
+#[test]
+fn a_successor_may_take_as_long_as_its_manifest_allows_and_is_tried_again_when_it_allows_more() {
+    let patient = AppSpec { start_timeout: Seconds(90), ..changed_spec() };
+    let mut view = view(run(patient.clone()), vec![main_container(&spec()), next_container(&patient)]);
+    view.readiness.insert(ContainerId("next".to_owned()), Readiness::Silent("nothing listens".to_owned()));
+    assert_eq!(text(&view), "", "it has had a minute of its ninety seconds");
+    assert_eq!(assess(&view, &diff(&view)).recheck, Some(std::time::Duration::from_secs(1)), "looked at, but not often");
+    view.now = Timestamp(NOW + 31_000);
+    insta::assert_snapshot!(text(&view), @"");
+
+    let waited = |seconds| {
+        let failed = FailedDeploy {
+            identity: changed_spec().identity(),
+            image_id: IMAGE.to_owned(),
+            reason: "it did not answer".to_owned(),
+            waited: seconds,
+            at: Timestamp(NOW),
+            log: Vec::new(),
+        };
+        let row = InventoryRow { failed: Some(failed), ..row() };
+        let mut view = self::view(run(patient.clone()), vec![main_container(&spec())]);
+        (view.record, view.recorded) = (Some(row.clone()), Some(row));
+        text(&view).contains("create container")
+    };
+    assert!(waited(Some(Seconds(30))), "a minute more may be enough");
+    assert!(!waited(Some(Seconds(90))), "it has had that");
+    assert!(!waited(None), "it did not fail for want of time");
 }
 
 #[test]
@@ -324,7 +357,7 @@ fn in_direct_mode_the_old_one_is_put_aside_and_brought_back_if_the_new_one_fails
     insta::assert_snapshot!(text(&after), @"alice-diary: remove container paas-app-alice-diary.prev (old) - its successor answers");
     after.readiness.insert(ContainerId("main".to_owned()), Readiness::Silent("nothing listens".to_owned()));
     insta::assert_snapshot!(text(&after), @r"
-    alice-diary: give up on the new container - the new container did not answer: nothing listens
+    alice-diary: give up on the new container - the new container did not answer within 30s: nothing listens. If it only needs longer, allow more with `startTimeout`
     alice-diary: stop container paas-app-alice-diary (main) - it did not become healthy; the previous container stays
     alice-diary: remove container paas-app-alice-diary (main) - it did not become healthy; the previous container stays
     alice-diary: start container paas-app-alice-diary.prev (old) - it is not running (exit code 0)

@@ -124,7 +124,8 @@ impl AppView {
         }
         let failed = self.recorded.as_ref()?.failed.as_ref()?;
         let same_image = self.image_id.as_deref().is_none_or(|id| id == failed.image_id);
-        (failed.identity == spec.identity() && same_image).then_some(failed)
+        let more_time = failed.waited.is_some_and(|waited| waited < spec.start_timeout);
+        (failed.identity == spec.identity() && same_image && !more_time).then_some(failed)
     }
 
     /// Requests that run on it may still end.

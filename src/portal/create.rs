@@ -117,6 +117,7 @@ fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError>
         backup: None,
         disk: None,
         strategy: None,
+        start_timeout: None,
     };
     match lacks_api(&manifest, template) {
         None => Ok(manifest),

@@ -97,6 +97,8 @@ mutants! {
     OldGoesFirst,
     /// A new container may take for ever to answer.
     TrialNeverFails,
+    /// Every new container gets as long as any other.
+    StartTimeoutIgnored,
     /// A version that failed is tried again and again.
     FailureForgotten,
     /// A change of the network moves as many apps at a time as there are workers.

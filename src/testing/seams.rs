@@ -28,6 +28,7 @@ pub fn diary() -> Template {
         supports_api: true,
         internal_port: 3000,
         health_path: Some("/healthz".to_owned()),
+        start_timeout: None,
     }
 }
 

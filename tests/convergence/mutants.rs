@@ -37,6 +37,7 @@ fn likely_script(mutant: Mutant) -> &'static str {
         | Mutant::LostAnswerTwice
         | Mutant::AddressKept => "edit",
         Mutant::OldGoesFirst | Mutant::TrialNeverFails | Mutant::FailureForgotten => "bad-deploy",
+        Mutant::StartTimeoutIgnored => "slow-start",
         Mutant::TurnIgnored => "network",
         Mutant::StopIgnored => "stop",
         Mutant::ImageIgnored => "image-broken",

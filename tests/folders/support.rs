@@ -147,6 +147,7 @@ pub(crate) fn purge(key: &AppKey) -> PurgeToken {
         backup: None,
         disk: None,
         strategy: None,
+        start_timeout: None,
     };
     PurgeToken::from_manifest(key, &manifest).unwrap()
 }

@@ -30,7 +30,7 @@ fn one_line_is_a_manifest_and_all_else_is_the_default() {
     assert_eq!(manifest.state, RunState::Running);
     assert_eq!((manifest.memory, manifest.cpus, manifest.pids, manifest.restart), (None, None, None, None));
     assert_eq!((manifest.redeploy, manifest.keep_data, manifest.backup, manifest.disk), (None, None, None, None));
-    assert_eq!((manifest.env, manifest.strategy), (BTreeMap::new(), None));
+    assert_eq!((manifest.env, manifest.strategy, manifest.start_timeout), (BTreeMap::new(), None, None));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn every_key_is_read() {
     let manifest = accepted(
         "template: diary-v1\nenableApi: true\nstate: deleted\nmemory: 64m\ncpus: 1.25\npids: 7\nrestart: on-failure:3\n\
          env: {GREETING: hello}\nredeploy: again\nkeepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 2g\n\
-         strategy: recreate\n",
+         strategy: recreate\nstartTimeout: 90s\n",
     );
     assert_eq!(
         manifest,
@@ -56,6 +56,7 @@ fn every_key_is_read() {
             backup: Some(BackupPolicy { schedule: Some("0 3 * * *".to_owned()), keep: Some(9) }),
             disk: Some(Bytes(2 << 30)),
             strategy: Some(Strategy::Recreate),
+            start_timeout: Some(Seconds(90)),
         }
     );
 }
@@ -129,7 +130,7 @@ fn keys_are_checked_where_they_stand() {
         ),
         (
             "template: diary-v1\n포트: 1",
-            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`)",
+            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`)",
         ),
         (
             "template: diary-v1\nmemory: 64m\nmemory: 65m",
@@ -201,6 +202,18 @@ fn values_are_checked_where_they_stand() {
         (
             "template: diary-v1\nstrategy: roling",
             ":2:11: `strategy`: `roling` is not a strategy (did you mean `rolling`?)",
+        ),
+        (
+            "template: diary-v1\nstartTimeout: 90",
+            ":2:15: `startTimeout`: `90` is not a length of time (write a whole number with s, m or h, for example `90s`)",
+        ),
+        (
+            "template: diary-v1\nstartTimeout: 601s",
+            ":2:15: `startTimeout`: 601s is not accepted (write 1s to 10m, for example `90s`)",
+        ),
+        (
+            "template: diary-v1\nstartTimeout: 0s",
+            ":2:15: `startTimeout`: 0s is not accepted (write 1s to 10m, for example `90s`)",
         ),
         (
             "template: diary-v1\nredeploy: \"a\\nb\"",

@@ -74,6 +74,25 @@ pub(super) fn all() -> Vec<Script> {
         .foundation(1)
         .gives_up(),
         script(
+            "slow-start",
+            Running,
+            vec![
+                create(),
+                saves("a change that takes its time", "startTimeout: 1m\nenv: {SIM_BEHAVIOUR: \"answers:40s\"}\n"),
+            ],
+        ),
+        script(
+            "slow-start-allowed",
+            Running,
+            vec![
+                create(),
+                saves("a change that takes too long", "env: {SIM_BEHAVIOUR: \"answers:35s\"}\n"),
+                saves("more time for it", "startTimeout: 1m\nenv: {SIM_BEHAVIOUR: \"answers:35s\"}\n"),
+            ],
+        )
+        .foundation(1)
+        .gives_up(),
+        script(
             "bad-deploy-unstartable",
             RunningGivenUp,
             vec![create(), saves("a change that Docker cannot start", "env: {SIM_BEHAVIOUR: cannot-start}\n")],
