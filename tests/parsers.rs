@@ -133,7 +133,7 @@ fn change() -> impl Strategy<Value = Change> {
         "[^\\p{C}]{0,20}".prop_map(Change::Redeploy),
         any::<bool>().prop_map(Change::EnableApi),
         prop::option::of((6u64..5000).prop_map(Bytes::mib)).prop_map(Change::Memory),
-        prop::option::of((1u32..100_000).prop_map(MilliCpus)).prop_map(Change::Cpus),
+        prop::option::of((10u32..100_000).prop_map(MilliCpus)).prop_map(Change::Cpus),
         prop::option::of(1u32..).prop_map(Change::Pids),
         prop::option::of((1u32..10).prop_map(|n| RestartPolicy::OnFailure(Some(n)))).prop_map(Change::Restart),
         prop::option::of((1u64..5000).prop_map(Bytes::mib)).prop_map(Change::Disk),

@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::manifests::{self, Manifests, Naming};
 use crate::desired::resolve::{exceeds, lacks_api};
 use crate::desired::{self, Diagnostic, templates};
+use crate::model::observed::Capacity;
 use crate::model::{AppKey, Bytes, Manifest, RunState, Settings, Template, TemplateId};
 
 #[derive(Serialize)]
@@ -99,18 +100,19 @@ struct Here {
     settings: Settings,
     /// `None` where there is no templates folder.
     templates: Option<BTreeMap<TemplateId, Result<Template, String>>>,
-    /// `None` where no manifests folder of ours is: a manifest that is only edited here runs on another machine.
-    memory: Option<Bytes>,
+    /// Unknown where no manifests folder of ours is: a manifest that is only edited here runs on another machine.
+    capacity: Capacity,
 }
 
 impl Here {
     fn look(settings: &Settings) -> Self {
-        let memory = std::fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(total_memory);
-        Self {
-            templates: templates::load(&settings.templates_dir).ok(),
-            memory: memory.filter(|_| manifests::instance(settings).is_ok()),
-            settings: settings.clone(),
-        }
+        let read = |path: &str| std::fs::read_to_string(path).ok();
+        let ours = manifests::instance(settings).is_ok();
+        let capacity = Capacity {
+            memory: read("/proc/meminfo").as_deref().and_then(total_memory).filter(|_| ours),
+            cpus: read("/proc/stat").as_deref().and_then(cores).filter(|_| ours),
+        };
+        Self { templates: templates::load(&settings.templates_dir).ok(), capacity, settings: settings.clone() }
     }
 
     /// The key that is wrong and the daemon's words about it.
@@ -132,8 +134,8 @@ impl Here {
                 None => return Some(("template", templates::missing(&manifest.template, known))),
             }
         }
-        let message = exceeds(manifest, &self.settings, self.memory?)?;
-        Some((if manifest.memory.is_some() { "memory" } else { "" }, message))
+        let excess = exceeds(manifest, &self.settings, self.capacity)?;
+        Some((excess.key.unwrap_or(""), excess.message))
     }
 
     fn has_code(&self, key: &AppKey) -> bool {
@@ -146,6 +148,13 @@ fn total_memory(meminfo: &str) -> Option<Bytes> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(Bytes(kib * Bytes::KIB))
+}
+
+/// From a line `cpu3 …` for each core that is online: what Docker counts too.
+fn cores(stat: &str) -> Option<u32> {
+    let of_core =
+        |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    u32::try_from(stat.lines().filter(of_core).count()).ok().filter(|cores| *cores > 0)
 }
 
 /// Points at the value of a top-level key; at the whole file where it has no line of its own.
@@ -173,6 +182,12 @@ mod tests {
         assert_eq!(total_memory("MemTotal:        8028560 kB\nMemFree: 1 kB\n"), Some(Bytes(8_028_560 << 10)));
         assert_eq!(total_memory("MemFree: 1 kB\n"), None);
         assert_eq!(total_memory("MemTotal: lots\n"), None);
+    }
+
+    #[test]
+    fn its_cores_are_counted_and_not_their_sum() {
+        assert_eq!(cores("cpu  9 0 9\ncpu0 4 0 4\ncpu10 5 0 5\nintr 1\ncpus\n"), Some(2));
+        assert_eq!(cores("intr 1\n"), None);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::admission::QuotaReached;
 use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, resolve, templates};
+use crate::model::observed::Capacity;
 use crate::model::{
-    AppKey, AppSpec, Bytes, ConditionKind, Digest, InventoryRow, Manifest, PurgeToken, RunState, Settings, SyncState,
+    AppKey, AppSpec, ConditionKind, Digest, InventoryRow, Manifest, PurgeToken, RunState, Settings, SyncState,
     Template, Timestamp,
 };
 use crate::plan::Goal;
@@ -37,7 +38,7 @@ pub struct Circumstances<'a> {
     pub row: Option<&'a InventoryRow>,
     pub settings: &'a Settings,
     pub dirs: Dirs,
-    pub host_memory: Option<Bytes>,
+    pub capacity: Capacity,
     pub absence: Absence,
     pub admission: Admission,
     pub now: Timestamp,
@@ -153,7 +154,7 @@ fn resolve_with(
     digest: &Digest,
     template: Result<&Template, String>,
 ) -> Resolved {
-    resolve(at.key, manifest, digest, at.settings, template, at.dirs.clone(), at.host_memory)
+    resolve(at.key, manifest, digest, at.settings, template, at.dirs.clone(), at.capacity)
 }
 
 fn goal_of(desired: Desired) -> Goal {
@@ -278,7 +279,7 @@ mod tests {
             row,
             settings: &Settings::defaults("/paas"),
             dirs: Dirs { code: "/paas/app".into(), data: "/paas/data".into() },
-            host_memory: None,
+            capacity: Capacity::default(),
             absence,
             admission: Admission::Admitted,
             now: Timestamp(2),

@@ -14,15 +14,15 @@ use crate::desired::Manifests as _;
 use crate::engine::{Engine as _, EngineError, ErrorKind, ListFilter};
 use crate::folders::Folders as _;
 use crate::metrics::Metrics;
-use crate::model::observed::{ContainerState, EngineInfo};
+use crate::model::observed::{ContainerState, EngineInfo, LastEnd};
 use crate::model::status::{Endpoint, LastExit};
 use crate::model::{
     AppKey, AppSpec, AppStatus, Cause, ConditionKind, ContainerId, Event, EventKind, FolderState, Health, InstanceId,
     InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState, Settings, SyncState, Timestamp, labels,
 };
-use crate::plan::assess::Finding;
-use crate::plan::step::{Action, Outcome, Step};
-use crate::plan::view::OwnedContainer;
+use crate::plan::assess::{CALM_MS, Finding};
+use crate::plan::step::{Action, Outcome, Step, Target};
+use crate::plan::view::{OwnedContainer, RefusedLimits};
 use crate::plan::{AppView, Assessment, Goal, Motion, Plan, Readiness, assess, diff};
 use crate::store::Store as _;
 
@@ -40,8 +40,14 @@ const MAX_START_FAILURES: u32 = 3;
 /// What the controller remembers about an app between passes. Losing it costs repeated probes, nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Containers that answered, with the start they answered after.
-    answered: BTreeMap<ContainerId, Option<Timestamp>>,
+    /// Containers that answered since their last start.
+    answered: BTreeMap<ContainerId, Answered>,
+    /// How often containers had been restarted by Docker when they last ran calmly.
+    calm_restarts: BTreeMap<ContainerId, u32>,
+    /// How containers ended that run again.
+    ended: BTreeMap<ContainerId, LastEnd>,
+    /// What Docker refused last.
+    refused: Option<RefusedLimits>,
     start_failures: BTreeMap<ContainerId, u32>,
     /// Containers that requests no longer belong to but that still answered some, and since when.
     draining: BTreeMap<ContainerId, Timestamp>,
@@ -53,6 +59,13 @@ pub struct Memory {
     row_in_doubt: bool,
     /// What the app was last seen to be in every respect: a step for the same is a repair of drift.
     settled_as: Option<Wanted>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Answered {
+    /// The start it answered after.
+    started_at: Option<Timestamp>,
+    since: Timestamp,
 }
 
 /// What an app is to be, as far as it decides about its container.
@@ -273,6 +286,15 @@ impl<W: Seams> Pass<'_, W> {
                     self.events.push(event(EventKind::Done, step.cause.clone()));
                 }
                 Ok(Outcome::Unchanged) => {}
+                Err(error) if self.is_refusal(step, &error) => {
+                    self.input.metrics.step(step.action.word(), "failed");
+                    if self.note_refusal(step, &error, at) {
+                        tracing::warn!(app = %key, cause = %step.cause, %error, "could not {what}");
+                        self.events.push(event(EventKind::Failed, Cause::new(error.to_string())));
+                    }
+                    // The next look plans without it: everything else is still to be done.
+                    break;
+                }
                 Err(error) => {
                     self.input.metrics.step(step.action.word(), "failed");
                     tracing::warn!(app = %key, cause = %step.cause, %error, "could not {what}");
@@ -291,6 +313,20 @@ impl<W: Seams> Pass<'_, W> {
             }
         }
         failure
+    }
+
+    /// Docker, or the kernel, will not have these limits, whatever is tried: the container goes on with those it has.
+    fn is_refusal(&self, step: &Step, error: &StepError) -> bool {
+        matches!(step.action, Action::Update { target: Target::Known(_), .. }) && error.kind == ErrorKind::Terminal
+    }
+
+    /// Whether that is news.
+    fn note_refusal(&mut self, step: &Step, error: &StepError, at: Timestamp) -> bool {
+        let Action::Update { target: Target::Known(owned), limits, restart } = &step.action else { return false };
+        let (container, message) = (owned.id().clone(), error.to_string());
+        let refused = RefusedLimits { container, limits: *limits, restart: *restart, message, at };
+        let known = self.memory.refused.replace(refused.clone());
+        known.is_none_or(|known| RefusedLimits { at, ..known } != refused)
     }
 
     /// The step with the address that its container gets.
@@ -330,6 +366,8 @@ impl<W: Seams> Pass<'_, W> {
         let (containers, squatted) = self.observe_containers().await?;
         let spec = self.input.decision.spec().cloned();
         self.forget_gone(&containers);
+        let ends = containers.iter().filter_map(|owned| Some((owned.id().clone(), owned.get().last_end()?)));
+        self.memory.ended.extend(ends);
         let readiness = match (&self.input.decision.goal, &spec) {
             (Goal::Run(_), Some(spec)) => self.observe_readiness(&containers, spec).await,
             _ => BTreeMap::new(),
@@ -339,6 +377,7 @@ impl<W: Seams> Pass<'_, W> {
             Goal::Run(_) | Goal::Stop(_) | Goal::Remove { .. } => world.folders().look(&key).await?,
         };
         let now = world.clock().now();
+        self.note_calm(&containers, &readiness);
         let published = self.input.previous.as_ref().and_then(|status| status.endpoint.as_ref());
         let published = published.map(|endpoint| endpoint.container.clone());
         let draining = self.observe_draining(&containers, published.as_ref(), now);
@@ -365,6 +404,9 @@ impl<W: Seams> Pass<'_, W> {
                 .collect(),
             abandoned: self.memory.abandoned.clone(),
             readiness,
+            calm_restarts: self.memory.calm_restarts.clone(),
+            ended: self.memory.ended.clone(),
+            refused: self.memory.refused.clone().filter(|refused| now.0 - refused.at.0 < RefusedLimits::RETRY_MS),
             image_id: self.input.image_id.clone(),
             published,
             draining,
@@ -456,6 +498,12 @@ impl<W: Seams> Pass<'_, W> {
     fn forget_gone(&mut self, containers: &[OwnedContainer]) {
         let present = |id: &ContainerId| containers.iter().any(|owned| owned.id() == id);
         self.memory.answered.retain(|id, _| present(id));
+        // A start by request begins to count anew.
+        let counts = |id: &ContainerId, calm: u32| {
+            containers.iter().any(|owned| owned.id() == id && owned.get().restart_count >= calm)
+        };
+        self.memory.calm_restarts.retain(|id, calm| counts(id, *calm));
+        self.memory.ended.retain(|id, _| present(id));
         self.memory.start_failures.retain(|id, _| present(id));
         self.memory.told.retain(present);
         let down = |id: &ContainerId| {
@@ -474,17 +522,30 @@ impl<W: Seams> Pass<'_, W> {
         let mut readiness = BTreeMap::new();
         for owned in containers.iter().filter(|owned| owned.runs()) {
             let container = owned.get();
-            if self.memory.answered.get(owned.id()) == Some(&container.started_at) {
-                readiness.insert(owned.id().clone(), Readiness::Answers);
-                continue;
-            }
-            let answer = self.ask(container, spec).await;
-            if answer.is_ok() {
-                self.memory.answered.insert(owned.id().clone(), container.started_at);
-            }
-            readiness.insert(owned.id().clone(), answer.map_or_else(Readiness::Silent, |()| Readiness::Answers));
+            let answered = self.memory.answered.get(owned.id()).filter(|it| it.started_at == container.started_at);
+            let found = match answered {
+                Some(Answered { since, .. }) => Readiness::Answers { for_ms: self.world.clock().now().0 - since.0 },
+                None => match self.ask(container, spec).await {
+                    Ok(()) => {
+                        let (started_at, since) = (container.started_at, self.world.clock().now());
+                        self.memory.answered.insert(owned.id().clone(), Answered { started_at, since });
+                        Readiness::Answers { for_ms: 0 }
+                    }
+                    Err(why) => Readiness::Silent(why),
+                },
+            };
+            readiness.insert(owned.id().clone(), found);
         }
         readiness
+    }
+
+    /// Restarts of long ago are no crash loop of today.
+    fn note_calm(&mut self, containers: &[OwnedContainer], readiness: &BTreeMap<ContainerId, Readiness>) {
+        for owned in containers {
+            if let Some(Readiness::Answers { for_ms: CALM_MS.. }) = readiness.get(owned.id()) {
+                self.memory.calm_restarts.insert(owned.id().clone(), owned.get().restart_count);
+            }
+        }
     }
 
     async fn ask(&self, container: &ObservedContainer, spec: &AppSpec) -> Result<(), String> {
@@ -496,16 +557,23 @@ impl<W: Seams> Pass<'_, W> {
     }
 
     async fn conclude(&mut self, settled: Settled) -> (AppStatus, Next) {
-        let Settled { view, plan, verdict, failure } = settled;
+        let Settled { view, plan, mut verdict, failure } = settled;
         let mut findings = Vec::new();
         let next = match &failure {
             None => verdict.recheck.map_or(Next::Calm, Next::Recheck),
             Some(Failure { what, word, error }) => {
-                findings.push(Finding::new(
-                    ConditionKind::StepFailed,
-                    format!("{:?}", error.kind),
-                    format!("could not {what}: {error}"),
-                ));
+                // Nobody but the manifest's author can help a container that Docker refuses to make.
+                let refused = *word == "create" && error.kind == ErrorKind::Terminal;
+                if refused {
+                    verdict.sync = SyncState::Invalid;
+                }
+                findings.push(if refused {
+                    let message = format!("Docker refuses the container that the manifest asks for: {error}");
+                    Finding::new(ConditionKind::Invalid, "Refused", message)
+                } else {
+                    let message = format!("could not {what}: {error}");
+                    Finding::new(ConditionKind::StepFailed, format!("{:?}", error.kind), message)
+                });
                 match error.kind {
                     ErrorKind::Unreachable => Next::Unreachable,
                     ErrorKind::Terminal if error.unstartable.is_none() => Next::Terminal,
@@ -519,7 +587,7 @@ impl<W: Seams> Pass<'_, W> {
                 }
             }
         };
-        let last_exit = self.last_exit(verdict.crashed.as_ref()).await;
+        let last_exit = self.last_exit(&view, verdict.crashed.as_ref()).await;
         self.tell_deploy_log(&verdict, last_exit.as_ref()).await;
         let context = Report {
             key: &self.input.key,
@@ -561,21 +629,15 @@ impl<W: Seams> Pass<'_, W> {
     }
 
     /// The log is only read when the app ended once more.
-    async fn last_exit(&self, crashed: Option<&ObservedContainer>) -> Option<LastExit> {
+    async fn last_exit(&self, view: &AppView, crashed: Option<&ObservedContainer>) -> Option<LastExit> {
         let container = crashed?;
         let previous = self.input.previous.as_ref().and_then(|status| status.last_exit.clone());
-        let running = container.state == ContainerState::Running;
-        if let Some(previous) = previous
-            && (previous.at == container.finished_at || running)
-        {
+        let Some(end) = view.last_end(container) else { return previous };
+        if let Some(previous) = previous.filter(|previous| previous.at == end.at) {
             return Some(previous);
         }
-        Some(LastExit {
-            code: container.exit_code,
-            oom_killed: container.oom_killed,
-            at: container.finished_at,
-            log: log_excerpt(self.world.engine(), &container.id).await,
-        })
+        let log = log_excerpt(self.world.engine(), &container.id).await;
+        Some(LastExit { code: end.code, oom_killed: end.oom_killed, at: end.at, log })
     }
 
     /// The world could not be looked at: say so, and keep what was known.
@@ -603,6 +665,7 @@ impl<W: Seams> Pass<'_, W> {
             restarts: previous.map_or(0, |status| status.restarts),
             started_at: previous.and_then(|status| status.started_at),
             crashed: None,
+            limits: previous.and_then(|status| status.limits),
             motion: Motion::AtRest,
             recheck: None,
         };
@@ -627,3 +690,6 @@ fn does_not_converge(plan: &Plan) -> Failure {
     );
     Failure { what, word: "converge", error: StepError { kind: ErrorKind::Retryable, message, unstartable: None } }
 }
+
+#[cfg(test)]
+mod daemon_tests;

@@ -7,7 +7,7 @@ use crate::clock::Clock as _;
 use crate::desired::{Dirs, Manifests as _};
 use crate::engine::{Engine as _, ListFilter};
 use crate::folders::Folders as _;
-use crate::model::{AppKey, Bytes, InstanceId, InventoryRow, Ownership, Settings, labels};
+use crate::model::{AppKey, InstanceId, InventoryRow, Ownership, Settings, labels};
 use crate::plan::{Guard, Plan, RemovalGuard};
 use crate::store::Store as _;
 
@@ -73,7 +73,7 @@ pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &In
             row: rows.get(key),
             settings: &settings,
             dirs: Dirs { code: world.folders().code_dir(key), data: world.folders().data_dir(key) },
-            host_memory: Some(Bytes(info.memory)).filter(|memory| memory.get() > 0),
+            capacity: info.capacity(),
             absence,
             admission: admissions.get(key).cloned().unwrap_or(Admission::Admitted),
             now: world.clock().now(),

@@ -81,7 +81,7 @@ pub fn report(
             Some(previous) if planted!(AddressKept) => Endpoint { ip: previous.ip, ..endpoint },
             _ => endpoint,
         }),
-        limits: spec.map(|spec| spec.limits),
+        limits: verdict.limits.or_else(|| spec.map(|spec| spec.limits)),
         restarts: verdict.restarts,
         started_at: verdict.started_at,
         last_exit,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use super::snapshot::Diagnostic;
 use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
-use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_MEMORY, MIN_START_TIMEOUT, RESERVED_ENV};
+use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_CPUS, MIN_MEMORY, MIN_START_TIMEOUT, RESERVED_ENV};
 use crate::model::{Bytes, Manifest, MilliCpus, RunState, Seconds, Shown, Strategy, TemplateId, cron};
 
 /// Largest manifest file in bytes.
@@ -107,7 +107,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusal> {
         enable_api: fields.read("enableApi", boolean)?.unwrap_or(false),
         state: fields.read("state", state)?.unwrap_or_default(),
         memory: fields.read("memory", |entry| size(entry, MIN_MEMORY))?,
-        cpus: fields.read("cpus", |entry| parsed::<MilliCpus>(entry, "a number of CPU cores such as `0.5`"))?,
+        cpus: fields.read("cpus", cpus)?,
         pids: fields.read("pids", |entry| whole(entry, 1, u32::MAX, "128"))?,
         restart: fields.read("restart", |entry| parsed(entry, "a restart policy such as `unless-stopped`"))?,
         env: fields.read("env", env)?.unwrap_or_default(),
@@ -218,6 +218,18 @@ fn size(entry: &Entry, least: Bytes) -> Result<Bytes, Refusal> {
         ));
     }
     Ok(bytes)
+}
+
+fn cpus(entry: &Entry) -> Result<MilliCpus, Refusal> {
+    let cpus: MilliCpus = parsed(entry, "a number of CPU cores such as `0.5`")?;
+    if cpus < MIN_CPUS {
+        return Err(Refusal::new(
+            entry.value.at,
+            format!("`{}`: {cpus} is too little", entry.key),
+            format!("write {MIN_CPUS} or more"),
+        ));
+    }
+    Ok(cpus)
 }
 
 fn boolean(entry: &Entry) -> Result<bool, Refusal> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::manifest::DEFAULT_START_TIMEOUT;
+use crate::model::observed::Capacity;
 use crate::model::{
     AppKey, AppSpec, Bytes, ConditionKind, Digest, Limits, Manifest, PurgeToken, RunState, Settings, Template,
 };
@@ -40,7 +41,7 @@ pub struct Dirs {
     pub data: PathBuf,
 }
 
-/// `host_memory` is `None` while Docker has not told it yet; then memory is not compared.
+/// `capacity` knows nothing while Docker has not told it yet; then nothing is compared.
 pub fn resolve(
     key: &AppKey,
     manifest: &Manifest,
@@ -48,7 +49,7 @@ pub fn resolve(
     settings: &Settings,
     template: Result<&Template, String>,
     dirs: Dirs,
-    host_memory: Option<Bytes>,
+    capacity: Capacity,
 ) -> Resolved {
     let digest = digest.clone();
     // Before everything else: an app must be removable when its template is long gone.
@@ -60,9 +61,8 @@ pub fn resolve(
         Ok(template) => template,
         Err(message) => return Resolved::Unusable { kind: ConditionKind::TemplateMissing, message },
     };
-    if let Some(message) =
-        lacks_api(manifest, template).or_else(|| host_memory.and_then(|host| exceeds(manifest, settings, host)))
-    {
+    let too_much = || exceeds(manifest, settings, capacity).map(|excess| excess.message);
+    if let Some(message) = lacks_api(manifest, template).or_else(too_much) {
         return Resolved::Unusable { kind: ConditionKind::Invalid, message };
     }
     let spec = Box::new(AppSpec {
@@ -100,16 +100,33 @@ pub fn lacks_api(manifest: &Manifest, template: &Template) -> Option<String> {
         .then(|| format!("template `{}` has no API: remove `enableApi`, or choose another template", template.id))
 }
 
-/// Why the machine cannot give the memory that the manifest, or the settings for it, ask for.
+/// More than the machine has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excess {
+    /// Of the manifest; `None` where the settings ask for it.
+    pub key: Option<&'static str>,
+    pub message: String,
+}
+
+/// What the machine cannot give of what the manifest, or the settings for it, ask for.
 #[must_use]
-pub fn exceeds(manifest: &Manifest, settings: &Settings, host: Bytes) -> Option<String> {
+pub fn exceeds(manifest: &Manifest, settings: &Settings, capacity: Capacity) -> Option<Excess> {
     let memory = manifest.memory.unwrap_or(settings.mem_limit);
-    let remedy = match manifest.memory {
-        Some(_) => "write less in `memory`",
-        None => "write less in DEFAULT_MEM_LIMIT of .env, or give this app a `memory`",
+    let cpus = manifest.cpus.unwrap_or(settings.cpu_limit);
+    let excess = |key: &'static str, setting: &str, in_manifest: bool, what: String| {
+        let remedy = match in_manifest {
+            true => format!("write less in `{key}`"),
+            false => format!("write less in {setting} of .env, or give this app a `{key}`"),
+        };
+        Excess { key: in_manifest.then_some(key), message: format!("{what}: {remedy}") }
     };
-    (memory > host)
-        .then(|| format!("memory {memory} is more than this machine has ({} MiB): {remedy}", host.get() / Bytes::MIB))
+    if let Some(host) = capacity.memory.filter(|host| memory > *host) {
+        let what = format!("memory {memory} is more than this machine has ({} MiB)", host.get() / Bytes::MIB);
+        return Some(excess("memory", "DEFAULT_MEM_LIMIT", manifest.memory.is_some(), what));
+    }
+    let host = capacity.cpus.filter(|host| u64::from(cpus.0) > u64::from(*host) * 1000)?;
+    let what = format!("cpus {cpus} is more than this machine has ({host})");
+    Some(excess("cpus", "DEFAULT_CPU_LIMIT", manifest.cpus.is_some(), what))
 }
 
 /// The platform's variables, then the manifest's. They share no name: a manifest that sets a reserved one is refused.
@@ -149,8 +166,8 @@ mod tests {
         let manifest = parse("alice-diary.yaml", text.as_bytes()).unwrap();
         let dirs = Dirs { code: "/paas/apps/alice/diary/app".into(), data: "/paas/apps/alice/diary/data".into() };
         let key = AppKey::parse("alice-diary").unwrap();
-        let memory = Some(Bytes(8 << 30));
-        resolve(&key, &manifest, &Digest::of(text.as_bytes()), settings, template, dirs, memory)
+        let capacity = Capacity { memory: Some(Bytes(8 << 30)), cpus: Some(2) };
+        resolve(&key, &manifest, &Digest::of(text.as_bytes()), settings, template, dirs, capacity)
     }
 
     fn spec(resolved: Resolved) -> AppSpec {
@@ -237,6 +254,9 @@ mod tests {
         insta::assert_snapshot!(told("template: gone", &defaults, Err("there is no such template".into())), @"TemplateMissing: there is no such template");
         insta::assert_snapshot!(told("template: diary-v1\nenableApi: true", &defaults, Ok(&template(false))), @"Invalid: template `diary-v1` has no API: remove `enableApi`, or choose another template");
         insta::assert_snapshot!(told("template: diary-v1\nmemory: 9g", &defaults, Ok(&template(true))), @"Invalid: memory 9g is more than this machine has (8192 MiB): write less in `memory`");
+        insta::assert_snapshot!(told("template: diary-v1\ncpus: 2.001", &defaults, Ok(&template(true))), @"Invalid: cpus 2.001 is more than this machine has (2): write less in `cpus`");
+        let busy = Settings { cpu_limit: MilliCpus(2500), ..defaults.clone() };
+        insta::assert_snapshot!(told("template: diary-v1", &busy, Ok(&template(true))), @"Invalid: cpus 2.5 is more than this machine has (2): write less in DEFAULT_CPU_LIMIT of .env, or give this app a `cpus`");
         let greedy = Settings { mem_limit: Bytes(9 << 30), ..defaults };
         insta::assert_snapshot!(told("template: diary-v1", &greedy, Ok(&template(true))), @"Invalid: memory 9g is more than this machine has (8192 MiB): write less in DEFAULT_MEM_LIMIT of .env, or give this app a `memory`");
     }

@@ -275,7 +275,9 @@ impl Engine for DockerEngine {
             Err(failure) if failure.says("nano cpus cannot be updated") => update(CpuStyle::Quota).await,
             outcome => outcome,
         };
-        outcome.map_err(|failure| failure.into_error(&Call::new("update container", id.short())))
+        outcome.map_err(|failure| {
+            failure.into_error_as(Failure::kind_of_update, &Call::new("update container", id.short()))
+        })
     }
 
     async fn connect(&self, id: &ContainerId, network: &str, address: Option<Ipv4Addr>) -> Result<()> {

@@ -23,7 +23,7 @@ pub struct Manifest {
     /// Memory limit, swap included; below 6m Docker refuses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
-    /// CPU limit in cores.
+    /// CPU limit in cores, from 0.01 to as many as the machine has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<MilliCpus>,
     /// Most processes and threads at a time.
@@ -118,6 +118,8 @@ pub const RESERVED_ENV: [&str; 5] = ["NODE_ENV", "ENABLE_API", "SQLITE_PATH", "P
 
 /// Below this Docker refuses a memory limit.
 pub const MIN_MEMORY: Bytes = Bytes::mib(6);
+/// Below this Docker refuses a CPU limit.
+pub const MIN_CPUS: MilliCpus = MilliCpus(10);
 
 /// How long a new container may take until it answers, unless the manifest or the template says otherwise.
 pub const DEFAULT_START_TIMEOUT: Seconds = Seconds(30);

@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{RestartPolicy, Timestamp};
+use super::spec::Limits;
+use super::units::{Bytes, MilliCpus, RestartPolicy, Timestamp};
 
 /// Docker's id of a container: 64 hex digits. Unlike a name it is never reused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -130,6 +131,42 @@ pub struct ObservedLimits {
     pub pids: i64,
 }
 
+impl ObservedLimits {
+    /// In the manifest's units; `None` where one is missing.
+    #[must_use]
+    pub fn in_force(&self) -> Option<Limits> {
+        let positive = |observed: i64| u64::try_from(observed).ok().filter(|limit| *limit > 0);
+        Some(Limits {
+            memory: Bytes(positive(self.memory)?),
+            cpus: MilliCpus(u32::try_from(positive(self.nano_cpus)? / 1_000_000).ok()?),
+            pids: u32::try_from(positive(self.pids)?).ok()?,
+        })
+    }
+}
+
+/// How a container's process ended last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastEnd {
+    pub code: i64,
+    pub oom_killed: bool,
+    pub at: Option<Timestamp>,
+}
+
+impl fmt::Display for LastEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {}{}", self.code, if self.oom_killed { ", out of memory" } else { "" })
+    }
+}
+
+impl ObservedContainer {
+    /// `None` while it runs: Docker forgets the exit code with the next start.
+    #[must_use]
+    pub fn last_end(&self) -> Option<LastEnd> {
+        let ended = matches!(self.state, ContainerState::Exited | ContainerState::Restarting | ContainerState::Dead);
+        ended.then_some(LastEnd { code: self.exit_code, oom_killed: self.oom_killed, at: self.finished_at })
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedImage {
     pub id: String,
@@ -174,4 +211,22 @@ pub struct EngineInfo {
     /// Whether system calls can be filtered.
     #[serde(default)]
     pub seccomp: bool,
+}
+
+/// What the machine has to give; `None` where it is not known, or no limit of that kind is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capacity {
+    pub memory: Option<Bytes>,
+    /// Cores.
+    pub cpus: Option<u32>,
+}
+
+impl EngineInfo {
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        Capacity {
+            memory: Some(Bytes(self.memory)).filter(|memory| memory.get() > 0),
+            cpus: Some(self.cpus).filter(|cpus| *cpus > 0 && self.cpu_limit),
+        }
+    }
 }

@@ -274,7 +274,7 @@ scalar_serde!(Bytes, "a size such as `256m`", {
     "examples": ["256m", "1.5g"]
 });
 scalar_serde!(MilliCpus, "a number of cores such as `0.5`", {
-    "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^[0-9]*(\\.[0-9]{1,3})?$"}],
+    "oneOf": [{"type": "number", "minimum": 0.01}, {"type": "string", "pattern": "^[0-9]*(\\.[0-9]{1,3})?$"}],
     "examples": [0.5, 2]
 });
 scalar_serde!(Seconds, "a length of time such as `90s`", {

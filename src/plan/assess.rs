@@ -5,19 +5,23 @@ use std::time::Duration;
 
 use crate::model::observed::ContainerState;
 use crate::model::status::Endpoint;
-use crate::model::{AppSpec, ConditionKind, ContainerId, Health, ObservedContainer, SyncState, Timestamp};
+use crate::model::{AppSpec, ConditionKind, ContainerId, Health, Limits, ObservedContainer, SyncState, Timestamp};
 
-use super::diff::{CRASH_LOOP_RESTARTS, was_stopped_from_outside};
+use super::diff::{CRASH_LOOP_RESTARTS, tunables_differ, was_stopped_from_outside};
 use super::motion::Motion;
 use super::roles::Roles;
 use super::step::Plan;
-use super::view::{AppView, Goal, OwnedContainer, Readiness};
+use super::view::{AppView, Goal, OwnedContainer, Readiness, RefusedLimits};
 
 /// An app that waits for its turn to move is called when it has come; this is for the case that the call was lost.
 const TURN_MS: u64 = 30_000;
 
-/// A restarted app counts as calm again after it has run for so long.
-const CALM_MS: i64 = 60_000;
+/// A restarted app counts as calm again after it has answered for so long. Docker forgets its own count of failures after a
+/// run of the same length.
+pub const CALM_MS: i64 = 10_000;
+
+/// Restarts before a run of this length are over and done with, also where nobody watched: after a start of the daemon.
+const UNWATCHED_MS: i64 = 60_000;
 
 /// One finding, not yet stamped with a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub struct Assessment {
     pub started_at: Option<Timestamp>,
     /// The container whose last exit is worth showing, with its log.
     pub crashed: Option<ObservedContainer>,
+    /// The limits in force, where they are not those of the specification.
+    pub limits: Option<Limits>,
     pub motion: Motion,
     /// Look again after this long even if nothing is heard.
     pub recheck: Option<Duration>,
@@ -64,6 +70,7 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
         restarts: 0,
         started_at: None,
         crashed: None,
+        limits: None,
         motion: Motion::AtRest,
         recheck: None,
     };
@@ -131,6 +138,16 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
         verdict.endpoint =
             ip.map(|ip| Endpoint { container: container.id.clone(), ip, port: spec.template.internal_port });
     }
+    if let Some(refused) = view.refusal(spec, &container.id)
+        && tunables_differ(&view.engine, spec, container).is_some()
+    {
+        verdict.sync = SyncState::Invalid;
+        verdict.limits = container.limits.in_force();
+        verdict.findings.push(limits_refused(refused, verdict.limits));
+        let elapsed = view.now.0 - refused.at.0;
+        let left = u64::try_from(RefusedLimits::RETRY_MS - elapsed).unwrap_or_default();
+        verdict.look_again_within(Duration::from_millis(left));
+    }
     // A successor on trial: whatever its state, somebody must look again soon.
     let on_trial = !roles.fresh.is_empty() && !roles.old.is_empty();
     if on_trial || roles.fresh.is_empty() {
@@ -147,15 +164,19 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
 
 fn health_of(view: &AppView, spec: &AppSpec, container: &ObservedContainer, verdict: &mut Assessment) -> Health {
     let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
-    let loops = container.restart_count >= CRASH_LOOP_RESTARTS && age < CALM_MS;
+    let loops = view.recent_restarts(container) >= CRASH_LOOP_RESTARTS && age < UNWATCHED_MS;
     match &container.state {
-        ContainerState::Restarting => crash_loop(container, verdict),
-        ContainerState::Running if loops => {
-            verdict.look_again_within(Duration::from_millis(u64::try_from(CALM_MS - age).unwrap_or(0)));
-            crash_loop(container, verdict)
-        }
+        ContainerState::Restarting => crash_loop(view, container, verdict),
         ContainerState::Running => match view.readiness.get(&container.id) {
-            Some(Readiness::Answers) => Health::Running,
+            Some(Readiness::Answers { for_ms }) if loops && *for_ms < CALM_MS => {
+                verdict.look_again_within(Duration::from_millis(u64::try_from(CALM_MS - for_ms).unwrap_or(0)));
+                crash_loop(view, container, verdict)
+            }
+            Some(Readiness::Answers { .. }) => Health::Running,
+            Some(Readiness::Silent(_)) if loops && age <= spec.start_timeout.millis() => {
+                verdict.look_again_within(patience(age));
+                crash_loop(view, container, verdict)
+            }
             Some(Readiness::Silent(why)) => silent(view, spec, age, why, verdict),
             None => {
                 verdict.look_again_within(Duration::from_millis(100));
@@ -218,19 +239,36 @@ fn patience(age: i64) -> Duration {
     }
 }
 
-fn crash_loop(container: &ObservedContainer, verdict: &mut Assessment) -> Health {
+fn limits_refused(refused: &RefusedLimits, in_force: Option<Limits>) -> Finding {
+    let in_force = in_force.map_or_else(String::new, |Limits { memory, cpus, pids }| {
+        format!(" (memory {memory}, cpus {cpus}, pids {pids})")
+    });
+    Finding::new(
+        ConditionKind::Invalid,
+        "LimitsRefused",
+        format!(
+            "Docker refuses the limits of the manifest, those from before stay in force{in_force}: {}",
+            refused.message
+        ),
+    )
+}
+
+fn crash_loop(view: &AppView, container: &ObservedContainer, verdict: &mut Assessment) -> Health {
     verdict.crashed = Some(container.clone());
-    let (reason, why) = if container.oom_killed {
-        ("OutOfMemory", "it was killed for using more memory than its limit: raise `memory` in its manifest".to_owned())
-    } else {
-        ("Crashing", format!("it ends with exit code {}: look at its log", container.exit_code))
+    let (reason, why) = match view.last_end(container) {
+        Some(end) if end.oom_killed => (
+            "OutOfMemory",
+            "it was killed for using more memory than its limit: raise `memory` in its manifest".to_owned(),
+        ),
+        Some(end) => ("Crashing", format!("it ends with exit code {}: look at its log", end.code)),
+        None => ("Crashing", "look at its log".to_owned()),
     };
     verdict.findings.push(Finding::new(
         ConditionKind::CrashLoop,
         reason,
         format!("the app keeps ending by itself ({} restarts); {why}", container.restart_count),
     ));
-    if container.restart_count < CRASH_LOOP_RESTARTS {
+    if view.recent_restarts(container) < CRASH_LOOP_RESTARTS {
         return Health::Starting;
     }
     Health::CrashLoop

@@ -12,7 +12,8 @@
 use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::observed::{ContainerState, EngineInfo};
 use crate::model::{
-    AppSpec, Bytes, Cause, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing, Seconds, Strategy,
+    AppSpec, Bytes, Cause, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing, Seconds,
+    Strategy,
 };
 
 use super::motion::{must_wait, stays_elsewhere};
@@ -141,7 +142,9 @@ fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &
             == Some(spec.identity().as_str());
         let to_blame = !view.abandoned.contains(useless.id());
         if is_successor && to_blame && !roles.old.is_empty() && view.failed_before(spec).is_none() {
-            let failure = Failure::new("Docker could not start the new container".to_owned());
+            let said = &useless.get().error;
+            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+            let failure = Failure::new(format!("Docker could not start the new container{said}"));
             record_failure(view, spec, useless, failure, plan);
         }
         discard(useless, &Cause::new("it can never run again"), plan);
@@ -265,7 +268,10 @@ impl Failure {
 }
 
 fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> Trial {
-    let how = |words: &str| format!("{words} (exit code {}{})", container.exit_code, oom(container));
+    let how = |words: &str| match view.last_end(container) {
+        Some(end) => format!("{words} ({end})"),
+        None => words.to_owned(),
+    };
     if container.restart_count >= CRASH_LOOP_RESTARTS {
         return Trial::Failed(Failure::new(how("the new container keeps ending by itself")));
     }
@@ -283,7 +289,7 @@ fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> Trial
                     ),
                     waited: Some(spec.start_timeout),
                 }),
-                Some(Readiness::Answers) | None => Trial::Running,
+                Some(Readiness::Answers { .. }) | None => Trial::Running,
             }
         }
         ContainerState::Exited
@@ -318,7 +324,8 @@ fn record_failure(view: &AppView, spec: &AppSpec, failed: &OwnedContainer, failu
 fn keep(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut Plan) {
     let container = owned.get();
     let target = || Target::known(owned);
-    if let Some(difference) = tunables_differ(&view.engine, spec, container) {
+    let refused = view.refusal(spec, owned.id()).is_some();
+    if let Some(difference) = tunables_differ(&view.engine, spec, container).filter(|_| !refused) {
         plan.push(
             Action::Update { target: target(), limits: spec.limits, restart: spec.restart },
             &Cause::new(difference),
@@ -379,7 +386,7 @@ pub fn was_stopped_from_outside(policy: RestartPolicy, container: &ObservedConta
 }
 
 /// What `docker update` can change, where it is not as it should be; in the words and units of the manifest.
-fn tunables_differ(engine: &EngineInfo, spec: &AppSpec, container: &ObservedContainer) -> Option<String> {
+pub(super) fn tunables_differ(engine: &EngineInfo, spec: &AppSpec, container: &ObservedContainer) -> Option<String> {
     let (want, have) = (spec.limits, container.limits);
     let memory = i64::try_from(want.memory.get()).unwrap_or(i64::MAX);
     let mut differences = Vec::new();

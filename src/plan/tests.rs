@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::view::OwnedContainer;
+use super::view::{OwnedContainer, RefusedLimits};
 use super::{AppView, Goal, Motion, Readiness, assess, diff};
 use crate::engine::sim::engine_info;
 use crate::model::manifest::{Manifest, PurgeToken, RunState, Strategy};
-use crate::model::observed::{ContainerState, ObservedLimits};
+use crate::model::observed::{ContainerState, LastEnd, ObservedLimits};
 use crate::model::{
     AppKey, AppSpec, Bytes, ConditionKind, ContainerId, Digest, FailedDeploy, FolderState, Health, InstanceId,
-    InventoryRow, Limits, MilliCpus, ObservedContainer, RestartPolicy, Routing, Seconds, SyncState, Template, TemplateId,
-    Timestamp,
+    InventoryRow, Limits, MilliCpus, ObservedContainer, RestartPolicy, Routing, Seconds, SyncState, Template,
+    TemplateId, Timestamp,
 };
 
 const NOW: i64 = 1_000_000_000;
@@ -126,7 +126,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
     let readiness = containers
         .iter()
         .filter(|container| container.state == ContainerState::Running)
-        .map(|container| (container.id.clone(), Readiness::Answers))
+        .map(|container| (container.id.clone(), Readiness::Answers { for_ms: 60_000 }))
         .collect();
     AppView {
         key: key(),
@@ -147,6 +147,9 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         image_id: Some(IMAGE.to_owned()),
         published: None,
         draining: BTreeMap::new(),
+        calm_restarts: BTreeMap::new(),
+        ended: BTreeMap::new(),
+        refused: None,
         network_ready: true,
         may_move: true,
         engine: engine_info(),
@@ -317,9 +320,13 @@ fn a_successor_may_take_as_long_as_its_manifest_allows_and_is_tried_again_when_i
     let mut view = view(run(patient.clone()), vec![main_container(&spec()), next_container(&patient)]);
     view.readiness.insert(ContainerId("next".to_owned()), Readiness::Silent("nothing listens".to_owned()));
     assert_eq!(text(&view), "", "it has had a minute of its ninety seconds");
-    assert_eq!(assess(&view, &diff(&view)).recheck, Some(std::time::Duration::from_secs(1)), "looked at, but not often");
+    assert_eq!(
+        assess(&view, &diff(&view)).recheck,
+        Some(std::time::Duration::from_secs(1)),
+        "looked at, but not often"
+    );
     view.now = Timestamp(NOW + 31_000);
-    insta::assert_snapshot!(text(&view), @"");
+    assert!(text(&view).contains("the new container did not answer within 90s: nothing listens"), "{}", text(&view));
 
     let waited = |seconds| {
         let failed = FailedDeploy {
@@ -559,7 +566,7 @@ fn two_images_are_told_apart_before_a_second_container_goes() {
     insta::assert_snapshot!(text(&view), @"");
     view.image_id = Some(IMAGE.to_owned());
     insta::assert_snapshot!(text(&view), @"");
-    view.readiness.insert(ContainerId("next".to_owned()), Readiness::Answers);
+    view.readiness.insert(ContainerId("next".to_owned()), Readiness::Answers { for_ms: 0 });
     view.published = Some(ContainerId("next".to_owned()));
     insta::assert_snapshot!(text(&view), @r"
     alice-diary: stop container paas-app-alice-diary (main) - its successor answers
@@ -705,6 +712,62 @@ fn crash_loops_are_told_apart_from_slow_starts() {
     assert_eq!(with(ContainerState::Restarting, 5, false), (Health::CrashLoop, Some("Crashing".to_owned())));
     assert_eq!(with(ContainerState::Restarting, 5, true), (Health::CrashLoop, Some("OutOfMemory".to_owned())));
     assert_eq!(with(ContainerState::Running, 5, false), (Health::Running, None), "calm for a minute");
+}
+
+#[test]
+fn a_crash_loop_is_over_when_the_app_has_answered_for_ten_seconds() {
+    let verdict = |age: i64, readiness: Readiness, calm: u32| {
+        let container =
+            ObservedContainer { restart_count: 5, started_at: Some(Timestamp(NOW - age)), ..main_container(&spec()) };
+        let mut view = view(run(spec()), vec![container]);
+        let id = ContainerId("main".to_owned());
+        view.readiness.insert(id.clone(), readiness);
+        view.ended.insert(id.clone(), LastEnd { code: 1, oom_killed: false, at: Some(Timestamp(NOW - age)) });
+        view.calm_restarts.insert(id, calm);
+        assess(&view, &diff(&view))
+    };
+    let answers = |for_ms| Readiness::Answers { for_ms };
+    let silent = || Readiness::Silent("nothing listens".to_owned());
+    for (age, readiness, calm, want) in [
+        (9_000, answers(8_000), 0, Health::CrashLoop),
+        (12_000, answers(10_000), 0, Health::Running),
+        (9_000, silent(), 0, Health::CrashLoop),
+        (9_000, answers(100), 4, Health::Running),
+        // Where nobody watched: it has run for a minute, and answers.
+        (61_000, answers(0), 0, Health::Running),
+        (31_000, silent(), 0, Health::Degraded),
+    ] {
+        let found = verdict(age, readiness.clone(), calm);
+        assert_eq!((found.health, found.restarts), (want, 5), "{age} {readiness:?} {calm}");
+    }
+    let found = verdict(9_000, answers(8_000), 0);
+    assert!(
+        found.findings[0].message.contains("exit code 1"),
+        "that of the last run, not the 0 of the one that goes on"
+    );
+    assert_eq!(found.recheck, Some(std::time::Duration::from_secs(2)));
+}
+
+#[test]
+fn limits_that_docker_refuses_are_not_asked_for_again_and_the_rest_is_done_all_the_same() {
+    let greedy = AppSpec { limits: Limits { memory: Bytes::mib(16), ..spec().limits }, ..spec() };
+    let paused = ObservedContainer { state: ContainerState::Paused, ..main_container(&spec()) };
+    let mut view = view(run(greedy.clone()), vec![paused]);
+    assert!(text(&view).contains("limits"), "{}", text(&view));
+    view.refused = Some(RefusedLimits {
+        container: ContainerId("main".to_owned()),
+        limits: greedy.limits,
+        restart: greedy.restart,
+        message: "cannot update container main: Docker says `no`".to_owned(),
+        at: Timestamp(NOW - 20_000),
+    });
+    insta::assert_snapshot!(text(&view), @"alice-diary: unpause container paas-app-alice-diary (main) - it was paused");
+    let verdict = assess(&view, &diff(&view));
+    assert_eq!((verdict.sync, verdict.limits), (SyncState::Invalid, Some(spec().limits)));
+    assert_eq!(verdict.recheck, Some(std::time::Duration::from_secs(40)));
+    insta::assert_snapshot!(verdict.findings[0].message, @"Docker refuses the limits of the manifest, those from before stay in force (memory 256m, cpus 0.5, pids 128): cannot update container main: Docker says `no`");
+    view.goal = run(AppSpec { limits: Limits { memory: Bytes::mib(32), ..spec().limits }, ..spec() });
+    assert!(text(&view).contains("limits"), "others are tried at once: {}", text(&view));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::observed::{ContainerState, EngineInfo};
+use crate::model::observed::{ContainerState, EngineInfo, LastEnd};
 use crate::model::{
-    AppKey, AppSpec, ContainerId, FailedDeploy, FolderState, InstanceId, InventoryRow, ObservedContainer, Ownership,
-    PurgeToken, Routing, Timestamp,
+    AppKey, AppSpec, ContainerId, FailedDeploy, FolderState, InstanceId, InventoryRow, Limits, ObservedContainer,
+    Ownership, PurgeToken, RestartPolicy, Routing, Timestamp,
 };
 
 /// How long an old container is kept for the requests that run on it when its successor has taken over. As long as Docker
@@ -70,10 +70,32 @@ impl OwnedContainer {
 /// Whether a running container was seen to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// Answered since it was started.
-    Answers,
+    /// Has answered since it was started, for so many milliseconds.
+    Answers { for_ms: i64 },
     /// Did not answer; why, in words for people.
     Silent(String),
+}
+
+/// Limits that Docker refused to put in force on a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedLimits {
+    pub container: ContainerId,
+    pub limits: Limits,
+    pub restart: RestartPolicy,
+    /// All that Docker said.
+    pub message: String,
+    pub at: Timestamp,
+}
+
+impl RefusedLimits {
+    /// After this long they are tried once more: the app may hold less memory by then.
+    pub const RETRY_MS: i64 = 60_000;
+
+    /// Asking for this again would be refused again.
+    #[must_use]
+    pub fn concerns(&self, spec: &AppSpec, container: &ContainerId) -> bool {
+        self.container == *container && self.limits == spec.limits && self.restart == spec.restart
+    }
 }
 
 /// One app at one moment.
@@ -103,6 +125,12 @@ pub struct AppView {
     pub readiness: BTreeMap<ContainerId, Readiness>,
     /// Running containers that requests no longer go to, but that still answer some: for how many milliseconds they have.
     pub draining: BTreeMap<ContainerId, i64>,
+    /// How often running containers were restarted by Docker until they last ran calmly.
+    pub calm_restarts: BTreeMap<ContainerId, u32>,
+    /// How the processes of containers ended that run again.
+    pub ended: BTreeMap<ContainerId, LastEnd>,
+    /// Not to be asked for again for now.
+    pub refused: Option<RefusedLimits>,
     /// Id of the image that the specification's reference stands for; `None` while it is missing.
     pub image_id: Option<String>,
     /// The container that the published status sends requests to: it must not be stopped before that has changed.
@@ -136,6 +164,24 @@ impl AppView {
 
     #[must_use]
     pub fn answers(&self, id: &ContainerId) -> bool {
-        self.readiness.get(id) == Some(&Readiness::Answers)
+        matches!(self.readiness.get(id), Some(Readiness::Answers { .. }))
+    }
+
+    /// How its process ended last, as far as it was seen.
+    #[must_use]
+    pub fn last_end(&self, container: &ObservedContainer) -> Option<LastEnd> {
+        container.last_end().or_else(|| self.ended.get(&container.id).copied())
+    }
+
+    /// Restarts by Docker since it last ran calmly.
+    #[must_use]
+    pub fn recent_restarts(&self, container: &ObservedContainer) -> u32 {
+        container.restart_count.saturating_sub(self.calm_restarts.get(&container.id).copied().unwrap_or_default())
+    }
+
+    /// What Docker refused of the specification, on the container that is to stay.
+    #[must_use]
+    pub fn refusal(&self, spec: &AppSpec, container: &ContainerId) -> Option<&RefusedLimits> {
+        self.refused.as_ref().filter(|refused| refused.concerns(spec, container))
     }
 }

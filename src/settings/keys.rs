@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use crate::model::manifest::MIN_MEMORY;
-use crate::model::{Bytes, Cidr, Routing, Settings, cron};
+use crate::model::manifest::{MIN_CPUS, MIN_MEMORY};
+use crate::model::{Bytes, Cidr, MilliCpus, Routing, Settings, cron};
 
 /// When a changed value is taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +120,8 @@ pub(super) const KEYS: [Key; 33] = [
         "DEFAULT_CPU_LIMIT",
         cpu_limit,
         AtOnce,
-        "a number of cores above 0 with at most three decimals, for example `0.5`",
-        |text, _| exact(text)
+        "a number of cores from 0.01 on with at most three decimals, for example `0.5`",
+        |text, _| exact(text).filter(|cpus: &MilliCpus| *cpus >= MIN_CPUS)
     ),
     key!("DEFAULT_PIDS_LIMIT", pids_limit, AtOnce, "a whole number from 1 on, for example `128`", |text, _| {
         within(text, 1, u32::MAX)

@@ -16,7 +16,8 @@ use crate::controller::report::{Report, report};
 use crate::controller::seams::Seams;
 use crate::desired::Dirs;
 use crate::folders::Folders as _;
-use crate::model::{AppKey, AppStatus, Bytes, ConditionKind, Health, SyncState};
+use crate::model::observed::EngineInfo;
+use crate::model::{AppKey, AppStatus, ConditionKind, Health, SyncState};
 use crate::plan::assess::Finding;
 use crate::plan::{Assessment, Motion};
 
@@ -101,7 +102,7 @@ impl<W: Seams> Controller<W> {
             row: self.rows.get(key),
             settings: &self.news.settings,
             dirs: Dirs { code: folders.code_dir(key), data: folders.data_dir(key) },
-            host_memory: self.engine.as_ref().map(|engine| Bytes(engine.memory)).filter(|memory| memory.get() > 0),
+            capacity: self.engine.as_ref().map(EngineInfo::capacity).unwrap_or_default(),
             absence: self.absence(key),
             admission: self.admissions.get(key).cloned().unwrap_or(Admission::Admitted),
             now: self.world.clock().now(),
@@ -229,6 +230,7 @@ impl<W: Seams> Controller<W> {
             restarts: previous.as_ref().map_or(0, |status| status.restarts),
             started_at: previous.as_ref().and_then(|status| status.started_at),
             crashed: None,
+            limits: previous.as_ref().and_then(|status| status.limits),
             motion: Motion::AtRest,
             recheck: None,
         };

@@ -195,6 +195,7 @@ fn values_are_checked_where_they_stand() {
             "template: diary-v1\npids: 99999999999999999999",
             ":2:7: `pids`: `99999999999999999999` is not accepted (write a whole number from 1 on, without quotes, for example `128`)",
         ),
+        ("template: diary-v1\ncpus: 0.009", ":2:7: `cpus`: 0.009 is too little (write 0.01 or more)"),
         (
             "template: diary-v1\nrestart: never",
             ":2:10: `restart`: `never` is not a restart policy (use `no`, `always`, `unless-stopped`, `on-failure` or `on-failure:3`)",

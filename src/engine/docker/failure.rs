@@ -82,6 +82,18 @@ impl Failure {
         }
     }
 
+    /// Of an update of limits: what the kernel refuses Docker hands on as an error of its own (500), but the same values are
+    /// refused again.
+    pub(super) fn kind_of_update(&self) -> ErrorKind {
+        // Of runc, and of the kernel's words below it.
+        let refusals =
+            ["did not terminate successfully", "unable to set memory limit", "invalid argument", "resource busy"];
+        match self.kind() {
+            ErrorKind::Retryable if refusals.into_iter().any(|words| self.says(words)) => ErrorKind::Terminal,
+            kind => kind,
+        }
+    }
+
     /// The problem and the remedy, for people.
     fn explain(&self) -> String {
         match self {
@@ -120,6 +132,10 @@ impl Failure {
             ("non-overlapping ipv4 address pool", "remove unused networks with `docker network prune`"),
             ("range of cpus", "ask for no more CPUs than the machine has"),
             ("minimum memory limit", "raise the memory limit"),
+            (
+                "unable to set memory limit",
+                "the app holds more memory than that now, so allow more, or stop it and start it again with the lower limit",
+            ),
             ("no such network", "let the daemon make the network again"),
         ];
         REMEDIES.iter().find(|(words, _)| self.says(words)).map(|(_, remedy)| *remedy)

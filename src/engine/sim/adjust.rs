@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::calls::check_memory;
 use super::container::{Attachment, Phase};
 use super::journal::Actor;
+use super::process::Behaviour;
 use super::world::{World, error};
 use crate::engine::{Effect, ErrorKind, Result};
 use crate::model::{Bytes, ContainerId, Limits, MilliCpus, RestartPolicy};
@@ -86,6 +87,13 @@ impl World {
                 ErrorKind::Retryable,
                 format!("Cannot update container {id}: Container is marked for removal and cannot be \"update\"."),
             ));
+        }
+        if let (Behaviour::Holds(held), Some(memory)) = (container.behaviour, update.memory)
+            && container.is_alive()
+            && memory < held
+        {
+            let text = format!("unable to set memory limit to {} (current usage: {})", memory.get(), held.get());
+            return Err(error(ErrorKind::Terminal, format!("Cannot update container {id}: {text}")));
         }
         if let Some(memory) = update.memory.filter(|memory| memory.get() > 0) {
             container.limits.memory = memory;

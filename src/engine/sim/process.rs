@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::engine::{LogLine, LogSource};
+use crate::model::Bytes;
 
 /// What the process of a container does from its start on, until somebody stops it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +23,8 @@ pub enum Behaviour {
     ServesThenExits { code: i64, after: Duration },
     /// Is killed by the kernel for want of memory.
     OomAfter(Duration),
+    /// Serves, and holds so much memory that the kernel refuses it a lower limit.
+    Holds(Bytes),
     /// Serves, but pays no attention to SIGTERM.
     IgnoresTerm,
     /// Docker cannot even start it: the executable is missing.
@@ -44,7 +47,12 @@ impl Behaviour {
                 Some((after, End { code, oom: false }))
             }
             Self::OomAfter(after) => Some((after, End { code: 137, oom: true })),
-            Self::Healthy | Self::NeverAnswers | Self::AnswersAfter(_) | Self::IgnoresTerm | Self::CannotStart => None,
+            Self::Healthy
+            | Self::Holds(_)
+            | Self::NeverAnswers
+            | Self::AnswersAfter(_)
+            | Self::IgnoresTerm
+            | Self::CannotStart => None,
         }
     }
 
@@ -52,7 +60,7 @@ impl Behaviour {
     #[must_use]
     pub fn answers(self, age: Duration) -> bool {
         match self {
-            Self::Healthy | Self::IgnoresTerm | Self::ServesThenExits { .. } => true,
+            Self::Healthy | Self::Holds(_) | Self::IgnoresTerm | Self::ServesThenExits { .. } => true,
             Self::AnswersAfter(wait) => age >= wait,
             Self::NeverAnswers | Self::ExitsWith { .. } | Self::OomAfter(_) | Self::CannotStart => false,
         }
@@ -118,7 +126,7 @@ pub(super) fn output(command: &[String]) -> Vec<LogLine> {
 }
 
 /// Written in operator scripts and replay lines: `healthy`, `never-answers`, `answers:5s`, `exit:3@500ms`,
-/// `serve:1@2s`, `oom@1s`, `ignores-term`, `cannot-start`.
+/// `serve:1@2s`, `oom@1s`, `holds:64m`, `ignores-term`, `cannot-start`.
 impl fmt::Display for Behaviour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -128,6 +136,7 @@ impl fmt::Display for Behaviour {
             Self::ExitsWith { code, after } => write!(f, "exit:{code}@{}ms", after.as_millis()),
             Self::ServesThenExits { code, after } => write!(f, "serve:{code}@{}ms", after.as_millis()),
             Self::OomAfter(after) => write!(f, "oom@{}ms", after.as_millis()),
+            Self::Holds(memory) => write!(f, "holds:{memory}"),
             Self::IgnoresTerm => f.write_str("ignores-term"),
             Self::CannotStart => f.write_str("cannot-start"),
         }
@@ -152,6 +161,7 @@ impl FromStr for Behaviour {
                 _ => return Err(unknown()),
             },
             Some(("answers", wait)) => Self::AnswersAfter(parse_duration(wait).ok_or_else(unknown)?),
+            Some(("holds", memory)) => Self::Holds(memory.parse().map_err(|_| unknown())?),
             Some(("exit", code)) => Self::ExitsWith { code: code.parse().map_err(|_| unknown())?, after },
             Some(("serve", code)) => Self::ServesThenExits { code: code.parse().map_err(|_| unknown())?, after },
             Some(_) => return Err(unknown()),
@@ -179,6 +189,7 @@ mod tests {
             "exit:3@500ms",
             "serve:1@2000ms",
             "oom@1000ms",
+            "holds:64m",
             "ignores-term",
             "cannot-start",
         ] {
