@@ -204,7 +204,7 @@ mod tests {
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "internalPort": 0}"#), @"template.json has `internalPort` 0: write the port that server.js listens on, or leave it out for 3000");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "healthPath": "healthz"}"#), @"template.json has a `healthPath` that is no path: write one such as `/healthz`");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "startTimeout": "11m"}"#), @"template.json has `startTimeout` 11m: write 1s to 10m, or leave it out for 30s");
-        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "startTimeout": 90}"#), @"template.json is not right: `90` is not a length of time: write a whole number with s, m or h, for example `90s` at line 1 column 69; compare it with the template `diary-v1`");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "startTimeout": 90}"#), @"template.json is not right: `90` is not a length of time: write a whole number with s, m or h, for example `90s` at line 1 column 66; compare it with the template `diary-v1`");
         assert!(told(&"[".repeat(100_000)).contains("template.json is not right"));
     }
 

@@ -156,7 +156,11 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
     if on_trial {
         let passed = roles.fresh.iter().any(|fresh| view.answers(fresh.id()));
         let drains = roles.old.iter().all(|old| view.is_draining(old.id()));
-        verdict.look_again_within(if passed && !drains { Duration::ZERO } else { trial_patience(view, &roles) });
+        verdict.look_again_within(if passed && !drains {
+            Duration::ZERO
+        } else {
+            trial_patience(view, &roles, passed)
+        });
     } else if roles.old.iter().any(|old| view.is_draining(old.id())) {
         verdict.look_again_within(Duration::from_millis(100));
     }
@@ -221,10 +225,10 @@ fn silent(view: &AppView, spec: &AppSpec, age: i64, why: &str, verdict: &mut Ass
 
 /// While an old container serves nobody waits for the new one but its owner. The first half minute is watched closely all the
 /// same: that is when a trial ends, one way or the other.
-fn trial_patience(view: &AppView, roles: &Roles<'_>) -> Duration {
+fn trial_patience(view: &AppView, roles: &Roles<'_>, passed: bool) -> Duration {
     let started = roles.fresh.iter().filter_map(|fresh| fresh.get().started_at).max();
     match started.map(|started| view.now.0 - started.0) {
-        Some(age @ 30_001..) => patience(age),
+        Some(age @ 30_001..) if !passed => patience(age),
         _ => Duration::from_millis(100),
     }
 }

@@ -324,7 +324,7 @@ fn table(state: &PortalState) -> Table<'_> {
             edits::deploy,
             changes(Operation::new("apps", "deployApp", "Give an app a new container"), answer::DEFAULT_DEPLOY_WAIT)
                 .more(
-                    "Sets `redeploy` in its manifest. A new container that does not answer within 30 s is given up, and the \
+                    "Sets `redeploy` in its manifest. A new container that does not answer within its `startTimeout` is given up, and the \
                      previous one goes on serving: 202 with the reason and its last lines, which are in `logs/deploy.log` too.",
                 )
                 .refuses(&[code::APP_DELETED]),
