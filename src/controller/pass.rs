@@ -17,8 +17,9 @@ use crate::metrics::Metrics;
 use crate::model::observed::{ContainerState, EngineInfo, LastEnd};
 use crate::model::status::{Endpoint, LastExit};
 use crate::model::{
-    AppKey, AppSpec, AppStatus, Cause, ConditionKind, ContainerId, Event, EventKind, FolderState, Health, InstanceId,
-    InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState, Settings, SyncState, Timestamp, labels,
+    AppKey, AppSpec, AppStatus, Cause, ConditionKind, ContainerId, Event, EventKind, FailedDeploy, FolderState, Health,
+    InstanceId, InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState, Settings, SyncState, Timestamp,
+    labels,
 };
 use crate::plan::assess::{CALM_MS, Finding};
 use crate::plan::step::{Action, Outcome, Step, Target};
@@ -381,9 +382,21 @@ impl<W: Seams> Pass<'_, W> {
         let published = self.input.previous.as_ref().and_then(|status| status.endpoint.as_ref());
         let published = published.map(|endpoint| endpoint.container.clone());
         let draining = self.observe_draining(&containers, published.as_ref(), now);
+        // One that was given up for want of time may run after all, since it was allowed more.
+        let runs_after_all = |failed: &FailedDeploy| {
+            containers.iter().map(OwnedContainer::get).any(|container| {
+                container.labels.get(labels::IDENTITY).map(String::as_str) == Some(failed.identity.as_str())
+                    && container.image_id == failed.image_id
+                    && matches!(readiness.get(&container.id), Some(Readiness::Answers { .. }))
+            })
+        };
         let record = self.input.decision.record.clone().map(|record| InventoryRow {
             // What a pass itself learned about a failed deploy is younger than the decision.
-            failed: self.row.as_ref().map_or(record.failed.clone(), |row| row.failed.clone()),
+            failed: self
+                .row
+                .as_ref()
+                .map_or(record.failed.clone(), |row| row.failed.clone())
+                .filter(|failed| !runs_after_all(failed)),
             ..record
         });
         Ok(AppView {

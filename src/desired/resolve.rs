@@ -114,9 +114,10 @@ pub fn exceeds(manifest: &Manifest, settings: &Settings, capacity: Capacity) -> 
     let memory = manifest.memory.unwrap_or(settings.mem_limit);
     let cpus = manifest.cpus.unwrap_or(settings.cpu_limit);
     let excess = |key: &'static str, setting: &str, in_manifest: bool, what: String| {
-        let remedy = match in_manifest {
-            true => format!("write less in `{key}`"),
-            false => format!("write less in {setting} of .env, or give this app a `{key}`"),
+        let remedy = if in_manifest {
+            format!("write less in `{key}`")
+        } else {
+            format!("write less in {setting} of .env, or give this app a `{key}`")
         };
         Excess { key: in_manifest.then_some(key), message: format!("{what}: {remedy}") }
     };
