@@ -287,7 +287,7 @@ impl<W: Seams> Pass<'_, W> {
                     self.events.push(event(EventKind::Done, step.cause.clone()));
                 }
                 Ok(Outcome::Unchanged) => {}
-                Err(error) if self.is_refusal(step, &error) => {
+                Err(error) if is_refusal(step, &error) => {
                     self.input.metrics.step(step.action.word(), "failed");
                     if self.note_refusal(step, &error, at) {
                         tracing::warn!(app = %key, cause = %step.cause, %error, "could not {what}");
@@ -314,11 +314,6 @@ impl<W: Seams> Pass<'_, W> {
             }
         }
         failure
-    }
-
-    /// Docker, or the kernel, will not have these limits, whatever is tried: the container goes on with those it has.
-    fn is_refusal(&self, step: &Step, error: &StepError) -> bool {
-        matches!(step.action, Action::Update { target: Target::Known(_), .. }) && error.kind == ErrorKind::Terminal
     }
 
     /// Whether that is news.
@@ -693,6 +688,11 @@ impl<W: Seams> Pass<'_, W> {
         let last_exit = previous.and_then(|status| status.last_exit.clone());
         report(&context, verdict, findings, last_exit, false)
     }
+}
+
+/// Docker, or the kernel, will not have these limits, whatever is tried: the container goes on with those it has.
+fn is_refusal(step: &Step, error: &StepError) -> bool {
+    matches!(step.action, Action::Update { target: Target::Known(_), .. }) && error.kind == ErrorKind::Terminal
 }
 
 fn does_not_converge(plan: &Plan) -> Failure {
