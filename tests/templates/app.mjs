@@ -16,10 +16,12 @@ export function dataFolder(test) {
   return path.join(folder, 'db.sqlite3');
 }
 
+export const start = (test, template, env) => startIn(test, templateFile(template, 'app'), env);
+
 /** Resolves once the app says its port; rejects with its output when it ends before. */
-export async function start(test, template, env = {}) {
+export async function startIn(test, folder, env = {}) {
   const child = spawn(process.execPath, ['server.js'], {
-    cwd: templateFile(template, 'app'),
+    cwd: folder,
     env: { PATH: process.env.PATH, NODE_PATH: process.env.NODE_PATH ?? '', NODE_ENV: 'production', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

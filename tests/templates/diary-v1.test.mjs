@@ -69,7 +69,7 @@ describe('the source', () => {
   it('cannot be fetched, however the path is written', async (t) => {
     const app = await diary(t);
     const paths = [
-      '/server.js', '/package.json', '/template.json', '/index.html', '/public/diary.js', '/node_modules/express/package.json',
+      '/server.js', '/package.json', '/template.json', '/public/diary.js', '/node_modules/express/package.json',
       '/../server.js', '/public/../server.js', '/..%2fserver.js', '/%2e%2e/server.js', '/..\\server.js', '/%5c..%5cserver.js',
       '//server.js', '/./server.js', '/server.js/', '/SERVER.JS', '/.env', '/.git/config', '/data/db.sqlite3', '/db.sqlite3',
       '/../../data/db.sqlite3', '/server.js%00.css',
