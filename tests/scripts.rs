@@ -43,3 +43,139 @@ fn no_script_hands_on_what_is_not_set() {
         }
     }
 }
+
+/// A clone with `scripts/up` in it, and a machine on which everything that it calls is there and does what it is told.
+struct Machine {
+    folder: tempfile::TempDir,
+    ports: [u16; 2],
+}
+
+impl Machine {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for part in ["scripts", "templates", "runtime", "examples", ".env.example"] {
+            let copied = Command::new("cp").arg("-R").arg(repository.join(part)).arg(folder.path()).status().unwrap();
+            assert!(copied.success());
+        }
+        // Both held at once, so that they differ.
+        let held = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let machine = Self { ports: held.map(|socket| socket.local_addr().unwrap().port()), folder };
+        machine.program("bin/id", "echo 0");
+        machine.program("bin/cargo", "exit 0");
+        machine.program("bin/docker", "echo 20.10");
+        // The daemon is well; the diary answers as long as there is a file of that name.
+        machine.program(
+            "bin/curl",
+            &format!(
+                r#"case "$*" in *unix-socket*) echo '{{"ok":true}}';; *) [ -e '{}' ];; esac"#,
+                machine.path("diary-answers").display()
+            ),
+        );
+        machine.program(
+            "target/release/paas",
+            r#"case "$1" in
+init) mkdir -p "$PAAS_ROOT/apps.d" ;;
+serve) trap 'kill $child' TERM; sleep 60 & child=$!; wait ;;
+*) echo fine ;;
+esac"#,
+        );
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "test fixtures need no atomic writes")]
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        self.write(name, &format!("#!/bin/bash\n{text}\n"));
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Runs `scripts/up`; what it said, with its exit code.
+    fn up(&self, argument: &str) -> (String, Option<i32>) {
+        let path = std::env::var("PATH").unwrap();
+        let ran = Command::new(self.path("scripts/up"))
+            .arg(argument)
+            .env_clear()
+            .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .env("HOME", self.folder.path())
+            .env("CARGO_TARGET_DIR", self.path("target"))
+            .env("PAAS_ROOT", self.path("root"))
+            .env("PAAS_GATEWAY_PORT", self.ports[0].to_string())
+            .env("PORTAL_PORT", self.ports[1].to_string())
+            .output()
+            .unwrap();
+        (String::from_utf8_lossy(&ran.stderr).into_owned(), ran.status.code())
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.up("--stop");
+    }
+}
+
+#[test]
+fn up_waits_for_the_example_at_the_first_start_and_then_for_the_daemon_only() {
+    let machine = Machine::new();
+    machine.write("diary-answers", "");
+    let (said, code) = machine.up("--detach");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the diary answers"), "{said}");
+    assert!(said.contains("diary      http://demo-diary."), "{said}");
+    machine.up("--stop");
+
+    // Stopped, asleep, or broken by its owner: the daemon is well all the same.
+    fs::remove_file(machine.path("diary-answers")).unwrap();
+    let (said, code) = machine.up("--detach");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the daemon is well"), "{said}");
+    machine.up("--stop");
+
+    fs::remove_file(machine.path("root/apps.d/demo-diary.yaml")).unwrap();
+    let (said, code) = machine.up("--detach");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("demo-diary."), "an address of an app that is not there: {said}");
+}
+
+#[test]
+fn up_brings_new_versions_of_templates_and_the_runtime_and_keeps_what_somebody_changed() {
+    let machine = Machine::new();
+    machine.write("diary-answers", "");
+    machine.up("--detach");
+    machine.write("root/templates/diary-v1/app/index.html", "mine");
+    machine.write("root/templates/own-v1/template.json", "{}");
+    machine.write("root/runtime/ca-certificates.crt", "ours");
+    for shipped in ["templates/diary-v1/app/index.html", "templates/static-v1/app/index.html", "runtime/site/index.js"]
+    {
+        machine.write(shipped, "newer");
+    }
+    for _ in 0..2 {
+        let (said, code) = machine.up("--detach");
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("template diary-v1: changed in "), "{said}");
+        assert!(!said.contains("template static-v1: changed"), "{said}");
+        assert_eq!(machine.text("root/templates/diary-v1/app/index.html"), "mine");
+        assert_eq!(machine.text("root/templates/static-v1/app/index.html"), "newer");
+        assert_eq!(machine.text("root/templates/own-v1/template.json"), "{}");
+        assert_eq!(machine.text("root/runtime/site/index.js"), "newer");
+        assert_eq!(machine.text("root/runtime/ca-certificates.crt"), "ours");
+    }
+    // Moved away, as it says, the newer one comes.
+    fs::rename(machine.path("root/templates/diary-v1"), machine.path("mine")).unwrap();
+    machine.up("--detach");
+    assert_eq!(machine.text("root/templates/diary-v1/app/index.html"), "newer");
+}
