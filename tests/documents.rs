@@ -45,6 +45,25 @@ fn every_test_that_is_named_as_evidence_of_security_exists() {
     }
 }
 
+/// Texts of other parts of the program are English, and stand in English sentences only.
+#[test]
+fn a_korean_sentence_is_korean_throughout() {
+    let mut files = Vec::new();
+    for folder in ["src/portal", "src/gateway"] {
+        rust_files(&repository().join(folder), &mut files);
+    }
+    for file in files {
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            let korean = line.chars().any(|c| ('가'..='힣').contains(&c));
+            let foreign = ["{told}", "{error}", "{reason}", "{problem}", "{message}", "{source}"];
+            // The English half may stand on the same line, before the Korean one.
+            let half = line.rsplit_once("\", \"").map_or(line, |(_, half)| half);
+            let found = foreign.iter().find(|word| korean && half.contains(*word));
+            assert!(found.is_none(), "{}: {line}", file.display());
+        }
+    }
+}
+
 #[test]
 fn a_link_between_documents_leads_to_a_file() {
     let documents =

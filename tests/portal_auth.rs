@@ -547,7 +547,11 @@ async fn a_key_is_shown_once_listed_without_its_secret_and_opens_nothing_once_re
     let revoke = Ask { method: "DELETE", path: &path, headers: &person, body: None };
     assert_eq!(portal.ask(&revoke).await.data()["id"], list[0]["id"]);
     assert_eq!(portal.ask(&revoke).await.verdict(), (404, "no-such-key".to_owned()));
-    assert_eq!(portal.get("/apps", &key).await.verdict(), (401, "sign-in".to_owned()));
+    let refused = portal.get("/apps", &key).await;
+    assert_eq!(refused.verdict(), (401, "sign-in".to_owned()));
+    assert!(refused.body.contains("this API key is wrong or was revoked"), "{}", refused.body);
+    let nobody = portal.get("/apps", &[]).await;
+    assert!(nobody.body.contains("sign in first"), "{}", nobody.body);
     let nonsense = Ask { method: "DELETE", path: "/api-keys/one", headers: &person, body: None };
     assert_eq!(portal.ask(&nonsense).await.verdict(), (400, "bad-path".to_owned()));
 

@@ -55,7 +55,10 @@ pub enum ConfirmError {
          status` again, and confirm what is held by then"
     )]
     OutOfSight { reason: String },
-    #[error("the held removal has changed since it was shown: look at `paas status` again, then confirm `{current}`")]
+    #[error(
+        "this token is wrong: it is mistyped, or what is held has changed since it was shown; look at `paas confirm` again, then \
+         confirm `{current}`"
+    )]
     Changed { current: String },
     #[error("the confirmation could not be written down, so nothing is removed: {reason}; then confirm once more")]
     Unwritten { reason: String },

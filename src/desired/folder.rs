@@ -46,6 +46,11 @@ pub enum EditError {
     NotPlain { path: PathBuf },
     #[error(transparent)]
     Text(#[from] TextError),
+    #[error(
+        "the manifests folder {} is not there: put it back or mount its disk; for a new installation, `paas init` makes it",
+        Shown::path(folder)
+    )]
+    NoFolder { folder: PathBuf },
     #[error("another program has been changing {} for {} s: try again", Shown::path(folder), LOCK_PATIENCE.as_secs())]
     Busy { folder: PathBuf },
     #[error("{} cannot be {action}: check its permissions and the space on its disk", Shown::path(path))]
@@ -123,7 +128,13 @@ impl ManifestDir {
     /// dies.
     pub fn lock(&self) -> Result<LockedDir, EditError> {
         let path = self.path.join(LOCK_FILE);
-        let file = open_lock(&path).map_err(|error| failed("locked", &path, error))?;
+        let file = match open_lock(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.exists() => {
+                return Err(EditError::NoFolder { folder: self.path.clone() });
+            }
+            Err(error) => return Err(failed("locked", &path, error)),
+        };
         let start = Instant::now();
         loop {
             match file.try_lock() {

@@ -284,7 +284,21 @@ fn word<T: Copy>(entry: &Entry, what: &str, words: &[(&str, T)]) -> Result<T, Re
 
 fn state(entry: &Entry) -> Result<RunState, Refusal> {
     let words = [("running", RunState::Running), ("stopped", RunState::Stopped), ("deleted", RunState::Deleted)];
-    word(entry, "a state", &words)
+    word(entry, "a state", &words).map_err(|refusal| match meant_state(&entry.value.value) {
+        Some(meant) => Refusal { help: Some(format!("did you mean `{meant}`?")), ..refusal },
+        None => refusal,
+    })
+}
+
+/// The commands have shorter words than the states that they write.
+fn meant_state(value: &Value) -> Option<&'static str> {
+    let (Value::Plain(text) | Value::Text(text)) = value else { return None };
+    match text.to_ascii_lowercase().as_str() {
+        "start" | "started" | "run" | "up" | "on" => Some("running"),
+        "stop" | "down" | "off" => Some("stopped"),
+        "delete" | "remove" | "removed" => Some("deleted"),
+        _ => None,
+    }
 }
 
 fn strategy(entry: &Entry) -> Result<Strategy, Refusal> {

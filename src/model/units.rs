@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 /// A quantity that could not be read. The message names the text and the accepted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    #[error("`{0}` is not a size: write bytes with an optional k, m or g, for example `256m`")]
+    #[error("`{text}` is not a size: {remedy}", text = .0, remedy = size_meant(.0))]
     Bytes(String),
     #[error(
         "`{0}` is not a number of CPU cores: write a number above 0 with at most three decimals, for example `0.5`"
@@ -64,6 +64,17 @@ impl FromStr for Bytes {
         };
         // Docker counts in signed 64 bit.
         bytes.filter(|bytes| i64::try_from(*bytes).is_ok()).map(Self).ok_or_else(fail)
+    }
+}
+
+/// What to write instead: of terabytes, the same in gigabytes.
+fn size_meant(text: &str) -> String {
+    let lower = text.trim().to_ascii_lowercase();
+    let terabytes =
+        ["tib", "tb", "ti", "t"].iter().find_map(|unit| lower.strip_suffix(unit)?.trim().parse::<u32>().ok());
+    match terabytes {
+        Some(number) => format!("did you mean `{}g`?", u64::from(number) * 1024),
+        None => "write bytes with an optional k, m or g, for example `256m`".to_owned(),
     }
 }
 

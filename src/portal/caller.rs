@@ -144,6 +144,16 @@ pub(super) fn sign_in() -> ApiError {
     )
 }
 
+pub(super) fn wrong_key() -> ApiError {
+    ApiError::new(
+        code::SIGN_IN,
+        said!(
+            "this API key is wrong or was revoked: `GET /api-keys` of your session lists those that work, `POST /api-keys` makes one",
+            "API 키가 틀렸거나 폐기되었습니다: 로그인해서 `GET /api-keys`로 쓸 수 있는 키를 확인하거나 `POST /api-keys`로 새로 만드세요"
+        ),
+    )
+}
+
 /// What a request brings along to be let in.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Presented {

@@ -37,19 +37,22 @@ pub async fn confirm(
             let english = error.to_string();
             let (code, korean) = match error {
                 ConfirmError::NothingHeld => (code::NOTHING_HELD, "확인을 기다리는 삭제가 없습니다".to_owned()),
-                ConfirmError::OutOfSight { reason } => (
+                ConfirmError::OutOfSight { .. } => (
                     code::MANIFESTS_UNAVAILABLE,
-                    format!(
-                        "매니페스트 폴더를 믿을 수 없어 무엇이 사라졌는지 알 수 없습니다: {reason}; 해결한 뒤 상태를 다시 보고 확인하세요"
-                    ),
+                    "매니페스트 폴더를 믿을 수 없어 무엇이 사라졌는지 알 수 없습니다: 서버에서 `paas status`로 까닭을 보고, 해결한 뒤 \
+                     다시 확인하세요"
+                        .to_owned(),
                 ),
                 ConfirmError::Changed { current } => (
                     code::TOKEN_CHANGED,
-                    format!("보여 준 뒤에 내용이 바뀌었습니다: 상태를 다시 보고 `{current}`(으)로 확인하세요"),
+                    format!(
+                        "토큰이 맞지 않습니다. 잘못 적었거나 보여 준 뒤에 내용이 바뀌었습니다: 상태를 다시 보고 `{current}`(으)로 확인하세요"
+                    ),
                 ),
-                ConfirmError::Unwritten { reason } => (
+                ConfirmError::Unwritten { .. } => (
                     code::STORE_UNAVAILABLE,
-                    format!("확인을 기록하지 못해 아무것도 지우지 않았습니다: {reason}; 해결한 뒤 다시 확인하세요"),
+                    "확인을 기록하지 못해 아무것도 지우지 않았습니다: 서버에서 `paas status`로 까닭을 보고, 해결한 뒤 다시 확인하세요"
+                        .to_owned(),
                 ),
                 ConfirmError::Stopping => {
                     (code::STOPPING, "데몬이 멈추는 중입니다: 다시 시작한 뒤 확인하세요".to_owned())

@@ -98,7 +98,7 @@ fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError>
         Some((_, Err(problem))) => {
             return Err(ApiError::new(
                 code::TEMPLATE_UNUSABLE,
-                said!("{problem}", "이 템플릿은 지금 사용할 수 없습니다: {problem}"),
+                said!("{problem}", "이 템플릿은 지금 사용할 수 없습니다: 서버에서 `paas templates`로 까닭을 보세요"),
             ));
         }
         None => return Err(unknown_template(typed, snapshot)),

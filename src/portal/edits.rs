@@ -297,7 +297,10 @@ pub(super) fn available(state: &PortalState) -> Result<(), ApiError> {
 pub(super) fn unavailable(reason: &str) -> ApiError {
     ApiError::new(
         code::MANIFESTS_UNAVAILABLE,
-        said!("nothing is written: {reason}", "매니페스트 폴더를 사용할 수 없어 아무것도 쓰지 않았습니다: {reason}"),
+        said!(
+            "nothing is written: {reason}",
+            "매니페스트 폴더를 사용할 수 없어 아무것도 쓰지 않았습니다: 서버에서 `paas status`로 까닭을 보세요"
+        ),
     )
 }
 
@@ -314,14 +317,42 @@ pub(super) fn refusal(error: EditError) -> ApiError {
             code::CHANGED_MEANWHILE,
             said!("{told}", "그사이 다른 곳에서 매니페스트를 바꾸었습니다: 확인한 뒤 다시 시도하세요"),
         ),
-        EditError::Ambiguous { .. } | EditError::NotPlain { .. } | EditError::Text(_) => {
-            ApiError::new(code::NOT_EDITABLE, said!("{told}", "매니페스트를 자동으로 바꿀 수 없습니다: {told}"))
-        }
+        EditError::Ambiguous { .. } => ApiError::new(
+            code::NOT_EDITABLE,
+            said!("{told}", "이 앱의 매니페스트가 두 개라서 바꿀 수 없습니다: 하나만 남기세요"),
+        ),
+        EditError::NotPlain { .. } => ApiError::new(
+            code::NOT_EDITABLE,
+            said!("{told}", "이 앱의 매니페스트가 일반 파일이 아니라서 바꿀 수 없습니다: 일반 파일로 바꾸세요"),
+        ),
+        EditError::Text(TextError::Invalid(_)) => ApiError::new(
+            code::NOT_EDITABLE,
+            said!(
+                "{told}",
+                "매니페스트에 잘못이 있어 자동으로 바꿀 수 없습니다: 서버에서 `paas validate`로 보고 먼저 고치세요. 앱을 지우려면 \
+                 파일을 지우면 되고, 데이터는 남습니다"
+            ),
+        ),
+        EditError::Text(TextError::Refused(_)) => ApiError::new(
+            code::NOT_EDITABLE,
+            said!("{told}", "그렇게 바꾸면 매니페스트가 올바르지 않게 됩니다: 값을 확인하세요"),
+        ),
+        EditError::Text(TextError::NotExact { key, .. }) => ApiError::new(
+            code::NOT_EDITABLE,
+            said!("{told}", "매니페스트가 프로그램이 안전하게 바꿀 수 없는 모양입니다: `{key}`을(를) 직접 고치세요"),
+        ),
         EditError::Busy { .. } => ApiError::new(
             code::BUSY,
             said!("{told}", "다른 프로그램이 매니페스트 폴더를 쓰고 있습니다: 잠시 뒤에 다시 시도하세요"),
         )
         .retry_after(1),
+        EditError::NoFolder { .. } => ApiError::new(
+            code::MANIFESTS_UNAVAILABLE,
+            said!(
+                "nothing is written: {told}",
+                "매니페스트 폴더가 없어 아무것도 쓰지 않았습니다: 폴더를 제자리에 돌려놓거나 디스크를 마운트하세요"
+            ),
+        ),
         EditError::Io { source, .. } => {
             let reason = format!("{told} ({source})");
             unavailable(&reason)

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::code;
-use super::envelope::{ApiError, said};
+use super::envelope::{ApiError, Text, said};
 use crate::model::{AppKey, AppName, Digest, NameError, UserId};
 
 /// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
@@ -133,13 +133,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // serde would also take a list for the fields in their order, which is written down nowhere.
     let object = bytes.trim_ascii_start().first() == Some(&b'{');
-    match serde_json::from_slice::<T>(bytes) {
+    let read = serde_json::from_slice::<T>(bytes);
+    let (line, column) = read.as_ref().err().map_or((1, 1), |error| (error.line(), error.column()));
+    match read {
         Ok(value) if object => Ok(value),
         Err(error) if !error.is_data() => Err(ApiError::new(
             code::BAD_BODY,
             said!(
                 "the body is not JSON ({error}): correct it",
-                "본문이 올바른 JSON이 아닙니다 ({error}): 고쳐서 보내세요"
+                "본문이 올바른 JSON이 아닙니다 ({line}번째 줄 {column}번째 글자): 고쳐서 보내세요"
             ),
         )),
         Ok(_) => Err(ApiError::new(
@@ -153,7 +155,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             code::WRONG_SHAPE,
             said!(
                 "the body has not the fields that it should have ({error}): see /docs",
-                "본문의 필드가 맞지 않습니다 ({error}): /docs를 보세요"
+                "본문의 필드가 맞지 않습니다 ({line}번째 줄 {column}번째 글자): 이름과 값의 종류를 /docs에서 확인하세요"
             ),
         )),
     }
@@ -219,8 +221,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+fn bad_name_in_korean(error: &NameError) -> String {
+    match error {
+        NameError::User(name) => format!(
+            "사용자 이름 `{name}`은(는) 쓸 수 없습니다: 영어 소문자로 시작하는 소문자와 숫자 3~20자로 하세요. 예: `alice`"
+        ),
+        NameError::App(name) => format!(
+            "앱 이름 `{name}`은(는) 쓸 수 없습니다: 영어 소문자로 시작하는 소문자, 숫자, 붙임표 3~30자로 하고 붙임표로 끝내지 마세요. \
+             예: `my-diary`"
+        ),
+        NameError::Reserved(name) => format!(
+            "사용자 이름 `{name}`은(는) 쓸 수 없습니다: 그 이름으로 시작하는 주소는 이 서비스의 주소처럼 보입니다. 다른 이름으로 하세요. \
+             예: `alice`"
+        ),
+        NameError::Key(name) => {
+            format!("`{name}`은(는) 앱 이름이 아닙니다: `사용자-앱` 모양으로 쓰세요. 예: `alice-my-diary`")
+        }
+        NameError::Template(name) => format!(
+            "템플릿 이름 `{name}`은(는) 쓸 수 없습니다: 영어 소문자로 시작하는 소문자, 숫자, 붙임표 2~40자로 하세요. 예: `diary-v1`"
+        ),
+    }
+}
+
 pub(super) fn bad_name(error: &NameError) -> ApiError {
-    ApiError::new(code::BAD_NAME, said!("{error}", "이름이 규칙에 맞지 않습니다: {error}"))
+    ApiError::new(code::BAD_NAME, Text { english: error.to_string(), korean: bad_name_in_korean(error) })
 }
 
 fn bad_path(detail: &str) -> ApiError {

@@ -153,7 +153,13 @@ fn follow(text: Option<&str>) -> Result<Follow, ApiError> {
 }
 
 fn unavailable(error: &EngineError) -> ApiError {
-    ApiError::new(code::LOG_UNAVAILABLE, said!("{error}", "지금은 로그를 읽을 수 없습니다: {error}"))
+    ApiError::new(
+        code::LOG_UNAVAILABLE,
+        said!(
+            "{error}",
+            "지금은 로그를 읽을 수 없습니다: 잠시 뒤에 다시 해 보세요. 계속되면 서버에서 `paas status`를 보세요"
+        ),
+    )
 }
 
 async fn collect(mut log: LogStream) -> Result<Log, ApiError> {

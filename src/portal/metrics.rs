@@ -30,7 +30,10 @@ pub(super) async fn metrics(State(state): State<PortalState>, headers: HeaderMap
     registry.register_collector(Box::new(Present { status: state.controller.status(), traffic }));
     let mut body = String::new();
     text::encode(&mut body, &registry).map_err(|error| {
-        ApiError::new(code::INTERNAL, said!("the figures cannot be written: {error}", "수치를 쓸 수 없습니다: {error}"))
+        ApiError::new(
+            code::INTERNAL,
+            said!("the figures cannot be written: {error}", "수치를 쓸 수 없습니다: 데몬의 로그를 보세요"),
+        )
     })?;
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     Ok(if accepts.contains("application/openmetrics-text") {

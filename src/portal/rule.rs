@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::auth::address;
-use super::caller::{Caller, Peer, Presented, Standing, identify, sign_in};
+use super::caller::{Caller, Peer, Presented, Standing, identify, sign_in, wrong_key};
 use super::code;
 use super::envelope::{ApiError, said};
 use super::host;
@@ -91,10 +91,12 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
         return Ok((Caller::Local { uid: *uid }, Standing::default()));
     }
     let mut found: Option<(Caller, Presented)> = None;
+    let mut sent_key = false;
     for presented in presented(&request.headers, &gate.state.cookie_name()) {
         if let Presented::Key(secret) = &presented {
             let from = request.extensions.get::<Peer>().copied().unwrap_or(Peer::UNKNOWN);
             gate.state.accounts.admit_key(secret, address(from))?;
+            sent_key = true;
         }
         let Some(caller) = identify(&gate.state.accounts, presented.clone()).await? else { continue };
         // An app's page can set a cookie for the whole domain: junk must not lock the owner out, and somebody else's
@@ -104,7 +106,11 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
         }
         found = Some((caller, presented));
     }
-    let (caller, presented) = found.ok_or_else(sign_in)?;
+    let (caller, presented) = match found {
+        Some(found) => found,
+        None if sent_key => return Err(wrong_key()),
+        None => return Err(sign_in()),
+    };
     let by_cookie = matches!(presented, Presented::Session(_));
     let writes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // The apps live below the same domain, so to a browser their pages are of the same site: SameSite stops nothing.

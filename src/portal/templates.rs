@@ -38,7 +38,7 @@ pub async fn list(State(state): State<PortalState>) -> Result<Data<Vec<TemplateV
                 code::TEMPLATES_UNAVAILABLE,
                 said!(
                     "the templates folder {folder} cannot be read ({error}): check that it exists and its permissions",
-                    "템플릿 폴더 {folder}을(를) 읽을 수 없습니다({error}): 폴더와 권한을 확인하세요"
+                    "템플릿 폴더 {folder}을(를) 읽을 수 없습니다: 폴더가 있는지, 권한이 맞는지 확인하세요"
                 ),
             ))
         }

@@ -105,11 +105,7 @@ pub(super) const KEYS: [Key; 33] = [
     key!("SESSION_TTL_HOURS", session_ttl_hours, AtOnce, "hours from 1 to 87600, for example `168`", |text, _| {
         within(text, 1, 87_600)
     }),
-    key!("PORTAL_COOKIE_SECURE", portal_cookie_secure, AtOnce, "`true` or `false`", |text, _| match text {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => None,
-    }),
+    key!("PORTAL_COOKIE_SECURE", portal_cookie_secure, AtOnce, "`yes` or `no`", |text, _| yes_or_no(text)),
     key!("BCRYPT_ROUNDS", bcrypt_rounds, AtOnce, "a whole number from 4 to 15, for example `10`", |text, _| {
         within(text, 4, 15)
     }),
@@ -209,10 +205,11 @@ fn exact<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
+/// `true` and `false` say the same: every switch takes both.
 fn yes_or_no(text: &str) -> Option<bool> {
     match text {
-        "yes" => Some(true),
-        "no" => Some(false),
+        "yes" | "true" => Some(true),
+        "no" | "false" => Some(false),
         _ => None,
     }
 }

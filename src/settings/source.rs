@@ -113,7 +113,13 @@ impl SettingsSource {
         let mut bytes = Vec::new();
         match File::open(&self.file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-            Err(error) => return Err(whole(format!("cannot be opened ({error}): make it readable for this user"))),
+            // It has secrets in it: opening it to others is no remedy.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(whole("belongs to another user: run this with sudo, or as that user".to_owned()));
+            }
+            Err(error) => {
+                return Err(whole(format!("cannot be opened ({error}): look at the folders that lead to it")));
+            }
             Ok(file) if file.metadata().is_ok_and(|metadata| !metadata.is_file()) => {
                 return Err(whole("is not a file: put the settings into a plain file".to_owned()));
             }

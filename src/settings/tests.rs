@@ -84,6 +84,18 @@ fn every_key_reaches_its_setting() {
 }
 
 #[test]
+fn every_switch_takes_both_pairs_of_words() {
+    let on = |key: &str, read: fn(&Settings) -> bool| {
+        for (word, value) in [("yes", true), ("true", true), ("no", false), ("false", false)] {
+            assert_eq!(read(&good(&format!("{key}={word}"))), value, "{key}={word}");
+        }
+    };
+    on("PORTAL_COOKIE_SECURE", |settings| settings.portal_cookie_secure);
+    on("PORTAL_ON_GATEWAY", |settings| settings.portal_on_gateway);
+    on("PAAS_APP_INTERNET", |settings| settings.app_internet);
+}
+
+#[test]
 fn the_root_may_stand_in_front_of_a_path() {
     for text in ["PAAS_APPS_DIR=$PAAS_ROOT/a", "PAAS_APPS_DIR=${PAAS_ROOT}/a", "PAAS_APPS_DIR='$PAAS_ROOT/./a'"] {
         assert_eq!(good(&format!("{text}\nPAAS_ROOT=/srv")).apps_dir, Path::new("/srv/a"), "{text}");
@@ -115,10 +127,10 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PORTAL_BIND", &["", "localhost", "1.2.3", "1.2.3.4:80"]),
         ("PORTAL_HOSTS", &["a b", "x:80", "http://x.y", "*.x.y", "x.y,", "192.168.0.1"]),
         ("PORTAL_API_KEY", &["with a space in it", "열여섯글자가 넘는 한글 열쇠입니다", "0123456789abcde"]),
-        ("PORTAL_ON_GATEWAY", &["", "true", "1", "No"]),
+        ("PORTAL_ON_GATEWAY", &["", "on", "1", "No"]),
         ("SESSION_COOKIE_NAME", &["", "a b", "a=b", "a;b", "이름", "__Host-a"]),
         ("SESSION_TTL_HOURS", &["0", "87601", "1.5"]),
-        ("PORTAL_COOKIE_SECURE", &["", "yes", "1", "TRUE"]),
+        ("PORTAL_COOKIE_SECURE", &["", "on", "1", "TRUE"]),
         ("BCRYPT_ROUNDS", &["3", "16", "ten"]),
         ("DEFAULT_MEM_LIMIT", &["", "5m", "256", "-1", "lots"]),
         ("DEFAULT_CPU_LIMIT", &["", "0", "0.0001", "-1", "half"]),

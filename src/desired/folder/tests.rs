@@ -180,7 +180,7 @@ fn what_cannot_be_edited_says_why_and_stays() {
     File::create(world.root.path().join("alice-diary.yaml")).unwrap().write_all(b"template: \xff").unwrap();
     insta::assert_snapshot!(told(&STOP), @"alice-diary.yaml:1:11: byte 0xff is not UTF-8 text (save the file in the encoding UTF-8); correct the file first. To delete the app instead, remove the file: its data stays");
     let gone = ManifestDir::new(world.root.path().join("gone"));
-    assert!(matches!(gone.edit(&key(), None, &STOP), Err(EditError::Io { .. })));
+    assert!(matches!(gone.edit(&key(), None, &STOP), Err(EditError::NoFolder { .. })));
     assert!(gone.read(&key()).unwrap().is_none());
 }
 

@@ -167,10 +167,13 @@ fn values_are_checked_where_they_stand() {
             ":2:12: `enableApi`: `true` is neither true nor false (write `true` or `false`, without quotes)",
         ),
         ("template: diary-v1\nstate: stoped", ":2:8: `state`: `stoped` is not a state (did you mean `stopped`?)"),
+        ("template: diary-v1\nstate: on", ":2:8: `state`: `on` is not a state (did you mean `running`?)"),
+        ("template: diary-v1\nstate: stop", ":2:8: `state`: `stop` is not a state (did you mean `stopped`?)"),
         (
-            "template: diary-v1\nstate: on",
-            ":2:8: `state`: `on` is not a state (write one of `running`, `stopped`, `deleted`)",
+            "template: diary-v1\nstate: asleep",
+            ":2:8: `state`: `asleep` is not a state (write one of `running`, `stopped`, `deleted`)",
         ),
+        ("template: diary-v1\nmemory: 1TB", ":2:9: `memory`: `1TB` is not a size (did you mean `1024g`?)"),
         (
             "template: diary-v1\nmemory: lots",
             ":2:9: `memory`: `lots` is not a size (write bytes with an optional k, m or g, for example `256m`)",
