@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 
-use crate::cli::{Backend, Preview, PreviewStep};
+use crate::cli::{Backend, Preview, PreviewStep, manifests};
 use crate::controller::preview;
 use crate::desired::marker;
 use crate::engine::docker::{DockerEngine, DockerHost};
@@ -53,7 +53,7 @@ impl Backend for Daemon {
 
     async fn preview(&self, settings: &Settings) -> Result<Preview> {
         if !settings.portal_db_path.exists() {
-            bail!("{} was never set up: run `paas init` first", settings.root.display());
+            return Err(manifests::no_database(settings));
         }
         let world = World::open(settings)?;
         let instance = match world.store.instance().await? {

@@ -433,6 +433,10 @@ fn a_wrong_command_line_exits_with_64_and_help_with_0() {
         "admin",
         "completions",
         "doctor",
+        "restart",
+        "templates",
+        "trash",
+        "version",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help");
         assert!(root.run(&[command, "--help"]).done().contains("Examples:"), "{command}");
@@ -501,6 +505,96 @@ fn init_makes_everything_once() {
     let second = root.run(&["init"]).done();
     assert!(!second.contains("made"), "{second}");
     assert_eq!(root.read("apps.d/.minipaas"), marker);
+}
+
+/// A root whose daemon knows these apps, all with their manifests.
+fn root_with(apps: &[&str]) -> Root {
+    use minipaas::model::{AppKey, InventoryRow, Manifest, TemplateId, Timestamp};
+    use minipaas::store::{SqliteStore, Store as _};
+
+    let root = Root::new();
+    root.run(&["init"]).done();
+    let store = SqliteStore::open(&root.path().join("portal-data/portal.sqlite3")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for app in apps {
+        root.put(&format!("apps.d/{app}.yaml"), "template: diary-v1\n");
+        let row = InventoryRow {
+            manifest: Manifest::of(TemplateId::parse("diary-v1").unwrap()),
+            ..InventoryRow::tombstone(AppKey::parse(app).unwrap(), Timestamp(0))
+        };
+        runtime.block_on(store.put(&row)).unwrap();
+    }
+    root
+}
+
+#[test]
+fn init_makes_no_marker_before_somebody_saw_what_would_go() {
+    let root = root_with(&["alice-diary", "bob-notes"]);
+    let marker = root.path().join("apps.d/.minipaas");
+    let id = root.read("apps.d/.minipaas");
+    // Nothing would go: a lost marker is made again without a question, and is the same.
+    std::fs::remove_file(&marker).unwrap();
+    root.run(&["init"]).done();
+    assert_eq!(root.read("apps.d/.minipaas"), id);
+
+    // The folder is not there, or an empty one is in its place.
+    std::fs::rename(root.path().join("apps.d"), root.path().join("away")).unwrap();
+    for empty in [false, true] {
+        if empty {
+            std::fs::create_dir_all(root.path().join("apps.d")).unwrap();
+        }
+        let ran = root.run(&["init"]);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert!(
+            ran.err.contains("alice-diary, bob-notes") && ran.err.contains("put the manifests back"),
+            "{}",
+            ran.err
+        );
+        assert!(!marker.exists());
+    }
+    let lock = minipaas::folders::RootLock::acquire(root.path()).unwrap();
+    let ran = root.run(&["init", "--yes"]);
+    assert!(ran.code == 1 && ran.err.contains("stop the daemon first"), "{}", ran.err);
+    assert!(!marker.exists());
+    drop(lock);
+
+    // The first remedy that it names.
+    std::fs::remove_dir(root.path().join("apps.d")).unwrap();
+    std::fs::rename(root.path().join("away"), root.path().join("apps.d")).unwrap();
+    assert_eq!(root.read("apps.d/.minipaas"), id);
+    root.run(&["init"]).done();
+    // The other one.
+    std::fs::remove_file(&marker).unwrap();
+    std::fs::remove_file(root.path().join("apps.d/bob-notes.yaml")).unwrap();
+    let ran = root.run(&["init"]);
+    assert!(ran.code == 1 && ran.err.contains(": bob-notes."), "{}", ran.err);
+    root.run(&["init", "--yes"]).done();
+    assert_eq!(root.read("apps.d/.minipaas"), id);
+}
+
+#[test]
+fn a_lost_database_and_a_lost_folder_are_told_as_that_and_their_remedies_help() {
+    let root = root_with(&["alice-diary"]);
+    let database = root.path().join("portal-data");
+    std::fs::rename(&database, root.path().join("away")).unwrap();
+    let ran = root.run(&["admin", "reset-password"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 1
+    error: the database ROOT/portal-data/portal.sqlite3 is gone, although ROOT was set up: put it back from a backup; without one, `paas init` makes a new one, without the users, keys and events of the old
+    ");
+    let doctor = root.run(&["doctor"]).out;
+    assert!(doctor.contains("is gone, although"), "{doctor}");
+    // The first remedy, and then the other one.
+    std::fs::rename(root.path().join("away"), &database).unwrap();
+    root.run(&["admin", "reset-password"]).done();
+    std::fs::rename(&database, root.path().join("lost")).unwrap();
+    root.run(&["init"]).done();
+    root.run(&["admin", "reset-password"]).done();
+
+    std::fs::rename(root.path().join("apps.d"), root.path().join("away")).unwrap();
+    let doctor = root.run(&["doctor"]).out;
+    let folders = doctor.lines().find(|line| line.starts_with("folders")).unwrap();
+    assert!(folders.contains("put them back") && !folders.contains("init"), "{folders}");
 }
 
 #[test]
@@ -643,7 +737,15 @@ fn the_overview_fits_and_explains() {
     let apps = json!([view("00", "CrashLoop", "Synced", &condition)]);
     let wrap = |data: &Value| json!({"ok": true, "data": data}).to_string();
     let _daemon = PlayedDaemon::start(&root, vec![("/status", wrap(&status)), ("/apps", wrap(&apps))]);
-    let ran = root.run(&["status"]);
+    let overview = |columns: Option<&str>| {
+        let mut command = root.command(&["status"]);
+        columns.map(|columns| command.env("COLUMNS", columns));
+        Ran::of(command.output().unwrap())
+    };
+    // In a pipe a row is a line, however long.
+    let row = overview(None).out.lines().nth(1).unwrap().to_owned();
+    assert!(row.starts_with("alice-diary") && row.ends_with("http://alice-diary.localhost:8080/"), "{row}");
+    let ran = overview(Some("80"));
     let days =
         ran.out.split_whitespace().find(|word| word.ends_with('d') && word[..word.len() - 1].parse::<u32>().is_ok());
     let text = ran.text(&root).replace(days.expect("an age in days"), "9999d");
@@ -658,8 +760,252 @@ fn the_overview_fits_and_explains() {
     ! restart the daemon to take up: PORTAL_PORT
     ");
     assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
-    let out = root.run(&["status", "-o", "json"]).done();
-    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["restartRequired"], json!(["PORTAL_PORT"]));
+    for command in ["status", "ls", "list", "ps"] {
+        let out: Value = serde_json::from_str(&root.run(&[command, "-o", "json"]).done()).unwrap();
+        assert_eq!(out["restartRequired"], json!(["PORTAL_PORT"]), "{command}");
+    }
+}
+
+#[test]
+fn the_status_for_programs_has_the_phase_and_the_address_of_each_app() {
+    let root = Root::new();
+    let mut app = view("00", "Running", "Synced", &json!([]));
+    let status = json!({
+        "version": "test", "engine": {"state": "connecting"}, "manifests": {"state": "complete"},
+        "image": {"state": "unknown"}, "network": {"state": "unknown"}, "apps": {"alice-diary": app}, "fileProblems": [],
+        "settingsProblems": [], "restartRequired": [],
+    });
+    app["phase"] = json!("Running");
+    let wrap = |data: &Value| json!({"ok": true, "data": data}).to_string();
+    let _daemon = PlayedDaemon::start(&root, vec![("/status", wrap(&status)), ("/apps", wrap(&json!([app])))]);
+    let out: Value = serde_json::from_str(&root.run(&["status", "-o", "json"]).done()).unwrap();
+    let app = &out["apps"]["alice-diary"];
+    assert_eq!((&app["phase"], &app["url"]), (&json!("Running"), &json!("http://alice-diary.localhost:8080/")));
+    assert_eq!(app["health"], "Running", "and all that it had before");
+}
+
+#[test]
+fn events_are_told_by_time_and_in_the_zone_of_the_reader() {
+    let root = Root::new();
+    let event = |id: u32, at: &str, what: &str| json!({"id": id, "at": at, "app": "alice-diary", "kind": "done", "what": what, "cause": "why"});
+    // The newest first, as the daemon answers; a change that was written down late.
+    let events = json!([
+        event(3, "2026-11-22T10:00:02.000Z", "third"),
+        event(2, "2026-11-22T10:00:00.000Z", "first"),
+        event(1, "2026-11-22T10:00:01.000Z", "second"),
+    ]);
+    let answer = json!({"ok": true, "data": events}).to_string();
+    let _daemon = PlayedDaemon::start(&root, vec![("/events/log?limit=50", answer)]);
+    let told = |zone: &str| Ran::of(root.command(&["events"]).env("TZ", zone).output().unwrap()).done();
+    insta::assert_snapshot!(told("KST-9"), @r"
+    WHEN                     APP          WHAT    WHY
+    2026-11-22 19:00:00 KST  alice-diary  first   why
+    2026-11-22 19:00:01 KST  alice-diary  second  why
+    2026-11-22 19:00:02 KST  alice-diary  third   why
+    ");
+    assert!(told("UTC").contains("2026-11-22 10:00:00 UTC"), "{}", told("UTC"));
+    let out = root.run(&["events", "-o", "json"]).done();
+    let out: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(out[0]["at"], "2026-11-22T10:00:00.000Z", "programs get UTC");
+}
+
+#[test]
+fn several_apps_are_changed_at_once_and_none_when_a_name_is_wrong() {
+    let root = Root::new();
+    for app in ["alice-diary", "bob-notes"] {
+        root.put(&format!("apps.d/{app}.yaml"), "template: diary-v1\n");
+    }
+    root.put("apps.d/carol-web.yaml", "template: diary-v1\nstate: deleted\n");
+    let text = |app: &str| root.read(&format!("apps.d/{app}.yaml"));
+    let ran = root.run(&["stop", "alice-diary", "bob-note", "--no-wait"]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, "error: there is no app `bob-note`: did you mean `bob-notes`?\n"));
+    assert_eq!(text("alice-diary"), "template: diary-v1\n", "nothing happened");
+    root.run(&["stop", "alice-diary", "bob-notes", "--no-wait"]).done();
+    for app in ["alice-diary", "bob-notes"] {
+        assert_eq!(text(app), "template: diary-v1\nstate: stopped\n");
+    }
+    let ran = root.run(&["start", "--all", "--no-wait"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 1
+    error: `--all` would start 2 apps (alice-diary, bob-notes), and there is no terminal to ask on: say so with `paas start --all --yes`
+    ");
+    root.run(&["start", "--all", "--yes", "--no-wait"]).done();
+    for app in ["alice-diary", "bob-notes"] {
+        assert_eq!(text(app), "template: diary-v1\nstate: running\n");
+    }
+    assert!(text("carol-web").contains("deleted"), "what is to go is not brought back");
+    root.run(&["restart", "--all", "--yes", "--no-wait"]).done();
+    assert!(text("alice-diary").contains("redeploy: ") && text("bob-notes").contains("redeploy: "));
+    assert_eq!(root.run(&["stop", "--all", "alice-diary"]).code, 64, "one or the other");
+}
+
+#[test]
+fn create_without_a_template_shows_those_that_are_there() {
+    let root = Root::new();
+    root.put(
+        "templates/diary-v1/template.json",
+        r#"{"id":"diary-v1","name":"일기장","version":"1.0.0","supportsApi":true}"#,
+    );
+    std::fs::create_dir_all(root.path().join("templates/broken-v1")).unwrap();
+    let ran = root.run(&["create", "alice-diary"]);
+    assert_eq!(ran.code, 64);
+    assert!(ran.err.contains("diary-v1") && ran.err.contains("static-v1"), "{}", ran.err);
+    assert!(ran.err.contains("paas create alice-diary --template"), "{}", ran.err);
+    let out = root.run(&["templates"]).done();
+    assert!(
+        out.lines().any(|line| line.starts_with("diary-v1") && line.contains("일기장") && line.contains("yes")),
+        "{out}"
+    );
+    let out: Value = serde_json::from_str(&root.run(&["templates", "-o", "json"]).done()).unwrap();
+    assert_eq!(out[0]["id"], "broken-v1");
+    assert!(out[0]["problem"].is_string() && out[1]["problem"].is_null(), "{out}");
+}
+
+#[test]
+fn a_version_is_that_of_the_program_and_that_of_the_daemon() {
+    let root = Root::new();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(root.run(&["version"]).done(), format!("paas {version}\nno daemon is running\n"));
+    let status = json!({"ok": true, "data": {
+        "version": "0.0.9", "engine": {"state": "connecting"}, "manifests": {"state": "complete"},
+        "image": {"state": "unknown"}, "network": {"state": "unknown"}, "apps": {}, "fileProblems": [],
+        "settingsProblems": [], "restartRequired": [],
+    }});
+    let _daemon = PlayedDaemon::start(&root, vec![("/status", status.to_string())]);
+    assert!(root.run(&["version"]).done().contains("the running daemon is 0.0.9: restart it"));
+}
+
+#[test]
+fn completion_knows_the_apps_and_templates_of_the_moment() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    assert_eq!(root.run(&["names", "apps"]).done(), "alice-diary\n");
+    assert_eq!(root.run(&["names", "templates"]).done(), "diary-v1\nstatic-v1\n");
+    std::fs::remove_file(root.path().join("apps.d/alice-diary.yaml")).unwrap();
+    std::fs::remove_dir(root.path().join("apps.d")).unwrap();
+    let ran = root.run(&["names", "apps"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+
+    // What bash makes of it.
+    root.put("apps.d-back", "");
+    std::fs::create_dir(root.path().join("apps.d")).unwrap();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    root.put("paas.bash", &root.run(&["completions", "bash"]).done());
+    let paas = env!("CARGO_BIN_EXE_paas");
+    let completed = |line: &[&str]| {
+        let words = line.join(" ");
+        let script = format!(
+            "source paas.bash; COMP_WORDS=({paas} {words}); COMP_CWORD={}; _paas_with_names {paas} '{}' '{}'; echo ${{COMPREPLY[@]}}",
+            line.len(),
+            line.last().unwrap(),
+            line.get(line.len().wrapping_sub(2)).unwrap_or(&paas),
+        );
+        let mut command = Command::new("bash");
+        command.args(["-c", &script]).current_dir(root.path()).env("PAAS_ROOT", root.path());
+        command.env("PAAS_ENV_FILE", root.path().join(".env"));
+        Ran::of(command.output().unwrap()).done().trim().to_owned()
+    };
+    assert_eq!(completed(&["stop", "al"]), "alice-diary");
+    assert_eq!(completed(&["stop", "bob"]), "");
+    assert_eq!(completed(&["create", "bob-notes", "--template", "st"]), "static-v1");
+    assert_eq!(completed(&["sto"]), "stop");
+    for shell in ["zsh", "fish"] {
+        let script = root.run(&["completions", shell]).done();
+        assert!(script.contains("paas names apps") && script.contains("paas names templates"), "{shell}");
+    }
+    let script = root.run(&["completions", "zsh"]).done();
+    assert!(script.contains(":_paas_apps'") && script.contains(":_paas_templates'"), "{script}");
+}
+
+/// What the daemon leaves behind when it removes an app: its code in the trash, its data where it was.
+fn delete_as_the_daemon(root: &Root, app: &str) {
+    use minipaas::folders::Folders as _;
+
+    let path = |name: &str| root.path().join(name);
+    let clock = std::sync::Arc::new(minipaas::clock::SystemClock);
+    let folders =
+        minipaas::folders::DiskFolders::open(&path("apps"), &path("trash"), &path("templates"), clock).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(folders.trash_code(&minipaas::model::AppKey::parse(app).unwrap())).unwrap();
+}
+
+fn root_with_code(text: &str) -> Root {
+    let root = Root::new();
+    std::fs::create_dir_all(root.path().join("apps/bob/notes/app")).unwrap();
+    std::fs::create_dir_all(root.path().join("apps/bob/notes/data")).unwrap();
+    root.put("apps/bob/notes/app/index.html", text);
+    root.put("apps.d/bob-notes.yaml", "template: diary-v1\n");
+    root
+}
+
+#[test]
+fn a_deleted_app_that_is_started_or_made_again_gets_its_own_code_back() {
+    let root = root_with_code("mine");
+    let page = "apps/bob/notes/app/index.html";
+    let delete = || {
+        root.run(&["delete", "bob-notes", "--no-wait"]).done();
+        delete_as_the_daemon(&root, "bob-notes");
+        assert!(!root.path().join(page).exists());
+    };
+    delete();
+    let ran = root.run(&["start", "bob-notes", "--no-wait"]);
+    assert!(ran.code == 0 && ran.err.contains("its own code of"), "{}", ran.err);
+    assert_eq!(root.read(page), "mine");
+    let ran = root.run(&["start", "bob-notes", "--no-wait"]);
+    assert_eq!(ran.err, "", "nothing to bring back");
+
+    delete();
+    let ran = root.run(&["create", "bob-notes", "-t", "diary-v1", "--no-wait"]);
+    assert!(ran.code == 0 && ran.err.contains("its own code of"), "{}", ran.err);
+    assert_eq!(root.read(page), "mine");
+    delete();
+    let ran = root.run(&["create", "bob-notes", "-t", "diary-v1", "--fresh", "--no-wait"]);
+    assert!(ran.code == 0 && !ran.err.contains("its own code"), "{}", ran.err);
+    assert!(!root.path().join(page).exists(), "the daemon makes it from the template");
+    // Of another template, it is told where the code is.
+    root.run(&["delete", "bob-notes", "--no-wait"]).done();
+    let ran = root.run(&["create", "bob-notes", "-t", "static-v1", "--no-wait"]);
+    assert!(ran.code == 0 && ran.err.contains("paas trash restore "), "{}", ran.err);
+    assert!(!root.path().join(page).exists());
+}
+
+#[test]
+fn what_is_in_the_trash_is_listed_and_changes_places_with_what_is_there() {
+    let root = root_with_code("old");
+    assert_eq!(root.run(&["trash", "list"]).done(), "there is nothing in the trash\n");
+    delete_as_the_daemon(&root, "bob-notes");
+    std::fs::create_dir_all(root.path().join("apps/bob/notes/app")).unwrap();
+    root.put("apps/bob/notes/app/index.html", "new");
+    let out: Value = serde_json::from_str(&root.run(&["trash", "list", "-o", "json"]).done()).unwrap();
+    let entry = out[0]["entry"].as_str().unwrap().to_owned();
+    assert_eq!((&out[0]["app"], &out[0]["what"]), (&json!("bob-notes"), &json!("code")));
+    let listed = root.run(&["trash", "list", "bob-notes"]).done();
+    assert!(listed.lines().nth(1).unwrap().ends_with(&entry), "{listed}");
+    assert!(!root.run(&["trash", "list", "alice-diary"]).done().contains(&entry));
+
+    let ran = root.run(&["trash", "restore", &entry]);
+    assert!(ran.code == 1 && ran.err.contains("`paas stop bob-notes` first"), "{}", ran.err);
+    root.run(&["stop", "bob-notes", "--no-wait"]).done();
+    for text in ["old", "new", "old"] {
+        let out = root.run(&["trash", "restore", &entry]).done();
+        assert!(out.contains("is in the trash instead"), "{out}");
+        assert_eq!(root.read("apps/bob/notes/app/index.html"), text);
+    }
+    let ran = root.run(&["trash", "restore", &entry.replace("0000", "0001")]);
+    assert!(ran.code == 1 && ran.err.contains(&format!("did you mean `{entry}`")), "{}", ran.err);
+    let ran = root.run(&["trash", "restore", "../apps"]);
+    assert!(ran.code == 1 && ran.err.contains("`paas trash list`"), "{}", ran.err);
+}
+
+#[test]
+fn a_missing_manifests_folder_is_told_as_that() {
+    let root = Root::new();
+    std::fs::remove_dir(root.path().join("apps.d")).unwrap();
+    let ran = root.run(&["create", "alice-diary", "--template", "diary-v1"]);
+    insta::assert_snapshot!(ran.text(&root), @r"
+    exit 1
+    error: the manifests folder ROOT/apps.d is not there: put it back or mount its disk; for a new installation, `paas init` makes it
+    ");
 }
 
 #[test]

@@ -4,12 +4,12 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::sync::Arc;
 
-use anyhow::bail;
 use tokio::sync::watch;
 
 use super::args::{Admin, Format, ResetPassword, RevokeAll};
 use super::context::Context;
 use super::exit::Exit;
+use super::manifests;
 use super::output::Err;
 use crate::accounts::{Accounts, ApiKey, Keys, Revoked};
 use crate::clock::SystemClock;
@@ -25,7 +25,7 @@ pub(super) async fn run(context: &mut Context, command: &Admin) -> anyhow::Resul
 fn accounts(context: &mut Context) -> anyhow::Result<Accounts> {
     let settings = context.settings()?.clone();
     if !settings.portal_db_path.exists() {
-        bail!("{} was never set up: run `paas init` first", settings.root.display());
+        return Err(manifests::no_database(&settings));
     }
     let store = SqliteStore::open(&settings.portal_db_path)?;
     // Nobody changes them while a command runs; the receiver keeps the last value.

@@ -17,7 +17,7 @@ Exit codes:
 /// A desired-state mini-PaaS for one home server: YAML manifests in, Docker containers out.
 #[derive(Debug, Parser)]
 #[command(name = "paas", version, propagate_version = false, after_help = EXIT_CODES, max_term_width = 100)]
-#[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -64,8 +64,14 @@ pub enum Command {
     )]
     Serve(Serve),
     /// Make the folders and the marker of a new installation (harmless to repeat)
-    #[command(after_help = "Examples:\n  paas init\n  paas --root ./.paas init")]
-    Init,
+    #[command(after_help = "\
+Where the manifests folder lacks apps that the installation knows, it says which would go and asks first.
+
+Examples:
+  paas init
+  paas --root ./.paas init
+  paas init --yes                         without a question")]
+    Init(Yes),
     /// Check manifests and say what is wrong where
     #[command(after_help = "\
 Examples:
@@ -88,7 +94,7 @@ Examples:
   paas plan || echo 'out of sync'         exit code 2: something would be done")]
     Plan(OptionalApp),
     /// Show how the apps and the daemon are
-    #[command(after_help = "\
+    #[command(visible_aliases = ["ls", "list", "ps"], after_help = "\
 Examples:
   paas status
   paas status alice-diary
@@ -108,21 +114,30 @@ Examples:
     Events(Events),
     /// Let an app run (writes `state: running`)
     #[command(
-        after_help = "Examples:\n  paas start alice-diary\n  paas start alice-diary --wait 120\n  paas start alice-diary --no-wait"
+        after_help = "Examples:\n  paas start alice-diary\n  paas start alice-diary bob-notes --wait 120\n  paas start --all"
     )]
     Start(Change),
     /// Stop an app (writes `state: stopped`)
-    #[command(after_help = "Examples:\n  paas stop alice-diary\n  paas stop alice-diary --no-wait")]
+    #[command(
+        after_help = "Examples:\n  paas stop alice-diary\n  paas stop alice-diary bob-notes --no-wait\n  paas stop --all --yes"
+    )]
     Stop(Change),
+    /// Give an app that runs a fresh container (the same as `deploy`)
+    #[command(after_help = "Examples:\n  paas restart alice-diary\n  paas restart --all")]
+    Restart(Change),
     /// Replace an app's container by a fresh one (writes a new `redeploy` token)
     #[command(after_help = "Examples:\n  paas deploy alice-diary\n  paas deploy alice-diary --wait 120")]
     Deploy(Change),
+    /// List what an app can be made from
+    #[command(after_help = "Examples:\n  paas templates\n  paas templates -o json")]
+    Templates,
     /// Make a new app from a template (writes its manifest)
     #[command(after_help = "\
 Examples:
   paas create alice-diary --template diary-v1 --enable-api
   paas create bob-notes --template static-v1 --memory 64m --cpus 0.25
-  paas create bob-hello --template diary-v1 --env GREETING=hello")]
+  paas create bob-hello --template diary-v1 --env GREETING=hello
+  paas create alice-diary                 which templates there are")]
     Create(Create),
     /// Delete an app; its data stays unless `--purge` (writes `state: deleted`)
     #[command(after_help = "\
@@ -131,6 +146,15 @@ Examples:
   paas delete alice-diary --purge         its data moves to trash, without a backup
   paas delete alice-diary --purge --yes   the same without a question")]
     Delete(Delete),
+    /// Show what was deleted, or bring it back
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  paas trash list
+  paas trash restore 20261122T100000Z-bob-notes-code-0000"
+    )]
+    Trash(Trash),
     /// Print the JSON Schema of the manifest, for editors
     #[command(after_help = "Examples:\n  paas schema > manifest.schema.json")]
     Schema,
@@ -153,6 +177,12 @@ Examples:
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  paas completions bash > ~/.local/share/bash-completion/completions/paas")]
     Completions(Completions),
+    /// Print the names of what there is, for completion scripts
+    #[command(hide = true, after_help = "Examples:\n  paas names apps")]
+    Names(Names),
+    /// Print the version of this program, and of the daemon that runs
+    #[command(after_help = "Examples:\n  paas version\n  paas version -o json")]
+    Version,
     /// Look for what would keep the daemon from working
     #[command(after_help = "Examples:\n  paas doctor")]
     Doctor,
@@ -182,6 +212,30 @@ impl Serve {
         let by_environment = || std::env::var_os("PAAS_LOG_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
         self.log_file.clone().or_else(by_environment)
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Trash {
+    /// List the code and data of deleted apps, oldest first
+    #[command(after_help = "Examples:\n  paas trash list\n  paas trash list bob-notes")]
+    List(OptionalApp),
+    /// Bring an app's code or data back; what is there by then goes into the trash in its stead
+    #[command(after_help = "\
+The app must not be running.
+
+Examples:
+  paas trash list
+  paas stop bob-notes
+  paas trash restore 20261122T100000Z-bob-notes-data-0000
+  paas start bob-notes")]
+    Restore(Restore),
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// Name of the entry, as `paas trash list` shows it
+    #[arg(value_name = "ENTRY")]
+    pub entry: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -293,11 +347,24 @@ pub struct Wait {
 
 #[derive(Debug, Args)]
 pub struct Change {
-    /// The app, for example `alice-diary`
-    #[arg(value_name = "APP")]
-    pub app: String,
+    #[command(flatten)]
+    pub chosen: Chosen,
     #[command(flatten)]
     pub wait: Wait,
+}
+
+/// What a command is about.
+#[derive(Debug, Args)]
+pub struct Chosen {
+    /// The app, for example `alice-diary`; several are possible
+    #[arg(value_name = "APP", required_unless_present = "all")]
+    pub apps: Vec<String>,
+    /// All apps; asks first
+    #[arg(long, conflicts_with = "apps")]
+    pub all: bool,
+    /// Do not ask before `--all`
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -305,9 +372,12 @@ pub struct Create {
     /// Owner and name, for example `alice-diary`
     #[arg(value_name = "USERID-APPNAME")]
     pub app: AppKey,
-    /// Template to make it from, for example `diary-v1`
+    /// Template to make it from, for example `diary-v1`; without it, those that are there are listed
     #[arg(short, long, value_name = "TEMPLATE")]
-    pub template: TemplateId,
+    pub template: Option<TemplateId>,
+    /// Begin with the template's code, also where the app was deleted before and its own is in the trash
+    #[arg(long)]
+    pub fresh: bool,
     /// Turn the app's HTTP API on
     #[arg(long)]
     pub enable_api: bool,
@@ -367,6 +437,18 @@ pub struct Yes {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Names {
+    #[arg(value_name = "KIND")]
+    pub of: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    Apps,
+    Templates,
 }
 
 #[derive(Debug, Args)]

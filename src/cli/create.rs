@@ -5,20 +5,27 @@ use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
 use super::names;
+use super::trash;
 use super::wait::{self, Goal};
 use crate::desired::ManifestDir;
 use crate::model::manifest::{Manifest, RESERVED_ENV, RunState};
-use crate::model::{Settings, TemplateId};
+use crate::model::{AppKey, Settings, TemplateId};
 
 pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::Result<Exit> {
     args.app.allowed_for_new()?;
     let settings = context.settings()?.clone();
-    check_template(&settings, &args.template)?;
+    let Some(template) = &args.template else {
+        let app = &args.app;
+        context.err.note(super::templates::listed(&settings)?);
+        context.err.note(format_args!("\nsay which one: `paas create {app} --template TEMPLATE`"));
+        return Ok(Exit::Usage);
+    };
+    check_template(&settings, template)?;
     if let Some((name, _)) = args.env.iter().find(|(name, _)| RESERVED_ENV.contains(&name.as_str())) {
         anyhow::bail!("the variable {name} is set by the platform: choose another name");
     }
     let manifest = Manifest {
-        template: args.template.clone(),
+        template: template.clone(),
         enable_api: args.enable_api,
         state: RunState::Running,
         memory: args.memory,
@@ -35,10 +42,42 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
     };
     let key = args.app.clone();
     let client = context.client()?;
+    if !args.fresh {
+        bring_back(context, &settings, &key, template).await?;
+    }
     let (path, digest) = Manifests::new(&settings).create(&client, &key, &manifest).await?;
     context.err.note(format_args!("wrote {}", path.display()));
     let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
     wait::wait(context, Goal { key, digest, state: RunState::Running, dir }, args.wait).await
+}
+
+/// An app that was deleted and is made again of the same template gets its own code back; of another one, or of one that nobody
+/// knows any more, it is told where that is.
+async fn bring_back(
+    context: &mut Context,
+    settings: &Settings,
+    app: &AppKey,
+    template: &TemplateId,
+) -> anyhow::Result<()> {
+    let manifests = Manifests::new(settings);
+    let before = if manifests.keys().unwrap_or_default().contains(app) { manifests.manifest(app).ok() } else { None };
+    match before {
+        Some(before) if before.state != RunState::Deleted => {}
+        Some(before) if before.template == *template => {
+            if let Some(trashed) = trash::take_back(settings, app).await? {
+                trash::tell_back(context, &trashed);
+            }
+        }
+        _ => {
+            if let Some(trashed) = trash::newest_code(&trash::folders(settings)?, app).await? {
+                context.err.note(format_args!(
+                    "{app} had code before: `paas stop {app}`, then `paas trash restore {}` brings it back",
+                    trashed.entry
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The daemon would say the same, but only after the file is written.

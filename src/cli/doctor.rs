@@ -44,8 +44,14 @@ pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyho
     let env_file = source.file().to_owned();
     let (settings, problems) = source.read();
     let running = super::client::Client::new(settings.socket_path()).is_running().await;
-    let mut checks =
-        vec![settings_lines(&problems), folders(&settings), marker(&settings), daemon(running), disk(&settings)];
+    let mut checks = vec![
+        settings_lines(&problems),
+        folders(&settings),
+        marker(&settings),
+        database(&settings),
+        daemon(running),
+        disk(&settings),
+    ];
     checks.extend(docker(&settings, backend).await);
     checks.extend(crate::settings::advice(&settings, &env_file).map(|advice| check("API key", Verdict::Bad, advice)));
     if !running {
@@ -89,6 +95,11 @@ fn folders(settings: &Settings) -> Check {
     if missing.is_empty() {
         return check("folders", Verdict::Good, settings.root.display().to_string());
     }
+    // An installation that was in use has lost them: an empty folder in their place is no remedy.
+    if settings.portal_db_path.exists() {
+        let found = format!("missing: {}; put them back, or mount their disk", missing.join(", "));
+        return check("folders", Verdict::Bad, found);
+    }
     check("folders", Verdict::Bad, format!("missing: {}; `paas init` makes them", missing.join(", ")))
 }
 
@@ -97,6 +108,13 @@ fn marker(settings: &Settings) -> Check {
         Ok(instance) => check("marker", Verdict::Good, format!("installation {instance}")),
         Err(error) => check("marker", Verdict::Bad, format!("{error:#}")),
     }
+}
+
+fn database(settings: &Settings) -> Check {
+    if settings.portal_db_path.exists() {
+        return check("database", Verdict::Good, settings.portal_db_path.display().to_string());
+    }
+    check("database", Verdict::Bad, manifests::no_database(settings).to_string())
 }
 
 fn daemon(running: bool) -> Check {

@@ -21,7 +21,9 @@ pub(super) async fn run(context: &mut Context, args: &Events) -> anyhow::Result<
         None => format!("/events/log?{limit}"),
     };
     let mut events: Vec<Event> = client.get(&path).await?;
+    // By time: who changed a file may be written down after what came of it.
     events.reverse();
+    events.sort_by_key(|event| event.at);
     match context.format(Format::Table) {
         Format::Table if events.is_empty() => context.out.line("nothing was done yet")?,
         Format::Table => {
@@ -45,8 +47,5 @@ fn row(event: &Event) -> [Cell; 4] {
         EventKind::Noticed => what.fg(Color::Yellow),
         EventKind::Changed => what.fg(Color::Cyan),
     };
-    // Whole seconds are enough for people.
-    let when = event.at.to_string();
-    let when = when.get(..19).unwrap_or(&when).replace('T', " ");
-    [Cell::new(when), Cell::new(app), what, Cell::new(output::harmless(&event.cause.0))]
+    [Cell::new(output::local(event.at)), Cell::new(app), what, Cell::new(output::harmless(&event.cause.0))]
 }

@@ -1,22 +1,31 @@
 //! `paas init`: what the daemon needs before its first start. Repeating it changes nothing.
 
+use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::sync::watch;
 
+use super::args::Yes;
 use super::context::Context;
 use super::exit::Exit;
+use super::manifests::Manifests;
 use crate::accounts::{Accounts, FIRST_USER};
 use crate::clock::SystemClock;
 use crate::desired::marker;
+use crate::folders::{LockError, RootLock};
 use crate::model::Settings;
 use crate::setup;
-use crate::store::SqliteStore;
+use crate::store::{SqliteStore, Store as _};
 
-pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
+pub(super) async fn run(context: &mut Context, args: &Yes) -> anyhow::Result<Exit> {
     let settings = context.settings()?.clone();
+    // Kept until the marker is there, so that no daemon begins meanwhile.
+    let _lock = match may_mark(context, &settings, args).await? {
+        May::Mark(lock) => lock,
+        May::Not => return Ok(Exit::Failed),
+    };
     let folders = [
         &settings.manifests_dir,
         &settings.apps_dir,
@@ -51,6 +60,67 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
     tell_first_word(context, settings, store).await?;
     context.out.line("next: `paas doctor`, then `paas serve`")?;
     Ok(Exit::Done)
+}
+
+enum May {
+    /// With the lock of the root where removals follow from the marker.
+    Mark(Option<RootLock>),
+    /// The question was answered no.
+    Not,
+}
+
+/// A new marker says "these manifests are all there are": every app that the inventory knows and that has none goes then, its
+/// container removed and its code moved to trash. Nobody who only follows an advice shall bring that about unseen.
+async fn may_mark(context: &mut Context, settings: &Settings, args: &Yes) -> anyhow::Result<May> {
+    if !settings.portal_db_path.exists() {
+        return Ok(May::Mark(None));
+    }
+    let store = SqliteStore::open(&settings.portal_db_path)?;
+    if let (Some(stored), Ok(marked)) = (store.instance().await?, marker::read(&settings.manifests_dir))
+        && stored == marked
+    {
+        return Ok(May::Mark(None));
+    }
+    let here = Manifests::new(settings).keys().unwrap_or_default();
+    let gone: Vec<String> = store
+        .inventory()
+        .await?
+        .into_iter()
+        .filter(|row| !here.contains(&row.key))
+        .map(|row| row.key.to_string())
+        .collect();
+    if gone.is_empty() {
+        return Ok(May::Mark(None));
+    }
+    let folder = settings.manifests_dir.display();
+    let what = format!(
+        "{folder} has no manifest of {} of the apps that this installation knows: {}. A new marker there says that they are to \
+         go: their containers are removed and their code moves to trash, their data stays",
+        gone.len(),
+        gone.join(", ")
+    );
+    let remedy = "put the manifests back, or mount their disk";
+    let lock = match RootLock::acquire(&settings.root) {
+        Ok(lock) => lock,
+        Err(LockError::Held { .. }) => {
+            anyhow::bail!("{what}. {remedy}; if that is meant, stop the daemon first, then `paas init --yes`")
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if args.yes {
+        return Ok(May::Mark(Some(lock)));
+    }
+    if !io::stdin().is_terminal() {
+        anyhow::bail!("{what}. {remedy}; if that is meant, say so with `paas init --yes`");
+    }
+    context.err.note(format_args!("{what}.\nTo keep them: {remedy}.\nMake the marker all the same? [y/N]"));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(May::Mark(Some(lock)));
+    }
+    context.err.note("nothing was changed");
+    Ok(May::Not)
 }
 
 /// As long as the portal's first password is in force. It is told here again to whoever has lost it.

@@ -54,6 +54,19 @@ pub fn hides_folders(problem: &SettingProblem) -> bool {
     }
 }
 
+/// There is no database. Where the root was in use it is lost, and saying "set it up" would be saying "forget it".
+#[must_use]
+pub fn no_database(settings: &Settings) -> anyhow::Error {
+    let (root, database) = (settings.root.display(), settings.portal_db_path.display());
+    if marker::read(&settings.manifests_dir).is_err() {
+        return anyhow::anyhow!("{root} was never set up: run `paas init` first");
+    }
+    anyhow::anyhow!(
+        "the database {database} is gone, although {root} was set up: put it back from a backup; without one, `paas init` makes a \
+         new one, without the users, keys and events of the old"
+    )
+}
+
 /// The installation that the manifests folder belongs to.
 pub fn instance(settings: &Settings) -> anyhow::Result<InstanceId> {
     marker::read(&settings.manifests_dir).context("the manifests folder has no usable marker")
@@ -95,7 +108,12 @@ impl Manifests {
     /// Everything the daemon would look at, in order.
     pub fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
         let folder = self.folder.display();
-        let cannot = || format!("cannot read the manifests folder {folder}: is PAAS_ROOT right? `paas init` makes it");
+        let cannot = || {
+            format!(
+                "cannot read the manifests folder {folder}: is PAAS_ROOT right, and its disk mounted? for a new installation \
+                 `paas init` makes it"
+            )
+        };
         let mut files = Vec::new();
         for entry in std::fs::read_dir(&self.folder).with_context(cannot)? {
             let path = entry.with_context(cannot)?.path();

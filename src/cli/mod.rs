@@ -1,13 +1,14 @@
 //! The command line. One file per subcommand; what several of them share lies beside them:
-//! [`context`] (settings and streams), [`client`] (the daemon's socket), [`wait`] (until the world has followed),
+//! [`context`] (settings and streams), [`chosen`] (which apps are meant), [`client`] (the daemon's socket), [`wait`] (until the world has followed),
 //! [`output`] (tables, colour), [`diagnostic`] (caret messages), [`names`] (did you mean), [`backend`] (what `main` plugs in).
 //!
 //! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
-//! so in their help: `confirm`, `down` and `admin`.
+//! so in their help: `confirm`, `down`, `trash` and `admin`.
 
 pub mod announce;
 pub mod args;
 pub mod backend;
+mod chosen;
 pub mod client;
 pub mod context;
 pub mod diagnostic;
@@ -38,7 +39,10 @@ pub mod serve;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod templates;
+pub mod trash;
 pub mod validate;
+pub mod version;
 
 use std::process::ExitCode;
 
@@ -78,20 +82,25 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
     match command {
         // Owns its runtime: the daemon's is not a client's.
         Command::Serve(_) => serve::run(context, backend),
-        Command::Init => block_on(init::run(context)),
+        Command::Init(args) => block_on(init::run(context, &args)),
         Command::Validate(args) => validate::run(context, &args),
         Command::Get(args) => block_on(get::run(context, &args)),
         Command::Schema => schema::run(context),
         Command::Completions(args) => completions::run(context, &args),
+        Command::Names(args) => completions::names(context, &args),
+        Command::Version => block_on(version::run(context)),
         Command::Plan(args) => block_on(plan::run(context, &args, backend)),
         Command::Status(args) => block_on(status::run(context, &args)),
         Command::Logs(args) => block_on(logs::run(context, &args)),
         Command::Events(args) => block_on(events::run(context, &args)),
         Command::Start(args) => block_on(start::run(context, &args)),
         Command::Stop(args) => block_on(stop::run(context, &args)),
-        Command::Deploy(args) => block_on(deploy::run(context, &args)),
+        Command::Deploy(args) => block_on(deploy::run(context, &args, "deploy")),
+        Command::Restart(args) => block_on(deploy::run(context, &args, "restart")),
+        Command::Templates => templates::run(context),
         Command::Create(args) => block_on(create::run(context, &args)),
         Command::Delete(args) => block_on(delete::run(context, &args)),
+        Command::Trash(command) => block_on(trash::run(context, &command)),
         Command::Confirm(args) => block_on(confirm::run(context, &args)),
         Command::Down(args) => block_on(down::run(context, &args, backend)),
         Command::Admin(command) => block_on(admin::run(context, &command)),

@@ -9,9 +9,10 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use super::args::{Color, Format};
+use crate::model::Timestamp;
 use crate::model::shown::{colour_sequence, is_hidden};
 
-/// Width of tables where the terminal's is not known.
+/// Width of tables on a terminal that does not tell its own.
 const DEFAULT_WIDTH: u16 = 80;
 
 /// The reader of standard output has gone (`paas logs | head`): no failure, only the end.
@@ -146,14 +147,19 @@ fn choice(color: Color) -> ColorChoice {
     }
 }
 
-/// An empty table without lines, as wide as the terminal.
+/// An empty table without lines, as wide as the terminal. In a pipe or a file nothing is wrapped: a line there is one row, and
+/// who reads it looks for words.
 #[must_use]
 pub fn table(headers: &[&str]) -> Table {
     let mut table = Table::new();
+    let (arrangement, width) = match width() {
+        Some(width) => (ContentArrangement::Dynamic, width),
+        None => (ContentArrangement::Disabled, u16::MAX),
+    };
     table
         .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width())
+        .set_content_arrangement(arrangement)
+        .set_width(width)
         .enforce_styling()
         .set_header(headers);
     for column in table.column_iter_mut() {
@@ -162,11 +168,18 @@ pub fn table(headers: &[&str]) -> Table {
     table
 }
 
-/// Columns of the terminal; `COLUMNS` wins, 80 where there is none.
-#[must_use]
-pub fn width() -> u16 {
+/// Columns of the terminal; `COLUMNS` wins. `None` where the output is no terminal.
+fn width() -> Option<u16> {
     let asked = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| *width >= 20);
-    asked.or_else(|| Table::new().width()).unwrap_or(DEFAULT_WIDTH)
+    let terminal = || io::stdout().is_terminal().then(|| Table::new().width().unwrap_or(DEFAULT_WIDTH));
+    asked.or_else(terminal)
+}
+
+/// A time for people: theirs (`TZ`, else the machine's), with the zone's name, in whole seconds. Programs get UTC.
+#[must_use]
+pub fn local(at: Timestamp) -> String {
+    let Ok(at) = jiff::Timestamp::from_millisecond(at.0) else { return at.to_string() };
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// Text from an app or a file, made harmless for a terminal: what has no shape of its own is shown by its number, tabs and

@@ -1,19 +1,25 @@
-//! `paas start APP`.
+//! `paas start APP…`.
 
 use super::args;
+use super::chosen;
 use super::context::Context;
 use super::exit::Exit;
-use super::manifests::Manifests;
-use super::wait::{self, Goal};
-use crate::desired::{Change, ManifestDir};
+use super::trash;
+use crate::desired::Change;
 use crate::model::RunState;
 
 pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::Result<Exit> {
-    let manifests = Manifests::new(context.settings()?);
-    let key = manifests.known(&args.app)?;
+    let Some(apps) = chosen::apps(context, &args.chosen, "start")? else { return Ok(Exit::Failed) };
+    let settings = context.settings()?.clone();
+    for app in &apps {
+        // One that was deleted comes back as it was, before the daemon makes it anew from its template.
+        if let Some(trashed) = trash::take_back(&settings, app).await? {
+            trash::tell_back(context, &trashed);
+        }
+    }
     // `keepData` means something only beside `state: deleted`.
-    let client = context.client()?;
-    let digest = manifests.edit(&client, &key, &[Change::State(RunState::Running), Change::KeepData(None)]).await?;
-    let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
-    wait::wait(context, Goal { key, digest, state: RunState::Running, dir }, args.wait).await
+    let changes = |_: &mut Context, _: &_| {
+        Ok((vec![Change::State(RunState::Running), Change::KeepData(None)], RunState::Running))
+    };
+    chosen::change(context, apps, args.wait, changes).await
 }

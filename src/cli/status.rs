@@ -50,9 +50,21 @@ async fn show(context: &mut Context, client: &Client, args: &Status) -> anyhow::
             let views: Vec<AppView> = client.get("/apps").await?;
             overview(context, &status, &views)?;
         }
-        other => context.out.value(other, &status)?,
+        other => context.out.value(other, &with_views(&status, &client.get::<Vec<AppView>>("/apps").await?)?)?,
     }
     Ok(Exit::Done)
+}
+
+/// The status, each app of it as `paas status APP -o json` shows it: with its phase and its address.
+fn with_views(status: &DaemonStatus, views: &[AppView]) -> serde_json::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(status)?;
+    for view in views {
+        // One that has just come is in one of the two answers only.
+        if let Some(app) = value["apps"].get_mut(view.status.app.to_string()) {
+            *app = serde_json::to_value(view)?;
+        }
+    }
+    Ok(value)
 }
 
 fn overview(context: &mut Context, status: &DaemonStatus, views: &[AppView]) -> anyhow::Result<()> {
@@ -161,7 +173,7 @@ impl fmt::Display for Detail<'_> {
             row("Container", &container.short())?;
         }
         if let Some(started) = status.started_at {
-            row("Started", &format_args!("{started} ({} ago)", age(now, started)))?;
+            row("Started", &format_args!("{} ({} ago)", output::local(started), age(now, started)))?;
         }
         row("Restarts", &status.restarts)?;
         if let Some(traffic) = traffic.as_ref().filter(|traffic| traffic.requests > 0) {

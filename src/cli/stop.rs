@@ -1,19 +1,17 @@
-//! `paas stop APP`.
+//! `paas stop APP…`.
 
 use super::args;
+use super::chosen;
 use super::context::Context;
 use super::exit::Exit;
-use super::manifests::Manifests;
-use super::wait::{self, Goal};
-use crate::desired::{Change, ManifestDir};
+use crate::desired::Change;
 use crate::model::RunState;
 
 pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::Result<Exit> {
-    let manifests = Manifests::new(context.settings()?);
-    let key = manifests.known(&args.app)?;
+    let Some(apps) = chosen::apps(context, &args.chosen, "stop")? else { return Ok(Exit::Failed) };
     // `keepData` means something only beside `state: deleted`.
-    let client = context.client()?;
-    let digest = manifests.edit(&client, &key, &[Change::State(RunState::Stopped), Change::KeepData(None)]).await?;
-    let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
-    wait::wait(context, Goal { key, digest, state: RunState::Stopped, dir }, args.wait).await
+    let changes = |_: &mut Context, _: &_| {
+        Ok((vec![Change::State(RunState::Stopped), Change::KeepData(None)], RunState::Stopped))
+    };
+    chosen::change(context, apps, args.wait, changes).await
 }

@@ -15,7 +15,7 @@ use super::data::{self, DATA, Made, Owner};
 use super::nofollow::{self, Kind};
 use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
-use super::trash::{self, Part};
+use super::trash::{self, Part, Restored, Trashed};
 use super::{FolderError, FolderState, Folders, Space, code, deploy_log};
 use crate::clock::Clock;
 use crate::model::spec::{SECCOMP, SECCOMP_FILE};
@@ -95,6 +95,24 @@ impl DiskFolders {
         };
         change(&mut inner);
         Self { inner: Arc::new(inner) }
+    }
+
+    /// What lies in the trash and can be brought back, oldest first.
+    ///
+    /// # Errors
+    /// When the trash cannot be read.
+    pub async fn trashed(&self) -> Result<Vec<Trashed>, FolderError> {
+        self.blocking(move |inner| trash::list(&inner.trash)).await
+    }
+
+    /// Brings an app's code or data back from the trash; what is in its place lies in that entry afterwards. Nothing may run on
+    /// the app's folders meanwhile.
+    ///
+    /// # Errors
+    /// When the entry is not there any more, or something that is no folder is in the way.
+    pub async fn restore(&self, trashed: &Trashed) -> Result<Restored, FolderError> {
+        let (place, trashed) = (self.place(&trashed.note.app), trashed.clone());
+        self.blocking(move |inner| trash::restore(&place, &inner.trash, &trashed, &inner.checkpoints)).await
     }
 
     fn place(&self, key: &AppKey) -> Place {

@@ -27,7 +27,7 @@ pub use deploy_log::MAX_LOG_BYTES;
 pub use disk::DiskFolders;
 pub use lock::{LockError, RootLock};
 pub use stop::{Checkpoints, Crash};
-pub use trash::{Part, TrashNote};
+pub use trash::{Part, Restored, TrashNote, Trashed};
 
 pub use crate::model::inventory::FolderState;
 use crate::model::{AppKey, Bytes, PurgeToken, TemplateId};

@@ -1,4 +1,4 @@
-//! Moving an app's parts to `trash/`. Nothing is deleted here.
+//! Moving an app's parts to `trash/`, and back from it. Nothing is deleted here.
 //!
 //! One call makes one entry `trash/{time}-{userid}-{appname}-{what}-{number}/` with what was moved and a `trash.json`
 //! that says what it is.
@@ -8,21 +8,25 @@
 //! own, so nothing is lost and at worst one app's parts lie in two entries.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rustix::fs::{OFlags, RenameFlags};
 use serde::{Deserialize, Serialize};
 
 use super::atomic;
 use super::code;
 use super::data::DATA;
-use super::nofollow;
-use super::place::Place;
+use super::nofollow::{self, Kind};
+use super::place::{Place, in_the_way};
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
 use crate::model::{AppKey, Shown, Timestamp};
 
 const NOTE: &str = "trash.json";
+/// Larger than any that we write.
+const MAX_NOTE: u64 = 64 << 10;
 /// Appended to the name of a file of the app that is called like our note.
 const OF_APP: &str = ".of-app";
 /// Trash may hold data: nobody else looks into it.
@@ -82,6 +86,93 @@ pub(super) fn discard(place: &Place, trash: &Path, part: Part, now: Timestamp, c
         moved?;
     }
     place.remove_if_empty(checkpoints)
+}
+
+/// One entry of the trash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trashed {
+    /// Name of its folder.
+    pub entry: String,
+    #[serde(flatten)]
+    pub note: TrashNote,
+}
+
+/// How something came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// Its place was empty.
+    Moved,
+    /// What was there lies in the trash entry now.
+    Exchanged,
+}
+
+/// What can be brought back, oldest first. An entry that does not say what it is, is none of ours.
+pub(super) fn list(trash: &Path) -> Outcome<Vec<Trashed>> {
+    let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
+    let mut found = Vec::new();
+    for entry in root.entries().at("list", trash)? {
+        let name = entry.at("list", trash)?.file_name();
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+        let Ok(dir) = nofollow::open_dir(&root, name) else { continue };
+        if let Some(note) = read_note(&dir)
+            && nofollow::stat(&dir, main_folder(note.what)).is_ok_and(|stat| stat.is_some())
+        {
+            found.push(Trashed { entry: name.to_owned(), note });
+        }
+    }
+    // Their names begin with the time.
+    found.sort_by(|one, other| one.entry.cmp(&other.entry));
+    Ok(found)
+}
+
+/// What an entry is about: the rest of it is written anew by the daemon.
+fn main_folder(part: Part) -> &'static str {
+    match part {
+        Part::Code => code::CODE,
+        Part::Data => DATA,
+    }
+}
+
+fn read_note(dir: &Dir) -> Option<TrashNote> {
+    let file = nofollow::open_file(dir, NOTE, OFlags::RDONLY, 0).ok()?;
+    let mut text = Vec::new();
+    file.take(MAX_NOTE).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Brings `app/` or `data/` of an entry back to its place. What is there by now takes its place in the entry, in one step.
+///
+/// # Assumptions
+/// Nothing runs on the app's folders: a container would go on with those that it has mounted.
+pub(super) fn restore(place: &Place, trash: &Path, trashed: &Trashed, checkpoints: &Checkpoints) -> Outcome<Restored> {
+    let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
+    let path = trash.join(&trashed.entry);
+    let dir = nofollow::open_dir(&root, &trashed.entry).at("open", &path)?;
+    let name = main_folder(trashed.note.what);
+    match nofollow::stat(&dir, name).at("look at", path.join(name))? {
+        Some(stat) if Kind::of(&stat) == Kind::Folder => {}
+        _ => return Err(refuse(format!("{} has no folder {name}: choose another entry", Shown::path(&path)))),
+    }
+    let app = place.find_or_make(checkpoints)?;
+    let target = place.path().join(name);
+    let restored = match nofollow::stat(&app, name).at("look at", &target)? {
+        None => {
+            dir.rename(name, &app, name).at("bring back", &target)?;
+            Restored::Moved
+        }
+        Some(stat) if Kind::of(&stat) == Kind::Folder => {
+            rustix::fs::renameat_with(&dir, name, &app, name, RenameFlags::EXCHANGE).at("bring back", &target)?;
+            Restored::Exchanged
+        }
+        Some(stat) => return Err(in_the_way(&target, Kind::of(&stat))),
+    };
+    checkpoints.reach("brought back from trash")?;
+    nofollow::sync(&app).at("flush", place.path())?;
+    nofollow::sync(&dir).at("flush", &path)?;
+    if restored == Restored::Moved {
+        remove_unused(&root, &TrashEntry { dir, name: trashed.entry.clone(), path });
+    }
+    Ok(restored)
 }
 
 struct TrashEntry {

@@ -150,7 +150,11 @@ fn a_manifests_folder_that_cannot_be_trusted_removes_nothing() {
     daemon.delete("bob-two");
     write(&folder.join(".minipaas"), &text.replace("instance: ", "instance: x"));
     untrusted("damaged");
-    daemon.paas(&["init"]).done();
+    // A new marker would say that bob-two is to go, so there is none while nobody has looked.
+    let refused = daemon.paas(&["init"]);
+    assert!(refused.code != 0 && refused.err.contains("bob-two"), "{}", refused.err);
+    untrusted("damaged");
+    write(&folder.join(".minipaas"), &text);
     trusted();
     // Now that the folder is trusted, the grace of what is missing begins.
     assert_ne!(daemon.container("bob-two"), Value::Null);
