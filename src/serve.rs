@@ -183,6 +183,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     tasks.spawn(service::keep_alive(handle.clone(), stop.clone()));
     tasks.spawn(memory::stay_small(stop.clone()));
     tasks.spawn(log::tell_what_was_left_out(stop.clone()));
+    tasks.spawn(log::tell_troubles(ends.status_rx.clone(), stop.clone()));
 
     let (changes_rx, watching) = crate::desired::watch(WatchPaths::from(&settings), stop.clone());
     tasks.spawn(watching);

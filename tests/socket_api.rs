@@ -321,7 +321,20 @@ async fn health_names_the_reason_by_its_code() {
         assert!(!answer.to_string().contains("secret"), "{answer}");
     }
     door.status_tx.send_replace(Arc::new(daemon([])));
-    assert_eq!(door.ask("GET", "/health", "").await.0, 200);
+    let (got, answer) = door.ask("GET", "/health", "").await;
+    assert_eq!((got, &answer["data"]), (200, &serde_json::json!({"status": "ok"})));
+    // Held is not broken, but somebody should come.
+    let mut held = daemon([]);
+    held.held = Some(minipaas::model::status::HeldRemoval {
+        token: "3f9c2a41".to_owned(),
+        apps: vec![minipaas::model::AppKey::parse("secret-app").unwrap()],
+        message: "secret detail".to_owned(),
+        since,
+    });
+    door.status_tx.send_replace(Arc::new(held));
+    let (got, answer) = door.ask("GET", "/health", "").await;
+    assert_eq!((got, &answer["data"]), (200, &serde_json::json!({"status": "ok", "heldRemovals": 1})));
+    door.status_tx.send_replace(Arc::new(daemon([])));
     door.loop_turns.store(false, Ordering::SeqCst);
     let (got, answer) = door.ask("GET", "/health", "").await;
     assert_eq!((got, answer["code"].as_str()), (503, Some("stuck")), "a calm status does not hide a loop that hangs");
@@ -339,6 +352,9 @@ async fn the_metrics_tell_every_phase_and_are_well_formed() {
         "minipaas_apps{phase=\"Running\"} 1",
         "minipaas_apps{phase=\"CrashLoop\"} 1",
         "minipaas_apps{phase=\"Held\"} 0",
+        "minipaas_manifests_available 1",
+        "minipaas_manifests_refused 0",
+        "minipaas_held_removals 0",
         "minipaas_app_ready{app=\"alice-diary\"} 0",
         "minipaas_workqueue_depth 0",
         "# TYPE minipaas_reconcile_duration_seconds histogram",

@@ -11,6 +11,7 @@
 
 pub mod file;
 pub mod ration;
+mod troubles;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -22,6 +23,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use self::file::LogFile;
 use self::ration::Ration;
+pub use self::troubles::tell_troubles;
 use crate::model::shown;
 
 /// Most bytes of a line.

@@ -13,13 +13,18 @@ use crate::model::DaemonStatus;
 use crate::model::status::{DatabaseStatus, EngineStatus, ManifestsStatus};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Healthy {
     pub status: String,
+    /// How many apps a held mass deletion is about: it waits for a person (`paas confirm`), so a monitor should tell one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_removals: Option<usize>,
 }
 
 /// 200 when the daemon reconciles and reaches Docker; 503 with the reason's code when not.
 pub async fn health(State(state): State<PortalState>) -> Result<Data<Healthy>, ApiError> {
-    match hindrance(&state.controller.status()) {
+    let status = state.controller.status();
+    match hindrance(&status) {
         None if is_stuck(&state).await => Err(ApiError::new(
             code::STUCK,
             said!(
@@ -27,7 +32,10 @@ pub async fn health(State(state): State<PortalState>) -> Result<Data<Healthy>, A
                 "데몬이 실행 중이지만 진행이 없습니다: 로그를 보고 데몬을 다시 시작하세요. 앱은 계속 실행됩니다"
             ),
         )),
-        None => Ok(Data(Healthy { status: "ok".to_owned() })),
+        None => {
+            let held_removals = status.held.as_ref().map(|held| held.apps.len());
+            Ok(Data(Healthy { status: "ok".to_owned(), held_removals }))
+        }
         Some((code, english, korean)) => {
             Err(ApiError::new(code, Text { english: english.to_owned(), korean: korean.to_owned() }))
         }

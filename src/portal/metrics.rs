@@ -1,6 +1,7 @@
 //! `GET /metrics`: the daemon's own figures, the apps' phases and the gateway's traffic in Prometheus' text format.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -16,8 +17,8 @@ use super::envelope::{ApiError, said};
 use super::state::PortalState;
 use super::view::{PHASES, phase};
 use crate::gateway::{LATENCY_BUCKETS_MS, TrafficSnapshot};
-use crate::model::status::EngineStatus;
-use crate::model::{AppKey, DaemonStatus};
+use crate::model::status::{EngineStatus, ManifestsStatus};
+use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -67,7 +68,7 @@ fn classic(open: &str) -> String {
 /// What is told as it is at the moment of asking, instead of being counted along the way.
 #[derive(Debug)]
 struct Present {
-    status: std::sync::Arc<DaemonStatus>,
+    status: Arc<DaemonStatus>,
     traffic: BTreeMap<AppKey, TrafficSnapshot>,
 }
 
@@ -96,6 +97,22 @@ impl Collector for Present {
         })?;
         gauge(&mut encoder, "settings_problems", "Refused lines of .env", |metric| {
             metric.encode_gauge(&i64::try_from(status.settings_problems.len()).unwrap_or(i64::MAX))
+        })?;
+        gauge(
+            &mut encoder,
+            "manifests_available",
+            "Whether the manifests folder can be read and is marked",
+            |metric| metric.encode_gauge(&i64::from(matches!(status.manifests, ManifestsStatus::Complete))),
+        )?;
+        gauge(&mut encoder, "manifests_refused", "Files of the manifests folder that cannot be used", |metric| {
+            let invalid =
+                |app: &&Arc<AppStatus>| app.condition(ConditionKind::Invalid).is_some_and(|condition| condition.status);
+            let count = status.file_problems.len() + status.apps.values().filter(invalid).count();
+            metric.encode_gauge(&i64::try_from(count).unwrap_or(i64::MAX))
+        })?;
+        gauge(&mut encoder, "held_removals", "Apps of a mass deletion that waits for a person", |metric| {
+            let count = status.held.as_ref().map_or(0, |held| held.apps.len());
+            metric.encode_gauge(&i64::try_from(count).unwrap_or(i64::MAX))
         })?;
         if let Some(at) = status.last_resync {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for ages")]
