@@ -437,6 +437,7 @@ fn a_wrong_command_line_exits_with_64_and_help_with_0() {
         "templates",
         "trash",
         "version",
+        "firewall",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help");
         assert!(root.run(&[command, "--help"]).done().contains("Examples:"), "{command}");

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use clap::Parser as _;
+use minipaas::cli::{Cli, Command};
 use minipaas::model::Settings;
 
 /// Values by section and key.
@@ -76,12 +78,26 @@ fn hardening_leaves_what_the_daemon_needs() {
 #[test]
 fn the_firewall_is_in_force_before_the_apps_are_and_after_the_host_s_own_rules() {
     let firewall = unit("minipaas-firewall.service");
-    assert_eq!(one(&firewall, "Service", "ExecStart"), "/usr/sbin/nft -f /etc/minipaas/firewall.nft");
+    let command = |key| {
+        let words = one(&firewall, "Service", key).split(' ');
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Firewall(asked) => (asked.apply, asked.remove, asked.check),
+            other => panic!("{key} is {other:?}"),
+        }
+    };
+    assert_eq!([command("ExecStart"), command("ExecReload")], [(true, false, false); 2]);
+    assert_eq!(command("ExecStop"), (false, true, false));
+    let capabilities = one(&firewall, "Service", "CapabilityBoundingSet");
+    assert!(capabilities.split(' ').any(|name| name == "CAP_NET_ADMIN"), "{capabilities}");
+    assert!(
+        one(&firewall, "Service", "RestrictAddressFamilies").contains("AF_NETLINK"),
+        "how nft speaks to the kernel"
+    );
     assert_eq!(one(&firewall, "Service", "RemainAfterExit"), "yes");
     assert_eq!(
         (one(&firewall, "Unit", "Before"), one(&firewall, "Unit", "After")),
         ("docker.service minipaas.service", "nftables.service")
     );
     let guide = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd.md")).unwrap();
-    assert!(guide.contains("systemd/firewall.nft /etc/minipaas/firewall.nft"), "the guide puts the rules elsewhere");
+    assert!(guide.contains("systemd/minipaas-firewall.service /etc/systemd/system/"), "the guide does not install it");
 }

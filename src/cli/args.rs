@@ -186,15 +186,18 @@ Examples:
     /// Look for what would keep the daemon from working
     #[command(after_help = "Examples:\n  paas doctor")]
     Doctor,
-    /// Print the firewall rules that keep apps away from this host's own ports
+    /// Keep apps away from this host's own ports and from the networks around it
     #[command(after_help = "\
-Docker keeps apps away from each other. That they do not reach this host's own services either is for its firewall to see to;
-`paas doctor` tries it out. The rules are a table of their own and leave everything else as it is.
+Docker keeps apps away from each other. That they reach neither this host's own services nor the home's network is for the
+firewall to see to; `paas doctor` tries it out. The rules are a table of their own (nftables) and leave everything else as it is.
+They hold until the next boot: the unit minipaas-firewall.service puts them in force again. Without an option they are printed.
 
 Examples:
-  paas firewall | nft -f -                 at once, until the next boot
-  paas firewall > /etc/nftables.d/minipaas.nft")]
-    Firewall,
+  paas firewall                            what the rules are
+  sudo paas firewall --apply
+  sudo paas firewall --check               exit code 1: they are not in force
+  sudo paas firewall --remove")]
+    Firewall(Firewall),
 }
 
 #[derive(Debug, Args)]
@@ -212,6 +215,20 @@ impl Serve {
         let by_environment = || std::env::var_os("PAAS_LOG_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
         self.log_file.clone().or_else(by_environment)
     }
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct Firewall {
+    /// Put the rules in force, instead of those that are (root)
+    #[arg(long)]
+    pub apply: bool,
+    /// Take the rules away (root)
+    #[arg(long)]
+    pub remove: bool,
+    /// Say whether the rules are in force (root)
+    #[arg(long)]
+    pub check: bool,
 }
 
 #[derive(Debug, Subcommand)]

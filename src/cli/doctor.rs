@@ -10,8 +10,9 @@ use super::backend::Backend;
 use super::context::Context;
 use super::exit::Exit;
 use super::isolation::{self, Isolation};
-use super::{manifests, output};
+use super::{firewall, manifests, output};
 use crate::engine::Engine;
+use crate::firewall::Deviation;
 use crate::model::{Bytes, Routing, Settings};
 use crate::settings::SettingProblem;
 
@@ -183,24 +184,62 @@ async fn docker<B: Backend>(settings: &Settings, backend: &B) -> Vec<Check> {
         Err(error) => check("runtime image", Verdict::Bad, format!("{:#}", anyhow::Error::from(error))),
     });
     if let Ok(instance) = manifests::instance(settings) {
-        checks.push(host_ports(isolation::try_it(&engine, settings, &instance).await));
+        let tried = isolation::try_it(&engine, settings, &instance).await;
+        let rules = firewall::ask(settings);
+        checks.extend(apart(settings, &tried).into_iter().chain([walls(settings, tried, rules)]));
     }
     checks
 }
 
-fn host_ports(isolation: Isolation) -> Check {
+/// Whether apps reach each other: Docker's part, and it does not tell when it cannot do it.
+fn apart(settings: &Settings, tried: &Isolation) -> Option<Check> {
+    const WHAT: &str = "apps and apps";
+    if settings.routing == Routing::Direct {
+        let found = "they reach each other, and the proxy reaches them: PAAS_ROUTING=direct";
+        return Some(check(WHAT, Verdict::Note, found));
+    }
+    match tried {
+        Isolation::Broken(reached) if reached.app => {
+            let found = "they reach each other, because the kernel does not show Docker what passes between two containers of one \
+                         network: `sudo modprobe br_netfilter && sudo sysctl net.bridge.bridge-nf-call-iptables=1`, and put both \
+                         into /etc/modules-load.d and /etc/sysctl.d; if that is so already, let Docker see to the firewall \
+                         (no `\"iptables\": false` in /etc/docker/daemon.json) and restart it";
+            Some(check(WHAT, Verdict::Bad, found))
+        }
+        Isolation::Kept | Isolation::Broken(_) => Some(check(WHAT, Verdict::Good, "they do not reach each other")),
+        // Said once, by the other line.
+        Isolation::Unknown(_) => None,
+    }
+}
+
+/// Whether apps reach this host and what is around it. What was tried counts, and where that can be asked also what is in force: a
+/// router that answers nobody proves nothing.
+fn walls(settings: &Settings, tried: Isolation, rules: Option<Result<(), Deviation>>) -> Check {
     const WHAT: &str = "apps and host";
-    match isolation {
-        Isolation::Kept => {
-            check(WHAT, Verdict::Good, "apps reach no port of this host (but its name server, if there is one)")
+    let remedy = firewall::REMEDY;
+    let mut reached = Vec::new();
+    if let Isolation::Broken(found) = &tried {
+        reached.extend(found.host.map(|host| format!("every port of this host, for example at {host}")));
+        if let [first, ..] = &*found.lan {
+            reached.push(format!("the networks around it, for example {first}"));
         }
-        Isolation::Broken(host) => {
-            let found = format!(
-                "apps reach every port of this host, for example at {host}: `paas firewall | nft -f -` ends that"
-            );
-            check(WHAT, Verdict::Note, found)
-        }
+    }
+    if !reached.is_empty() {
+        let again =
+            if rules == Some(Ok(())) { ", although its rules are in force: see `nft list ruleset`" } else { "" };
+        return check(WHAT, Verdict::Bad, format!("apps reach {}: {remedy} ends that{again}", reached.join(", and ")));
+    }
+    if let Some(Err(deviation)) = rules {
+        let lan = if settings.app_lan { "" } else { " and the networks around it" };
+        return check(WHAT, Verdict::Bad, format!("{deviation}, so apps may reach this host{lan}: {remedy}"));
+    }
+    match tried {
         Isolation::Unknown(reason) => check(WHAT, Verdict::Note, format!("could not be tried: {reason}")),
+        Isolation::Kept | Isolation::Broken(_) => {
+            let lan = if settings.app_lan { "" } else { " and nothing around it" };
+            let found = format!("apps reach no port of this host{lan}, but name servers");
+            check(WHAT, Verdict::Good, found)
+        }
     }
 }
 

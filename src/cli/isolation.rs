@@ -1,36 +1,58 @@
-//! Whether an app reaches this host's own ports, found out by trying: a container on the app network calls a port that is opened
-//! for it, and those that are usually open. Whatever firewall there is, and whatever its rules are called, this is what they come to.
+//! What an app reaches that it must not, found out by trying: a container on the app network calls this host's ports, another
+//! container there, and the networks around this host. Whatever firewall there is, and whatever its rules are called, this is what
+//! they come to; and whatever the kernel's switches are set to (`br_netfilter`), this is what Docker makes of them.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::engine::{Engine, EngineError};
 use crate::model::{
-    Bytes, ContainerSpec, ContainerState, InstanceId, Limits, MilliCpus, RestartPolicy, Settings, Subnet, labels,
+    Bytes, ContainerId, ContainerSpec, ContainerState, InstanceId, Limits, MilliCpus, ObservedContainer, RestartPolicy,
+    Routing, Settings, Subnet, labels,
 };
 
 /// How long the container tries. A firewall that drops what it does not want makes it wait all of this.
 const TRIES_FOR_MS: u32 = 2_000;
-/// Until the container has come up, tried and ended.
+/// Until a container has come up, and until one has tried and ended.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 const SSH: u16 = 22;
+/// Of the other container.
+const PEER_PORT: u16 = 3000;
+/// What a home's router and a cloud's metadata service listen at.
+const ROUTER_PORTS: [u16; 2] = [80, 443];
+/// Where clouds hand out secrets to whoever is on the machine.
+const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-/// Exit codes of the container.
-const REACHED: i64 = 0;
-const NOT_REACHED: i64 = 7;
+/// Exit code of the container that reached nothing; what it reached is added to it.
+const REACHED_NOTHING: i64 = 64;
+const HOST: i64 = 1;
+const APP: i64 = 2;
+const LAN: i64 = 4;
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Isolation {
     Kept,
-    /// The address of this host that an app reached.
-    Broken(Ipv4Addr),
+    Broken(Reached),
     /// It could not be tried, and why.
     Unknown(String),
+}
+
+/// What an app reached, by an address of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Reached {
+    pub(super) host: Option<Ipv4Addr>,
+    /// Another app on the network.
+    pub(super) app: bool,
+    /// Something around this host.
+    pub(super) lan: Vec<Ipv4Addr>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,46 +87,136 @@ async fn attempt<E: Engine>(engine: &E, settings: &Settings, instance: &Instance
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     // What is let in on purpose is often let in for everybody: a firewall that is closed by default proves nothing about these.
     let ports = [listener.local_addr()?.port(), settings.gateway_port, settings.portal_port, SSH];
-    let spec = visitor(settings, instance, host, ports);
-    // One that was left behind when somebody interrupted an earlier try.
-    if let Some(left) = engine.inspect(&spec.name).await?.filter(|left| {
+    let mut targets: Vec<_> = ports.map(|port| Target { bit: HOST, address: host, port }).into();
+    let around = if settings.app_lan { Vec::new() } else { around() };
+    targets.extend(
+        around.iter().flat_map(|address| ROUTER_PORTS.map(|port| Target { bit: LAN, address: *address, port })),
+    );
+
+    let peer = container(settings, instance, "peer", listening());
+    let outcome = async {
+        // With direct routing apps are meant to reach each other.
+        if settings.routing == Routing::Gateway {
+            let id = begin(engine, &peer).await?;
+            let address = listens(engine, &id, &peer.network).await?;
+            targets.push(Target { bit: APP, address, port: PEER_PORT });
+        }
+        visit(engine, &container(settings, instance, "visitor", calling(&targets))).await
+    };
+    let outcome = outcome.await;
+    clear(engine, &peer).await?;
+    let code = outcome?;
+    let found = code - REACHED_NOTHING;
+    if !(0..=HOST | APP | LAN).contains(&found) {
+        return Err(Hindrance::Other(format!("the container that tries it ended with exit code {code}")));
+    }
+    let reached = Reached {
+        host: (found & HOST != 0).then_some(host),
+        app: found & APP != 0,
+        lan: if found & LAN == 0 { Vec::new() } else { around },
+    };
+    Ok(if reached == Reached::default() { Isolation::Kept } else { Isolation::Broken(reached) })
+}
+
+/// What is around this host for certain, wherever it stands: who it sends everything else to, if that is no public address.
+fn around() -> Vec<Ipv4Addr> {
+    let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let router = default_router(&table).filter(|address| address.is_private() || address.is_link_local());
+    router.into_iter().chain([METADATA]).collect()
+}
+
+fn default_router(table: &str) -> Option<Ipv4Addr> {
+    let mut routes = table.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let fields = routes.find(|fields| fields.get(1) == Some(&"00000000") && fields.get(2) != Some(&"00000000"))?;
+    // In the byte order of the machine, which is that of the numbers themselves on all that Docker runs on.
+    Some(Ipv4Addr::from_bits(u32::from_str_radix(fields.get(2)?, 16).ok()?.swap_bytes()))
+}
+
+/// Where the container calls, and what it means if that is reached.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    bit: i64,
+    address: Ipv4Addr,
+    port: u16,
+}
+
+fn calling(targets: &[Target]) -> String {
+    let list: Vec<_> =
+        targets.iter().map(|target| format!("[{},'{}',{}]", target.bit, target.address, target.port)).collect();
+    // That a connection is refused says nothing: firewalls answer so, too.
+    format!(
+        "let r=0;Promise.all([{}].map(([b,h,p])=>new Promise(done=>{{const s=require('node:net').connect(p,h);\
+         s.on('connect',()=>{{r|=b;done()}});s.on('error',done);setTimeout(done,{TRIES_FOR_MS})}})))\
+         .then(()=>process.exit({REACHED_NOTHING}+r))",
+        list.join(",")
+    )
+}
+
+fn listening() -> String {
+    format!("require('node:net').createServer(s=>s.end()).listen({PEER_PORT})")
+}
+
+/// Begins a container; one that was left behind when somebody interrupted an earlier try makes way.
+async fn begin<E: Engine>(engine: &E, spec: &ContainerSpec) -> Result<ContainerId, Hindrance> {
+    clear(engine, spec).await?;
+    let id = engine.create(spec).await?;
+    engine.start(&id).await?;
+    Ok(id)
+}
+
+async fn clear<E: Engine>(engine: &E, spec: &ContainerSpec) -> Result<(), Hindrance> {
+    let ours = |left: &ObservedContainer| {
         // An image's own labels come with it.
         spec.labels.iter().all(|(name, value)| left.labels.get(name) == Some(value))
-    }) {
+    };
+    if let Some(left) = engine.inspect(&spec.name).await?.filter(ours) {
         engine.remove(&left.id).await?;
     }
-    let id = engine.create(&spec).await?;
+    Ok(())
+}
+
+/// Waits until the other container can be reached from here, so that not reaching it from another one means something.
+async fn listens<E: Engine>(engine: &E, id: &ContainerId, network: &str) -> Result<Ipv4Addr, Hindrance> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = engine.inspect(id.as_str()).await?;
+        if let Some(IpAddr::V4(address)) = seen.and_then(|container| container.address(network)) {
+            let connected = timeout(LOOK_EVERY, TcpStream::connect(SocketAddr::from((address, PEER_PORT)))).await;
+            if matches!(connected, Ok(Ok(_))) {
+                return Ok(address);
+            }
+        }
+        if Instant::now() >= deadline {
+            return Err(Hindrance::Other("a container on the app network is not reached from this host".to_owned()));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Runs a container to its end, and returns its exit code.
+async fn visit<E: Engine>(engine: &E, spec: &ContainerSpec) -> Result<i64, Hindrance> {
     let outcome = async {
-        engine.start(&id).await?;
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let id = begin(engine, spec).await?;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             match engine.inspect(id.as_str()).await? {
                 Some(container) if container.state == ContainerState::Exited => break Ok(container.exit_code),
-                Some(_) if tokio::time::Instant::now() < deadline => tokio::time::sleep(LOOK_EVERY).await,
+                Some(_) if Instant::now() < deadline => sleep(LOOK_EVERY).await,
                 _ => break Err(Hindrance::Other("the container that tries it did not end".to_owned())),
             }
         }
     };
     let outcome = outcome.await;
-    engine.remove(&id).await?;
-    match outcome? {
-        REACHED => Ok(Isolation::Broken(host)),
-        NOT_REACHED => Ok(Isolation::Kept),
-        code => Err(Hindrance::Other(format!("the container that tries it ended with exit code {code}"))),
-    }
+    clear(engine, spec).await?;
+    outcome
 }
 
 /// As locked in as an app, and no app: the daemon takes no notice of it.
-fn visitor(settings: &Settings, instance: &InstanceId, host: Ipv4Addr, ports: [u16; 4]) -> ContainerSpec {
-    let script = format!(
-        "const n=require('node:net');Promise.all({ports:?}.map(port=>new Promise(done=>{{const s=n.connect(port,'{host}');\
-         s.on('connect',()=>process.exit({REACHED}));s.on('error',done);setTimeout(done,{TRIES_FOR_MS})}})))\
-         .then(()=>process.exit({NOT_REACHED}))"
-    );
-    let name = format!("paas-doctor-{instance}");
+fn container(settings: &Settings, instance: &InstanceId, role: &str, script: String) -> ContainerSpec {
+    let name = format!("paas-doctor-{instance}-{role}");
     let labels = [(labels::TYPE, labels::TYPE_DOCTOR), (labels::INSTANCE, instance.as_str())];
     ContainerSpec {
-        hostname: name.clone(),
+        hostname: format!("doctor-{role}"),
         name,
         image: settings.runtime_image.clone(),
         labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
@@ -118,7 +230,22 @@ fn visitor(settings: &Settings, instance: &InstanceId, host: Ipv4Addr, ports: [u
         restart: RestartPolicy::No,
         network: settings.app_network(),
         address: None,
-        port: ports[0],
+        port: PEER_PORT,
         stop_grace_seconds: 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_router_is_who_gets_everything_else() {
+        let table = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n\
+            eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\n\
+            eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\n";
+        assert_eq!(default_router(table), Some(Ipv4Addr::new(192, 168, 0, 1)));
+        assert_eq!(default_router("Iface\tDestination\tGateway\neth0\t00000000\t00000000\t0001\n"), None);
+        assert_eq!(default_router(""), None);
     }
 }

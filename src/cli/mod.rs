@@ -3,7 +3,7 @@
 //! [`output`] (tables, colour), [`diagnostic`] (caret messages), [`names`] (did you mean), [`backend`] (what `main` plugs in).
 //!
 //! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
-//! so in their help: `confirm`, `down`, `trash` and `admin`.
+//! so in their help: `confirm`, `down`, `trash`, `admin` and `firewall`.
 
 pub mod announce;
 pub mod args;
@@ -105,7 +105,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Down(args) => block_on(down::run(context, &args, backend)),
         Command::Admin(command) => block_on(admin::run(context, &command)),
         Command::Doctor => block_on(doctor::run(context, backend)),
-        Command::Firewall => firewall::run(context),
+        Command::Firewall(args) => firewall::run(context, &args),
     }
 }
 

@@ -77,8 +77,8 @@ async fn look_or_create<W: Seams>(
         match engine.create_network(&spec).await {
             Ok(()) => tracing::info!(
                 network = %name, %subnet,
-                "created the app network; that apps reach no port of this host is the firewall's part: `paas firewall` prints \
-                 the rules, `paas doctor` tries it"
+                "created the app network; that apps reach neither this host nor the networks around it is the firewall's part: \
+                 `paas firewall --apply` puts it in force, `paas doctor` tries it"
             ),
             // Somebody was faster: what is there now decides.
             Err(error) if error.kind() == ErrorKind::Conflict => {}

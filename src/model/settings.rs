@@ -9,6 +9,7 @@ use super::units::{Bytes, MilliCpus, RestartPolicy};
 
 /// Every setting with its default filled in.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, written `yes` or `no`")]
 pub struct Settings {
     pub domain: String,
     pub root: PathBuf,
@@ -39,6 +40,9 @@ pub struct Settings {
     pub network_subnet: Option<Subnet>,
     /// Whether apps may open connections to the outside.
     pub app_internet: bool,
+    /// Whether that includes the networks around this host: private, link-local, shared and multicast addresses. It is the
+    /// firewall's rules that say so.
+    pub app_lan: bool,
     pub max_apps_per_user: u32,
     pub max_total_apps: u32,
     pub routing: Routing,
@@ -90,6 +94,7 @@ impl Settings {
             network: "paas-proxy".to_owned(),
             network_subnet: None,
             app_internet: true,
+            app_lan: false,
             max_apps_per_user: 5,
             max_total_apps: 20,
             routing: Routing::Gateway,

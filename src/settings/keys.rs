@@ -56,7 +56,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 33] = [
+pub(super) const KEYS: [Key; 34] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -161,6 +161,7 @@ pub(super) const KEYS: [Key; 33] = [
         |text, _| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
     ),
     key!("PAAS_APP_INTERNET", app_internet, AtOnce, "`yes` or `no`", |text, _| yes_or_no(text)),
+    key!("PAAS_APP_LAN", app_lan, AtOnce, "`yes` or `no`", |text, _| yes_or_no(text)),
     key!("MAX_APPS_PER_USER", max_apps_per_user, AtOnce, "a whole number up to 1000000, for example `5`", |text, _| {
         within(text, 0, 1_000_000)
     }),

@@ -68,6 +68,7 @@ fn every_key_reaches_its_setting() {
     check("RUNTIME_BASE_IMAGE=debian", &|s| s.runtime_base_image = "debian".into());
     check("PAAS_NETWORK=apps", &|s| s.network = "apps".into());
     check("PAAS_APP_INTERNET=no", &|s| s.app_internet = false);
+    check("PAAS_APP_LAN=yes", &|s| s.app_lan = true);
     check("PAAS_NETWORK_SUBNET=172.30.0.0/24", &|s| s.network_subnet = "172.30.0.0/24".parse().ok());
     check("MAX_APPS_PER_USER=0", &|s| s.max_apps_per_user = 0);
     check("MAX_TOTAL_APPS=100", &|s| s.max_total_apps = 100);

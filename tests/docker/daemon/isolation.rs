@@ -1,17 +1,22 @@
 //! What an app can reach, tried from inside one.
 
-use std::io::Write as _;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::by_hand::Docker;
+use super::engine::Engine;
 use super::fixture::{DIARY, Daemon, PAGE, RUNTIME_IMAGE, container, run};
 
 /// Runs a script with Node in the app's container and returns its exit code.
 fn inside(daemon: &Daemon, app: &str, script: &str) -> i64 {
+    within(daemon, &container(app), script)
+}
+
+fn within(daemon: &Daemon, container: &str, script: &str) -> i64 {
     let command = json!({ "Cmd": ["node", "-e", script] });
-    let made = daemon.docker.does("POST", &format!("/containers/{}/exec", container(app)), Some(&command));
+    let made = daemon.docker.does("POST", &format!("/containers/{container}/exec"), Some(&command));
     let id = made["Id"].as_str().unwrap();
     daemon.docker.does("POST", &format!("/exec/{id}/start"), Some(&json!({ "Detach": true })));
     daemon.until("the script has ended", || {
@@ -21,7 +26,7 @@ fn inside(daemon: &Daemon, app: &str, script: &str) -> i64 {
 }
 
 /// Which of these an app reaches. All are tried at once: what is dropped rather than refused takes its time.
-fn reached(daemon: &Daemon, app: &str, targets: &[(String, u16)]) -> Vec<(String, u16)> {
+fn reached(daemon: &Daemon, container: &str, targets: &[(String, u16)]) -> Vec<(String, u16)> {
     let list = serde_json::to_string(targets).unwrap();
     let script = |list: &str, wanted: &str| {
         format!(
@@ -31,12 +36,12 @@ fn reached(daemon: &Daemon, app: &str, targets: &[(String, u16)]) -> Vec<(String
         )
     };
     // An exit code says which is the first; the others are asked for one by one only if there is one.
-    match inside(daemon, app, &script(&list, "all.includes(1)?1:0")) {
+    match within(daemon, container, &script(&list, "all.includes(1)?1:0")) {
         0 => Vec::new(),
         1 => {
             let one = |target: &&(String, u16)| {
                 let list = serde_json::to_string(&[target]).unwrap();
-                inside(daemon, app, &script(&list, "all[0]")) == 1
+                within(daemon, container, &script(&list, "all[0]")) == 1
             };
             targets.iter().filter(one).cloned().collect()
         }
@@ -59,11 +64,9 @@ struct Firewall;
 
 impl Firewall {
     fn of(daemon: &Daemon) -> Self {
-        let rules = daemon.paas(&["firewall"]).done();
         for _ in 0..2 {
-            let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-            nft.stdin.take().unwrap().write_all(rules.as_bytes()).unwrap();
-            assert!(nft.wait().unwrap().success(), "{rules}");
+            let told = daemon.paas(&["firewall", "--apply"]).done();
+            assert!(told.contains("the rules are in force"), "{told}");
         }
         Self
     }
@@ -75,11 +78,140 @@ impl Drop for Firewall {
     }
 }
 
+/// What the doctor says about `apps and host` or `apps and apps`, and whether it is bad.
+fn diagnosis(daemon: &Daemon, what: &str) -> (bool, String) {
+    let told = daemon.paas(&["doctor", "-o", "json"]);
+    let checks: Value = serde_json::from_str(&told.out).unwrap();
+    let one = checks.as_array().unwrap().iter().find(|check| check["what"] == what);
+    let one = one.unwrap_or_else(|| panic!("no `{what}`: {told:?}"));
+    let bad = one["verdict"] == "bad";
+    assert!(!bad || told.code == 1, "{told:?}");
+    (bad, one["found"].as_str().unwrap().to_owned())
+}
+
+/// What is around this host: somebody in the home's network, and somebody on the internet, in a network namespace of their own
+/// behind a cable. Both answer at every address of theirs, and to questions for names.
+struct Around {
+    name: String,
+    docker: Docker,
+}
+
+impl Around {
+    const PORT: u16 = 9000;
+    const HOME: [&str; 4] = ["192.168.77.2", "100.64.9.2", "169.254.169.254", "10.99.0.2"];
+    const INTERNET: &str = "203.0.113.7";
+    const HOME_V6: [&str; 1] = ["fd77::2"];
+    const INTERNET_V6: &str = "2001:db8:77::7";
+    /// What its name server says of every name.
+    const NAMED: &str = "203.0.113.99";
+
+    fn here(docker: &Docker) -> Self {
+        let around = Self { name: "paas-e2e-around".to_owned(), docker: docker.clone() };
+        docker.remove(&around.name);
+        let script = format!(
+            "const n=require('node:net'),u=require('node:dgram').createSocket('udp4');\
+             for(const p of [{},80])n.createServer(s=>s.end()).listen(p,'::');\
+             u.on('message',(q,r)=>{{let e=12;while(q[e])e+=q[e]+1;e+=5;const a=q.readUInt16BE(e-4)==1;\
+             const h=Buffer.from(q.subarray(0,e));h.writeUInt16BE(0x8180,2);h.writeUInt16BE(a?1:0,6);\
+             h.writeUInt16BE(0,8);h.writeUInt16BE(0,10);\
+             const v=Buffer.from([0xc0,12,0,1,0,1,0,0,0,60,0,4,{}]);\
+             u.send(a?Buffer.concat([h,v]):h,r.port,r.address)}});u.bind(53,'0.0.0.0')",
+            Self::PORT,
+            Self::NAMED.replace('.', ",")
+        );
+        let spec = json!({ "Image": RUNTIME_IMAGE, "User": "0", "Cmd": ["node", "-e", script],
+            "HostConfig": { "NetworkMode": "none", "Sysctls": { "net.ipv6.conf.all.disable_ipv6": "0",
+                "net.ipv6.conf.default.disable_ipv6": "0" } } });
+        docker.does("POST", &format!("/containers/create?name={}", around.name), Some(&spec));
+        docker.post(&format!("/containers/{}/start", around.name));
+        let pid = docker.inspect(&around.name).unwrap()["State"]["Pid"].to_string();
+        run("ip", &["link", "add", "e2e-around", "type", "veth", "peer", "name", "here", "netns", &pid]);
+        run("ip", &["address", "add", "192.168.77.1/24", "dev", "e2e-around"]);
+        run("ip", &["-6", "address", "add", "fd77::1/64", "dev", "e2e-around", "nodad"]);
+        run("ip", &["link", "set", "e2e-around", "up"]);
+        run("sysctl", &["-qw", "net.ipv6.conf.all.forwarding=1"]);
+        let namespace = format!("--net=/proc/{pid}/ns/net");
+        let there = |args: &[&str]| run("nsenter", &[&[namespace.as_str(), "ip"], args].concat());
+        for address in ["192.168.77.2/24", "100.64.9.2/32", "169.254.169.254/32", "10.99.0.2/32", "203.0.113.7/32"] {
+            there(&["address", "add", address, "dev", "here"]);
+        }
+        for address in ["fd77::2/64", "2001:db8:77::7/128"] {
+            there(&["-6", "address", "add", address, "dev", "here", "nodad"]);
+        }
+        there(&["link", "set", "here", "up"]);
+        there(&["route", "add", "default", "via", "192.168.77.1"]);
+        there(&["-6", "route", "add", "default", "via", "fd77::1"]);
+        for address in ["100.64.9.2", "169.254.169.254", "10.99.0.2", "203.0.113.7"] {
+            run("ip", &["route", "replace", address, "via", "192.168.77.2"]);
+        }
+        run("ip", &["-6", "route", "replace", "2001:db8:77::7", "via", "fd77::2"]);
+        around
+    }
+
+    fn at(addresses: &[&str]) -> Vec<(String, u16)> {
+        addresses.iter().map(|address| ((*address).to_owned(), Self::PORT)).collect()
+    }
+}
+
+impl Drop for Around {
+    fn drop(&mut self) {
+        // The cable goes with the namespace, the routes with the cable; at once only if it is cut here.
+        let _ = Command::new("ip").args(["link", "delete", "e2e-around"]).status();
+        self.docker.remove(&self.name);
+    }
+}
+
+/// A container made by hand, locked in like an app, on a network whose bridge is one that the rules are about.
+struct Likewise {
+    name: String,
+    network: Option<String>,
+    docker: Docker,
+}
+
+impl Likewise {
+    /// On the apps' own network, with a name server around this host.
+    fn with_name_server(daemon: &Daemon) -> Self {
+        let host = json!({ "NetworkMode": daemon.network, "Dns": ["192.168.77.2"] });
+        Self::started("paas-e2e-names", None, &daemon.docker, &host)
+    }
+
+    /// On a network that has IPv6, as the apps' have not.
+    fn with_ipv6(docker: &Docker) -> Self {
+        let network = "paas-e2e-six".to_owned();
+        docker.ask("DELETE", &format!("/networks/{network}"), None);
+        let spec = json!({ "Name": network, "EnableIPv6": true,
+            "IPAM": { "Config": [{ "Subnet": "10.217.6.0/24" }, { "Subnet": "fd66::/64", "Gateway": "fd66::1" }] },
+            "Options": { "com.docker.network.bridge.name": "paas-e2e-six", "com.docker.network.bridge.enable_icc": "false" } });
+        docker.does("POST", "/networks/create", Some(&spec));
+        let host = json!({ "NetworkMode": network });
+        Self::started("paas-e2e-six", Some(network), docker, &host)
+    }
+
+    fn started(name: &str, network: Option<String>, docker: &Docker, host: &Value) -> Self {
+        docker.remove(name);
+        let likewise = Self { name: name.to_owned(), network, docker: docker.clone() };
+        let spec =
+            json!({ "Image": RUNTIME_IMAGE, "Cmd": ["node", "-e", "setInterval(()=>{},1e9)"], "HostConfig": host });
+        docker.does("POST", &format!("/containers/create?name={name}"), Some(&spec));
+        docker.post(&format!("/containers/{name}/start"));
+        likewise
+    }
+}
+
+impl Drop for Likewise {
+    fn drop(&mut self) {
+        self.docker.remove(&self.name);
+        if let Some(network) = &self.network {
+            self.docker.ask("DELETE", &format!("/networks/{network}"), None);
+        }
+    }
+}
+
 /// Somebody else's service: a container on a network of its own, with a published port.
 struct Neighbour {
     name: String,
     network: String,
-    docker: super::by_hand::Docker,
+    docker: Docker,
 }
 
 impl Neighbour {
@@ -120,7 +252,7 @@ fn an_app_reaches_nobody_here() {
     let address = other["NetworkSettings"]["Networks"][&daemon.network]["IPAddress"].as_str().unwrap();
     let from = |targets: &[(&str, u16)]| {
         let targets: Vec<_> = targets.iter().map(|(host, port)| ((*host).to_owned(), *port)).collect();
-        reached(&daemon, "alice-diary", &targets)
+        reached(&daemon, &container("alice-diary"), &targets)
     };
     assert_eq!(from(&[("127.0.0.1", 3000)]).len(), 1, "the way to try it does not work");
     let (_neighbour, neighbours_address, published) = Neighbour::of(&daemon);
@@ -140,20 +272,120 @@ fn an_app_reaches_nobody_here() {
         services.len(),
         "without this the rest of the test proves nothing: {addresses:?}"
     );
-    let told = daemon.paas(&["doctor"]).done();
-    assert!(told.contains("paas firewall | nft -f -"), "{told}");
+    let (bad, told) = diagnosis(&daemon, "apps and host");
+    assert!(bad && told.contains("every port of this host") && told.contains("`sudo paas firewall --apply`"), "{told}");
 
     let _firewall = Firewall::of(&daemon);
     let ports = [service, daemon.portal_port, daemon.port, published];
     let all: Vec<_> = addresses.iter().flat_map(|address| ports.map(|port| (address.as_str(), port))).collect();
     assert_eq!(from(&all), [], "services, the portal, the gateway, published ports");
     let told = daemon.paas(&["doctor"]).done();
-    assert!(told.contains("apps reach no port of this host"), "{told}");
-    assert_eq!(daemon.docker.inspect(&format!("paas-doctor-{}", instance(&daemon))), None, "the doctor left something");
+    assert!(
+        told.contains("apps reach no port of this host") && told.contains("they do not reach each other"),
+        "{told}"
+    );
+    let left: Vec<_> =
+        daemon.docker.names_on(&daemon.network).into_iter().filter(|name| name.contains("doctor")).collect();
+    assert_eq!(left, Vec::<String>::new(), "the doctor left something");
     // The gateway still comes through, and a new app as well.
     assert_eq!(daemon.get("alice-diary", "/").status, 200);
     daemon.run("carol-page", PAGE);
     assert_eq!(daemon.get("carol-page", "/").status, 200);
+}
+
+#[test]
+fn an_app_reaches_the_internet_but_nothing_around_this_host() {
+    let mut daemon = Daemon::start();
+    daemon.run("alice-diary", DIARY);
+    let (_engine, docker) = (Engine, daemon.docker.clone());
+    let around = Around::here(&docker);
+    let home = Around::at(&Around::HOME);
+    let all = [home.clone(), Around::at(&[Around::INTERNET])].concat();
+    let from_app = |daemon: &Daemon| reached(daemon, &container("alice-diary"), &all);
+    daemon.until("everybody around answers", || (from_app(&daemon) == all).then_some(()));
+    let (bad, told) = diagnosis(&daemon, "apps and host");
+    assert!(bad && told.contains("the networks around it"), "{told}");
+    let told = daemon.paas(&["firewall", "--check"]);
+    assert!(told.code == 1 && told.err.contains("no rules of minipaas are in force"), "{told:?}");
+
+    let _firewall = Firewall::of(&daemon);
+    assert_eq!(from_app(&daemon), Around::at(&[Around::INTERNET]));
+    daemon.paas(&["firewall", "--check"]).done();
+    let (bad, told) = diagnosis(&daemon, "apps and host");
+    assert!(!bad && told.contains("nothing around it"), "{told}");
+
+    // Names come from a server around this host, and Docker asks it from where the app is.
+    let likewise = Likewise::with_name_server(&daemon);
+    let script = format!(
+        "require('node:dns').lookup('some.name.example',(e,a)=>process.exit(a=='{}'?0:7));setTimeout(()=>process.exit(8),15000)",
+        Around::NAMED
+    );
+    assert_eq!(within(&daemon, &likewise.name, &script), 0, "names");
+    drop(likewise);
+
+    // IPv6 as well, which only an operator's own networks have.
+    let six = Likewise::with_ipv6(&docker);
+    let service = TcpListener::bind("[::]:0").unwrap();
+    let host = ("fd66::1".to_owned(), service.local_addr().unwrap().port());
+    let all_six = [Around::at(&Around::HOME_V6), Around::at(&[Around::INTERNET_V6]), vec![host.clone()]].concat();
+    let internet = Around::at(&[Around::INTERNET_V6]);
+    daemon
+        .until("the internet answers over IPv6", || (reached(&daemon, &six.name, &internet) == internet).then_some(()));
+    assert_eq!(reached(&daemon, &six.name, &all_six), internet);
+    daemon.paas(&["firewall", "--remove"]).done();
+    assert_eq!(reached(&daemon, &six.name, &all_six), all_six, "it was the rules");
+    drop(six);
+    assert_eq!(from_app(&daemon), all, "nothing of them is left");
+    daemon.paas(&["firewall", "--remove"]).done();
+
+    // Docker makes its rules anew when it starts; these are not Docker's.
+    daemon.paas(&["firewall", "--apply"]).done();
+    drop(around);
+    Engine::does("restart");
+    let _around = Around::here(&docker);
+    daemon.ready("alice-diary");
+    let internet = Around::at(&[Around::INTERNET]);
+    daemon.until("the internet answers", || {
+        (reached(&daemon, &container("alice-diary"), &internet) == internet).then_some(())
+    });
+    assert_eq!(from_app(&daemon), internet);
+    assert_eq!(daemon.get("alice-diary", "/").status, 200);
+
+    // Who wants apps in the home's network says so; this host is not part of it.
+    daemon.set(&[("PAAS_APP_LAN", "yes")]);
+    let told = daemon.paas(&["firewall", "--check"]);
+    assert!(told.code == 1 && told.err.contains("of other settings"), "{told:?}");
+    let (bad, told) = diagnosis(&daemon, "apps and host");
+    assert!(bad && told.contains("of other settings") && told.contains("paas firewall --apply"), "{told}");
+    daemon.paas(&["firewall", "--apply"]).done();
+    assert_eq!(from_app(&daemon), all);
+    let ports = host_addresses().into_iter().map(|address| (address, daemon.port)).collect::<Vec<_>>();
+    assert_eq!(reached(&daemon, &container("alice-diary"), &ports), [], "this host");
+    let (bad, told) = diagnosis(&daemon, "apps and host");
+    assert!(!bad, "{told}");
+}
+
+/// Without it the kernel passes what goes from one port of a bridge to another without asking any firewall.
+#[test]
+fn apps_that_reach_each_other_are_found_out() {
+    struct Seen;
+    impl Seen {
+        fn set(value: &str) {
+            run("sysctl", &["-qw", &format!("net.bridge.bridge-nf-call-iptables={value}")]);
+        }
+    }
+    impl Drop for Seen {
+        fn drop(&mut self) {
+            Self::set("1");
+        }
+    }
+    let daemon = Daemon::start();
+    daemon.run("alice-page", PAGE);
+    assert_eq!(diagnosis(&daemon, "apps and apps"), (false, "they do not reach each other".to_owned()));
+    let _seen = Seen;
+    Seen::set("0");
+    let (bad, told) = diagnosis(&daemon, "apps and apps");
+    assert!(bad && told.contains("modprobe br_netfilter"), "{told}");
 }
 
 /// What Node and its C library do besides reading and writing.
@@ -180,11 +412,6 @@ fn node_misses_nothing_of_the_kernel() {
     assert_eq!(inside(&daemon, "alice-diary", script), 0);
     let address = daemon.write_entry("alice-diary", "first day");
     assert_eq!(daemon.get("alice-diary", &address).json()["body"], "first day");
-}
-
-fn instance(daemon: &Daemon) -> String {
-    let marker = std::fs::read_to_string(daemon.path("apps.d/.minipaas")).unwrap();
-    marker.lines().find_map(|line| line.strip_prefix("instance: ")).unwrap().to_owned()
 }
 
 #[test]
@@ -216,7 +443,7 @@ fn whether_apps_reach_the_internet_is_a_setting() {
 
 #[test]
 fn the_network_keeps_out_of_the_ranges_that_are_taken() {
-    struct Taken(super::by_hand::Docker);
+    struct Taken(Docker);
     impl Drop for Taken {
         fn drop(&mut self) {
             let _ = Command::new("ip").args(["route", "del", "10.201.0.0/20", "dev", "lo"]).status();
@@ -224,7 +451,7 @@ fn the_network_keeps_out_of_the_ranges_that_are_taken() {
         }
     }
     // The first range is a route of this host, the second another network's.
-    let docker = super::by_hand::Docker::of_this_run();
+    let docker = Docker::of_this_run();
     let _taken = Taken(docker.clone());
     run("ip", &["route", "add", "10.201.0.0/20", "dev", "lo"]);
     let network = json!({ "Name": "paas-e2e-taken", "IPAM": { "Config": [{ "Subnet": "10.201.16.0/24" }] } });
