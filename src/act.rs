@@ -163,7 +163,8 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
 
     async fn record_failure(&mut self, failure: &FailedDeploy, target: &Target) -> Result<Outcome, StepError> {
         let log = log_excerpt(self.engine, self.id(target)?).await;
-        let text = format!("{} deploy given up: {}\n{}\n", failure.at, failure.reason, log.join("\n"));
+        let korean = failure.diagnosis.as_ref().map(|diagnosis| format!("{}\n", diagnosis.korean)).unwrap_or_default();
+        let text = format!("{} deploy given up: {}\n{korean}{}\n", failure.at, failure.told(), log.join("\n"));
         self.folders.append_deploy_log(self.key, &text).await?;
         let Some(row) = &self.row else { return Ok(Outcome::Unchanged) };
         let row = InventoryRow { failed: Some(FailedDeploy { log, ..failure.clone() }), ..row.clone() };

@@ -70,6 +70,7 @@ fn row(app: &str) -> InventoryRow {
         digest: Digest::of(b"template: diary-v1"),
         failed: Some(FailedDeploy {
             waited: None,
+            diagnosis: None,
             identity: Identity::from_label("v1:abc"),
             image_id: "sha256:1".to_owned(),
             reason: "exited with 1".to_owned(),

@@ -354,9 +354,9 @@ pub struct Events {
 
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Wait {
-    /// How long to wait until the world has followed
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, conflicts_with = "no_wait")]
-    pub wait: u64,
+    /// How long to wait until the world has followed [default: the app's startTimeout and 10 more]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
+    pub wait: Option<u64>,
     /// Only write the manifest
     #[arg(long)]
     pub no_wait: bool,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
 
 use super::args::Wait;
 use super::client::{Client, ClientError};
@@ -13,41 +14,44 @@ use super::sse::EventStream;
 use crate::model::{AppKey, Health};
 use crate::portal::events::Gone;
 pub use crate::portal::follow::Goal;
-use crate::portal::follow::{Follower, UNSEEN, Verdict};
+use crate::portal::follow::{Follower, Patience, UNSEEN, Verdict};
 use crate::portal::view::AppView;
 
 /// Waits, shows progress, and tells how it ended.
 pub async fn wait(context: &mut Context, goal: Goal, wait: Wait) -> anyhow::Result<Exit> {
-    if wait.no_wait || wait.wait == 0 {
+    if wait.no_wait || wait.wait == Some(0) {
         return Ok(Exit::Done);
     }
     let client = context.client()?;
     let mut progress = Progress::new(context, &goal.key);
-    let limit = Duration::from_secs(wait.wait);
+    let began = Instant::now();
+    let patience = wait.wait.map_or(Patience::Verdict, |seconds| Patience::Exactly(Duration::from_secs(seconds)));
     let mut last = Verdict::NotYet(UNSEEN.to_owned());
     let key = goal.key.clone();
     let follower = Follower::new(goal);
-    let watched = tokio::time::timeout(limit, watch(&client, follower, &mut progress, context, &mut last)).await;
+    let watched = watch(&client, follower, (began, patience), &mut progress, context, &mut last).await;
     progress.finish();
     let key = &key;
     let not_yet = match watched {
-        Ok(Err(ClientError::NotRunning { socket })) => {
+        Err(ClientError::NotRunning { socket }) => {
             format!(
                 "the manifest is written, but the daemon is not running (no socket at {}): start it with `paas serve`",
                 socket.display()
             )
         }
-        Ok(Err(error)) => return Err(error).context(format!("the manifest of `{key}` is written; watching it failed")),
-        Ok(Ok(Some(view))) => {
-            tell(context, key, view.as_ref())?;
+        Err(error) => return Err(error).context(format!("the manifest of `{key}` is written; watching it failed")),
+        Ok(Watched::Converged(view)) => {
+            tell(context, key, view.as_deref())?;
             return Ok(Exit::Done);
         }
-        Ok(Ok(None)) => match last {
+        Ok(Watched::Ended) => match last {
             Verdict::Stuck(reason) | Verdict::NotYet(reason) => reason,
             Verdict::Converged => "the daemon stopped".to_owned(),
         },
-        Err(_) => match last {
-            Verdict::Stuck(reason) | Verdict::NotYet(reason) => format!("not yet after {} s: {reason}", wait.wait),
+        Ok(Watched::TimeUp) => match last {
+            Verdict::Stuck(reason) | Verdict::NotYet(reason) => {
+                format!("not yet after {} s: {reason}", began.elapsed().as_secs())
+            }
             Verdict::Converged => "not told by the daemon in time".to_owned(),
         },
     };
@@ -66,17 +70,32 @@ fn tell(context: &mut Context, key: &AppKey, view: Option<&AppView>) -> anyhow::
     Ok(())
 }
 
-/// `Some(the last view)` when converged, `None` when it cannot be or the daemon ended the stream.
+/// How the watching ended.
+enum Watched {
+    /// With the last view, if the app is still there.
+    Converged(Option<Box<AppView>>),
+    /// It cannot come about, or the daemon ended the stream.
+    Ended,
+    TimeUp,
+}
+
 async fn watch(
     client: &Client,
     mut follower: Follower,
+    (began, patience): (Instant, Patience),
     progress: &mut Progress,
     context: &mut Context,
     last: &mut Verdict,
-) -> Result<Option<Option<AppView>>, ClientError> {
+) -> Result<Watched, ClientError> {
     let key = follower.goal().key.clone();
-    let mut events: EventStream = client.events("/events").await?;
-    while let Some(event) = events.next().await? {
+    let mut deadline = began + patience.lasts(follower.goal(), None);
+    let Ok(opened) = tokio::time::timeout_at(deadline, client.events("/events")).await else {
+        return Ok(Watched::TimeUp);
+    };
+    let mut events: EventStream = opened?;
+    loop {
+        let Ok(next) = tokio::time::timeout_at(deadline, events.next()).await else { return Ok(Watched::TimeUp) };
+        let Some(event) = next? else { return Ok(Watched::Ended) };
         let view = match event.event.as_str() {
             "apps" => event.json::<Vec<AppView>>()?.into_iter().find(|view| view.status.app == key),
             "app" => match event.json::<AppView>()? {
@@ -86,14 +105,15 @@ async fn watch(
             "gone" if event.json::<Gone>()?.app == key => None,
             _ => continue,
         };
-        *last = follower.judge(view.as_ref().map(|view| &view.status)).await;
+        let status = view.as_ref().map(|view| &view.status);
+        deadline = began + patience.lasts(follower.goal(), status);
+        *last = follower.judge(status).await;
         match &*last {
-            Verdict::Converged => return Ok(Some(view)),
-            Verdict::Stuck(_) => return Ok(None),
+            Verdict::Converged => return Ok(Watched::Converged(view.map(Box::new))),
+            Verdict::Stuck(_) => return Ok(Watched::Ended),
             Verdict::NotYet(reason) => progress.show(context, reason),
         }
     }
-    Ok(None)
 }
 
 /// A spinner on a terminal, a line per change elsewhere; both on standard error.

@@ -18,6 +18,7 @@ pub mod backoff;
 pub mod goal;
 pub mod handle;
 pub mod image;
+pub mod listening;
 pub mod network;
 pub mod pass;
 pub mod preview;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +15,16 @@ use crate::desired::Manifests as _;
 use crate::engine::{Engine as _, EngineError, ErrorKind, ListFilter};
 use crate::folders::Folders as _;
 use crate::metrics::Metrics;
-use crate::model::observed::{ContainerState, EngineInfo, LastEnd};
+use crate::model::observed::{ContainerState, EngineInfo};
 use crate::model::status::{Endpoint, LastExit};
 use crate::model::{
-    AppKey, AppSpec, AppStatus, Cause, ConditionKind, ContainerId, Event, EventKind, FailedDeploy, FolderState, Health,
-    InstanceId, InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState, Settings, SyncState, Timestamp,
-    labels,
+    AppKey, AppSpec, AppStatus, Bytes, Cause, ConditionKind, ContainerId, Diagnosis, Event, EventKind, FailedDeploy,
+    FolderState, Health, InstanceId, InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState, Settings,
+    SyncState, Timestamp, labels,
 };
 use crate::plan::assess::{CALM_MS, Finding};
 use crate::plan::step::{Action, Outcome, Step, Target};
-use crate::plan::view::{OwnedContainer, RefusedLimits};
+use crate::plan::view::{Ended, OwnedContainer, RefusedLimits};
 use crate::plan::{AppView, Assessment, Goal, Motion, Plan, Readiness, assess, diff};
 use crate::store::Store as _;
 
@@ -38,6 +39,9 @@ const MAX_ROUNDS: usize = 6;
 /// Failed starts of one container after which it is replaced instead of started again.
 const MAX_START_FAILURES: u32 = 3;
 
+/// A container that has run for less may be about to listen.
+const LISTENS_AFTER_MS: i64 = 1_000;
+
 /// What the controller remembers about an app between passes. Losing it costs repeated probes, nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -45,8 +49,8 @@ pub struct Memory {
     answered: BTreeMap<ContainerId, Answered>,
     /// How often containers had been restarted by Docker when they last ran calmly.
     calm_restarts: BTreeMap<ContainerId, u32>,
-    /// How containers ended that run again.
-    ended: BTreeMap<ContainerId, LastEnd>,
+    /// How containers ended, also those that run again.
+    ended: BTreeMap<ContainerId, Ended>,
     /// What Docker refused last.
     refused: Option<RefusedLimits>,
     start_failures: BTreeMap<ContainerId, u32>,
@@ -362,8 +366,7 @@ impl<W: Seams> Pass<'_, W> {
         let (containers, squatted) = self.observe_containers().await?;
         let spec = self.input.decision.spec().cloned();
         self.forget_gone(&containers);
-        let ends = containers.iter().filter_map(|owned| Some((owned.id().clone(), owned.get().last_end()?)));
-        self.memory.ended.extend(ends);
+        self.note_ends(&containers).await;
         let readiness = match (&self.input.decision.goal, &spec) {
             (Goal::Run(_), Some(spec)) => self.observe_readiness(&containers, spec).await,
             _ => BTreeMap::new(),
@@ -376,6 +379,7 @@ impl<W: Seams> Pass<'_, W> {
         self.note_calm(&containers, &readiness);
         let published = self.input.previous.as_ref().and_then(|status| status.endpoint.as_ref());
         let published = published.map(|endpoint| endpoint.container.clone());
+        let listening = self.observe_listening(&containers, &readiness, now).await;
         let draining = self.observe_draining(&containers, published.as_ref(), now);
         // One that was given up for want of time may run after all, since it was allowed more.
         let runs_after_all = |failed: &FailedDeploy| {
@@ -414,6 +418,7 @@ impl<W: Seams> Pass<'_, W> {
             readiness,
             calm_restarts: self.memory.calm_restarts.clone(),
             ended: self.memory.ended.clone(),
+            listening,
             refused: self.memory.refused.clone().filter(|refused| now.0 - refused.at.0 < RefusedLimits::RETRY_MS),
             image_id: self.input.image_id.clone(),
             published,
@@ -547,6 +552,45 @@ impl<W: Seams> Pass<'_, W> {
         readiness
     }
 
+    /// How processes ended since the last look, and why as far as their last lines tell it.
+    async fn note_ends(&mut self, containers: &[OwnedContainer]) {
+        let runs = matches!(self.input.decision.goal, Goal::Run(_));
+        for owned in containers {
+            let Some(end) = owned.get().last_end() else { continue };
+            if self.memory.ended.get(owned.id()).is_some_and(|known| known.end == end) {
+                continue;
+            }
+            // A process that was stopped in good order has nothing to tell.
+            let failed = runs && (end.code != 0 || end.oom_killed);
+            let log = if failed { log_excerpt(self.world.engine(), owned.id()).await } else { Vec::new() };
+            let limit = u64::try_from(owned.get().limits.memory).ok().filter(|limit| *limit > 0).map(Bytes);
+            let diagnosis = if failed { Diagnosis::of_end(end, &log, limit) } else { None };
+            self.memory.ended.insert(owned.id().clone(), Ended { end, log, diagnosis });
+        }
+    }
+
+    /// What containers that do not answer listen on. Not asked of one that has only just begun.
+    async fn observe_listening(
+        &self,
+        containers: &[OwnedContainer],
+        readiness: &BTreeMap<ContainerId, Readiness>,
+        now: Timestamp,
+    ) -> BTreeMap<ContainerId, Vec<SocketAddr>> {
+        let mut found = BTreeMap::new();
+        for owned in containers {
+            let container = owned.get();
+            let silent = matches!(readiness.get(owned.id()), Some(Readiness::Silent(_)));
+            let begun = container.started_at.is_some_and(|started| now.0 - started.0 >= LISTENS_AFTER_MS);
+            if silent
+                && begun
+                && let Some(listening) = self.world.prober().listening(container).await
+            {
+                found.insert(owned.id().clone(), listening);
+            }
+        }
+        found
+    }
+
     /// Restarts of long ago are no crash loop of today.
     fn note_calm(&mut self, containers: &[OwnedContainer], readiness: &BTreeMap<ContainerId, Readiness>) {
         for owned in containers {
@@ -630,7 +674,8 @@ impl<W: Seams> Pass<'_, W> {
             None => log_excerpt(self.world.engine(), &id).await,
         };
         let (now, reason) = (self.world.clock().now(), reason.unwrap_or("it does not answer"));
-        let text = format!("{now} the new container does not come up: {reason}\n{}\n", log.join("\n"));
+        let korean = verdict.diagnosis.as_ref().map(|diagnosis| format!("{}\n", diagnosis.korean)).unwrap_or_default();
+        let text = format!("{now} the new container does not come up: {reason}\n{korean}{}\n", log.join("\n"));
         if let Err(error) = self.world.folders().append_deploy_log(&self.input.key, &text).await {
             tracing::warn!(app = %self.input.key, %error, "logs/deploy.log could not be written");
         }
@@ -644,7 +689,10 @@ impl<W: Seams> Pass<'_, W> {
         if let Some(previous) = previous.filter(|previous| previous.at == end.at) {
             return Some(previous);
         }
-        let log = log_excerpt(self.world.engine(), &container.id).await;
+        let log = match view.ended.get(&container.id).filter(|ended| !ended.log.is_empty()) {
+            Some(ended) => ended.log.clone(),
+            None => log_excerpt(self.world.engine(), &container.id).await,
+        };
         Some(LastExit { code: end.code, oom_killed: end.oom_killed, at: end.at, log })
     }
 
@@ -673,6 +721,7 @@ impl<W: Seams> Pass<'_, W> {
             restarts: previous.map_or(0, |status| status.restarts),
             started_at: previous.and_then(|status| status.started_at),
             crashed: None,
+            diagnosis: None,
             limits: previous.and_then(|status| status.limits),
             motion: Motion::AtRest,
             recheck: None,

@@ -1,13 +1,16 @@
 //! Asks an app over its own port whether it serves. The daemon asks from the host instead of letting Docker run a health
 //! check inside: a Node process per check would cost a small machine more than the app does.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::model::ObservedContainer;
 use crate::model::status::Endpoint;
 
+use super::listening::listening;
 use super::seams::Prober;
 
 const CONNECT: Duration = Duration::from_secs(1);
@@ -33,6 +36,11 @@ impl Prober for HttpProber {
                 Ok(answer) => answer,
             },
         }
+    }
+
+    async fn listening(&self, container: &ObservedContainer) -> Option<Vec<SocketAddr>> {
+        let pid = container.pid?;
+        tokio::task::spawn_blocking(move || listening(pid)).await.ok()?
     }
 }
 

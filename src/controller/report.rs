@@ -85,9 +85,11 @@ pub fn report(
         restarts: verdict.restarts,
         started_at: verdict.started_at,
         last_exit,
+        diagnosis: verdict.diagnosis,
+        start_timeout_seconds: spec.map(|spec| spec.start_timeout.0),
         failed_deploy: failed.map(|failed| DeployFailure {
             at: failed.at,
-            reason: failed.reason.clone(),
+            reason: failed.told(),
             log: failed.log.clone(),
         }),
         conditions,

@@ -2,13 +2,14 @@
 //! things, the tests with simulated ones; there is no third way in or out.
 
 use std::future::Future;
+use std::net::SocketAddr;
 
 use crate::clock::Clock;
 use crate::desired::Manifests;
 use crate::engine::Engine;
 use crate::folders::Folders;
 use crate::model::status::Endpoint;
-use crate::model::{ContainerId, Digest};
+use crate::model::{ContainerId, Digest, ObservedContainer};
 use crate::store::Store;
 
 /// Asks a running app whether it serves.
@@ -18,6 +19,9 @@ pub trait Prober: Send + Sync + 'static {
     /// # Errors
     /// Why it does not count as serving, in words for people.
     fn probe(&self, endpoint: &Endpoint, path: Option<&str>) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// What the processes of a running container listen on; `None` where that cannot be known.
+    fn listening(&self, container: &ObservedContainer) -> impl Future<Output = Option<Vec<SocketAddr>>> + Send;
 }
 
 /// Knows who still answers visitors.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnosis::Diagnosis;
 use super::manifest::{Manifest, RunState};
 use super::names::{AppKey, TemplateId};
 use super::spec::Identity;
@@ -66,9 +67,23 @@ pub struct FailedDeploy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited: Option<Seconds>,
     pub at: Timestamp,
+    /// Where it is known what is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
     /// The last lines that its container wrote, oldest first.
     #[serde(default)]
     pub log: Vec<String>,
+}
+
+impl FailedDeploy {
+    /// The reason, and what is wrong if that is known.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match &self.diagnosis {
+            Some(diagnosis) => format!("{}: {}", self.reason, diagnosis.english),
+            None => self.reason.clone(),
+        }
+    }
 }
 
 /// What is there of an app's folder.

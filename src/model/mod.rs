@@ -5,6 +5,7 @@
 
 pub mod cidr;
 pub mod cron;
+pub mod diagnosis;
 pub mod event;
 pub mod inventory;
 pub mod labels;
@@ -20,6 +21,7 @@ pub mod template;
 pub mod units;
 
 pub use cidr::{Cidr, CidrError};
+pub use diagnosis::{Diagnosis, DiagnosisCode};
 pub use event::{Cause, Event, EventKind};
 pub use inventory::{FailedDeploy, FolderState, InventoryRow};
 pub use labels::{InstanceId, Ownership};

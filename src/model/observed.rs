@@ -93,6 +93,8 @@ pub struct ObservedContainer {
     pub name: String,
     pub labels: BTreeMap<String, String>,
     pub state: ContainerState,
+    /// Of its first process, on the machine; `None` while it does not run.
+    pub pid: Option<u32>,
     /// Of the last run; 0 while it never ran.
     pub exit_code: i64,
     pub oom_killed: bool,

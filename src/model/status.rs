@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::diagnosis::Diagnosis;
 use super::manifest::RunState;
 use super::names::{AppKey, TemplateId};
 use super::observed::{ContainerId, EngineInfo};
@@ -160,6 +161,12 @@ pub struct AppStatus {
     pub started_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<LastExit>,
+    /// What is wrong with an app that does not come up, or whose last change was given up, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
+    /// How long a new container may take until it answers, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout_seconds: Option<u32>,
     /// Set exactly while the condition `DeployFailed` holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_deploy: Option<DeployFailure>,
@@ -190,6 +197,8 @@ impl AppStatus {
             restarts: 0,
             started_at: None,
             last_exit: None,
+            diagnosis: None,
+            start_timeout_seconds: None,
             failed_deploy: None,
             conditions: Vec::new(),
         }

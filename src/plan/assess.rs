@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::model::observed::ContainerState;
 use crate::model::status::Endpoint;
-use crate::model::{AppSpec, ConditionKind, ContainerId, Health, Limits, ObservedContainer, SyncState, Timestamp};
+use crate::model::{
+    AppSpec, ConditionKind, ContainerId, Diagnosis, FailedDeploy, Health, Limits, ObservedContainer, SyncState,
+    Timestamp,
+};
 
 use super::diff::{CRASH_LOOP_RESTARTS, tunables_differ, was_stopped_from_outside};
 use super::motion::Motion;
@@ -51,6 +54,8 @@ pub struct Assessment {
     pub started_at: Option<Timestamp>,
     /// The container whose last exit is worth showing, with its log.
     pub crashed: Option<ObservedContainer>,
+    /// What is wrong with it, where that is known.
+    pub diagnosis: Option<Diagnosis>,
     /// The limits in force, where they are not those of the specification.
     pub limits: Option<Limits>,
     pub motion: Motion,
@@ -70,6 +75,7 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
         restarts: 0,
         started_at: None,
         crashed: None,
+        diagnosis: None,
         limits: None,
         motion: Motion::AtRest,
         recheck: None,
@@ -181,7 +187,7 @@ fn health_of(view: &AppView, spec: &AppSpec, container: &ObservedContainer, verd
                 verdict.look_again_within(patience(age));
                 crash_loop(view, container, verdict)
             }
-            Some(Readiness::Silent(why)) => silent(view, spec, age, why, verdict),
+            Some(Readiness::Silent(why)) => silent(view, spec, container, why, verdict),
             None => {
                 verdict.look_again_within(Duration::from_millis(100));
                 Health::Starting
@@ -193,32 +199,42 @@ fn health_of(view: &AppView, spec: &AppSpec, container: &ObservedContainer, verd
                 ConditionKind::CrashLoop,
                 "Ended",
                 format!(
-                    "the app ended with exit code {}{} and its restart policy `{}` leaves it down: look at its log, then \
-                     `paas deploy {}`",
+                    "the app ended with exit code {}{} and its restart policy `{}` leaves it down: {}, then `paas deploy {}`",
                     container.exit_code,
                     if container.oom_killed { " (out of memory)" } else { "" },
                     spec.restart,
+                    view.why_ended(&container.id).map_or("look at its log", |why| &why.english),
                     view.key
                 ),
             ));
+            verdict.diagnosis = view.why_ended(&container.id).cloned();
             Health::Degraded
         }
         _ => Health::Starting,
     }
 }
 
-fn silent(view: &AppView, spec: &AppSpec, age: i64, why: &str, verdict: &mut Assessment) -> Health {
+fn silent(
+    view: &AppView,
+    spec: &AppSpec,
+    container: &ObservedContainer,
+    why: &str,
+    verdict: &mut Assessment,
+) -> Health {
+    let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
+    let diagnosis = view.why_silent(spec, &container.id);
     let health = if age <= spec.start_timeout.millis() { Health::Starting } else { Health::Degraded };
     verdict.look_again_within(if health == Health::Starting { patience(age) } else { Duration::from_secs(10) });
     if health == Health::Degraded {
-        verdict.findings.push(Finding::new(
-            ConditionKind::NotAnswering,
-            "NotAnswering",
-            format!(
-                "the app runs but does not answer on port {}: {why}. Look at `paas logs {}`",
-                spec.template.internal_port, view.key
-            ),
-        ));
+        let port = spec.template.internal_port;
+        let message = match &diagnosis {
+            Some(diagnosis) => format!("the app runs but does not answer on port {port}: {}", diagnosis.english),
+            None => {
+                format!("the app runs but does not answer on port {port}: {why}. Look at `paas logs {}`", view.key)
+            }
+        };
+        verdict.findings.push(Finding::new(ConditionKind::NotAnswering, "NotAnswering", message));
+        verdict.diagnosis = diagnosis;
     }
     health
 }
@@ -259,13 +275,14 @@ fn limits_refused(refused: &RefusedLimits, in_force: Option<Limits>) -> Finding 
 
 fn crash_loop(view: &AppView, container: &ObservedContainer, verdict: &mut Assessment) -> Health {
     verdict.crashed = Some(container.clone());
-    let (reason, why) = match view.last_end(container) {
-        Some(end) if end.oom_killed => (
-            "OutOfMemory",
-            "it was killed for using more memory than its limit: raise `memory` in its manifest".to_owned(),
-        ),
-        Some(end) => ("Crashing", format!("it ends with exit code {}: look at its log", end.code)),
-        None => ("Crashing", "look at its log".to_owned()),
+    let end = view.last_end(container);
+    let reason = if end.is_some_and(|end| end.oom_killed) { "OutOfMemory" } else { "Crashing" };
+    verdict.diagnosis = view.why_ended(&container.id).cloned();
+    let why = match (&verdict.diagnosis, end) {
+        (Some(diagnosis), Some(end)) => format!("it ends with exit code {}; {}", end.code, diagnosis.english),
+        (Some(diagnosis), None) => diagnosis.english.clone(),
+        (None, Some(end)) => format!("it ends with exit code {}: look at its log", end.code),
+        (None, None) => "look at its log".to_owned(),
     };
     verdict.findings.push(Finding::new(
         ConditionKind::CrashLoop,
@@ -278,7 +295,13 @@ fn crash_loop(view: &AppView, container: &ObservedContainer, verdict: &mut Asses
     Health::CrashLoop
 }
 
+/// The change that was tried before and is not tried again.
+fn given_up<'a>(view: &'a AppView, spec: &AppSpec, roles: &Roles<'_>) -> Option<&'a FailedDeploy> {
+    view.failed_before(spec).filter(|_| roles.fresh.is_empty())
+}
+
 fn report_obstacles(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, verdict: &mut Assessment) {
+    verdict.diagnosis = given_up(view, spec, roles).and_then(|failed| failed.diagnosis.clone());
     let mut find = |kind, reason: &str, message: String| verdict.findings.push(Finding::new(kind, reason, message));
     if let Some(name) = view.squatted.iter().next() {
         find(
@@ -304,16 +327,15 @@ fn report_obstacles(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, verdict: 
             format!("network {} is not there yet; the app starts as soon as it is (see `paas status`)", spec.network),
         );
     }
-    if let Some(failed) = view.failed_before(spec)
-        && roles.fresh.is_empty()
-    {
+    if let Some(failed) = given_up(view, spec, roles) {
         find(
             ConditionKind::DeployFailed,
             "DeployFailed",
             format!(
                 "the last change was not taken over, the previous version goes on serving: {}. Repair it, then \
                  `paas deploy {}`",
-                failed.reason, view.key
+                failed.told(),
+                view.key
             ),
         );
     }

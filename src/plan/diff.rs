@@ -12,8 +12,8 @@
 use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::observed::{ContainerState, EngineInfo};
 use crate::model::{
-    AppSpec, Bytes, Cause, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing, Seconds,
-    Strategy,
+    AppSpec, Bytes, Cause, Diagnosis, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing,
+    Seconds, Strategy,
 };
 
 use super::motion::{must_wait, stays_elsewhere};
@@ -260,21 +260,26 @@ struct Failure {
     reason: String,
     /// How long it was given, where more time might have been enough.
     waited: Option<Seconds>,
+    diagnosis: Option<Diagnosis>,
 }
 
 impl Failure {
     fn new(reason: String) -> Self {
-        Self { reason, waited: None }
+        Self { reason, waited: None, diagnosis: None }
     }
 }
 
 fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> Trial {
-    let how = |words: &str| match view.last_end(container) {
-        Some(end) => format!("{words} ({end})"),
-        None => words.to_owned(),
+    let ended = |words: &str| Failure {
+        reason: match view.last_end(container) {
+            Some(end) => format!("{words} ({end})"),
+            None => words.to_owned(),
+        },
+        waited: None,
+        diagnosis: view.why_ended(&container.id).cloned(),
     };
     if container.restart_count >= CRASH_LOOP_RESTARTS {
-        return Trial::Failed(Failure::new(how("the new container keeps ending by itself")));
+        return Trial::Failed(ended("the new container keeps ending by itself"));
     }
     let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
     let given = if planted!(StartTimeoutIgnored) { DEFAULT_START_TIMEOUT } else { spec.start_timeout };
@@ -282,24 +287,29 @@ fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> Trial
         ContainerState::Running if view.answers(&container.id) => Trial::Passed,
         ContainerState::Running if age > given.millis() && !planted!(TrialNeverFails) => {
             match view.readiness.get(&container.id) {
-                Some(Readiness::Silent(why)) => Trial::Failed(Failure {
-                    reason: format!(
-                        "the new container did not answer within {}: {why}. If it only needs longer, allow more with \
-                         `startTimeout`",
-                        spec.start_timeout
-                    ),
-                    waited: Some(spec.start_timeout),
-                }),
+                Some(Readiness::Silent(why)) => Trial::Failed(silent(view, spec, container, why)),
                 Some(Readiness::Answers { .. }) | None => Trial::Running,
             }
         }
         ContainerState::Exited
             if container.started_at.is_some() && !was_stopped_from_outside(spec.restart, container) =>
         {
-            Trial::Failed(Failure::new(how("the new container ended by itself")))
+            Trial::Failed(ended("the new container ended by itself"))
         }
         _ => Trial::Running,
     }
+}
+
+fn silent(view: &AppView, spec: &AppSpec, container: &ObservedContainer, why: &str) -> Failure {
+    let diagnosis = view.why_silent(spec, &container.id);
+    let given = spec.start_timeout;
+    let reason = match &diagnosis {
+        Some(_) => format!("the new container did not answer within {given}"),
+        None => format!(
+            "the new container did not answer within {given}: {why}. If it only needs longer, allow more with `startTimeout`"
+        ),
+    };
+    Failure { reason, waited: Some(given), diagnosis }
 }
 
 fn oom(container: &ObservedContainer) -> &'static str {
@@ -307,18 +317,20 @@ fn oom(container: &ObservedContainer) -> &'static str {
 }
 
 fn record_failure(view: &AppView, spec: &AppSpec, failed: &OwnedContainer, failure: Failure, plan: &mut Plan) {
-    let Failure { reason, waited } = failure;
+    let Failure { reason, waited, diagnosis } = failure;
     let failure = FailedDeploy {
         identity: spec.identity(),
         image_id: failed.get().image_id.clone(),
-        reason: reason.clone(),
+        reason,
         waited,
+        diagnosis,
         at: view.now,
         // Whoever carries it out reads it from the container.
         log: Vec::new(),
     };
+    let cause = Cause::new(failure.told());
     let action = Action::RecordFailure { failure: Box::new(failure), target: Target::known(failed) };
-    plan.push(action, &Cause::new(reason));
+    plan.push(action, &cause);
 }
 
 /// Repairs in place whatever differs on a container that stays.

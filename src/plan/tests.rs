@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::view::{OwnedContainer, RefusedLimits};
+use super::view::{Ended, OwnedContainer, RefusedLimits};
 use super::{AppView, Goal, Motion, Readiness, assess, diff};
 use crate::engine::sim::engine_info;
 use crate::model::manifest::{Manifest, PurgeToken, RunState, Strategy};
@@ -99,6 +99,7 @@ fn container(id: &str, name: &str, spec: &AppSpec) -> ObservedContainer {
         name: name.to_owned(),
         labels: spec.container(name.to_owned(), &instance()).labels,
         state: ContainerState::Running,
+        pid: None,
         exit_code: 0,
         oom_killed: false,
         error: String::new(),
@@ -149,6 +150,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         draining: BTreeMap::new(),
         calm_restarts: BTreeMap::new(),
         ended: BTreeMap::new(),
+        listening: BTreeMap::new(),
         refused: None,
         network_ready: true,
         may_move: true,
@@ -302,6 +304,7 @@ fn a_deploy_that_was_given_up_is_not_tried_again() {
         reason: "it did not answer".to_owned(),
         waited: None,
         at: Timestamp(NOW),
+        diagnosis: None,
         log: Vec::new(),
     };
     let row = InventoryRow { failed: Some(failed), ..row() };
@@ -335,6 +338,7 @@ fn a_successor_may_take_as_long_as_its_manifest_allows_and_is_tried_again_when_i
             reason: "it did not answer".to_owned(),
             waited: seconds,
             at: Timestamp(NOW),
+            diagnosis: None,
             log: Vec::new(),
         };
         let row = InventoryRow { failed: Some(failed), ..row() };
@@ -722,7 +726,8 @@ fn a_crash_loop_is_over_when_the_app_has_answered_for_ten_seconds() {
         let mut view = view(run(spec()), vec![container]);
         let id = ContainerId("main".to_owned());
         view.readiness.insert(id.clone(), readiness);
-        view.ended.insert(id.clone(), LastEnd { code: 1, oom_killed: false, at: Some(Timestamp(NOW - age)) });
+        let end = LastEnd { code: 1, oom_killed: false, at: Some(Timestamp(NOW - age)) };
+        view.ended.insert(id.clone(), Ended { end, log: Vec::new(), diagnosis: None });
         view.calm_restarts.insert(id, calm);
         assess(&view, &diff(&view))
     };

@@ -1,11 +1,12 @@
 //! Everything that is known about one app at one moment: what it should be, and what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use crate::model::observed::{ContainerState, EngineInfo, LastEnd};
 use crate::model::{
-    AppKey, AppSpec, ContainerId, FailedDeploy, FolderState, InstanceId, InventoryRow, Limits, ObservedContainer,
-    Ownership, PurgeToken, RestartPolicy, Routing, Timestamp,
+    AppKey, AppSpec, ContainerId, Diagnosis, FailedDeploy, FolderState, InstanceId, InventoryRow, Limits,
+    ObservedContainer, Ownership, PurgeToken, RestartPolicy, Routing, Timestamp,
 };
 
 /// How long an old container is kept for the requests that run on it when its successor has taken over. As long as Docker
@@ -76,6 +77,15 @@ pub enum Readiness {
     Silent(String),
 }
 
+/// How the process of a container ended last, and what it left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub end: LastEnd,
+    /// Its last lines, oldest first.
+    pub log: Vec<String>,
+    pub diagnosis: Option<Diagnosis>,
+}
+
 /// Limits that Docker refused to put in force on a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedLimits {
@@ -127,8 +137,10 @@ pub struct AppView {
     pub draining: BTreeMap<ContainerId, i64>,
     /// How often running containers were restarted by Docker until they last ran calmly.
     pub calm_restarts: BTreeMap<ContainerId, u32>,
-    /// How the processes of containers ended that run again.
-    pub ended: BTreeMap<ContainerId, LastEnd>,
+    /// How the processes of containers ended, also of those that run again.
+    pub ended: BTreeMap<ContainerId, Ended>,
+    /// What containers listen on that run and do not answer, as far as that is known.
+    pub listening: BTreeMap<ContainerId, Vec<SocketAddr>>,
     /// Not to be asked for again for now.
     pub refused: Option<RefusedLimits>,
     /// Id of the image that the specification's reference stands for; `None` while it is missing.
@@ -170,7 +182,19 @@ impl AppView {
     /// How its process ended last, as far as it was seen.
     #[must_use]
     pub fn last_end(&self, container: &ObservedContainer) -> Option<LastEnd> {
-        container.last_end().or_else(|| self.ended.get(&container.id).copied())
+        container.last_end().or_else(|| self.ended.get(&container.id).map(|ended| ended.end))
+    }
+
+    /// Why its process ended last, where that is known.
+    #[must_use]
+    pub fn why_ended(&self, container: &ContainerId) -> Option<&Diagnosis> {
+        self.ended.get(container)?.diagnosis.as_ref()
+    }
+
+    /// Why it runs without an answer, where that is known.
+    #[must_use]
+    pub fn why_silent(&self, spec: &AppSpec, container: &ContainerId) -> Option<Diagnosis> {
+        Diagnosis::of_sockets(self.listening.get(container)?, spec.template.internal_port)
     }
 
     /// Restarts by Docker since it last ran calmly.

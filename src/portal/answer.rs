@@ -11,17 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::code;
 use super::envelope::{ApiError, Data, said};
-use super::follow::{Goal, Verdict, follow};
+use super::follow::{Goal, Patience, Verdict, follow};
 use super::state::PortalState;
 use super::view::AppView;
 use crate::controller::Follow;
 use crate::model::{AppStatus, Digest, Health, RunState};
 
-/// Seconds that a changing call waits unless it says otherwise.
-pub(super) const DEFAULT_WAIT: u64 = 30;
-/// A new container is given up 30 s after its start; a deploy that waits as long as usual should be told how that ended.
-pub(super) const DEFAULT_DEPLOY_WAIT: u64 = DEFAULT_WAIT + 5;
-pub(super) const MAX_WAIT: u64 = 300;
+/// Longer than the longest trial of a new container.
+pub(super) const MAX_WAIT: u64 = 660;
 
 /// Last lines of an app that does not come up.
 const LINES: u32 = 40;
@@ -36,18 +33,10 @@ pub struct Wait {
 }
 
 impl Wait {
-    pub(super) fn patience(&self) -> Result<Duration, ApiError> {
-        self.or(DEFAULT_WAIT)
-    }
-
-    pub(super) fn patience_for_deploy(&self) -> Result<Duration, ApiError> {
-        self.or(DEFAULT_DEPLOY_WAIT)
-    }
-
-    fn or(&self, default: u64) -> Result<Duration, ApiError> {
-        let seconds = self.wait.unwrap_or(default);
+    pub(super) fn patience(&self) -> Result<Patience, ApiError> {
+        let Some(seconds) = self.wait else { return Ok(Patience::Verdict) };
         if seconds <= MAX_WAIT {
-            return Ok(Duration::from_secs(seconds));
+            return Ok(Patience::Exactly(Duration::from_secs(seconds)));
         }
         Err(ApiError::new(
             code::BAD_QUERY,
@@ -74,9 +63,9 @@ pub struct Followed {
 }
 
 /// Waits for the goal and answers `done`, or 202 when it has not come about, or when too many wait already.
-pub(super) async fn answer(state: &PortalState, goal: Goal, patience: Duration, done: StatusCode) -> Response {
+pub(super) async fn answer(state: &PortalState, goal: Goal, patience: Patience, done: StatusCode) -> Response {
     let place = state.waits.try_acquire();
-    let patience = if place.is_ok() { patience } else { Duration::ZERO };
+    let patience = if place.is_ok() { patience } else { Patience::Exactly(Duration::ZERO) };
     let (verdict, status) = follow(state.controller.watch(), goal.clone(), patience, &state.stopping).await;
     let etag = etag(&goal.digest);
     let settings = state.settings_rx.borrow().clone();

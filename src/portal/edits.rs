@@ -6,7 +6,7 @@
 //!   (see `desired::swap` for what remains).
 //! - Who hangs up while waiting only ends the waiting; the edit is made or not made, never by half.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ use super::caller::Caller;
 use super::code;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Body, IfMatch, MaybeBody, Params};
-use super::follow::Goal;
+use super::follow::{Goal, Patience};
 use super::state::PortalState;
 use crate::controller::ControllerHandle;
 use crate::desired::{Change, Draft, EditError, ManifestDir, TextError, parse};
@@ -70,7 +70,7 @@ pub async fn deploy(
         alive(key, manifest)?;
         Ok(vec![Change::Redeploy(token.clone())])
     };
-    change(state, &caller, key, wait.patience_for_deploy()?, if_match, plan).await
+    change(state, &caller, key, wait.patience()?, if_match, plan).await
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -154,7 +154,7 @@ async fn change<P>(
     state: PortalState,
     caller: &Caller,
     key: AppKey,
-    patience: Duration,
+    patience: Patience,
     if_match: IfMatch,
     plan: P,
 ) -> Result<Response, ApiError>

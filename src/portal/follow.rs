@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::view::{phase, trouble};
 use crate::desired::ManifestDir;
-use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Digest, Health, RunState, SyncState};
+use crate::model::manifest::DEFAULT_START_TIMEOUT;
+use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Digest, Health, RunState, Seconds, SyncState};
 
 /// The status does not know the file as it is now.
 pub const UNSEEN: &str = "not seen by the daemon yet";
@@ -35,6 +36,32 @@ pub enum Verdict {
     Stuck(String),
     /// Phase and reason.
     NotYet(String),
+}
+
+/// How long somebody waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Until the verdict: as long as a new container may take to answer, and [`MARGIN`] more.
+    Verdict,
+    Exactly(Duration),
+}
+
+/// What making a container takes, and giving it up.
+pub const MARGIN: Duration = Duration::from_secs(10);
+
+impl Patience {
+    /// From the beginning of the waiting on. `status` is the last one seen, which knows what the app's template allows.
+    #[must_use]
+    pub fn lasts(self, goal: &Goal, status: Option<&AppStatus>) -> Duration {
+        match self {
+            Self::Exactly(time) => time,
+            Self::Verdict => {
+                let known = status.filter(|status| status.file_digest.as_ref() == Some(&goal.digest));
+                let told = known.and_then(|status| status.start_timeout_seconds).map(Seconds);
+                told.filter(|_| goal.state == RunState::Running).unwrap_or(DEFAULT_START_TIMEOUT).duration() + MARGIN
+            }
+        }
+    }
 }
 
 /// Judges one status after the other.
@@ -115,24 +142,29 @@ fn is_stuck(status: &AppStatus, digest: &Digest) -> bool {
         ConditionKind::QuotaExceeded,
         ConditionKind::DeployFailed,
     ];
-    hopeless.into_iter().any(|kind| {
-        status
-            .condition(kind)
-            .is_some_and(|condition| condition.status && condition.digest.as_ref().is_none_or(|seen| seen == digest))
-    })
+    // Of this very file's container: another one's troubles say nothing.
+    let in_force = status.sync == SyncState::Synced && status.applied_digest.as_ref() == Some(digest);
+    let failed = status.desired == RunState::Running && matches!(status.health, Health::CrashLoop | Health::Degraded);
+    (in_force && failed)
+        || hopeless.into_iter().any(|kind| {
+            status.condition(kind).is_some_and(|condition| {
+                condition.status && condition.digest.as_ref().is_none_or(|seen| seen == digest)
+            })
+        })
 }
 
 /// Watches until it is converged, stuck, the time is up or the daemon stops. With no time it looks once.
 pub(super) async fn follow(
     mut status_rx: watch::Receiver<Arc<DaemonStatus>>,
     goal: Goal,
-    patience: Duration,
+    patience: Patience,
     stopping: &CancellationToken,
 ) -> (Verdict, Option<Arc<AppStatus>>) {
-    let deadline = tokio::time::Instant::now() + patience;
+    let began = tokio::time::Instant::now();
     let mut follower = Follower::new(goal);
     loop {
         let status = status_rx.borrow_and_update().apps.get(&follower.goal.key).cloned();
+        let deadline = began + patience.lasts(&follower.goal, status.as_deref());
         let unseen = || Verdict::NotYet(UNSEEN.to_owned());
         // Cancel-safe: a look is over before the first wait. Looked first, however little time there is.
         let verdict = tokio::select! {
@@ -216,6 +248,39 @@ mod tests {
         ] {
             let verdict = Follower::new(goal(state)).look(Some(&status(file, applied, sync, health)));
             assert_eq!(verdict == Verdict::Converged, want, "{state:?} {sync:?} {health:?}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_deploy_waits_as_long_as_its_trial_and_longer() {
+        let allowed = |state, file: &[u8], seconds| {
+            let known = AppStatus {
+                start_timeout_seconds: seconds,
+                ..status(file, b"old", SyncState::OutOfSync, Health::Running)
+            };
+            Patience::Verdict.lasts(&goal(state), Some(&known)).as_secs()
+        };
+        assert_eq!(Patience::Verdict.lasts(&goal(RunState::Running), None).as_secs(), 40);
+        assert_eq!(allowed(RunState::Running, b"new", Some(90)), 100);
+        assert_eq!(allowed(RunState::Running, b"old", Some(90)), 40, "that was allowed to the file before");
+        assert_eq!(allowed(RunState::Stopped, b"new", Some(90)), 40);
+        let exactly = Patience::Exactly(Duration::from_secs(3));
+        assert_eq!(exactly.lasts(&goal(RunState::Running), None).as_secs(), 3);
+    }
+
+    #[test]
+    fn an_app_that_came_to_nothing_is_a_verdict_and_its_predecessors_end_is_none() {
+        use Health::{CrashLoop, Degraded, Starting};
+        use SyncState::{OutOfSync, Synced};
+        for (applied, sync, health, stuck) in [
+            (b"new", Synced, CrashLoop, true),
+            (b"new", Synced, Degraded, true),
+            (b"new", Synced, Starting, false),
+            (b"old", OutOfSync, CrashLoop, false),
+            (b"new", OutOfSync, CrashLoop, false),
+        ] {
+            let verdict = Follower::new(goal(RunState::Running)).look(Some(&status(b"new", applied, sync, health)));
+            assert_eq!(matches!(verdict, Verdict::Stuck(_)), stuck, "{sync:?} {health:?}: {verdict:?}");
         }
     }
 

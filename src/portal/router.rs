@@ -277,7 +277,7 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps",
             Member,
             create::create,
-            waits(Operation::new("apps", "createApp", "Make an app from a template"), 201, answer::DEFAULT_WAIT)
+            waits(Operation::new("apps", "createApp", "Make an app from a template"), 201)
                 .more(
                     "Writes a new manifest. An app that was deleted and kept its data finds it again. Quotas are \
                      MAX_APPS_PER_USER and MAX_TOTAL_APPS.",
@@ -304,7 +304,7 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps/{userid}/{appname}/start",
             Member,
             edits::start,
-            changes(Operation::new("apps", "startApp", "Start an app"), answer::DEFAULT_WAIT)
+            changes(Operation::new("apps", "startApp", "Start an app"))
                 .more("Sets `state: running` in its manifest.")
                 .refuses(&[code::APP_DELETED]),
         )
@@ -313,7 +313,7 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps/{userid}/{appname}/stop",
             Member,
             edits::stop,
-            changes(Operation::new("apps", "stopApp", "Stop an app"), answer::DEFAULT_WAIT)
+            changes(Operation::new("apps", "stopApp", "Stop an app"))
                 .more("Sets `state: stopped` in its manifest.")
                 .refuses(&[code::APP_DELETED]),
         )
@@ -322,7 +322,7 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps/{userid}/{appname}/deploy",
             Member,
             edits::deploy,
-            changes(Operation::new("apps", "deployApp", "Give an app a new container"), answer::DEFAULT_DEPLOY_WAIT)
+            changes(Operation::new("apps", "deployApp", "Give an app a new container"))
                 .more(
                     "Sets `redeploy` in its manifest. A new container that does not answer within its `startTimeout` is given up, and the \
                      previous one goes on serving: 202 with the reason and its last lines, which are in `logs/deploy.log` too.",
@@ -334,7 +334,7 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps/{userid}/{appname}",
             Member,
             edits::delete,
-            changes(Operation::new("apps", "deleteApp", "Delete an app, keeping its data"), answer::DEFAULT_WAIT)
+            changes(Operation::new("apps", "deleteApp", "Delete an app, keeping its data"))
                 .more("Sets `state: deleted` in its manifest. Deleting a deleted app is no error.")
                 .may_take::<edits::Delete>(json!({"keepData": true})),
         )
@@ -428,10 +428,11 @@ fn table(state: &PortalState) -> Table<'_> {
 }
 
 /// What waits for the world.
-fn waits(operation: Operation, done: u16, default: u64) -> Operation {
-    let seconds = json!({"type": "integer", "minimum": 0, "maximum": answer::MAX_WAIT, "default": default});
+fn waits(operation: Operation, done: u16) -> Operation {
+    let seconds = json!({"type": "integer", "minimum": 0, "maximum": answer::MAX_WAIT});
     operation
-        .query("wait", seconds, "Seconds to wait until the world has followed; 0 does not wait.")
+        .query("wait", seconds, "Seconds to wait until the world has followed; 0 does not wait. Without it, as long as a new container of the app may \
+             take until it answers (`startTimeout`), and 10 s more: until it is certain how it ended.")
         .answers::<answer::Followed>(done, "The world is as the manifest says.")
         .answers::<answer::Followed>(
             202,
@@ -440,8 +441,8 @@ fn waits(operation: Operation, done: u16, default: u64) -> Operation {
 }
 
 /// What changes a manifest that is there.
-fn changes(operation: Operation, default: u64) -> Operation {
-    waits(operation, 200, default)
+fn changes(operation: Operation) -> Operation {
+    waits(operation, 200)
         .header(
             "If-Match",
             "Change only this version: the `ETag` of `GET /apps/{userid}/{appname}` or of an earlier change.",

@@ -1,6 +1,7 @@
 //! The controller's whole outside world in memory, for one life of the daemon.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use crate::controller::{Drain, Prober, RuntimeContext, RuntimeSource, Seams, Set
 use crate::engine::faulty::{FaultyEngine, Injector, Life};
 use crate::engine::sim::{SimConfig, SimDocker, SimEngine};
 use crate::model::status::Endpoint;
-use crate::model::{ContainerId, Digest, InstanceId, Settings, Template, TemplateId};
+use crate::model::{ContainerId, Digest, InstanceId, ObservedContainer, Settings, Template, TemplateId};
 
 /// The template that apps of a simulated world are usually made from.
 #[must_use]
@@ -177,6 +178,10 @@ pub struct SimProber {
 impl Prober for SimProber {
     async fn probe(&self, endpoint: &Endpoint, _path: Option<&str>) -> Result<(), String> {
         self.docker.answers(endpoint.ip, endpoint.port)
+    }
+
+    async fn listening(&self, container: &ObservedContainer) -> Option<Vec<SocketAddr>> {
+        self.docker.listening(container.id.as_str())
     }
 }
 

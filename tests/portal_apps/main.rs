@@ -119,7 +119,7 @@ async fn what_cannot_be_done_says_why_and_writes_nothing() {
         ("POST", "/apps/alice/none/start", None, 404, "no-such-app"),
         ("DELETE", "/apps/alice/none", None, 404, "no-such-app"),
         ("POST", "/apps/Alice/diary/start", None, 400, "bad-name"),
-        ("POST", "/apps/alice/diary/stop?wait=301", None, 400, "bad-query"),
+        ("POST", "/apps/alice/diary/stop?wait=661", None, 400, "bad-query"),
         ("POST", "/apps/alice/diary/stop?wait=soon", None, 400, "bad-query"),
         ("POST", "/apps/alice/diary/stop?wait=-1", None, 400, "bad-query"),
         ("POST", "/apps/alice/diary/stop?patience=1", None, 400, "bad-query"),

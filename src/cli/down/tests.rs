@@ -55,6 +55,7 @@ impl Engine for Played {
             name: format!("paas-app-{id}"),
             labels,
             state: ContainerState::Running,
+            pid: None,
             exit_code: 0,
             oom_killed: false,
             error: String::new(),

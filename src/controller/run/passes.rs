@@ -230,6 +230,7 @@ impl<W: Seams> Controller<W> {
             restarts: previous.as_ref().map_or(0, |status| status.restarts),
             started_at: previous.as_ref().and_then(|status| status.started_at),
             crashed: None,
+            diagnosis: None,
             limits: previous.as_ref().and_then(|status| status.limits),
             motion: Motion::AtRest,
             recheck: None,

@@ -78,6 +78,7 @@ lenient! {
 
     struct State {
         status: String = "Status",
+        pid: i64 = "Pid",
         exit_code: i64 = "ExitCode",
         oom_killed: bool = "OOMKilled",
         error: String = "Error",
@@ -233,6 +234,7 @@ impl Inspect {
             id: ContainerId(identified(self.id, "an inspected container")?),
             name: self.name.trim_start_matches('/').to_owned(),
             labels: self.config.labels,
+            pid: u32::try_from(self.state.pid).ok().filter(|pid| *pid > 0),
             exit_code: self.state.exit_code,
             oom_killed: self.state.oom_killed,
             error: self.state.error,

@@ -116,6 +116,7 @@ impl Container {
             name: self.name.clone(),
             labels: self.spec.labels.clone(),
             state: self.state(),
+            pid: None,
             exit_code: self.exit_code,
             oom_killed: self.oom_killed,
             error: self.error.clone(),

@@ -30,7 +30,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -271,6 +271,16 @@ impl SimDocker {
                 return Ok(());
             }
             Err(format!("{ip}:{port}: connection refused"))
+        })
+    }
+
+    /// What the container's process listens on.
+    #[must_use]
+    pub fn listening(&self, id_or_name: &str) -> Option<Vec<SocketAddr>> {
+        self.look(|world| {
+            let container = world.containers.get(&world.resolve(id_or_name)?)?;
+            let age = Duration::from_nanos(world.now.saturating_sub(container.started_at?));
+            Some(container.behaviour.listening(age, container.spec.port))
         })
     }
 

@@ -1,6 +1,7 @@
 //! What the process inside a simulated container does, and the small language that scripts it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub enum Behaviour {
     Healthy,
     /// Runs, but its port stays closed.
     NeverAnswers,
+    /// Runs and listens elsewhere than where it is asked.
+    ListensOn(SocketAddr),
     /// Runs for ever and serves after a while.
     AnswersAfter(Duration),
     /// Ends by itself; never serves.
@@ -50,6 +53,7 @@ impl Behaviour {
             Self::Healthy
             | Self::Holds(_)
             | Self::NeverAnswers
+            | Self::ListensOn(_)
             | Self::AnswersAfter(_)
             | Self::IgnoresTerm
             | Self::CannotStart => None,
@@ -62,7 +66,21 @@ impl Behaviour {
         match self {
             Self::Healthy | Self::Holds(_) | Self::IgnoresTerm | Self::ServesThenExits { .. } => true,
             Self::AnswersAfter(wait) => age >= wait,
-            Self::NeverAnswers | Self::ExitsWith { .. } | Self::OomAfter(_) | Self::CannotStart => false,
+            Self::NeverAnswers
+            | Self::ListensOn(_)
+            | Self::ExitsWith { .. }
+            | Self::OomAfter(_)
+            | Self::CannotStart => false,
+        }
+    }
+
+    /// What it listens on so long after its start.
+    #[must_use]
+    pub fn listening(self, age: Duration, port: u16) -> Vec<SocketAddr> {
+        match self {
+            Self::ListensOn(at) => vec![at],
+            _ if self.answers(age) => vec![SocketAddr::from(([0, 0, 0, 0], port))],
+            _ => Vec::new(),
         }
     }
 
@@ -132,6 +150,7 @@ impl fmt::Display for Behaviour {
         match self {
             Self::Healthy => f.write_str("healthy"),
             Self::NeverAnswers => f.write_str("never-answers"),
+            Self::ListensOn(at) => write!(f, "listens:{at}"),
             Self::AnswersAfter(wait) => write!(f, "answers:{}ms", wait.as_millis()),
             Self::ExitsWith { code, after } => write!(f, "exit:{code}@{}ms", after.as_millis()),
             Self::ServesThenExits { code, after } => write!(f, "serve:{code}@{}ms", after.as_millis()),
@@ -160,6 +179,7 @@ impl FromStr for Behaviour {
                 "cannot-start" => Self::CannotStart,
                 _ => return Err(unknown()),
             },
+            Some(("listens", at)) => Self::ListensOn(at.parse().map_err(|_| unknown())?),
             Some(("answers", wait)) => Self::AnswersAfter(parse_duration(wait).ok_or_else(unknown)?),
             Some(("holds", memory)) => Self::Holds(memory.parse().map_err(|_| unknown())?),
             Some(("exit", code)) => Self::ExitsWith { code: code.parse().map_err(|_| unknown())?, after },
@@ -185,6 +205,7 @@ mod tests {
         for text in [
             "healthy",
             "never-answers",
+            "listens:127.0.0.1:3000",
             "answers:5000ms",
             "exit:3@500ms",
             "serve:1@2000ms",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::fixture::{Daemon, PAGE, write};
 
 /// A template whose app is this program.
-fn template(daemon: &Daemon, id: &str, program: &str) {
+pub(super) fn template(daemon: &Daemon, id: &str, program: &str) {
     let folder = daemon.path("templates").join(id);
     fs::create_dir_all(folder.join("app")).unwrap();
     let about = json!({ "id": id, "name": "a test", "version": "1.0.0", "supportsApi": false, "internalPort": 3000 });

@@ -7,6 +7,7 @@ mod crash;
 mod crashing;
 mod deletion;
 mod described;
+mod diagnosis;
 mod direct;
 mod disk;
 mod drift;
