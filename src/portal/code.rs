@@ -44,6 +44,7 @@ codes! {
     NO_SUCH_ROUTE: NOT_FOUND "no-such-route" "The API has no such path.";
     NO_SUCH_APP: NOT_FOUND "no-such-app" "There is no such app.";
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";
+    NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
     APP_EXISTS: CONFLICT "app-exists" "An app of that name exists already.";

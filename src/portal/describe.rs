@@ -217,10 +217,11 @@ pub fn document(routes: &[Described]) -> Value {
     let mut answers = settings().for_serialize().into_generator();
     let mut bodies = settings().for_deserialize().into_generator();
     let refusal = answers.subschema_for::<Refusal>();
-    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for route in routes {
         let operation = operation(route, &refusal, &mut answers, &mut bodies);
-        paths.entry(route.path).or_default().insert(route.verb.word().to_owned(), operation);
+        // A route may take the rest of a path; to OpenAPI that is a parameter like any other.
+        paths.entry(route.path.replace("{*", "{")).or_default().insert(route.verb.word().to_owned(), operation);
     }
     let mut schemas = bodies.take_definitions(true);
     schemas.extend(answers.take_definitions(true));
@@ -318,9 +319,11 @@ fn operation(
 fn parameters(route: &Described) -> Vec<Value> {
     let mut parameters = Vec::new();
     for name in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+        let name = name.trim_start_matches('*');
         let schema = match name {
             "userid" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
             "appname" => json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{1,28}[a-z0-9]$", "examples": ["diary"]}),
+            "version" | "file" | "view" | "template" => json!({"type": "string"}),
             _ => json!({"type": "integer", "format": "int64", "minimum": 1}),
         };
         parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));

@@ -27,9 +27,15 @@ impl<S: Send + Sync> FromRequestParts<S> for App {
         let Path((user, app)) = Path::<(String, String)>::from_request_parts(parts, state)
             .await
             .map_err(|error| bad_path(&error.body_text()))?;
+        Self::named(&user, &app)
+    }
+}
+
+impl App {
+    pub(super) fn named(user: &str, app: &str) -> Result<Self, ApiError> {
         Ok(Self(AppKey::new(
-            UserId::parse(&user).map_err(|error| bad_name(&error))?,
-            AppName::parse(&app).map_err(|error| bad_name(&error))?,
+            UserId::parse(user).map_err(|error| bad_name(&error))?,
+            AppName::parse(app).map_err(|error| bad_name(&error))?,
         )))
     }
 }

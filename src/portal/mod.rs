@@ -36,6 +36,8 @@ pub mod keys;
 pub mod logs;
 mod malformed;
 mod metrics;
+pub mod names;
+mod pages;
 mod refuse;
 pub mod router;
 pub mod rule;

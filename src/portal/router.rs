@@ -23,7 +23,9 @@ use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
-use super::{answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, metrics, templates};
+use super::{
+    answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, metrics, names, pages, templates,
+};
 use crate::accounts::{ApiKey, Revoked};
 use crate::model::{DaemonStatus, Event, Shown};
 
@@ -90,7 +92,25 @@ fn table(state: &PortalState) -> Table<'_> {
     let lines = json!({"type": "integer", "minimum": 0, "maximum": logs::MAX_LINES, "default": logs::DEFAULT_LINES});
     let limit =
         json!({"type": "integer", "minimum": 0, "maximum": events::MAX_LIMIT, "default": events::DEFAULT_LIMIT});
-    Table { state, router: Router::new(), described: Vec::new() }
+    let page = |id, what| Operation::new("dashboard", id, what).answers_with(200, "text/html", "The dashboard.");
+    let mut table = Table { state, router: Router::new(), described: Vec::new() };
+    for (path, id, what) in pages::PAGES {
+        table = table.on(Get, path, Public, pages::page, page(id, what));
+    }
+    let [(site, site_id, site_what), (view, view_id, view_what)] = pages::SITE_PAGES;
+    table
+        .on(Get, site, Public, pages::site_page, page(site_id, site_what))
+        .on(Get, view, Public, pages::site_view_page, page(view_id, view_what))
+        .on(
+            Get,
+            "/web/{version}/{*file}",
+            Public,
+            pages::file,
+            Operation::new("dashboard", "dashboardFile", "A file of the dashboard")
+                .more("The page names the version, a digest of all files: what has been fetched once is good for ever.")
+                .answers_with(200, "text/javascript", "Or whatever the file is.")
+                .refuses(&[code::NO_SUCH_ROUTE]),
+        )
         .on(
             Get,
             "/health",
@@ -265,12 +285,37 @@ fn table(state: &PortalState) -> Table<'_> {
         )
         .on(
             Get,
+            "/names/{userid}/{appname}",
+            Member,
+            names::look,
+            Operation::new("apps", "lookAtName", "Whether a new app may have a name, and where it would answer")
+                .more("For whoever is typing one. Quotas are judged when it is made.")
+                .answers::<names::NameView>(200, "The address, and whether somebody has it already.")
+                .refuses(&[
+                    code::NOT_EDITABLE,
+                    code::BUSY,
+                    code::MANIFESTS_UNAVAILABLE,
+                    code::STOPPING,
+                ]),
+        )
+        .on(
+            Get,
             "/templates",
             Member,
             templates::list,
             Operation::new("apps", "listTemplates", "What an app can be made from")
                 .answers::<Vec<templates::TemplateView>>(200, "In order of their ids; unusable ones say why.")
                 .refuses(&[code::TEMPLATES_UNAVAILABLE, code::STOPPING]),
+        )
+        .on(
+            Get,
+            "/templates/{template}/preview",
+            Member,
+            templates::preview,
+            Operation::new("apps", "templatePreview", "A picture of what a template makes")
+                .more("`preview.webp` in the template's folder.")
+                .answers_with(200, "image/webp", "The picture.")
+                .refuses(&[code::NO_PREVIEW, code::STOPPING]),
         )
         .on(
             Post,
@@ -465,7 +510,7 @@ async fn openapi(State(state): State<PortalState>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], document.clone())
 }
 
-async fn no_such_route(request: Request) -> ApiError {
+pub(super) async fn no_such_route(request: Request) -> ApiError {
     let (method, path) = (Shown::at_most(request.method().as_str(), METHOD), Shown::new(request.uri().path()));
     ApiError::new(
         code::NO_SUCH_ROUTE,

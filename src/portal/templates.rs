@@ -1,6 +1,11 @@
-//! `GET /templates`: what an app can be made from.
+//! `GET /templates`: what an app can be made from, and `GET /templates/{template}/preview`: its picture.
 
-use axum::extract::State;
+use std::io::Read as _;
+use std::path::Path;
+
+use axum::extract::{Path as PathParams, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +49,42 @@ pub async fn list(State(state): State<PortalState>) -> Result<Data<Vec<TemplateV
         }
     })
     .await
+}
+
+/// Beside `template.json`. A picture, not a page: 600 points wide are plenty.
+const PREVIEW: &str = "preview.webp";
+const MAX_PREVIEW: u64 = 512 << 10;
+
+/// The picture that a template brings to show what is made of it.
+pub async fn preview(
+    State(state): State<PortalState>,
+    PathParams(id): PathParams<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let none = || {
+        let most = MAX_PREVIEW >> 10;
+        ApiError::new(
+            code::NO_PREVIEW,
+            said!(
+                "this template has no picture: put `{PREVIEW}` of at most {most} KiB into its folder",
+                "이 템플릿에는 그림이 없습니다: 템플릿 폴더에 {most} KiB 이하의 `{PREVIEW}` 파일을 넣으세요"
+            ),
+        )
+    };
+    // The id is a plain name, so it leads nowhere but into the folder.
+    let id = TemplateId::parse(&id).map_err(|_| none())?;
+    let file = state.settings_rx.borrow().templates_dir.join(id.as_str()).join(PREVIEW);
+    let picture = blocking(move || read_picture(&file).ok_or_else(none)).await?;
+    // Asked for again after a while: a template may get another one.
+    Ok(([(CONTENT_TYPE, "image/webp"), (CACHE_CONTROL, "private, max-age=300")], picture))
+}
+
+/// `None`: there is none, or it is too large or no picture of that kind.
+fn read_picture(file: &Path) -> Option<Vec<u8>> {
+    let mut picture = Vec::new();
+    std::fs::File::open(file).ok()?.take(MAX_PREVIEW + 1).read_to_end(&mut picture).ok()?;
+    let fits = picture.len() as u64 <= MAX_PREVIEW;
+    let is_webp = picture.starts_with(b"RIFF") && picture.get(8..12) == Some(b"WEBP");
+    (fits && is_webp).then_some(picture)
 }
 
 fn view(id: TemplateId, template: Result<Template, String>) -> TemplateView {

@@ -46,3 +46,47 @@ fn no_app_gets_at_the_portal_s_session_in_a_real_browser() {
     println!("{}", drive("cookies.mjs", &given));
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
+
+/// Where pictures of every screen go; `MINIPAAS_SCREENSHOTS` names a folder that stays.
+fn pictures(daemon: &Daemon) -> String {
+    std::env::var("MINIPAAS_SCREENSHOTS").unwrap_or_else(|_| daemon.path("pictures").display().to_string())
+}
+
+/// What the first start has printed to be opened in a browser.
+fn first_word(daemon: &Daemon) -> String {
+    let said = daemon.paas(&["init"]).done();
+    let word = said.split("/first#").nth(1).and_then(|rest| rest.split_whitespace().next());
+    word.unwrap_or_else(|| panic!("`paas init` shows no first word:\n{said}")).to_owned()
+}
+
+/// From the address that `paas init` prints to a site of one's own, on a phone and on a desk, in Korean and in English.
+#[test]
+fn a_beginner_has_a_site_within_a_minute_and_six_clicks() {
+    let domain = format!("web{}.localhost", std::process::id());
+    let mut daemon = Daemon::prepared();
+    daemon.set(&[("PAAS_DOMAIN", &domain)]);
+    daemon.serve();
+    let given = json!({
+        "portal": format!("http://{domain}:{}", daemon.port),
+        "pictures": pictures(&daemon),
+        "word": first_word(&daemon),
+        "restart": daemon.path("restart-me").display().to_string(),
+    });
+    let wanted = daemon.path("restart-me");
+    let script = std::thread::spawn(move || drive("beginner.mjs", &given));
+    // The page says when its form is half filled; then the daemon goes, for a while, and comes back.
+    while !wanted.exists() && !script.is_finished() {
+        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    if !script.is_finished() {
+        daemon.stop();
+        std::fs::rename(&wanted, wanted.with_file_name("restart-me.down")).unwrap();
+        daemon.until("the page has seen that it is away", || {
+            wanted.with_file_name("restart-me.seen").exists().then_some(())
+        });
+        daemon.serve();
+    }
+    println!("{}", script.join().unwrap());
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}

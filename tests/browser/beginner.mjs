@@ -1,0 +1,212 @@
+// A beginner's way: from the address that the server printed to a site of their own, and what one does with it afterwards.
+// Given: portal, word, pictures (a folder), restart (a file: made when the daemon is to be restarted).
+
+import assert from 'node:assert/strict';
+import { access, writeFile } from 'node:fs/promises';
+import { given, inChromium, step } from './chromium.mjs';
+import { DESK, HOSTILE, person, PHONE } from './dashboard.mjs';
+
+const { portal, word, restart } = given;
+const PASSWORD = '보라색 고양이 산책';
+const MINUTE = 60_000;
+
+const until = async (what, holds) => {
+  const end = Date.now() + 30_000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < end, `not within 30 s: ${what}`);
+    await new Promise((later) => setTimeout(later, 50));
+  }
+};
+const exists = (file) => access(file).then(() => true, () => false);
+
+async function signIn({ page, click }) {
+  await page.fill('#username', 'admin');
+  await page.fill('#password', PASSWORD);
+  await click('form .main');
+  await page.waitForSelector('nav');
+}
+
+// From signing in to the site's own page; `owner` is asked of whoever runs the box only.
+async function make(one, { owner, name, template = 'diary-v1', look = false }) {
+  const { page, click } = one;
+  const begun = Date.now();
+  const before = one.clicks;
+  await page.goto(portal);
+  await page.waitForSelector('#username');
+  if (look) await one.look('enter');
+  await signIn(one);
+  await click('a[href="/new"]');
+  await page.waitForSelector('.template-card img');
+  if (look) await one.look('templates');
+  await click(`.template-card a[href*="${template}"]`);
+  await page.fill('#owner', owner);
+  await page.fill('#name', name);
+  await page.waitForSelector('.address-card[data-tone=good]');
+  if (look) await one.look('name');
+  await click('form .main');
+  await page.waitForSelector('.ready .qr path[d^=M]', { timeout: MINUTE });
+  if (look) await one.look('ready');
+  const steps = await page.$$eval('.steps li', (all) => all.map((step) => step.dataset.state));
+  assert.deepEqual(steps, Array(5).fill('done'));
+  const [site] = await Promise.all([one.context.waitForEvent('page'), click('.ready .button.main')]);
+  await site.waitForLoadState();
+  const host = new URL(site.url()).hostname;
+  assert.ok(host.startsWith(`${owner}-${name}.`), host);
+  if (template === 'diary-v1') assert.match(await site.title(), /일기장/);
+  await site.close();
+  const seconds = (Date.now() - begun) / 1000;
+  const clicks = one.clicks - before;
+  assert.ok(clicks <= 6, `${clicks} clicks`);
+  assert.ok(seconds <= 60, `${seconds} s`);
+  return `${clicks} clicks, ${seconds.toFixed(1)} s`;
+}
+
+await inChromium(async (browser) => {
+  step('the first sign-in, by the address that the server printed');
+  const first = await person(browser);
+  await first.page.goto(`${portal}/first#${word}`);
+  await first.page.waitForSelector('#new');
+  assert.ok(!first.page.url().includes(word), 'the word is out of the address');
+  await first.look('first');
+  for (const weak of ['short', 'password1']) {
+    await first.page.fill('#new', weak);
+    const level = await first.page.getAttribute('.meter', 'data-level');
+    assert.ok(level === '0' || level === '1', `${weak}: ${level}`);
+  }
+  // What everybody uses is refused by the server, and said at the field.
+  await first.page.click('form .main');
+  await first.page.waitForSelector('.failure');
+  await first.page.fill('#new', PASSWORD);
+  await first.page.click('button[aria-pressed]');
+  assert.equal(await first.page.getAttribute('#new', 'type'), 'text');
+  await first.page.keyboard.press('Escape');
+  await first.page.click('form .main');
+  await first.page.waitForSelector('.welcome .template-card');
+  await first.look('empty');
+  await first.leave();
+
+  step('signing in wrongly says so at the form, and the word of a second time leads to the form');
+  const late = await person(browser, { locale: 'en-GB' });
+  await late.page.goto(`${portal}/first#${word}`);
+  await late.page.waitForSelector('.failure');
+  await late.page.click('a[href="/enter"]');
+  await late.page.fill('#username', HOSTILE);
+  await late.page.fill('#password', 'wrong');
+  await late.page.click('form .main');
+  await late.page.waitForSelector('.failure');
+  await late.look('wrong-password');
+  await late.leave();
+
+  let number = 0;
+  for (const viewport of [PHONE, DESK]) {
+    for (const locale of ['ko-KR', 'en-GB']) {
+      number += 1;
+      const one = await person(browser, { viewport, locale });
+      const took = await make(one, { owner: 'mom', name: `diary-${number}`, look: true });
+      step(`${viewport.width}×${viewport.height} ${locale}: ${took}`);
+      const text = await one.page.evaluate(() => document.body.innerText);
+      assert.equal(/[가-힣]/.test(text.replace('한국어', '')), locale === 'ko-KR', text);
+      for (const technical of [/docker/i, /container/i, /manifest/i, /yaml/i, /컨테이너/, /매니페스트/]) {
+        assert.doesNotMatch(text, technical);
+      }
+      await one.page.goto(portal);
+      await one.page.waitForSelector('.site-card img');
+      await one.look('home');
+      await one.leave();
+    }
+  }
+
+  const one = await person(browser);
+  const { page } = one;
+  await page.goto(`${portal}/sites/mom/diary-1`);
+  await page.waitForSelector('#username');
+  await signIn(one);
+
+  step('an address is kept through signing in, and a site can be closed and opened');
+  await page.waitForSelector('.site-head');
+  assert.ok(page.url().endsWith('/sites/mom/diary-1'), page.url());
+  await page.waitForSelector('.timeline li');
+  await one.look('site');
+  await page.click('.actions .button:nth-child(3)');
+  await page.waitForSelector('.state[data-tone=quiet]');
+  await one.look('closed');
+  await page.click('.actions .button.main');
+  await page.waitForSelector('.state[data-tone=good]');
+
+  step('shown to somebody');
+  await page.click('.actions .button:nth-child(2)');
+  await page.waitForSelector('dialog .qr path[d^=M]');
+  await one.look('share');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog', { state: 'detached' });
+
+  step('deleted, taken back; deleted, brought back');
+  await page.click('.farewell .danger');
+  await page.waitForSelector('.site-card[data-going]');
+  await page.click('.toast button');
+  await page.waitForSelector('.site-card[data-going]', { state: 'detached' });
+  assert.equal((await one.call('GET', '/apps/mom/diary-1')).data.desired, 'running');
+  await page.goto(`${portal}/sites/mom/diary-1`);
+  await page.click('.farewell .danger');
+  // Whoever leaves does not wait for the end of the grace.
+  await page.goto(`${portal}/`);
+  await page.waitForSelector('.deleted .row');
+  await one.look('deleted');
+  await page.click('.deleted .row button');
+  await page.waitForSelector('.ready');
+
+  step('hostile texts stay texts');
+  await page.goto(`${portal}/new?template=${encodeURIComponent(HOSTILE)}`);
+  await page.waitForSelector('.template-card');
+  await page.goto(`${portal}/new?template=static-v1`);
+  await page.fill('#name', HOSTILE.slice(0, 30));
+  await page.waitForSelector('.wrong');
+  await one.look('wrong-name');
+  await page.goto(`${portal}/sites/mom/nowhere`);
+  await page.waitForSelector('.welcome');
+  await one.look('missing');
+  await page.goto(`${portal}/me`);
+  await page.waitForSelector('.panel');
+  await one.look('me');
+
+  step('the language and the colours are chosen, and stay');
+  await page.click('.choice input[value=en]');
+  await page.click('.choice input[value=dark]');
+  await page.reload();
+  await page.waitForSelector('.panel');
+  assert.equal(await page.evaluate(() => document.documentElement.lang), 'en');
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  await page.click('.choice input[value=ko]');
+  await page.click('.choice input[value=auto]');
+
+  step('a restart of the daemon is said, seen through, and costs no typed text');
+  await page.goto(`${portal}/new?template=diary-v1`);
+  await page.fill('#name', 'half-typ');
+  await writeFile(restart, '');
+  await page.waitForSelector('.away');
+  await one.look('away');
+  await until('the daemon is down', () => exists(`${restart}.down`));
+  await page.type('#name', 'ed');
+  await writeFile(`${restart}.seen`, '');
+  await page.waitForSelector('.away', { state: 'detached', timeout: 30_000 });
+  assert.equal(await page.inputValue('#name'), 'half-typed');
+  await page.reload();
+  await page.waitForSelector('#name');
+  assert.equal(await page.inputValue('#name'), 'half-typed', 'not after a reload either');
+
+  step('a session that ends in the middle of work is begun again over it');
+  const { context } = one;
+  const session = (await context.cookies()).find((cookie) => cookie.name === 'paas_portal_session');
+  await context.clearCookies();
+  await page.click('form .main');
+  await page.waitForSelector('dialog #password');
+  await one.look('again');
+  await page.fill('dialog #password', PASSWORD);
+  await page.click('dialog form .main');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  assert.equal(await page.inputValue('#name'), 'half-typed');
+  await page.click('form .main');
+  await page.waitForSelector('.ready');
+  assert.ok(session);
+  await one.leave();
+});

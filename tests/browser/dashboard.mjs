@@ -1,0 +1,105 @@
+// What the dashboard's tests have in common: a person at a screen, who counts clicks, and what must hold on every screen.
+
+import assert from 'node:assert/strict';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { given } from './chromium.mjs';
+
+const axe = await readFile(path.join(process.env.MINIPAAS_BROWSER, 'node_modules/axe-core/axe.min.js'), 'utf8');
+
+export const PHONE = { width: 390, height: 844 };
+export const DESK = { width: 1280, height: 800 };
+
+/** What no page may show as anything but text. */
+export const HOSTILE = `"><img src=x onerror="window.hurt=1"><script>window.hurt=2</script>{{7*7}}`;
+
+/**
+ * Somebody with a browser of their own. Whatever the page must never do is noted in `wrong`.
+ */
+export async function person(browser, { locale = 'ko-KR', viewport = PHONE, scheme = 'light' } = {}) {
+  const context = await browser.newContext({ locale, viewport, colorScheme: scheme, reducedMotion: 'reduce' });
+  if (given.sources) await context.route(/\/web\/[0-9a-f]{16}\//, fromSources);
+  const page = await context.newPage();
+  const wrong = [];
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+  });
+  page.on('pageerror', (error) => wrong.push(`error: ${error.stack}`));
+  page.on('console', (message) => {
+    // A refused or failed request is a line of the console as well, and often what is being tried.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) wrong.push(message.text());
+  });
+  page.on('request', (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (protocol !== 'data:' && !origin.startsWith('http://') && origin !== 'null') wrong.push(`asked ${origin}`);
+  });
+  let clicks = 0;
+  return {
+    context,
+    page,
+    wrong,
+    get clicks() {
+      return clicks;
+    },
+    async click(selector) {
+      clicks += 1;
+      await page.click(selector);
+    },
+    /** A call of the API by the page. */
+    async call(method, address, body) {
+      return page.evaluate(
+        async ([method, address, body]) => {
+          const headers = body ? { 'Content-Type': 'application/json' } : {};
+          const answer = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
+          return answer.json();
+        },
+        [method, address, body],
+      );
+    },
+    /** A picture of the screen in both themes, and all that must hold on it. */
+    async look(name) {
+      for (const colorScheme of ['light', 'dark']) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        const { width } = page.viewportSize();
+        const language = await page.evaluate(() => document.documentElement.lang);
+        await mkdir(given.pictures, { recursive: true });
+        // First, because it waits until the new colours are painted.
+        await page.screenshot({ path: path.join(given.pictures, `${name}-${width}-${language}-${colorScheme}.png`) });
+        await holds(page, `${name}, ${colorScheme}`);
+      }
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+      assert.deepEqual(wrong, [], name);
+    },
+    async leave() {
+      assert.deepEqual(wrong, []);
+      await context.close();
+    },
+  };
+}
+
+const KINDS = { js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' };
+
+// `sources` names a folder whose files stand in for those of the program: a change is tried without building it.
+async function fromSources(route) {
+  const name = new URL(route.request().url()).pathname.split('/').slice(3).join('/');
+  const body = await readFile(path.join(given.sources, name));
+  await route.fulfill({ body, contentType: KINDS[name.split('.').pop()] });
+}
+
+async function holds(page, name) {
+  // Over the debugger: the page's own policy would refuse the code.
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  const told = found.violations.map((one) => `${one.id}: ${one.help}\n  ${one.nodes.map((node) => `${node.html} ${node.failureSummary}`).join('\n  ')}`);
+  assert.deepEqual(told, [], name);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${name} is ${wide} px wider than the screen`);
+  const small = await page.evaluate(() =>
+    [...document.querySelectorAll('button, a.button, nav a, input:not([type=radio]):not([type=checkbox])')]
+      .filter((one) => one.checkVisibility() && !one.closest('.unseen') && !one.classList.contains('unseen'))
+      .filter((one) => one.getBoundingClientRect().height < 43.5)
+      .map((one) => one.outerHTML.slice(0, 120)),
+  );
+  assert.deepEqual(small, [], `${name}: too small for a finger`);
+  assert.equal(await page.evaluate(() => window.hurt), undefined, `${name}: a text became code`);
+}

@@ -1,0 +1,252 @@
+//! The dashboard as it is served, and what of its sources a person would notice: texts in both languages, colours that can be
+//! read. What it does in a browser is tried in `tests/docker/daemon/browser.rs`.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod portal_support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use portal_support::Portal;
+
+fn app() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("web/app")
+}
+
+/// Own modules by name, without what is vendored.
+fn modules() -> BTreeMap<String, String> {
+    fn collect(folder: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("vendor") {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "js") {
+                let name = path.strip_prefix(app()).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    collect(&app(), &mut found);
+    assert!(found.len() > 15, "the modules were not found");
+    found
+}
+
+/// Addresses in a page or style, of the portal itself.
+fn addresses(page: &str) -> BTreeSet<String> {
+    let parts = page.split('"').filter(|part| part.starts_with("/web/"));
+    parts.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_page_is_the_dashboard_and_its_files_are_kept_for_ever() {
+    let portal = Portal::fresh().await;
+    let first = portal.get("/", &[]).await;
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("content-type"), Some("text/html; charset=utf-8"));
+    // Asked for each time: it names the version of all the others.
+    assert_eq!(first.header("cache-control"), Some("no-cache"));
+    let policy = first.header("content-security-policy").unwrap();
+    for part in ["default-src 'none'", "script-src 'self';", "style-src 'self';", "require-trusted-types-for 'script'"]
+    {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    for path in ["/enter", "/first", "/new", "/me", "/all", "/system", "/sites/alice/diary", "/sites/alice/diary/log"] {
+        assert_eq!(portal.get(path, &[]).await.body, first.body, "{path}");
+    }
+    assert_eq!(portal.get("/sites/a/diary", &[]).await.verdict(), (400, "bad-name".to_owned()));
+
+    let files = addresses(&first.body);
+    assert!(files.len() > 20, "{files:?}");
+    for file in &files {
+        let answer = portal.get(file, &[]).await;
+        assert_eq!(answer.status, 200, "{file}");
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=31536000, immutable"), "{file}");
+        assert_eq!(answer.header("content-encoding"), None, "{file}");
+        assert_eq!(answer.header("vary"), Some("accept-encoding"), "{file}");
+    }
+    let script = files.iter().find(|file| file.ends_with("/main.js")).unwrap();
+    // Of another version there is none: it would not fit the rest.
+    let other = script.replace(script.split('/').nth(2).unwrap(), "0123456789abcdef");
+    for gone in [other.as_str(), &script.replace("main.js", "none.js"), &script.replace("main.js", "types.d.ts")] {
+        assert_eq!(portal.get(gone, &[]).await.verdict(), (404, "no-such-route".to_owned()), "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_looked_at_before_anything_is_made() {
+    let portal = Portal::settled().await;
+    let key = portal.key().await;
+    let look = async |name: &str| portal.get(&format!("/names/{name}"), &[("x-api-key", &key)]).await;
+    let free = look("mom/diary").await.data();
+    assert_eq!(free.to_string(), r#"{"taken":false,"url":"http://mom-diary.localhost:8080/"}"#);
+    assert_eq!(look("alice/diary").await.data()["taken"], true);
+    for bad in ["mom/d", "mom/Diary", "admin/diary"] {
+        assert_eq!(look(bad).await.verdict(), (400, "bad-name".to_owned()), "{bad}");
+    }
+    // A file that the daemon has not seen yet.
+    let manifests = portal.state.settings_rx.borrow().manifests_dir.clone();
+    fs::create_dir_all(&manifests).unwrap();
+    let mut file = fs::File::create(manifests.join("mom-diary.yaml")).unwrap();
+    std::io::Write::write_all(&mut file, b"template: diary-v1\n").unwrap();
+    assert_eq!(look("mom/diary").await.data()["taken"], true);
+}
+
+#[tokio::test]
+async fn a_template_s_picture_is_a_picture_or_nothing() {
+    let portal = Portal::settled().await;
+    let key = portal.key().await;
+    let ask = async |id: &str| portal.get(&format!("/templates/{id}/preview"), &[("x-api-key", &key)]).await;
+    let folder = portal.state.settings_rx.borrow().templates_dir.join("diary-v1");
+    fs::create_dir_all(&folder).unwrap();
+    let put = |bytes: &[u8]| {
+        let mut file = fs::File::create(folder.join("preview.webp")).unwrap();
+        std::io::Write::write_all(&mut file, bytes).unwrap();
+    };
+    assert_eq!(ask("diary-v1").await.verdict(), (404, "no-preview".to_owned()));
+    put(b"RIFF\x04\0\0\0WEBPVP8 ");
+    let picture = ask("diary-v1").await;
+    assert_eq!((picture.status, picture.header("content-type")), (200, Some("image/webp")));
+    for (bytes, id) in [(b"<script>".to_vec(), "diary-v1"), ([b"RIFF....WEBP", &[0; 600_000][..]].concat(), "diary-v1")]
+    {
+        put(&bytes);
+        assert_eq!(ask(id).await.verdict(), (404, "no-preview".to_owned()), "{} bytes", bytes.len());
+    }
+    assert_eq!(ask("..%2f..%2fetc").await.verdict(), (404, "no-preview".to_owned()));
+}
+
+#[test]
+fn every_shipped_template_brings_its_picture() {
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")).unwrap() {
+        let file = entry.unwrap().path().join("preview.webp");
+        assert!(fs::metadata(&file).is_ok_and(|file| file.len() < 64 << 10), "{}", file.display());
+    }
+}
+
+#[test]
+fn every_text_is_there_in_both_languages_and_is_used() {
+    let mut modules = modules();
+    let table = modules.remove("lib/texts.js").unwrap();
+    let mut texts = BTreeMap::new();
+    for line in table.lines().map(str::trim).filter(|line| line.starts_with('"')) {
+        let (key, pair) = line.trim_end_matches(',').split_once(": ").unwrap_or_else(|| panic!("{line}"));
+        let key = key.trim_matches('"').to_owned();
+        let pair: [String; 2] = serde_json::from_str(pair).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(texts.insert(key.clone(), pair).is_none(), "{key} twice");
+    }
+    assert!(texts.len() > 100, "the texts were not found");
+    let hangul = |text: &str| text.chars().any(|letter| ('가'..='힣').contains(&letter));
+    let places = |text: &str| -> BTreeSet<String> {
+        text.split('{').skip(1).filter_map(|rest| rest.split('}').next()).map(str::to_owned).collect()
+    };
+    for (key, [korean, english]) in &texts {
+        assert!(!korean.trim().is_empty() && !english.trim().is_empty(), "{key} is empty");
+        assert_eq!(places(korean), places(english), "{key}: both languages take the same values");
+        // A language is called by its own name.
+        let foreign = key.starts_with("language.") || !korean.chars().any(char::is_alphabetic);
+        assert!(foreign || hangul(korean), "{key} is not Korean: {korean}");
+        assert!(foreign || !hangul(english), "{key} is not English: {english}");
+        assert!(!korean.contains('!') && !english.contains('!'), "{key} shouts");
+        for particle in ["}을", "}를", "}이 ", "}가 ", "}은", "}는", "}와", "}과", "}로"] {
+            assert!(!korean.contains(particle), "{key}: `{particle}` does not fit every word");
+        }
+        for word in ["컨테이너", "매니페스트", "도커", "YAML", "포트"] {
+            let technical = key.starts_with("fact.") || key.starts_with("admin.");
+            assert!(technical || !korean.contains(word), "{key} is for beginners and says {word}");
+        }
+        for word in ["container", "manifest", "docker", "yaml"] {
+            let technical = key.starts_with("fact.") || key.starts_with("admin.");
+            assert!(technical || !english.to_lowercase().contains(word), "{key} is for beginners and says {word}");
+        }
+    }
+    let code: String = modules.into_values().collect();
+    let quoted = |key: &str| code.contains(&format!("\"{key}\""));
+    // Put together from a part that the server or a value names.
+    let built = ["code.", "strength."];
+    for key in texts.keys() {
+        assert!(quoted(key) || built.iter().any(|begin| key.starts_with(begin)), "{key} is used nowhere");
+    }
+    for (at, _) in code.match_indices("t(\"") {
+        let key = code[at + 3..].split('"').next().unwrap();
+        let is_call = !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '.');
+        assert!(!is_call || texts.contains_key(key), "there is no text {key}");
+    }
+    let codes: BTreeSet<&str> = minipaas::portal::code::ALL.iter().map(|code| code.word).collect();
+    for key in texts.keys().filter_map(|key| key.strip_prefix("code.")) {
+        assert!(codes.contains(key), "the API refuses nothing with {key}");
+    }
+}
+
+#[test]
+fn no_module_makes_markup_of_a_text() {
+    for (name, code) in modules() {
+        for word in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "dangerouslySetInnerHTML", "document.write", "eval("]
+        {
+            assert!(!code.contains(word), "{name} says {word}");
+        }
+        let hangul = code.lines().find(|line| {
+            let code = line.split("//").next().unwrap();
+            !name.ends_with("texts.js")
+                && !code.contains('/')
+                && code.chars().any(|letter| ('가'..='힣').contains(&letter))
+        });
+        assert_eq!(hangul, None, "{name}: texts belong into lib/texts.js");
+    }
+}
+
+/// Relative luminance by WCAG 2.2.
+fn luminance(colour: &str) -> f64 {
+    let part = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+}
+
+fn contrast(one: &str, other: &str) -> f64 {
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[test]
+fn every_colour_can_be_read_on_what_it_stands_on_in_both_themes() {
+    let css = fs::read_to_string(app().join("style/tokens.css")).unwrap();
+    let colours = |block: &str| -> BTreeMap<String, String> {
+        let lines = block.lines().filter_map(|line| line.trim().trim_end_matches(';').split_once(": "));
+        lines
+            .filter(|(_, value)| value.starts_with('#'))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    };
+    let block = |begins: &str| css.split(begins).nth(1).unwrap().split('}').next().unwrap();
+    let light = colours(block(":root {"));
+    let dark = colours(block(":root:not([data-theme=\"light\"]) {"));
+    assert_eq!(dark, colours(block(":root[data-theme=\"dark\"] {")), "chosen or of the device, dark is dark");
+    assert_eq!(light.keys().collect::<Vec<_>>(), dark.keys().collect::<Vec<_>>());
+    for (theme, colours) in [("light", light), ("dark", dark)] {
+        let colour = |name: &str| colours[&format!("--{name}")].as_str();
+        for (ink, papers, least) in [
+            ("ink", &["paper", "surface", "sunken", "accent-soft", "good-soft", "warn-soft", "bad-soft"][..], 4.5),
+            ("ink-soft", &["paper", "surface", "sunken", "good-soft"], 4.5),
+            ("accent", &["paper", "surface"], 4.5),
+            ("accent-strong", &["paper", "surface", "accent-soft"], 4.5),
+            ("on-accent", &["accent", "accent-strong"], 4.5),
+            ("good", &["paper", "surface", "good-soft"], 4.5),
+            ("warn", &["paper", "surface", "warn-soft"], 4.5),
+            ("bad", &["paper", "surface", "bad-soft"], 4.5),
+            // What is no text: edges of fields, the mark of the focus.
+            ("edge", &["paper", "surface"], 3.0),
+            ("focus", &["paper", "surface", "accent"], 1.5),
+            ("focus", &["paper", "surface"], 3.0),
+        ] {
+            for paper in papers {
+                let found = contrast(colour(ink), colour(paper));
+                assert!(found >= least, "{theme}: {ink} on {paper} is {found:.2}, at least {least} is needed");
+            }
+        }
+        assert!(contrast(colour("paper"), colour("ink")) >= 4.5);
+    }
+}

@@ -1,0 +1,111 @@
+// The dashboard: who is there, which screen the address names, and the frame around it.
+
+import { expired } from "./lib/api.js";
+import { EnterForm } from "./lib/enter-form.js";
+import { effect, html, render, signal, useEffect } from "./lib/html.js";
+import { t, when } from "./lib/i18n.js";
+import { follow, lastSeen, link, retry } from "./lib/live.js";
+import { Brand, Outside } from "./lib/outside.js";
+import { go, Link, place } from "./lib/router.js";
+import { look, me, unknown } from "./lib/session.js";
+import { Heading, Icon, Toasts } from "./lib/ui.js";
+import { Enter, First } from "./screens/enter.js";
+import { Home } from "./screens/home.js";
+import { FirstPassword } from "./screens/password.js";
+
+/** Screens that are fetched when somebody goes there. @type {Record<string, () => Promise<(props: any) => any>>} */
+const LATER = {
+  new: () => import("./screens/new.js").then((module) => module.New),
+  me: () => import("./screens/me.js").then((module) => module.Me),
+  site: () => import("./screens/site.js").then((module) => module.Site),
+  making: () => import("./screens/making.js").then((module) => module.Making),
+};
+
+/** @type {import("./vendor/signals.js").Signal<Record<string, (props: any) => any>>} */
+const loaded = signal(/** @type {Record<string, (props: any) => any>} */ ({}));
+
+/** @param {{ name: string, app?: string }} props */
+function Later({ name, ...props }) {
+  const Screen = loaded.value[name];
+  useEffect(() => {
+    if (Screen) return;
+    LATER[name]?.().then(
+      (screen) => {
+        loaded.value = { ...loaded.value, [name]: screen };
+      },
+      // The daemon was upgraded: its files have other addresses now.
+      () => window.location.reload(),
+    );
+  }, [name]);
+  return Screen ? html`<${Screen} ...${props} />` : null;
+}
+
+function Screen() {
+  const [first = "", user, name, view = ""] = place.value.parts;
+  const app = `${user}-${name}`;
+  switch (first) {
+    case "":
+      return html`<${Home} />`;
+    case "new":
+    case "me":
+      return html`<${Later} name=${first} key=${first} />`;
+    case "sites":
+      return html`<${Later} name=${view === "making" ? "making" : "site"} app=${app} key=${app + view} />`;
+    default:
+      return html`<section class="welcome"><${Heading} title=${t("nowhere")}>${t("nowhere")}<//>
+        <${Link} class="button main" href="/">${t("home.title")}<//></section>`;
+  }
+}
+
+function Frame() {
+  const [first = ""] = place.value.parts;
+  const current = (/** @type {boolean} */ is) => (is ? "page" : undefined);
+  return html`
+    <a class="skip" href="#main">${t("skip")}</a>
+    <header class="top">
+      <${Link} href="/" class="brand"><${Brand} />minipaas<//>
+      <nav aria-label=${t("nav")}>
+        <${Link} href="/" aria-current=${current(first === "" || first === "sites" || first === "new")}><${Icon} name="house" /><span>${t("home.title")}</span><//>
+        <${Link} href="/me" aria-current=${current(first === "me")}><${Icon} name="user-round" /><span>${t("nav.me")}</span><//>
+      </nav>
+    </header>
+    <${Away} />
+    <main id="main" class="screen" data-stale=${link.value === "away" ? "" : undefined}><${Screen} /></main>
+  `;
+}
+
+/** One quiet bar while the daemon is not there. */
+function Away() {
+  if (link.value !== "away") return null;
+  return html`<div class="away" role="status">
+    <${Icon} name="wifi-off" /><span>${t("away", { when: when(new Date(lastSeen.value).toISOString()) })}</span>
+    <button type="button" class="plain" onClick=${retry}>${t("away.retry")}</button>
+  </div>`;
+}
+
+/** Signing in again, over whatever was being done: nothing of it is lost. */
+function Again() {
+  return html`<dialog class="dialog" ref=${(/** @type {HTMLDialogElement | null} */ dialog) => dialog && !dialog.open && dialog.showModal()}
+    onCancel=${(/** @type {Event} */ event) => event.preventDefault()} aria-label=${t("again.title")}>
+    <div class="dialog-body"><h2>${t("again.title")}</h2><p class="soft">${t("again.text")}</p>
+      <${EnterForm} name=${me.value?.username ?? ""} onDone=${retry} /></div>
+  </dialog>`;
+}
+
+function App() {
+  const who = me.value;
+  const path = place.value.path;
+  useEffect(() => {
+    if (who && (path === "/enter" || path === "/first")) go("/", { replace: true });
+  }, [who, path]);
+  if (who === undefined) {
+    return html`<${Outside}>${unknown.value ? html`<p>${t("error.away")}</p><p class="soft">${t("error.away.wait")}</p>` : null}<//>`;
+  }
+  if (who === null) return path === "/first" ? html`<${First} /><${Toasts} />` : html`<${Enter} /><${Toasts} />`;
+  if (who.mustChangePassword) return html`<${FirstPassword} /><${Toasts} />`;
+  return html`<${Frame} /><${Toasts} />${expired.value && html`<${Again} />`}`;
+}
+
+effect(follow);
+look();
+render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById("app")));

@@ -1,0 +1,50 @@
+// About the person: language, colours, password; and the way out.
+
+import { html, signal } from "../lib/html.js";
+import { language, speak, t } from "../lib/i18n.js";
+import { local } from "../lib/kept.js";
+import { leave, me } from "../lib/session.js";
+import { Act, Heading, say } from "../lib/ui.js";
+import { PasswordForm } from "./password.js";
+
+/** @typedef {"auto" | "light" | "dark"} Theme */
+
+const theme = signal(/** @type {Theme} */ (document.documentElement.dataset.theme ?? "auto"));
+
+/** @param {Theme} chosen */
+function paint(chosen) {
+  theme.value = chosen;
+  local.write("theme", chosen === "auto" ? null : chosen);
+  if (chosen === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = chosen;
+}
+
+export function Me() {
+  return html`
+    <header class="screen-head"><${Heading} title=${t("me.title")}>${t("me.title")}<//></header>
+    <p class="soft">${t("me.name", { name: me.value?.username ?? "" })}</p>
+    <section class="panel">
+      <h2>${t("me.language")}</h2>
+      <${Choice} name="language" value=${language.value} onChange=${speak}
+        options=${[["ko", t("language.ko")], ["en", t("language.en")]]} />
+      <h2>${t("me.theme")}</h2>
+      <${Choice} name="theme" value=${theme.value} onChange=${paint}
+        options=${[["auto", t("theme.auto")], ["light", t("theme.light")], ["dark", t("theme.dark")]]} />
+    </section>
+    <section class="panel">
+      <h2>${t("password.change")}</h2>
+      <${PasswordForm} onDone=${() => say(t("password.saved"))} />
+    </section>
+    <section class="panel"><${Act} icon="log-out" onClick=${leave}>${t("leave")}<//></section>
+  `;
+}
+
+/** @param {{ name: string, value: string, options: [string, string][], onChange: (value: any) => void }} props */
+function Choice({ name, value, options, onChange }) {
+  return html`<div class="choice" role="radiogroup" aria-label=${name === "theme" ? t("me.theme") : t("me.language")}>
+    ${options.map(
+      ([key, text]) => html`<label key=${key}><input type="radio" name=${name} value=${key} checked=${value === key}
+        onChange=${() => onChange(key)} /><span>${text}</span></label>`,
+    )}
+  </div>`;
+}

@@ -1,0 +1,66 @@
+// What the API answers, as far as the dashboard reads it. For the type checker only.
+
+export interface Condition {
+  type: string;
+  status: boolean;
+  reason: string;
+  message: string;
+  since: string;
+}
+
+export interface AppView {
+  app: string;
+  phase: string;
+  url: string;
+  host: string;
+  sync: string;
+  health: string;
+  desired: "running" | "stopped" | "deleted";
+  template?: string;
+  fileDigest?: string;
+  appliedDigest?: string;
+  container?: string;
+  endpoint?: { ip: string; port: number };
+  limits?: { memory: string | number; cpus: string | number; pids: number };
+  restarts: number;
+  startedAt?: string;
+  lastExit?: { code: number; oomKilled: boolean; at?: string; log?: string[] };
+  failedDeploy?: { at: string; reason: string; log: string[] };
+  conditions: Condition[];
+}
+
+export interface AppDetail extends AppView {
+  traffic: { requests: number } | null;
+  manifest: { template: string; enableApi?: boolean; state: string } | null;
+}
+
+export interface Template {
+  id: string;
+  name: string;
+  description: string;
+  version: string;
+  supportsApi: boolean;
+  problem: string | null;
+}
+
+export interface AppEvent {
+  at: string;
+  app: string | null;
+  kind: "done" | "failed" | "noticed" | "changed";
+  what: string;
+  cause: string;
+}
+
+export interface Daemon {
+  version: string;
+  engine: { state: string; reason?: string; since?: string; info?: Record<string, unknown> };
+  manifests: { state: string; reason?: string; since?: string };
+  database?: { state: string; reason?: string };
+  image: { state: string; step?: string; id?: string; reason?: string; log?: string[]; since?: string; built?: boolean };
+  network: { state: string; message?: string; id?: string };
+  held?: { token: string; apps: string[]; message: string; since: string };
+  fileProblems: { file: string; message: string }[];
+  settingsProblems: string[];
+  restartRequired: string[];
+  lastResync?: string;
+}
