@@ -7,7 +7,7 @@ import { t, when } from "./lib/i18n.js";
 import { follow, lastSeen, link, retry } from "./lib/live.js";
 import { Brand, Outside } from "./lib/outside.js";
 import { go, Link, place } from "./lib/router.js";
-import { look, me, unknown } from "./lib/session.js";
+import { isAdmin, look, me, unknown } from "./lib/session.js";
 import { Heading, Icon, Toasts } from "./lib/ui.js";
 import { Enter, First } from "./screens/enter.js";
 import { Home } from "./screens/home.js";
@@ -17,6 +17,9 @@ import { FirstPassword } from "./screens/password.js";
 const LATER = {
   new: () => import("./screens/new.js").then((module) => module.New),
   me: () => import("./screens/me.js").then((module) => module.Me),
+  all: () => import("./screens/all.js").then((module) => module.All),
+  system: () => import("./screens/system.js").then((module) => module.System),
+  log: () => import("./screens/log.js").then((module) => module.Log),
   site: () => import("./screens/site.js").then((module) => module.Site),
   making: () => import("./screens/making.js").then((module) => module.Making),
 };
@@ -46,11 +49,13 @@ function Screen() {
   switch (first) {
     case "":
       return html`<${Home} />`;
+    case "all":
+    case "system":
     case "new":
     case "me":
       return html`<${Later} name=${first} key=${first} />`;
     case "sites":
-      return html`<${Later} name=${view === "making" ? "making" : "site"} app=${app} key=${app + view} />`;
+      return html`<${Later} name=${view === "making" || view === "log" ? view : "site"} app=${app} key=${app + view} />`;
     default:
       return html`<section class="welcome"><${Heading} title=${t("nowhere")}>${t("nowhere")}<//>
         <${Link} class="button main" href="/">${t("home.title")}<//></section>`;
@@ -66,6 +71,9 @@ function Frame() {
       <${Link} href="/" class="brand"><${Brand} />minipaas<//>
       <nav aria-label=${t("nav")}>
         <${Link} href="/" aria-current=${current(first === "" || first === "sites" || first === "new")}><${Icon} name="house" /><span>${t("home.title")}</span><//>
+        ${isAdmin.value &&
+        html`<${Link} href="/all" aria-current=${current(first === "all")}><${Icon} name="layout-grid" /><span>${t("nav.all")}</span><//>
+          <${Link} href="/system" aria-current=${current(first === "system")}><${Icon} name="server" /><span>${t("nav.system")}</span><//>`}
         <${Link} href="/me" aria-current=${current(first === "me")}><${Icon} name="user-round" /><span>${t("nav.me")}</span><//>
       </nav>
     </header>

@@ -90,3 +90,21 @@ fn a_beginner_has_a_site_within_a_minute_and_six_clicks() {
     println!("{}", script.join().unwrap());
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
+
+/// Every site, its log at thousands of lines a second, a file that becomes invalid, a removal to confirm, keys.
+#[test]
+fn whoever_runs_the_server_sees_all_of_it_live() {
+    let domain = format!("ops{}.localhost", std::process::id());
+    let mut daemon = Daemon::prepared();
+    copy(&scripts().join("chatty"), &daemon.path("templates/chatty-v1"));
+    daemon.set(&[("PAAS_DOMAIN", &domain)]);
+    daemon.serve();
+    let given = json!({
+        "portal": format!("http://{domain}:{}", daemon.port),
+        "pictures": pictures(&daemon),
+        "word": first_word(&daemon),
+        "root": daemon.root().display().to_string(),
+    });
+    println!("{}", drive("operator.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}

@@ -3,8 +3,9 @@
 import { html, signal } from "../lib/html.js";
 import { language, speak, t } from "../lib/i18n.js";
 import { local } from "../lib/kept.js";
-import { leave, me } from "../lib/session.js";
+import { isAdmin, leave, me } from "../lib/session.js";
 import { Act, Heading, say } from "../lib/ui.js";
+import { Keys } from "./keys.js";
 import { PasswordForm } from "./password.js";
 
 /** @typedef {"auto" | "light" | "dark"} Theme */
@@ -35,6 +36,7 @@ export function Me() {
       <h2>${t("password.change")}</h2>
       <${PasswordForm} onDone=${() => say(t("password.saved"))} />
     </section>
+    ${isAdmin.value && html`<${Keys} />`}
     <section class="panel"><${Act} icon="log-out" onClick=${leave}>${t("leave")}<//></section>
   `;
 }

@@ -150,7 +150,9 @@ function ForAdmins({ site }) {
     [t("fact.restarts"), site.restarts],
     [t("fact.started"), site.startedAt ? exact(site.startedAt) : "–"],
   ];
-  return html`<section class="for-admins"><${Details} label=${t("site.technical")}>
+  return html`<section class="for-admins">
+    ${site.container && html`<p><${Link} class="plain" href=${`/sites/${pathOf(site.app)}/log`}><${Icon} name="file-text" />${t("log.open")}<//></p>`}
+    <${Details} label=${t("site.technical")}>
     <dl>${facts.map(([name, value]) => html`<${Fragment} key=${name}><dt>${name}</dt><dd>${value}</dd><//>`)}</dl>
     ${site.conditions.length > 0 &&
     html`<ul class="conditions">${site.conditions.map(

@@ -1,0 +1,128 @@
+// What whoever runs the server sees and does: every site, logs as they are written, the server itself, keys.
+// Given: portal, word, pictures (a folder), root (of the installation, to edit files as people do).
+
+import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { given, inChromium, step } from './chromium.mjs';
+import { DESK, HOSTILE, person, PHONE } from './dashboard.mjs';
+
+const { portal, root, word } = given;
+const PASSWORD = 'four words for an operator';
+const manifest = (app) => path.join(root, 'apps.d', `${app}.yaml`);
+
+await inChromium(async (browser) => {
+  const one = await person(browser, { viewport: DESK });
+  const { page } = one;
+  await page.goto(`${portal}/first#${word}`);
+  await page.waitForSelector('#new');
+  await page.fill('#new', PASSWORD);
+  await page.click('form .main');
+  await page.waitForSelector('.welcome');
+
+  step('sites that are made by files appear by themselves');
+  await page.click('a[href="/all"]');
+  const apps = ['ann-talk', 'ann-page', 'bob-page', 'eve-page'];
+  for (const app of apps) {
+    await writeFile(manifest(app), `template: ${app === 'ann-talk' ? 'chatty' : 'static'}-v1\nmemory: 64m\n`);
+  }
+  await page.waitForFunction((many) => document.querySelectorAll('tbody .state[data-tone=good]').length === many, apps.length, { timeout: 60_000 });
+  await one.look('all');
+
+  step('they are searched, filtered, and turned off and on');
+  await page.keyboard.press('/');
+  await page.keyboard.type('page bob');
+  await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
+  await page.fill('input[type=search]', HOSTILE);
+  await page.waitForSelector('.nothing');
+  await page.fill('input[type=search]', '');
+  await page.selectOption('select[aria-label="주인"]', 'bob');
+  await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
+  await page.click('tbody button');
+  await page.waitForSelector('tbody .state[data-tone=quiet]');
+  await page.click('tbody button');
+  await page.waitForSelector('tbody .state[data-tone=good]');
+  await page.selectOption('select[aria-label="주인"]', '');
+
+  step('a manifest that becomes invalid on disk shows within two seconds, its text as text');
+  const written = Date.now();
+  await writeFile(manifest('bob-page'), `template: static-v1\n"${HOSTILE.replaceAll('"', '')}": yes\n`);
+  await page.waitForSelector('tbody .state[data-tone=warn]', { timeout: 2_000 });
+  console.log(`  after ${Date.now() - written} ms`);
+  await page.click('tbody a[href="/sites/bob/page"]');
+  await page.waitForSelector('.trouble');
+  await one.look('trouble');
+  await page.goBack();
+  await page.waitForSelector('tbody tr');
+  await writeFile(manifest('bob-page'), 'template: static-v1\nmemory: 64m\n');
+  await page.waitForSelector('tbody .state[data-tone=warn]', { state: 'detached' });
+
+  step('a log is followed under 5,000 lines a second, searched, paused, kept');
+  await page.click('a[href="/sites/ann/talk/log"]');
+  await page.waitForSelector('.line');
+  assert.match(await page.textContent('.log'), /<script>window.hurt=4/);
+  await one.look('log');
+  const address = (await one.call('GET', '/apps/ann/talk')).data.url;
+  const visitor = await one.context.newPage();
+  await visitor.goto(`${address}talk`);
+  await page.bringToFront();
+  await page.waitForFunction(() => document.querySelectorAll('.line').length >= 1_000);
+  const begun = Date.now();
+  // The page stays at hand meanwhile: what is typed appears, and the frames come.
+  await page.fill('input[type=search]', 'much to say');
+  const frames = await page.evaluate(
+    () =>
+      new Promise((done) => {
+        let count = 0;
+        const end = performance.now() + 2_000;
+        const next = () => (performance.now() < end ? (count++, requestAnimationFrame(next)) : done(count / 2));
+        requestAnimationFrame(next);
+      }),
+  );
+  console.log(`  ${frames.toFixed(0)} frames/s, the box held ${await page.evaluate(() => document.querySelectorAll('.line').length)} lines`);
+  assert.ok(frames > 10, `${frames} frames/s`);
+  await page.click('.tools button[aria-pressed=false]');
+  const before = await page.textContent('.line:last-child');
+  await visitor.goto(`${address}hush`);
+  assert.equal(await page.textContent('.line:last-child'), before, 'paused is paused');
+  await page.fill('input[type=search]', '');
+  await page.click('.tools button[aria-pressed=true]');
+  await page.waitForFunction(() => document.querySelector('.line:last-child')?.textContent.startsWith('the last of'), null, { timeout: 30_000 });
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('.tools .button:last-child')]);
+  assert.equal(download.suggestedFilename(), 'ann-talk.log');
+  console.log(`  caught up ${Date.now() - begun} ms after the first full box`);
+  await visitor.close();
+
+  step('the server itself, and a removal of many that waits for a person');
+  await page.click('a[href="/system"]');
+  await page.waitForSelector('.checks li[data-tone=good]');
+  await one.look('system');
+  for (const app of apps.slice(0, 3)) await rm(manifest(app));
+  await page.waitForSelector('.trouble .danger', { timeout: 30_000 });
+  await one.look('held');
+  assert.equal((await page.$$('.names li')).length, 3);
+  await page.click('.trouble .danger');
+  await page.waitForSelector('.trouble', { state: 'detached', timeout: 30_000 });
+
+  step('a key for a program: shown once, revoked');
+  await page.click('a[href="/me"]');
+  await page.fill('#key-name', '<i>script</i>');
+  await page.click('form button.button:not(.main):not(.icon-only)');
+  const secret = await page.textContent('.secret code');
+  assert.match(secret, /^paas_/);
+  await one.look('keys');
+  await page.reload();
+  await page.waitForSelector('.row');
+  assert.ok(!(await page.textContent('body')).includes(secret), 'shown once');
+  await page.click('.row .danger');
+  await page.waitForSelector('.row', { state: 'detached' });
+
+  step('the same on a phone');
+  await page.setViewportSize(PHONE);
+  for (const [address, there] of [['all', 'tbody tr'], ['system', '.checks li'], ['sites/eve/page/log', '.log']]) {
+    await page.goto(`${portal}/${address}`);
+    await page.waitForSelector(there);
+    await one.look(`phone-${address.split('/').pop()}`);
+  }
+  await one.leave();
+});

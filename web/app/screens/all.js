@@ -1,0 +1,115 @@
+// Every site of the server, for whoever runs it: trouble first, searched, filtered, sorted; started and stopped right here.
+
+import { call, pathOf } from "../lib/api.js";
+import { html, signal, useEffect, useRef } from "../lib/html.js";
+import { exact, t, when } from "../lib/i18n.js";
+import { apps, seen } from "../lib/live.js";
+import { Link } from "../lib/router.js";
+import { Act, Heading, Icon, say, told } from "../lib/ui.js";
+import { State } from "../lib/state.js";
+import { nameOf, ownerOf, stateOf, urgency } from "../lib/words.js";
+import { shortAddress } from "./home.js";
+
+/** @typedef {import("../types.js").AppView} AppView */
+/** @typedef {"trouble" | "name" | "restarts" | "started"} Order */
+
+// They outlive the screen: whoever comes back finds the table as it was.
+const words = signal("");
+const show = signal(/** @type {"all" | "trouble" | "open" | "closed"} */ ("all"));
+const owner = signal("");
+const order = signal(/** @type {Order} */ ("trouble"));
+
+/** @type {Record<Order, (a: AppView, b: AppView) => number>} */
+const ORDERS = {
+  trouble: (a, b) => urgency(a) - urgency(b) || (a.app < b.app ? -1 : 1),
+  name: (a, b) => (a.app < b.app ? -1 : 1),
+  restarts: (a, b) => b.restarts - a.restarts || (a.app < b.app ? -1 : 1),
+  started: (a, b) => (b.startedAt ?? "").localeCompare(a.startedAt ?? "") || (a.app < b.app ? -1 : 1),
+};
+
+/** @type {Record<string, (app: AppView) => boolean>} */
+const SHOWN = {
+  all: () => true,
+  trouble: (app) => urgency(app) < 2,
+  open: (app) => app.desired === "running",
+  closed: (app) => app.desired !== "running",
+};
+
+export function All() {
+  const search = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const table = useRef(/** @type {HTMLElement | null} */ (null));
+  const before = useRef(/** @type {string[]} */ ([]));
+  useEffect(() => {
+    /** @param {KeyboardEvent} event */
+    function slash(event) {
+      if (event.key !== "/" || event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement) return;
+      event.preventDefault();
+      search.current?.focus();
+    }
+    document.addEventListener("keydown", slash);
+    return () => document.removeEventListener("keydown", slash);
+  }, []);
+
+  const all = [...(apps.value?.values() ?? [])];
+  const owners = [...new Set(all.map((app) => ownerOf(app.app)))];
+  const typed = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const kept = all.filter((app) => {
+    const text = `${app.app} ${app.phase} ${app.template ?? ""} ${stateOf(app).text} ${app.url}`.toLowerCase();
+    return typed.every((word) => text.includes(word)) && SHOWN[show.value]?.(app) && (!owner.value || ownerOf(app.app) === owner.value);
+  });
+  kept.sort(ORDERS[order.value]);
+  // Rows do not jump under a finger or away from the focus: what is new comes on top, the rest stays where it is.
+  const held = table.current?.matches(":hover, :focus-within") ? before.current : [];
+  const place = new Map(held.map((name, index) => [name, index]));
+  if (held.length > 0) kept.sort((a, b) => (place.get(a.app) ?? -1) - (place.get(b.app) ?? -1));
+  before.current = kept.map((app) => app.app);
+
+  return html`
+    <header class="screen-head"><${Heading} title=${t("all.title")}>${t("all.title")}<//><span class="soft">${t("all.count", { n: kept.length, all: all.length })}</span></header>
+    <div class="tools" role="search">
+      <input type="search" ref=${search} aria-label=${t("all.search")} placeholder=${t("all.search")} value=${words.value} autocomplete="off"
+        onInput=${(/** @type {any} */ event) => (words.value = event.currentTarget.value)} />
+      <${Select} label=${t("all.show")} value=${show} options=${[["all", t("all.show.all")], ["trouble", t("all.show.trouble")], ["open", t("all.show.open")], ["closed", t("all.show.closed")]]} />
+      <${Select} label=${t("all.owner")} value=${owner} options=${[["", t("all.owner.all")], ...owners.map((name) => [name, name])]} />
+      <${Select} label=${t("all.order")} value=${order} options=${[["trouble", t("all.order.trouble")], ["name", t("all.order.name")], ["restarts", t("all.order.restarts")], ["started", t("all.order.started")]]} />
+    </div>
+    <div class="table-frame" ref=${table} onPointerLeave=${() => (before.current = [])}>
+      <table class="table">
+        <thead><tr><th scope="col">${t("all.site")}</th><th scope="col">${t("fact.phase")}</th><th scope="col">${t("all.address")}</th>
+          <th scope="col">${t("admin.memory")}</th><th scope="col">${t("fact.restarts")}</th><th scope="col">${t("fact.started")}</th><th scope="col"><span class="unseen">${t("all.do")}</span></th></tr></thead>
+        <tbody>${kept.map((app) => html`<${Row} app=${app} key=${app.app} />`)}</tbody>
+      </table>
+      ${apps.value && kept.length === 0 && html`<p class="nothing">${all.length ? t("all.nothing") : t("home.empty.title")}</p>`}
+    </div>
+  `;
+}
+
+/** @param {{ label: string, value: import("../vendor/signals.js").Signal<any>, options: [string, string][] }} props */
+function Select({ label, value, options }) {
+  return html`<select aria-label=${label} value=${value.value} onChange=${(/** @type {any} */ event) => (value.value = event.currentTarget.value)}>
+    ${options.map(([key, text]) => html`<option value=${key} key=${key}>${text}</option>`)}
+  </select>`;
+}
+
+/** @param {{ app: AppView }} props */
+function Row({ app }) {
+  const runs = app.desired === "running";
+  async function turn() {
+    try {
+      seen(await call("POST", `/apps/${pathOf(app.app)}/${runs ? "stop" : "start"}`));
+    } catch (error) {
+      say(told(error), { tone: "bad" });
+    }
+  }
+  const label = t(runs ? "all.stop" : "all.start", { name: app.app });
+  return html`<tr>
+    <th scope="row"><${Link} href=${`/sites/${pathOf(app.app)}`}><span class="soft">${ownerOf(app.app)}-</span>${nameOf(app.app)}<//></th>
+    <td><${State} app=${app} /></td>
+    <td data-label=${t("all.address")}><a href=${app.url} target="_blank" rel="noopener">${shortAddress(app.url)}</a></td>
+    <td data-label=${t("admin.memory")}>${app.limits ? String(app.limits.memory) : "–"}</td>
+    <td data-label=${t("fact.restarts")}>${app.restarts}</td>
+    <td data-label=${t("fact.started")}>${app.startedAt ? html`<time datetime=${app.startedAt} title=${exact(app.startedAt)}>${when(app.startedAt)}</time>` : "–"}</td>
+    <td>${app.desired !== "deleted" && html`<${Act} class="icon-only" icon=${runs ? "pause" : "play"} onClick=${turn} aria-label=${label} title=${label}><//>`}
+      <${Link} class="button icon-only" href=${`/sites/${pathOf(app.app)}/log`} aria-label=${t("all.log", { name: app.app })} title=${t("all.log", { name: app.app })}><${Icon} name="file-text" /><//></td>
+  </tr>`;
+}
