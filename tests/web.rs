@@ -109,10 +109,10 @@ async fn a_template_s_picture_is_a_picture_or_nothing() {
     put(b"RIFF\x04\0\0\0WEBPVP8 ");
     let picture = ask("diary-v1").await;
     assert_eq!((picture.status, picture.header("content-type")), (200, Some("image/webp")));
-    for (bytes, id) in [(b"<script>".to_vec(), "diary-v1"), ([b"RIFF....WEBP", &[0; 600_000][..]].concat(), "diary-v1")]
-    {
+    let large = [b"RIFF....WEBP".to_vec(), vec![0; 600_000]].concat();
+    for bytes in [b"<script>".to_vec(), large] {
         put(&bytes);
-        assert_eq!(ask(id).await.verdict(), (404, "no-preview".to_owned()), "{} bytes", bytes.len());
+        assert_eq!(ask("diary-v1").await.verdict(), (404, "no-preview".to_owned()), "{} bytes", bytes.len());
     }
     assert_eq!(ask("..%2f..%2fetc").await.verdict(), (404, "no-preview".to_owned()));
 }
