@@ -204,7 +204,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let portal = router(state);
     if let Some((listener, traffic)) = listener.zip(traffic) {
         let (config_rx, portal) = (config_rx.clone(), portal.clone());
-        let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), Tuning::default(), traffic);
+        let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), tuning(), traffic);
         // It is set once, here.
         let _ = world.visitors.0.set(gateway.clone());
         let (first_look, gateway_stop) = (first_look.clone(), stop.clone());
@@ -355,6 +355,28 @@ async fn accounts(store: &SqliteStore, settings_rx: watch::Receiver<Arc<Settings
     Ok(accounts)
 }
 
+/// As many connections as there are descriptors for, after the limit was raised as far as this process may. A connection takes
+/// two: the visitor's and the app's.
+fn tuning() -> Tuning {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    const OTHERS: usize = 512;
+    let mut limit = getrlimit(Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit.clone() };
+    if setrlimit(Resource::Nofile, raised.clone()).is_ok() {
+        limit = raised;
+    }
+    let files = limit.current.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    let tuning = Tuning::default();
+    let max_connections = tuning.max_connections.min((files.saturating_sub(OTHERS) / 2).max(64));
+    if max_connections < tuning.max_connections {
+        tracing::warn!(
+            max_connections,
+            "few files may be open at a time, so the gateway has fewer places: raise LimitNOFILE to 16384"
+        );
+    }
+    Tuning { max_connections, ..tuning }
+}
+
 /// What the gateway takes from the settings, as they change.
 fn gateway_config(
     mut settings_rx: watch::Receiver<Arc<Settings>>,
@@ -364,7 +386,8 @@ fn gateway_config(
     let config = |settings: &Settings| {
         let trusted_proxies = settings.trusted_proxies.clone();
         let portal = if settings.portal_on_gateway { PortalNames::ThePortal } else { PortalNames::Nothing };
-        Arc::new(GatewayConfig { portal, trusted_proxies, ..GatewayConfig::new(&settings.domain) })
+        let tunnel_idle = settings.tunnel_idle;
+        Arc::new(GatewayConfig { portal, trusted_proxies, tunnel_idle, ..GatewayConfig::new(&settings.domain) })
     };
     let (config_tx, config_rx) = watch::channel(config(&settings_rx.borrow_and_update()));
     tasks.spawn(async move {
@@ -404,12 +427,14 @@ mod tests {
         settings_tx.send_modify(|settings| {
             let settings = Arc::make_mut(settings);
             settings.portal_on_gateway = false;
+            settings.tunnel_idle = Duration::from_secs(90);
             settings.trusted_proxies = vec!["10.0.0.7".parse().unwrap()];
         });
         tokio::time::timeout(STOP_GRACE, config_rx.changed()).await.unwrap().unwrap();
         let expected = GatewayConfig {
             portal: PortalNames::Nothing,
             trusted_proxies: vec!["10.0.0.7".parse().unwrap()],
+            tunnel_idle: Duration::from_secs(90),
             ..GatewayConfig::new("localhost")
         };
         assert_eq!(**config_rx.borrow_and_update(), expected);

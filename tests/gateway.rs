@@ -556,19 +556,19 @@ async fn connections_are_bounded_and_given_back() {
     let world = World::with(Tuning { max_connections: 500, ..short() }, None).await;
     world.route(named("diary").await).await;
     let mut idle = Vec::new();
-    for _ in 0..500 {
-        idle.push(world.connect().await);
+    for number in 0..500 {
+        idle.push(Wire::from([127, 0, 1, number as u8 % 4], world.addr).await);
     }
     until(|| world.gateway.connections() == 500).await;
-    let mut waiting = world.connect().await;
-    waiting.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;
-    for wire in &mut idle[..50] {
+    let mut next = world.connect().await;
+    next.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;
+    assert_eq!(idle[0].rest().await, "", "who has waited longest gives way");
+    assert_eq!(body(&next.rest().await), "diary");
+    for wire in &mut idle[1..50] {
         wire.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
-        assert_eq!(code(&wire.head().await), "200");
+        assert_eq!(code(&wire.head().await), "200", "the others stay");
     }
-    assert_eq!(world.gateway.connections(), 500, "the one above the limit waits");
-    drop(idle.pop());
-    assert_eq!(body(&waiting.rest().await), "diary", "until another one leaves");
+    assert_eq!(world.gateway.connections(), 499);
     drop(idle);
     until(|| world.gateway.connections() == 0).await;
 }
@@ -824,11 +824,11 @@ async fn a_websocket_is_a_tunnel_after_the_app_agreed_and_survives_a_deploy() {
 
 #[tokio::test]
 async fn a_tunnel_counts_as_a_connection() {
-    let world = World::with(Tuning { max_connections: 1, ..short() }, None).await;
+    let world = World::with(Tuning { max_connections: 1, portal_reserve: 0, ..short() }, None).await;
     world.route(echoing().await.addr).await;
     let tunnel = websocket(&world).await;
     until(|| world.gateway.tunnels() == 1 && world.gateway.connections() == 0).await;
-    let mut waiting = world.connect().await;
+    let mut waiting = Wire::from([127, 0, 0, 2], world.addr).await;
     waiting.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await;
     let early = tokio::time::timeout(Duration::from_millis(50), waiting.stream.readable()).await;
     assert!(early.is_err(), "there is no room yet");

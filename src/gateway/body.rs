@@ -14,7 +14,48 @@ use super::chunked::{Chunked, Step};
 use super::endpoint::Endpoint;
 use super::exchange::{Sending, Upstream};
 use super::head::Delimiter;
+use super::places::Tunnel;
+use super::proxy::Client;
 use super::traffic::AppTraffic;
+
+/// What hyper gets: when it has been handed over, or given up, the connection waits for a request again.
+pub(super) struct Answer {
+    body: GatewayBody,
+    client: Option<Arc<Client>>,
+}
+
+impl Answer {
+    /// Without a client nothing waits afterwards.
+    pub(super) fn new(body: GatewayBody, client: Option<Arc<Client>>) -> Self {
+        Self { body, client }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(client) = &self.client {
+            // If the place was given away, the connection ends without this.
+            let _ = client.place.wait();
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// A body that is whole, or comes from an app or the portal as it is read.
 pub(super) enum GatewayBody {
@@ -89,7 +130,7 @@ pub(super) enum Ending {
     Awaited(Arc<Endpoint>),
     /// An event stream has no end to wait for, and its reader comes back by itself: it is cut when the daemon stops, and with
     /// its container.
-    Cut(Pin<Box<WaitForCancellationFutureOwned>>),
+    Cut(Pin<Box<WaitForCancellationFutureOwned>>, #[expect(dead_code, reason = "it is held")] Tunnel),
 }
 
 impl AppBody {
@@ -151,7 +192,7 @@ impl AppBody {
                 return Poll::Ready(Some(Err(io::ErrorKind::NotConnected.into())));
             };
             let filled = match (upstream.poll_fill(cx), &mut self.ending) {
-                (Poll::Pending, Ending::Cut(stop)) => {
+                (Poll::Pending, Ending::Cut(stop, _)) => {
                     ready!(stop.as_mut().poll(cx));
                     return Poll::Ready(Some(Err(self.fail("the daemon stops"))));
                 }

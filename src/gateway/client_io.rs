@@ -1,58 +1,49 @@
-//! A client's socket with two manners TCP lacks: it gives up on a reader that takes nothing, and it does not destroy an
-//! answer by closing on unread input. And one that hyper lacks: the empty 431 that it makes by itself is not sent, so that
-//! something better can be said ([`oversized`](super::oversized)).
+//! A client's socket with a manner TCP lacks: it does not destroy an answer by closing on unread input. And one that hyper lacks:
+//! the empty 431 that it makes by itself is not sent, so that something better can be said ([`oversized`](super::oversized)).
+//! Besides it tells the connection's [`Place`] what is read, and whether the client takes what is written.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
+
+use super::places::{GivenAway, Place};
+use super::stall::DropStalled;
 
 /// How long input is thrown away after the last answer, for a client that still sends what was refused.
 const LINGER: Duration = Duration::from_secs(1);
 
 pub(super) struct ClientIo {
-    inner: TokioIo<TcpStream>,
-    write_timeout: Duration,
-    /// Made when first needed: most clients never stall.
-    timer: Option<Pin<Box<Sleep>>>,
-    stalled: bool,
+    inner: DropStalled<TcpStream>,
     closing: Closing,
-    /// See [`Client::said_431`](super::proxy::Client::said_431).
-    said_431: Arc<AtomicBool>,
+    place: Arc<Place>,
+    is_stalled: bool,
     is_withholding: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
     Open,
     Shut,
-    Draining,
+    /// Until then.
+    Draining(Pin<Box<Sleep>>),
 }
 
 impl ClientIo {
-    pub(super) fn new(stream: TcpStream, write_timeout: Duration, said_431: Arc<AtomicBool>) -> Self {
-        Self {
-            inner: TokioIo::new(stream),
-            write_timeout,
-            timer: None,
-            stalled: false,
-            closing: Closing::Open,
-            said_431,
-            is_withholding: false,
-        }
+    pub(super) fn new(stream: TcpStream, write_timeout: Duration, place: Arc<Place>) -> Self {
+        let inner = DropStalled::new(stream, write_timeout);
+        Self { inner, closing: Closing::Open, place, is_stalled: false, is_withholding: false }
     }
 
     /// hyper has refused a head as too large, and nothing was sent of that. What is written from here on is ours.
     pub(super) fn take_withheld(&mut self) -> bool {
-        self.said_431.store(true, Relaxed);
+        self.place.said_431.store(true, Relaxed);
         std::mem::take(&mut self.is_withholding)
     }
 
@@ -61,56 +52,49 @@ impl ClientIo {
     fn withholds(&mut self, written: &[u8]) -> bool {
         // Every write passes here; few get any further.
         if !self.is_withholding && written.starts_with(b"HTTP/1.1 431 ") {
-            self.is_withholding = !self.said_431.load(Relaxed);
+            self.is_withholding = !self.place.said_431.load(Relaxed);
         }
         self.is_withholding
     }
 
-    /// An answer of ours that looks like hyper's has left, or has begun to.
-    fn passed(&mut self, written: &[u8], result: &Poll<io::Result<usize>>) {
+    /// After each write.
+    fn passed(&mut self, written: &[u8], result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        // An answer of ours that looks like hyper's has left, or has begun to.
         if matches!(result, Poll::Ready(Ok(1..))) && written.starts_with(b"HTTP/1.1 431 ") {
-            self.said_431.store(false, Relaxed);
+            self.place.said_431.store(false, Relaxed);
         }
+        if result.is_pending() != self.is_stalled {
+            self.is_stalled = result.is_pending();
+            let told = if self.is_stalled { self.place.stall() } else { self.place.go_on() };
+            told.map_err(given_away)?;
+        }
+        result
     }
 
     pub(super) fn into_inner(self) -> TcpStream {
         self.inner.into_inner()
     }
+}
 
-    fn wait(&mut self, cx: &mut Context<'_>, timeout: Duration, begins: bool) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        if begins {
-            timer.as_mut().reset(Instant::now() + timeout);
-        }
-        timer.as_mut().poll(cx)
-    }
+fn given_away(error: GivenAway) -> io::Error {
+    io::Error::other(error)
+}
 
-    /// A write that took something, or an error once none did for `write_timeout`.
-    fn bound(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.stalled = false;
-            return written;
-        }
-        let begins = !self.stalled;
-        self.stalled = true;
-        self.wait(cx, self.write_timeout, begins).map(|()| Err(io::ErrorKind::TimedOut.into()))
+impl AsyncRead for ClientIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let had = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        Poll::Ready(self.place.read(buffer.filled().len() - had).map_err(given_away))
     }
 }
 
-impl Read for ClientIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
-    }
-}
-
-impl Write for ClientIo {
+impl AsyncWrite for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.withholds(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.passed(bytes, &written);
-        self.bound(cx, written)
+        self.passed(bytes, written)
     }
 
     fn poll_write_vectored(
@@ -123,8 +107,7 @@ impl Write for ClientIo {
             return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
         }
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, parts);
-        self.passed(first, &written);
-        self.bound(cx, written)
+        self.passed(first, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -138,33 +121,29 @@ impl Write for ClientIo {
     /// Closing a socket with unread input resets it, and the reset overtakes the answer (a 413, say) on its way. So if
     /// there is any, it is read off for a moment.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_withholding {
+        let this = &mut *self;
+        if this.is_withholding {
             return Poll::Ready(Ok(()));
         }
-        if self.closing == Closing::Open {
-            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
-            self.closing = Closing::Shut;
+        if matches!(this.closing, Closing::Open) {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            this.closing = Closing::Shut;
         }
         let mut scratch = [0; 4096];
         loop {
-            match self.inner.inner().try_read(&mut scratch) {
+            match this.inner.inner().try_read(&mut scratch) {
                 Ok(1..) => {
-                    if self.closing == Closing::Shut {
-                        self.closing = Closing::Draining;
-                        if self.wait(cx, LINGER, true).is_ready() {
-                            return Poll::Ready(Ok(()));
-                        }
+                    if matches!(this.closing, Closing::Shut) {
+                        this.closing = Closing::Draining(Box::pin(tokio::time::sleep(LINGER)));
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.closing == Closing::Draining => {
-                    if self.wait(cx, LINGER, false).is_ready() {
-                        return Poll::Ready(Ok(()));
-                    }
-                    if ready!(self.inner.inner().poll_read_ready(cx)).is_err() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Nothing to lose, or too late.
+                    let Closing::Draining(end) = &mut this.closing else { return Poll::Ready(Ok(())) };
+                    if end.as_mut().poll(cx).is_ready() || ready!(this.inner.inner().poll_read_ready(cx)).is_err() {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                // Nothing to lose: it has ended, or sent nothing that was not read.
                 Ok(0) | Err(_) => return Poll::Ready(Ok(())),
             }
         }

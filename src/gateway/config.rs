@@ -14,6 +14,8 @@ pub struct GatewayConfig {
     pub portal: PortalNames,
     /// Peers whose `X-Forwarded-*` are believed; from anyone else they are replaced.
     pub trusted_proxies: Vec<Cidr>,
+    /// A tunnel in which nothing moves for so long ends.
+    pub tunnel_idle: Duration,
 }
 
 /// What is at the portal's names.
@@ -27,7 +29,12 @@ impl GatewayConfig {
     #[must_use]
     pub fn new(domain: &str) -> Self {
         let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-        Self { domain, portal: PortalNames::ThePortal, trusted_proxies: Vec::new() }
+        Self {
+            domain,
+            portal: PortalNames::ThePortal,
+            trusted_proxies: Vec::new(),
+            tunnel_idle: Duration::from_secs(3600),
+        }
     }
 
     pub(super) fn trusts(&self, peer: IpAddr) -> bool {
@@ -38,8 +45,12 @@ impl GatewayConfig {
 /// Limits and deadlines. None of them cuts a response that has begun, however slow or long.
 #[derive(Debug, Clone)]
 pub struct Tuning {
-    /// Client connections at a time; above it, new ones wait in the kernel's queue.
+    /// Client connections at a time. Above it, whoever has waited longest for a request gives way to who comes.
     pub max_connections: usize,
+    /// Connections above that, for the portal alone.
+    pub portal_reserve: usize,
+    /// Bytes of heads that are not complete yet, of all connections together; what one has in its first 8 KB is not counted.
+    pub max_unfinished_heads: usize,
     /// From the start of waiting for a request to the end of its head; also closes idle connections.
     pub header_timeout: Duration,
     /// Size of a request's head in bytes; above it 431.
@@ -69,6 +80,8 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            portal_reserve: 64,
+            max_unfinished_heads: 8 << 20,
             header_timeout: Duration::from_secs(30),
             max_header_size: 32 * 1024,
             body_limit: None,

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::head::{self, BadResponse, Framing, ResponseHead};
+use super::places::Place;
 use super::traffic::AppTraffic;
 
 /// Body frames up to this size are copied behind the head, so that a small request is one packet.
@@ -174,7 +175,7 @@ pub(super) async fn exchange(
 ) -> Result<ResponseHead, Failure> {
     upstream.silence.as_mut().reset(now + silence);
     let mut seen = sending.left;
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         if let Poll::Ready(Err(failure)) = sending.poll(cx, upstream) {
             return Poll::Ready(Err(failure));
         }
@@ -185,12 +186,23 @@ pub(super) async fn exchange(
             seen = sending.left;
             upstream.silence.as_mut().reset(Instant::now() + silence);
         }
+        if let Some(place) = &sending.place {
+            let told = if sending.is_waiting_for_client(upstream) { place.wait_on() } else { place.go_on() };
+            if told.is_err() {
+                return Poll::Ready(Err(Failure::GivenAway));
+            }
+        }
         upstream.silence.as_mut().poll(cx).map(|()| {
             let client = sending.is_waiting_for_client(upstream);
             Err(Failure::Silence(if client { WaitedFor::Client } else { WaitedFor::App }))
         })
     })
-    .await
+    .await;
+    if let Some(place) = &sending.place {
+        // Whatever was waited for: from here on there is an answer.
+        place.go_on().map_err(|_| Failure::GivenAway)?;
+    }
+    ended
 }
 
 /// Why there is no response.
@@ -204,6 +216,8 @@ pub(super) enum Failure {
     Response(BadResponse),
     #[error("the client's body broke off or is malformed")]
     ClientBody,
+    #[error("the connection had to give way to another while the client was waited for")]
+    GivenAway,
     #[error("the client's body is larger than allowed")]
     TooLarge,
     #[error("nothing moved for too long while waiting for {0:?}")]
@@ -227,6 +241,8 @@ pub(super) struct Sending {
     chunk_open: bool,
     left: u64,
     traffic: Arc<AppTraffic>,
+    /// Is told when the client is waited for.
+    place: Option<Arc<Place>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,7 +258,12 @@ enum State {
 impl Sending {
     pub(super) fn new(body: Incoming, framing: Framing, limit: Option<u64>, traffic: Arc<AppTraffic>) -> Self {
         let left = limit.unwrap_or(u64::MAX);
-        Self { body, framing, state: State::Body, rest: Bytes::new(), chunk_open: false, left, traffic }
+        Self { body, framing, state: State::Body, rest: Bytes::new(), chunk_open: false, left, traffic, place: None }
+    }
+
+    /// While the client is waited for, its connection may have to give way.
+    pub(super) fn waits_at(&mut self, place: Arc<Place>) {
+        self.place = Some(place);
     }
 
     /// All of the request has left.

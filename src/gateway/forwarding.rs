@@ -155,6 +155,27 @@ pub(super) fn for_portal(headers: &mut HeaderMap, peer: &Peer, config: &GatewayC
         };
         return Visitor { address: peer.ip, seen };
     }
+    let (from, vouched) = vouched_for(headers, peer, config);
+    let seen = match from.is_loopback() {
+        _ if !vouched => Seen::Hidden,
+        false => Seen::There,
+        // Its own machine is not this one, unless the whole way is here.
+        true if peer.ip.is_loopback() && told == Told::Loopback => Seen::Here,
+        true => Seen::Hidden,
+    };
+    Visitor { address: from, seen }
+}
+
+/// Whose a request is: the peer's, or the one's that a chain of trusted proxies names.
+pub(super) fn client(headers: &HeaderMap, peer: &Peer, config: &GatewayConfig) -> IpAddr {
+    match Trust::of(config, peer) {
+        Trust::Replaced => peer.ip,
+        Trust::Believed => vouched_for(headers, peer, config).0,
+    }
+}
+
+/// The client that trusted proxies name, and whether one did.
+fn vouched_for(headers: &HeaderMap, peer: &Peer, config: &GatewayConfig) -> (IpAddr, bool) {
     let (mut from, mut vouched) = (peer.ip, false);
     let values: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
     for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
@@ -168,14 +189,7 @@ pub(super) fn for_portal(headers: &mut HeaderMap, peer: &Peer, config: &GatewayC
             break;
         }
     }
-    let seen = match from.is_loopback() {
-        _ if !vouched => Seen::Hidden,
-        false => Seen::There,
-        // Its own machine is not this one, unless the whole way is here.
-        true if peer.ip.is_loopback() && told == Told::Loopback => Seen::Here,
-        true => Seen::Hidden,
-    };
-    Visitor { address: from, seen }
+    (from, vouched)
 }
 
 /// [`for_portal`] for the portal's own port.

@@ -10,9 +10,9 @@
 //! | task | owns | stops |
 //! |---|---|---|
 //! | follow (one a `serve` call) | deriving [`Routes`](routes::Routes) from status and settings, sweeping idle upstream connections | on cancel |
-//! | accept (one a listener) | the listening socket, connection permits | on cancel |
+//! | accept (one a listener) | the listening socket, who has a place ([`Places`](places::Places)) | on cancel |
 //! | connection (one a client) | a client socket; upstream connections are polled by it, never by a task of their own | see [`Gateway::serve`] |
-//! | tunnel (one an upgraded connection) | both sockets after a 101 | on cancel |
+//! | tunnel (one an upgraded connection) | both sockets after a 101 | on cancel, or when it has long been idle |
 //! | portal (one a request for it) | its handler's work | with the request |
 //!
 //! Connections and tunnels live on the gateway's own threads (`workers`), everything else on the runtime that calls
@@ -37,9 +37,11 @@ mod host;
 mod language;
 mod oversized;
 mod pages;
+mod places;
 mod proxy;
 mod routes;
 mod server;
+mod stall;
 mod traffic;
 mod tunnel;
 mod workers;
@@ -48,7 +50,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::model::{ContainerId, DaemonStatus};
 
@@ -57,6 +59,7 @@ pub(crate) use forwarding::visitor;
 pub use forwarding::{Seen, Visitor};
 pub(crate) use language::{Language, language};
 pub(crate) use oversized::Oversized;
+pub(crate) use stall::DropStalled;
 pub use traffic::{LATENCY_BUCKETS_MS, TrafficSnapshot, TrafficStats};
 
 /// The gateway; cheap to clone, every clone is the same one.
@@ -76,7 +79,7 @@ struct Inner {
     portal: Option<axum::Router>,
     traffic: Arc<TrafficStats>,
     tuning: Tuning,
-    permits: Arc<Semaphore>,
+    places: Arc<places::Places>,
     generation: AtomicU64,
     connections: AtomicUsize,
     tunnels: AtomicUsize,
@@ -121,7 +124,11 @@ impl Gateway {
                 workers: OnceLock::new(),
                 portal,
                 traffic,
-                permits: Arc::new(Semaphore::new(tuning.max_connections)),
+                places: Arc::new(places::Places::new(places::Limits {
+                    places: tuning.max_connections,
+                    reserve: tuning.portal_reserve,
+                    heads: tuning.max_unfinished_heads,
+                })),
                 tuning,
                 generation: AtomicU64::new(0),
                 connections: AtomicUsize::new(0),

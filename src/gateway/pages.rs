@@ -34,6 +34,8 @@ pub(super) enum Page {
     ClientTooSlow,
     NoTunnels,
     Expectation,
+    /// There are more visitors than places.
+    Busy,
     /// The portal's place while there is no portal.
     Home,
 }
@@ -49,7 +51,7 @@ impl Page {
     fn status(self) -> StatusCode {
         match self {
             Self::NoSuchApp => StatusCode::NOT_FOUND,
-            Self::Stopped | Self::Starting | Self::Blocked => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Stopped | Self::Starting | Self::Blocked | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Crashed | Self::NotAnswering | Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::TooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::BadRequest | Self::BadHost => StatusCode::BAD_REQUEST,
@@ -81,6 +83,7 @@ impl Page {
             Self::ClientTooSlow => "request-timeout",
             Self::NoTunnels => "method-not-allowed",
             Self::Expectation => "expectation-failed",
+            Self::Busy => "too-many-connections",
             Self::Home => "minipaas",
         }
     }
@@ -89,7 +92,7 @@ impl Page {
     fn retry_after(self) -> Option<u8> {
         match self {
             Self::Starting => Some(2),
-            Self::NotAnswering => Some(5),
+            Self::NotAnswering | Self::Busy => Some(5),
             _ => None,
         }
     }
@@ -152,6 +155,9 @@ impl Page {
             }
             Self::NoTunnels => ("지원하지 않는 방식입니다", "CONNECT 요청은 받지 않습니다.", None),
             Self::Expectation => ("지원하지 않는 요청입니다", "Expect 헤더는 100-continue만 받습니다.", None),
+            Self::Busy => {
+                ("지금은 사람이 너무 많아요", "자리가 나면 저절로 다시 열어 볼게요. 잠시만 기다려 주세요.", None)
+            }
             Self::Home => ("minipaas", "앱을 담는 작은 집입니다.", None),
         };
         Text { title, message, owner }
@@ -213,6 +219,7 @@ impl Page {
             }
             Self::NoTunnels => ("Method not allowed", "CONNECT is not served here.", None),
             Self::Expectation => ("Expectation failed", "The only expectation met here is 100-continue.", None),
+            Self::Busy => ("Too many visitors", "All places are taken. This page tries again in a moment.", None),
             Self::Home => ("minipaas", "A small home for apps.", None),
         };
         Text { title, message, owner }

@@ -1,8 +1,8 @@
 //! One request: find its route, send it on, give back what the app answers.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, TRANSFER_ENCODING, UPGRADE};
@@ -10,18 +10,18 @@ use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower::ServiceExt as _;
 
-use super::body::{AppBody, Ending, GatewayBody};
+use super::body::{Answer, AppBody, Ending, GatewayBody};
 use super::endpoint::Endpoint;
 use super::exchange::{Failure, Sending, Sure, Upstream, WaitedFor, exchange};
 use super::forwarding::{self, Peer, Trust};
 use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::pages::Page;
+use super::places::{GivenAway, Place, Tunnel, Visitor};
 use super::routes::{AppRoute, Route, Target};
 use super::workers::Seat;
 use super::{Inner, cookies, host, tunnel};
@@ -38,53 +38,63 @@ pub(super) struct Client {
     pub(super) cancel: CancellationToken,
     /// Every answer is this connection's last.
     pub(super) closing: Arc<AtomicBool>,
-    /// The last answer to a request was a 431: what looks like hyper's own may be that one.
-    pub(super) said_431: Arc<AtomicBool>,
     pub(super) seat: Seat,
     /// The daemon's runtime: the portal's work is done there.
     pub(super) home: Handle,
     /// Held as long as the connection or its tunnel.
-    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) place: Arc<Place>,
 }
 
-/// The answer to one request; there always is one.
-pub(super) async fn handle(
-    client: Arc<Client>,
-    request: Request<Incoming>,
-) -> Result<Response<GatewayBody>, Infallible> {
+/// The answer to one request. There always is one, unless the connection's place was given away before the request was whole.
+pub(super) async fn handle(client: Arc<Client>, request: Request<Incoming>) -> Result<Response<Answer>, GivenAway> {
+    client.place.begin()?;
     let mut response = answer(&client, request).await;
     if response.status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
-        client.said_431.store(true, Relaxed);
+        client.place.said_431.store(true, Relaxed);
     }
     if client.closing.load(Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    // What follows a 101 is no request any more.
+    let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    Ok(response.map(|body| Answer::new(body, (!is_tunnel).then_some(client))))
 }
 
 async fn answer(client: &Arc<Client>, request: Request<Incoming>) -> Response<GatewayBody> {
     let (mut head, body) = request.into_parts();
     let on_upgrade = head.extensions.remove::<OnUpgrade>();
     match admit(client, &head) {
+        Ok(Admitted { route: Route::App(_), .. }) if client.place.leave_reserve().is_none() => {
+            refusal(client, &head, Page::Busy)
+        }
         Ok(Admitted { route: Route::App(route), host, trust }) => {
             App { client, route, head: &head, host, trust }.serve(body, on_upgrade).await
         }
         Ok(Admitted { route: Route::Portal, .. }) => portal(client, head, body).await,
-        Err(page) => {
-            let counted = client.inner.traffic.nobody().begin();
-            let mut response = page.response(&head.headers, None);
-            counted.answered(response.status().as_u16(), std::time::Duration::ZERO);
-            end_if_unclear(page, &mut response);
-            response
-        }
+        Err(page) => refusal(client, &head, page),
     }
+}
+
+/// For a request that no app hears of.
+fn refusal(client: &Client, head: &Parts, page: Page) -> Response<GatewayBody> {
+    let counted = client.inner.traffic.nobody().begin();
+    let mut response = page.response(&head.headers, None);
+    counted.answered(response.status().as_u16(), Duration::ZERO);
+    end_if_unclear(page, &mut response);
+    response
 }
 
 /// Whoever sent this may mean the rest of the connection to be read differently, or goes on sending an unwanted body.
 fn end_if_unclear(page: Page, response: &mut Response<GatewayBody>) {
     if matches!(
         page,
-        Page::BadRequest | Page::BadHost | Page::NoTunnels | Page::TooLarge | Page::ClientTooSlow | Page::Expectation
+        Page::BadRequest
+            | Page::BadHost
+            | Page::NoTunnels
+            | Page::TooLarge
+            | Page::ClientTooSlow
+            | Page::Expectation
+            | Page::Busy
     ) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -187,7 +197,11 @@ impl App<'_> {
             trust: self.trust,
         };
 
+        let tunnel = if upgrade.is_some() { Some(self.tunnel()?) } else { None };
         let mut sending = Sending::new(body, framing, tuning.body_limit, Arc::clone(&self.route.traffic));
+        if sending.has_body() {
+            sending.waits_at(Arc::clone(&self.client.place));
+        }
         let mut sure = if sending.is_replayable(&head.method) { Sure::AsLastHeard } else { Sure::Now };
         let mut headers = HeaderMap::new();
         // Asked for anew only after something was waited for.
@@ -216,8 +230,8 @@ impl App<'_> {
             let result = exchange(&mut upstream, &mut sending, &head.method, &mut headers, now, tuning.silence_timeout);
             match result.await {
                 Ok(answer) => {
-                    let on_upgrade = on_upgrade.filter(|_| upgrade.is_some());
-                    return self.pass_on(&answer, headers, (endpoint, upstream), sending, on_upgrade);
+                    let upgrade = on_upgrade.zip(tunnel);
+                    return self.pass_on(&answer, headers, (endpoint, upstream), sending, upgrade);
                 }
                 Err(Failure::Closed) if sending.is_replayable(&head.method) && (self.rerouted(&endpoint) || reused) => {
                     self.route.traffic.retried();
@@ -247,18 +261,25 @@ impl App<'_> {
         }
     }
 
+    /// A place among the tunnels.
+    fn tunnel(&self) -> Result<Tunnel, Page> {
+        let config = Arc::clone(&self.client.inner.routes_tx.borrow().config);
+        let visitor = Visitor::of(forwarding::client(&self.head.headers, &self.client.peer, &config));
+        self.client.inner.places.open_tunnel(&self.route.app, visitor).ok_or(Page::Busy)
+    }
+
     fn pass_on(
         &self,
         answer: &ResponseHead,
         mut headers: HeaderMap,
         (endpoint, upstream): (Arc<Endpoint>, Upstream),
         sending: Sending,
-        on_upgrade: Option<OnUpgrade>,
+        upgrade: Option<(OnUpgrade, Tunnel)>,
     ) -> Result<Response<GatewayBody>, Page> {
         cookies::keep_to_host(&mut headers, self.host);
         let body = if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             // An app that switches unasked would have the rest of this connection to itself.
-            let Some(on_upgrade) = on_upgrade.filter(|_| sending.is_sent()) else { return Err(Page::BadAnswer) };
+            let Some((on_upgrade, tunnel)) = upgrade.filter(|_| sending.is_sent()) else { return Err(Page::BadAnswer) };
             self.route.traffic.upgraded();
             let (app, already_read) = upstream.into_parts();
             self.client.tracker.spawn(tunnel::run(
@@ -267,13 +288,14 @@ impl App<'_> {
                 app,
                 already_read,
                 Arc::clone(&self.route.traffic),
+                tunnel,
             ));
             GatewayBody::empty()
         } else {
             let max_idle = self.client.inner.tuning.max_idle_upstream;
             // Only what `EventSource` asks for, without a body, is asked for again by itself.
             let ending = if !sending.has_body() && is_event_stream(&headers) {
-                Ending::Cut(Box::pin(self.client.cancel.clone().cancelled_owned()))
+                Ending::Cut(Box::pin(self.client.cancel.clone().cancelled_owned()), self.tunnel()?)
             } else {
                 Ending::Awaited(endpoint)
             };
@@ -329,6 +351,7 @@ fn page_of(failure: &Failure) -> Page {
         Failure::Closed | Failure::Io(_) => Page::NotAnswering,
         Failure::Response(_) => Page::BadAnswer,
         Failure::ClientBody => Page::BadRequest,
+        Failure::GivenAway => Page::Busy,
         Failure::TooLarge => Page::TooLarge,
         Failure::Silence(WaitedFor::Client) => Page::ClientTooSlow,
         Failure::Silence(WaitedFor::App) => Page::TooSlow,

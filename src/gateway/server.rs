@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::client_io::ClientIo;
 use super::forwarding::Peer;
 use super::oversized::Oversized;
+use super::places::{Full, Visitor};
 use super::proxy::{self, Client};
 use super::workers::Workers;
 use super::{Gateway, Inner, endpoint, routes};
@@ -26,6 +27,10 @@ use super::{Gateway, Inner, endpoint, routes};
 /// An empty SETTINGS frame, then GOAWAY for stream 0 with `HTTP_1_1_REQUIRED` (RFC 9113 §7): what a client that began
 /// with HTTP/2 understands.
 const H2_REFUSAL: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
+/// For whoever has more than its share, before anything was read.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 10\r\ncontent-type: text/plain\r\n\
+    content-length: 43\r\n\r\nThere are too many connections from here.\r\n\r\n";
 /// How long a client may take to hear why its connection ends.
 const LAST_WORD: Duration = Duration::from_secs(2);
 /// What hyper may buffer of one direction of one connection.
@@ -86,24 +91,33 @@ impl Server {
     async fn accept(&self, listener: &TcpListener) {
         let workers = self.inner.workers.get_or_init(Workers::start);
         loop {
-            // Taken before accepting: whoever does not fit waits in the kernel's queue instead of in ours.
-            let Ok(permit) = Arc::clone(&self.inner.permits).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, addr)) => {
+                    let seat = workers.seat();
+                    let peer = Peer::new(addr.ip());
+                    // A proxy speaks for many, and was named by the operator.
+                    let is_trusted = self.inner.config_rx.borrow().trusts(peer.ip);
+                    let visitor = (!is_trusted).then(|| Visitor::of(peer.ip));
+                    // Whoever comes while nobody can give way waits here, and others in the kernel's queue.
+                    let place = match self.inner.places.find(visitor, seat.worker).await {
+                        Ok(place) => place,
+                        Err(Full::OfThisVisitor | Full::OfAll) => {
+                            refuse(&stream, &peer);
+                            continue;
+                        }
+                    };
                     // From here on it belongs to another thread. This only fails on a socket that is gone.
                     let Ok(stream) = stream.into_std() else { continue };
-                    let seat = workers.seat();
                     let runtime = seat.runtime.clone();
                     let client = Client {
                         inner: Arc::clone(&self.inner),
-                        peer: Peer::new(addr.ip()),
+                        peer,
                         tracker: self.tracker.clone(),
                         cancel: self.cancel.clone(),
                         closing: Arc::clone(&self.closing),
-                        said_431: Arc::default(),
                         home: self.home.clone(),
                         seat,
-                        _permit: permit,
+                        place,
                     };
                     let (close_idle, cut) = (self.close_idle.clone(), self.cut.clone());
                     self.tracker.spawn_on(connection(stream, Arc::new(client), close_idle, cut), &runtime);
@@ -146,6 +160,18 @@ fn is_client_s(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// Tells a visitor that has more connections than one may have, and the log.
+fn refuse(stream: &TcpStream, peer: &Peer) {
+    tracing::warn!(
+        code = "too-many-connections",
+        peer = %peer.ip,
+        "refused a connection of an address that has half of all places already, with a request on each of them; if it is a \
+         proxy of yours, name it in PAAS_TRUSTED_PROXIES"
+    );
+    // As far as it goes without waiting: it did not wait for an answer either.
+    let _ = stream.try_write(TOO_MANY);
+}
+
 async fn connection(
     stream: std::net::TcpStream,
     client: Arc<Client>,
@@ -156,20 +182,22 @@ async fn connection(
     let _open = Open::new(&inner);
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     endpoint::prepare(&stream);
-    let said_431 = Arc::clone(&client.said_431);
+    let place = Arc::clone(&client.place);
+    let io = TokioIo::new(ClientIo::new(stream, inner.tuning.write_timeout, Arc::clone(&place)));
     let service = service_fn(move |request| proxy::handle(Arc::clone(&client), request));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(inner.tuning.header_timeout)
         .max_header_size(inner.tuning.max_header_size)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(ClientIo::new(stream, inner.tuning.write_timeout, said_431), service)
+        .serve_connection(io, service)
         .with_upgrades();
-    // Cancel-safe: tokens stay cancelled, and the connection is polled on. `cut` never comes before `close_idle`, so that one
+    // Cancel-safe: tokens stay cancelled, a place that is given away is told once, and the connection is polled on. `cut` never comes before `close_idle`, so that one
     // of them is waited for at a time.
     let ended = tokio::select! {
         biased;
         result = &mut connection => Some(result),
+        () = place.given_away() => return,
         () = close_idle.cancelled() => None,
     };
     let result = if let Some(result) = ended {
@@ -179,19 +207,20 @@ async fn connection(
         tokio::select! {
             biased;
             result = &mut connection => result,
+            () = place.given_away() => return,
             () = cut.cancelled() => return,
         }
     };
     let Err(error) = result else { return };
-    let Some(mut parts) = connection.into_parts() else { return };
+    let Some(parts) = connection.into_parts() else { return };
+    let mut io = parts.io.into_inner();
     if error.is_parse_version_h2() {
-        let mut stream = parts.io.into_inner();
+        let mut stream = io.into_inner();
         let _ = tokio::time::timeout(LAST_WORD, stream.write_all(H2_REFUSAL)).await;
-    } else if parts.io.take_withheld() {
+    } else if io.take_withheld() {
         let refused = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16();
         inner.traffic.nobody().begin().answered(refused, Duration::ZERO);
         let answer = Oversized::read(&parts.read_buf).answer();
-        let mut io = TokioIo::new(parts.io);
         let sent = async {
             io.write_all(&answer).await?;
             io.shutdown().await

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::cidr::Cidr;
 use super::subnet::Subnet;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub gateway_bind: IpAddr,
     /// Proxies whose `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// A tunnel (WebSocket) in which nothing moves for so long ends.
+    pub tunnel_idle: Duration,
     pub backup_schedule: String,
     pub backup_keep: u32,
     pub trash_days: u32,
@@ -101,6 +104,7 @@ impl Settings {
             gateway_port: 8080,
             gateway_bind: IpAddr::from([0, 0, 0, 0]),
             trusted_proxies: Vec::new(),
+            tunnel_idle: Duration::from_secs(3600),
             backup_schedule: "0 3 * * *".to_owned(),
             backup_keep: 7,
             trash_days: 7,

@@ -30,8 +30,7 @@ use tower::ServiceExt as _;
 use super::caller::Peer;
 use super::malformed::Enveloped;
 use super::seat::{Answer, GivenAway, Question, Seat, Waiting};
-use super::stall::DropStalled;
-use crate::gateway::{GatewayConfig, visitor};
+use crate::gateway::{DropStalled, GatewayConfig, visitor};
 
 /// How long a stop waits for running requests.
 pub const GRACE: Duration = Duration::from_secs(5);

@@ -13,6 +13,9 @@ use super::connection::{Connections, Origin};
 /// Out of file descriptors, say: look again after a moment instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A write that has to wait longer than this ends the connection.
+pub(super) const WRITE_STALL: Duration = Duration::from_secs(30);
+
 /// What a door listens on.
 pub(super) trait Listener: Sync {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;

@@ -43,7 +43,6 @@ pub mod router;
 pub mod rule;
 mod seat;
 pub mod sse;
-pub mod stall;
 pub mod state;
 pub mod tcp;
 pub mod templates;

@@ -10,8 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Origin;
-use super::door::{self, Listener};
-use super::stall::WRITE_STALL;
+use super::door::{self, Listener, WRITE_STALL};
 use crate::gateway::GatewayConfig;
 
 /// An open port, not yet answering.
@@ -29,7 +28,7 @@ impl TcpDoor {
         Self { listener, config_rx, write_stall: WRITE_STALL }
     }
 
-    /// How long a reader may take nothing before it is dropped; [`WRITE_STALL`] unless set.
+    /// How long a reader may take nothing before it is dropped; 30 s unless set.
     #[must_use]
     pub fn drop_stalled_after(mut self, limit: Duration) -> Self {
         self.write_stall = limit;

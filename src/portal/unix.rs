@@ -16,8 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Origin;
-use super::door::{self, Listener};
-use super::stall::WRITE_STALL;
+use super::door::{self, Listener, WRITE_STALL};
 use crate::model::Shown;
 
 /// Why the socket could not be opened.
@@ -62,7 +61,7 @@ impl UnixDoor {
         Ok(Self { listener, path: path.to_owned(), file, own_uid, write_stall: WRITE_STALL })
     }
 
-    /// How long a reader may take nothing before it is dropped; [`WRITE_STALL`] unless set.
+    /// How long a reader may take nothing before it is dropped; 30 s unless set.
     #[must_use]
     pub fn drop_stalled_after(mut self, limit: Duration) -> Self {
         self.write_stall = limit;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::model::manifest::{MIN_CPUS, MIN_MEMORY};
 use crate::model::{Bytes, Cidr, MilliCpus, Routing, Settings, cron};
@@ -56,7 +57,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 34] = [
+pub(super) const KEYS: [Key; 35] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -187,6 +188,13 @@ pub(super) const KEYS: [Key; 34] = [
         |text, _| proxies(text)
     ),
     key!(
+        "PAAS_TUNNEL_IDLE",
+        tunnel_idle,
+        AtOnce,
+        "a time from 10s to 168h as a whole number with its unit, for example `90s`, `30m` or `1h`",
+        |text, _| duration(text).filter(|time| (10..=168 * 3600).contains(&time.as_secs()))
+    ),
+    key!(
         "BACKUP_SCHEDULE",
         backup_schedule,
         AtOnce,
@@ -219,6 +227,18 @@ fn within(text: &str, least: u32, most: u32) -> Option<u32> {
     // `parse` alone would accept a leading `+`.
     let number: u32 = text.bytes().all(|b| b.is_ascii_digit()).then(|| exact(text))??;
     (least..=most).contains(&number).then_some(number)
+}
+
+/// A whole number of seconds, minutes or hours.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    within(number, 0, 1_000_000).map(|number| Duration::from_secs(u64::from(number) * seconds))
 }
 
 fn port(text: &str) -> Option<u16> {

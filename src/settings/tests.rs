@@ -54,6 +54,7 @@ fn every_key_reaches_its_setting() {
     });
     check("PORTAL_API_KEY=$2b$12$xxxxxxxxxx", &|s| s.portal_api_key = "$2b$12$xxxxxxxxxx".into());
     check("PORTAL_ON_GATEWAY=no", &|s| s.portal_on_gateway = false);
+    check("PAAS_TUNNEL_IDLE=30m", &|s| s.tunnel_idle = Duration::from_secs(1800));
     check("PORTAL_DB_PATH=/db", &|s| s.portal_db_path = "/db".into());
     check("SESSION_COOKIE_NAME=sid", &|s| s.session_cookie_name = "sid".into());
     check("SESSION_TTL_HOURS=1", &|s| s.session_ttl_hours = 1);
@@ -129,6 +130,7 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PORTAL_HOSTS", &["a b", "x:80", "http://x.y", "*.x.y", "x.y,", "192.168.0.1"]),
         ("PORTAL_API_KEY", &["with a space in it", "열여섯글자가 넘는 한글 열쇠입니다", "0123456789abcde"]),
         ("PORTAL_ON_GATEWAY", &["", "on", "1", "No"]),
+        ("PAAS_TUNNEL_IDLE", &["", "1", "h", "9s", "169h", "1.5h", "-1h", "+1h", "1d", "1 h", "never", "한"]),
         ("SESSION_COOKIE_NAME", &["", "a b", "a=b", "a;b", "이름", "__Host-a"]),
         ("SESSION_TTL_HOURS", &["0", "87601", "1.5"]),
         ("PORTAL_COOKIE_SECURE", &["", "on", "1", "TRUE"]),

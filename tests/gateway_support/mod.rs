@@ -20,7 +20,7 @@ use minipaas::gateway::{Gateway, GatewayConfig, Tuning};
 use minipaas::model::status::Endpoint;
 use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Health, RunState, SyncState};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -84,6 +84,12 @@ impl World {
         self.publish(running("alice-diary", app)).await;
     }
 
+    pub async fn configure(&self, change: impl FnOnce(&mut GatewayConfig)) {
+        let before = self.gateway.generation();
+        self.config_tx.send_modify(|config| change(Arc::make_mut(config)));
+        until(|| self.gateway.generation() > before).await;
+    }
+
     pub async fn connect(&self) -> Wire {
         Wire::connect(self.addr).await
     }
@@ -143,6 +149,13 @@ pub struct Wire {
 impl Wire {
     pub async fn connect(addr: SocketAddr) -> Self {
         Self::new(within(TcpStream::connect(addr)).await.unwrap())
+    }
+
+    /// From another address of this machine: to the gateway somebody else.
+    pub async fn from(source: [u8; 4], addr: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        Self::new(within(socket.connect(addr)).await.unwrap())
     }
 
     pub fn new(stream: TcpStream) -> Self {

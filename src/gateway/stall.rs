@@ -8,12 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// A write that has to wait longer than this ends the connection.
-pub const WRITE_STALL: Duration = Duration::from_secs(30);
-
 /// Wraps a connection; see the module.
 #[derive(Debug)]
-pub struct DropStalled<T> {
+pub(crate) struct DropStalled<T> {
     inner: T,
     limit: Duration,
     /// Runs while a write is pending.
@@ -21,8 +18,16 @@ pub struct DropStalled<T> {
 }
 
 impl<T> DropStalled<T> {
-    pub fn new(inner: T, limit: Duration) -> Self {
+    pub(crate) fn new(inner: T, limit: Duration) -> Self {
         Self { inner, limit, timer: None }
+    }
+
+    pub(super) fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    pub(super) fn into_inner(self) -> T {
+        self.inner
     }
 
     /// Lets a finished write through; a pending one starts or checks the timer.
