@@ -361,8 +361,8 @@ fn tuning() -> Tuning {
     use rustix::process::{Resource, getrlimit, setrlimit};
     const OTHERS: usize = 512;
     let mut limit = getrlimit(Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit.clone() };
-    if setrlimit(Resource::Nofile, raised.clone()).is_ok() {
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if setrlimit(Resource::Nofile, raised).is_ok() {
         limit = raised;
     }
     let files = limit.current.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_support::{
-    HOST, Wire, World, app, body, code, container_at, named, raw_app, recorder, running, status, until, within,
+    HOST, Wire, World, app, body, code, container_at, named, raw_app, raw_app_at, recorder, running, status, until,
+    within,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
@@ -181,12 +182,9 @@ async fn without_a_portal_on_the_gateway_its_names_are_nobody_s() {
             let answer = world.talk(&request("")).await;
             assert_eq!(code(&answer) == "200" && body(&answer) == "the portal", found, "{portal:?} {host}: {answer}");
             if !found {
-                assert!(
-                    code(&answer) == "404" && answer.contains("There is no app at this address"),
-                    "{host}: {answer}"
-                );
+                assert!(code(&answer) == "404" && answer.contains("There is no site here"), "{host}: {answer}");
                 let answer = world.talk(&request("Accept-Language: ko\r\n")).await;
-                assert!(answer.contains("이 주소에는 앱이 없습니다"), "{host}: {answer}");
+                assert!(answer.contains("여기에는 사이트가 없어요"), "{host}: {answer}");
             }
         }
     }
@@ -556,8 +554,8 @@ async fn connections_are_bounded_and_given_back() {
     let world = World::with(Tuning { max_connections: 500, ..short() }, None).await;
     world.route(named("diary").await).await;
     let mut idle = Vec::new();
-    for number in 0..500 {
-        idle.push(Wire::from([127, 0, 1, number as u8 % 4], world.addr).await);
+    for number in 0..500_usize {
+        idle.push(Wire::from([127, 0, 1, u8::try_from(number % 4).unwrap()], world.addr).await);
     }
     until(|| world.gateway.connections() == 500).await;
     let mut next = world.connect().await;
@@ -726,7 +724,7 @@ async fn a_pooled_connection_that_turns_out_closed_costs_no_request() {
     }
     wire.send(format!("POST / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
     let head = wire.head().await;
-    assert_eq!(code(&head), "502", "what may have had an effect is not repeated: {head}");
+    assert_eq!(code(&head), "503", "what may have had an effect is not repeated: {head}");
     assert_eq!(world.gateway.traffic().snapshot()[&AppKey::parse("alice-diary").unwrap()].retries, 3);
 }
 
@@ -942,7 +940,7 @@ async fn nobody_else_can_have_a_visitor_s_cookies_deleted() {
     ] {
         let page = world.talk(&request).await;
         assert_eq!(code(&page), "431", "{page}");
-        assert!(!page.contains("clear-site-data") && page.contains("Too large"), "{page}");
+        assert!(!page.contains("clear-site-data") && page.contains("The address is too long"), "{page}");
     }
 }
 
@@ -975,17 +973,17 @@ async fn an_app_s_own_431_stays_its_own_and_the_next_head_gets_the_page() {
 
 #[tokio::test]
 async fn what_is_not_there_is_told_kindly_in_the_visitor_s_language() {
-    let world = World::new().await;
+    let world = World::with(Tuning { hold: Duration::ZERO, ..short() }, None).await;
     let held = |sync, health| minipaas::model::AppStatus { sync, ..status("alice-diary", health) };
     let wanted = |desired, health| minipaas::model::AppStatus { desired, ..status("alice-diary", health) };
     for (app, expected, english, korean, refreshes) in [
-        (wanted(RunState::Stopped, Health::Stopped), "503", "stopped", "멈춰", false),
-        (status("alice-diary", Health::Starting), "503", "starting", "켜지는 중", true),
-        (status("alice-diary", Health::Unknown), "503", "starting", "켜지는 중", true),
-        (status("alice-diary", Health::CrashLoop), "502", "paas logs alice-diary", "paas logs alice-diary", false),
-        (status("alice-diary", Health::Degraded), "502", "crashed", "문제가", false),
+        (wanted(RunState::Stopped, Health::Stopped), "503", "closed", "닫혀", false),
+        (status("alice-diary", Health::Starting), "503", "Opening", "여는 중", true),
+        (status("alice-diary", Health::Unknown), "503", "Opening", "여는 중", true),
+        (status("alice-diary", Health::CrashLoop), "503", "paas logs alice-diary", "paas logs alice-diary", true),
+        (status("alice-diary", Health::Degraded), "502", "stopped", "문제가", false),
         (held(SyncState::Invalid, Health::Unknown), "503", "paas status alice-diary", "설정에 문제", false),
-        (wanted(RunState::Deleted, Health::Deleted), "404", "No such app", "앱이 없습니다", false),
+        (wanted(RunState::Deleted, Health::Deleted), "404", "no site here", "사이트가 없어요", false),
     ] {
         let name = format!("{:?} {:?} {:?}", app.desired, app.health, app.sync);
         world.publish(app).await;
@@ -1015,9 +1013,156 @@ async fn what_is_not_there_is_told_kindly_in_the_visitor_s_language() {
 async fn an_app_that_refuses_its_connection_is_a_page_not_a_hang() {
     let mut app = raw_app(|_, _| async {}).await;
     app.stop_listening().await;
-    let world = World::around(app.addr).await;
+    let world = World::with(Tuning { hold: Duration::from_millis(50), ..short() }, None).await;
+    world.route(app.addr).await;
     let page = world.get("/", "").await;
-    assert!(code(&page) == "502" && page.contains("retry-after: "), "{page}");
+    assert!(code(&page) == "503" && page.contains("retry-after: "), "{page}");
+}
+
+// --- an app that comes back -----------------------------------------------------------------------------------------
+
+/// Answers `GET /` with "back" and says how often it was asked; ends without an answer for anything else.
+async fn back(addr: std::net::SocketAddr) -> (gateway_support::RawApp, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let app = raw_app_at(addr, move |mut wire, _| {
+        let count = Arc::clone(&count);
+        async move {
+            let head = wire.head().await;
+            count.fetch_add(1, Ordering::SeqCst);
+            if head.starts_with("GET / ") {
+                wire.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nback").await;
+            }
+        }
+    })
+    .await;
+    (app, asked)
+}
+
+/// An address at which nobody listens.
+async fn nobody() -> std::net::SocketAddr {
+    let mut app = raw_app(|_, _| async {}).await;
+    app.stop_listening().await;
+    app.addr
+}
+
+#[tokio::test]
+async fn a_get_waits_for_an_app_that_restarts_and_a_post_is_told_so() {
+    let addr = nobody().await;
+    let world = World::around(addr).await;
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        let mut wire = world.connect().await;
+        wire.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;
+        waiting.push(wire);
+    }
+    let page = world
+        .talk(&format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"))
+        .await;
+    assert!(code(&page) == "503" && page.contains("retry-after: 5"), "{page}");
+    let key = AppKey::parse("alice-diary").unwrap();
+    until(|| world.gateway.traffic().app(&key).in_flight == 50).await;
+    let (_app, asked) = back(addr).await;
+    for wire in &mut waiting {
+        assert_eq!(body(&wire.rest().await), "back");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 50, "each was sent once");
+}
+
+#[tokio::test]
+async fn a_get_waits_until_the_status_names_the_app_s_new_address() {
+    let world = World::new().await;
+    for health in [Health::Starting, Health::CrashLoop] {
+        world.publish(AppStatus { endpoint: None, ..status("alice-diary", health) }).await;
+        let mut wire = world.connect().await;
+        wire.send(format!("HEAD / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+        wire.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;
+        let early = tokio::time::timeout(Duration::from_millis(50), wire.stream.readable()).await;
+        assert!(early.is_err(), "{health:?}: nobody is told that it is not there");
+        // Not there yet either.
+        world.route(nobody().await).await;
+        world.route(named("back").await).await;
+        assert_eq!(code(&wire.head().await), "200", "{health:?}");
+        assert_eq!(body(&wire.rest().await), "back", "{health:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_get_that_the_app_went_down_with_is_sent_once_more_when_it_is_back() {
+    let (gone_tx, mut gone_rx) = tokio::sync::mpsc::unbounded_channel();
+    let mut app = raw_app(move |mut wire, _| {
+        let gone = gone_tx.clone();
+        async move {
+            wire.head().await;
+            gone.send(()).unwrap();
+            drop(wire);
+        }
+    })
+    .await;
+    let world = World::around(app.addr).await;
+    let mut wire = world.connect().await;
+    wire.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;
+    within(gone_rx.recv()).await.unwrap();
+    app.stop_listening().await;
+    let (_app, asked) = back(app.addr).await;
+    assert_eq!(body(&wire.rest().await), "back");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // The request that brings it down, though, is not sent again and again.
+    let page = world.get("/crash", "").await;
+    assert!(code(&page) == "503" && page.contains("retry-after: "), "{page}");
+    assert_eq!(asked.load(Ordering::SeqCst), 3, "twice, and no more");
+}
+
+#[tokio::test]
+async fn those_who_wait_are_bounded_in_time_and_number() {
+    let world =
+        World::with(Tuning { max_held_of_one: 3, max_held: 5, hold: Duration::from_secs(1), ..short() }, None).await;
+    for name in ["alice-diary", "bob-blog"] {
+        world.publish(status(name, Health::Starting)).await;
+    }
+    let ask = async |host: &str| {
+        let mut wire = world.connect().await;
+        wire.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+        wire
+    };
+    let in_flight = |name: &str| world.gateway.traffic().app(&AppKey::parse(name).unwrap()).in_flight;
+    let begun = std::time::Instant::now();
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(ask(HOST).await);
+    }
+    until(|| in_flight("alice-diary") == 3).await;
+    assert_eq!(code(&ask(HOST).await.rest().await), "503", "one more for this app");
+    for _ in 0..2 {
+        waiting.push(ask("bob-blog.test").await);
+    }
+    until(|| in_flight("bob-blog") == 2).await;
+    assert_eq!(code(&ask("bob-blog.test").await.rest().await), "503", "one more of all");
+    assert!(begun.elapsed() < Duration::from_secs(1), "they are told at once");
+    for wire in &mut waiting {
+        let page = wire.rest().await;
+        assert!(code(&page) == "503" && page.contains("retry-after: "), "{page}");
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    // Their places are free again.
+    let mut wire = ask(HOST).await;
+    until(|| in_flight("alice-diary") == 1).await;
+    world.route(named("back").await).await;
+    assert_eq!(body(&wire.rest().await), "back");
+}
+
+#[tokio::test]
+async fn whoever_waits_holds_up_no_deploy() {
+    let addr = nobody().await;
+    let world = World::around(addr).await;
+    let mut wire = world.connect().await;
+    wire.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;
+    let key = AppKey::parse("alice-diary").unwrap();
+    until(|| world.gateway.traffic().app(&key).in_flight == 1).await;
+    world.publish(status("alice-diary", Health::Starting)).await;
+    until(|| !world.gateway.is_busy(&container_at(addr))).await;
+    world.route(named("back").await).await;
+    assert_eq!(body(&wire.rest().await), "back");
 }
 
 // --- nothing is lost ------------------------------------------------------------------------------------------------
@@ -1249,4 +1394,10 @@ async fn traffic_is_counted_per_app() {
     assert_eq!((seen.requests, seen.in_flight, seen.bytes_in, seen.bytes_out), (2, 0, 5, 5));
     assert_eq!((seen.classes, seen.latency.iter().sum::<u64>()), ([0, 0, 0, 2, 0], 2));
     assert_eq!(traffic.unrouted().classes, [0, 0, 0, 1, 0]);
+    // That the app could not be reached is not an answer of it.
+    world.route(nobody().await).await;
+    world.talk(&format!("DELETE / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;
+    let seen = &traffic.snapshot()[&AppKey::parse("alice-diary").unwrap()];
+    assert_eq!((seen.requests, seen.classes, seen.refused), (3, [0, 0, 0, 2, 0], [0, 0, 0, 0, 1]));
+    assert_eq!(seen.latency.iter().sum::<u64>(), 2);
 }

@@ -213,6 +213,10 @@ impl fmt::Display for Visits<'_> {
                 write!(f, ", {count} {class}")?;
             }
         }
+        let refused = traffic.refusals.all();
+        if refused > 0 {
+            write!(f, ", {refused} answered by the gateway in its place")?;
+        }
         if let (Some(half), Some(most)) = (traffic.within_ms(500), traffic.within_ms(990)) {
             write!(f, "; half within {half} ms, 99 % within {most} ms")?;
         }

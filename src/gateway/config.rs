@@ -58,6 +58,11 @@ pub struct Tuning {
     /// Size of a request's body in bytes; above it 413.
     pub body_limit: Option<u64>,
     pub connect_timeout: Duration,
+    /// How long a GET or HEAD waits for an app that restarts or starts.
+    pub hold: Duration,
+    /// Requests that wait so at a time, and those of them that wait for one app. Others are told at once.
+    pub max_held: usize,
+    pub max_held_of_one: usize,
     /// Longest silence before the head of a response: neither the client's body nor the app moves. 408 or 504 by who is
     /// waited for.
     pub silence_timeout: Duration,
@@ -86,6 +91,9 @@ impl Default for Tuning {
             max_header_size: 32 * 1024,
             body_limit: None,
             connect_timeout: Duration::from_secs(2),
+            hold: Duration::from_secs(5),
+            max_held: 1024,
+            max_held_of_one: 256,
             silence_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(120),
             upstream_idle: Duration::from_secs(4),

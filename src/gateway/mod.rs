@@ -33,6 +33,7 @@ mod endpoint;
 mod exchange;
 mod forwarding;
 mod head;
+mod hold;
 mod host;
 mod language;
 mod oversized;
@@ -80,6 +81,7 @@ struct Inner {
     traffic: Arc<TrafficStats>,
     tuning: Tuning,
     places: Arc<places::Places>,
+    holds: Arc<hold::Holds>,
     generation: AtomicU64,
     connections: AtomicUsize,
     tunnels: AtomicUsize,
@@ -129,6 +131,7 @@ impl Gateway {
                     reserve: tuning.portal_reserve,
                     heads: tuning.max_unfinished_heads,
                 })),
+                holds: Arc::new(hold::Holds::new(tuning.max_held, tuning.max_held_of_one)),
                 tuning,
                 generation: AtomicU64::new(0),
                 connections: AtomicUsize::new(0),

@@ -17,6 +17,9 @@ pub(super) enum Page {
     NoSuchApp,
     Stopped,
     Starting,
+    /// It keeps ending, and is started again each time.
+    Restarting,
+    /// It ended, and stays down.
     Crashed,
     /// Never ran, and will not before its owner does something.
     Blocked,
@@ -45,14 +48,18 @@ struct Text {
     message: &'static str,
     /// Said to the owner, followed by a command.
     owner: Option<(&'static str, &'static str)>,
+    /// Asks for the same once more.
+    again: &'static str,
 }
 
 impl Page {
     fn status(self) -> StatusCode {
         match self {
             Self::NoSuchApp => StatusCode::NOT_FOUND,
-            Self::Stopped | Self::Starting | Self::Blocked | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Crashed | Self::NotAnswering | Self::BadAnswer => StatusCode::BAD_GATEWAY,
+            Self::Stopped | Self::Starting | Self::Restarting | Self::NotAnswering | Self::Blocked | Self::Busy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Crashed | Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::TooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::BadRequest | Self::BadHost => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -64,12 +71,18 @@ impl Page {
         }
     }
 
+    /// Whoever waits a little may not need it any more.
+    pub(super) fn passes_by_itself(self) -> bool {
+        matches!(self, Self::Starting | Self::Restarting)
+    }
+
     /// Stable word for programs.
     fn code(self) -> &'static str {
         match self {
             Self::NoSuchApp => "no-such-app",
             Self::Stopped => "app-stopped",
             Self::Starting => "app-starting",
+            Self::Restarting => "app-restarting",
             Self::Crashed => "app-crashed",
             Self::Blocked => "app-blocked",
             Self::NotAnswering => "app-not-answering",
@@ -92,7 +105,7 @@ impl Page {
     fn retry_after(self) -> Option<u8> {
         match self {
             Self::Starting => Some(2),
-            Self::NotAnswering | Self::Busy => Some(5),
+            Self::Restarting | Self::NotAnswering | Self::Busy => Some(5),
             _ => None,
         }
     }
@@ -105,105 +118,119 @@ impl Page {
     }
 
     fn korean(self) -> Text {
+        const WHY: &str = "내 사이트라면 여기에서 까닭을 볼 수 있어요";
         let (title, message, owner) = match self {
-            Self::NoSuchApp => ("앱이 없습니다", "이 주소에는 앱이 없습니다. 주소를 다시 확인해 주세요.", None),
+            Self::NoSuchApp => ("여기에는 사이트가 없어요", "주소를 다시 한번 확인해 주세요.", None),
             Self::Stopped => (
-                "멈춰 있는 앱입니다",
-                "주인이 이 앱을 멈춰 두었습니다. 나중에 다시 찾아 주세요.",
-                Some(("주인이라면 이렇게 다시 켤 수 있습니다:", "paas start")),
+                "지금은 닫혀 있어요",
+                "주인이 사이트를 닫아 두었어요. 나중에 다시 찾아 주세요.",
+                Some(("내 사이트라면 이렇게 다시 열 수 있어요", "paas start")),
             ),
-            Self::Starting => ("앱이 켜지는 중입니다", "잠시만 기다려 주세요. 준비되면 저절로 열립니다.", None),
-            Self::Crashed => (
-                "앱에 문제가 생겼습니다",
-                "앱이 스스로 멈췄습니다. 주인이 고쳐야 다시 열립니다.",
-                Some(("주인이라면 여기에서 까닭을 볼 수 있습니다:", "paas logs")),
+            Self::Starting => ("여는 중이에요", "잠시만 기다려 주세요. 준비되면 저절로 열려요.", None),
+            Self::Restarting => (
+                "다시 여는 중이에요",
+                "사이트가 자꾸 멈춰서 다시 열고 있어요. 잠시 뒤에 저절로 다시 열어 볼게요.",
+                Some((WHY, "paas logs")),
             ),
+            Self::Crashed => {
+                ("사이트가 멈췄어요", "문제가 생겨서 멈췄어요. 주인이 고치면 다시 열려요.", Some((WHY, "paas logs")))
+            }
             Self::Blocked => (
-                "아직 열 수 없는 앱입니다",
-                "설정에 문제가 있어 앱을 켜지 못했습니다. 주인이 고쳐야 열립니다.",
-                Some(("주인이라면 여기에서 까닭을 볼 수 있습니다:", "paas status")),
+                "아직 열 수 없어요",
+                "설정에 문제가 있어서 열지 못했어요. 주인이 고치면 열려요.",
+                Some((WHY, "paas status")),
             ),
             Self::NotAnswering => (
-                "앱이 대답하지 않습니다",
-                "앱이 다시 켜지는 중일 수 있습니다. 잠시 뒤 저절로 다시 열어 봅니다.",
-                Some(("주인이라면 여기에서 까닭을 볼 수 있습니다:", "paas logs")),
+                "사이트가 대답하지 않아요",
+                "다시 여는 중일 수 있어요. 잠시 뒤에 저절로 다시 열어 볼게요.",
+                Some((WHY, "paas logs")),
             ),
             Self::BadAnswer => (
-                "앱이 이상한 대답을 했습니다",
-                "앱이 대답을 끝맺지 못했습니다. 주인이 고쳐야 합니다.",
-                Some(("주인이라면 여기에서 까닭을 볼 수 있습니다:", "paas logs")),
+                "사이트의 대답을 알아들을 수 없어요",
+                "사이트가 대답하다가 잘못되었어요. 주인이 고치면 다시 열려요.",
+                Some((WHY, "paas logs")),
             ),
             Self::TooSlow => (
-                "앱이 너무 느립니다",
-                "앱이 제때 대답하지 않았습니다. 잠시 뒤 다시 시도해 주세요.",
-                Some(("주인이라면 여기에서 까닭을 볼 수 있습니다:", "paas logs")),
+                "너무 오래 걸려요",
+                "사이트가 제때 대답하지 않았어요. 잠시 뒤에 다시 열어 주세요.",
+                Some((WHY, "paas logs")),
             ),
-            Self::BadRequest => ("잘못된 요청입니다", "요청의 형식이 올바르지 않습니다.", None),
-            Self::BadHost => ("잘못된 주소입니다", "요청에 올바른 호스트 이름이 하나 있어야 합니다.", None),
-            Self::TooLarge => ("너무 큰 요청입니다", "보낸 내용이 허용된 크기를 넘었습니다.", None),
+            Self::BadRequest => ("알아들을 수 없는 요청이에요", "요청의 형식이 올바르지 않아요.", None),
+            Self::BadHost => ("주소가 올바르지 않아요", "요청에는 올바른 호스트 이름이 하나만 있어야 해요.", None),
+            Self::TooLarge => {
+                ("보낸 내용이 너무 커요", "보낼 수 있는 크기를 넘었어요. 더 작게 나누어 보내 주세요.", None)
+            }
             Self::HeadTooLarge => {
-                ("너무 큰 요청입니다", "주소와 헤더가 너무 길거나 많습니다. 더 짧은 주소로 다시 열어 주세요.", None)
+                ("주소가 너무 길어요", "주소와 헤더가 너무 길거나 많아요. 더 짧은 주소로 다시 열어 주세요.", None)
             }
             Self::TooManyCookies => (
-                "쿠키가 너무 많습니다",
-                "이 사이트의 쿠키가 너무 많거나 커서 요청을 읽지 못했습니다. 브라우저에 쿠키를 지워 달라고 했으니 다시 열고 \
+                "쿠키가 너무 많아요",
+                "이 사이트의 쿠키가 너무 많거나 커서 요청을 읽지 못했어요. 브라우저에 쿠키를 지워 달라고 했으니, 다시 열고 \
                  로그인해 주세요. 그래도 열리지 않으면 브라우저 설정에서 이 사이트의 쿠키를 지워 주세요.",
                 None,
             ),
             Self::ClientTooSlow => {
-                ("요청이 끊겼습니다", "보내던 내용이 너무 오래 멈춰 있었습니다. 다시 보내 주세요.", None)
+                ("보내다가 끊겼어요", "보내던 내용이 너무 오래 멈춰 있었어요. 다시 보내 주세요.", None)
             }
-            Self::NoTunnels => ("지원하지 않는 방식입니다", "CONNECT 요청은 받지 않습니다.", None),
-            Self::Expectation => ("지원하지 않는 요청입니다", "Expect 헤더는 100-continue만 받습니다.", None),
+            Self::NoTunnels => ("지원하지 않는 방식이에요", "CONNECT 요청은 받지 않아요.", None),
+            Self::Expectation => ("지원하지 않는 요청이에요", "Expect 헤더는 100-continue만 받아요.", None),
             Self::Busy => {
-                ("지금은 사람이 너무 많아요", "자리가 나면 저절로 다시 열어 볼게요. 잠시만 기다려 주세요.", None)
+                ("지금은 사람이 너무 많아요", "자리가 날 때까지 잠시만 기다려 주세요. 저절로 다시 열어 볼게요.", None)
             }
-            Self::Home => ("minipaas", "앱을 담는 작은 집입니다.", None),
+            Self::Home => ("minipaas", "작은 사이트들이 사는 집이에요.", None),
         };
-        Text { title, message, owner }
+        Text { title, message, owner, again: "지금 다시 열기" }
     }
 
     fn english(self) -> Text {
+        const WHY: &str = "If it is yours, see why with";
         let (title, message, owner) = match self {
-            Self::NoSuchApp => ("No such app", "There is no app at this address. Please check its spelling.", None),
+            Self::NoSuchApp => ("There is no site here", "Please check the address once more.", None),
             Self::Stopped => (
-                "This app is stopped",
-                "Its owner has stopped it. Please come back later.",
-                Some(("If it is yours, start it again with", "paas start")),
+                "This site is closed",
+                "Its owner has closed it for now. Please come back later.",
+                Some(("If it is yours, open it again with", "paas start")),
             ),
             Self::Starting => {
-                ("The app is starting", "One moment please: this page opens it as soon as it is ready.", None)
+                ("Opening the site", "One moment please. It opens by itself as soon as it is ready.", None)
             }
+            Self::Restarting => (
+                "Opening the site again",
+                "It keeps stopping and is being opened again. This page tries once more in a moment.",
+                Some((WHY, "paas logs")),
+            ),
             Self::Crashed => (
-                "The app has crashed",
-                "It ended by itself and its owner has to look into it.",
-                Some(("If it is yours, see why with", "paas logs")),
+                "The site has stopped",
+                "Something went wrong in it. It opens again once its owner has repaired it.",
+                Some((WHY, "paas logs")),
             ),
             Self::Blocked => (
-                "The app cannot be opened yet",
-                "Something about its settings keeps it from starting; its owner has to look into it.",
-                Some(("If it is yours, see why with", "paas status")),
+                "The site cannot be opened yet",
+                "Something is wrong with its settings. It opens once its owner has repaired them.",
+                Some((WHY, "paas status")),
             ),
             Self::NotAnswering => (
-                "The app does not answer",
-                "It may be starting again. This page tries once more in a moment.",
-                Some(("If it is yours, see why with", "paas logs")),
+                "The site does not answer",
+                "It may be opening again. This page tries once more in a moment.",
+                Some((WHY, "paas logs")),
             ),
             Self::BadAnswer => (
-                "The app's answer was broken",
-                "The app began something that is no answer; its owner has to look into it.",
-                Some(("If it is yours, see why with", "paas logs")),
+                "The site's answer made no sense",
+                "Something went wrong while it answered. It works again once its owner has repaired it.",
+                Some((WHY, "paas logs")),
             ),
             Self::TooSlow => (
-                "The app is too slow",
+                "The site takes too long",
                 "It did not answer in time. Please try again in a moment.",
-                Some(("If it is yours, see why with", "paas logs")),
+                Some((WHY, "paas logs")),
             ),
-            Self::BadRequest => ("Bad request", "The request is malformed.", None),
-            Self::BadHost => ("Bad host", "A request needs exactly one valid host name.", None),
-            Self::TooLarge => ("Too large", "The request's body is larger than allowed.", None),
+            Self::BadRequest => ("This request makes no sense", "Its form is not that of an HTTP request.", None),
+            Self::BadHost => ("The address is not right", "A request needs exactly one valid host name.", None),
+            Self::TooLarge => {
+                ("That is too large", "What was sent is larger than allowed. Please send it in smaller parts.", None)
+            }
             Self::HeadTooLarge => (
-                "Too large",
+                "The address is too long",
                 "The address and headers are too long or too many. Please try again with a shorter address.",
                 None,
             ),
@@ -215,14 +242,16 @@ impl Page {
                 None,
             ),
             Self::ClientTooSlow => {
-                ("Request timed out", "The request's body stood still for too long. Please send it again.", None)
+                ("The request broke off", "What was being sent stood still for too long. Please send it again.", None)
             }
-            Self::NoTunnels => ("Method not allowed", "CONNECT is not served here.", None),
-            Self::Expectation => ("Expectation failed", "The only expectation met here is 100-continue.", None),
-            Self::Busy => ("Too many visitors", "All places are taken. This page tries again in a moment.", None),
-            Self::Home => ("minipaas", "A small home for apps.", None),
+            Self::NoTunnels => ("This is not served here", "CONNECT requests are not taken.", None),
+            Self::Expectation => ("This is not served here", "The only expectation met here is 100-continue.", None),
+            Self::Busy => {
+                ("There are too many visitors", "All places are taken. This page tries once more in a moment.", None)
+            }
+            Self::Home => ("minipaas", "A small home for small sites.", None),
         };
-        Text { title, message, owner }
+        Text { title, message, owner, again: "Try again now" }
     }
 
     /// The whole answer. `headers` are the request's.
@@ -273,7 +302,7 @@ impl Page {
         let owner = match (&text.owner, app) {
             (Some((said, command)), Some(app)) => {
                 format!(
-                    "<p class=\"o\">{} <code>{} {}</code></p>",
+                    "<p class=\"o\">{}<br><code>{} {}</code></p>",
                     escape(said),
                     escape(command),
                     escape(&app.to_string())
@@ -281,11 +310,16 @@ impl Page {
             }
             _ => String::new(),
         };
+        // Whoever waits may ask at once.
+        let again = match self.retry_after() {
+            Some(_) => format!("<p><a href=\"\">{}</a></p>", escape(text.again)),
+            None => String::new(),
+        };
         format!(
             "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <meta name=\"robots\" content=\"noindex\">{refresh}<title>{title}</title><style>{STYLE}</style></head>\
-             <body><main><h1>{title}</h1><p>{message}</p>{owner}</main></body></html>\n",
+             <body><main><h1>{title}</h1><p>{message}</p>{again}{owner}</main></body></html>\n",
             title = escape(text.title),
             message = escape(text.message),
         )
@@ -308,11 +342,18 @@ fn escape(text: &str) -> String {
     safe
 }
 
-const STYLE: &str = "*{box-sizing:border-box}body{margin:0;min-height:100vh;display:grid;place-items:center;\
-    font:1.05rem/1.6 system-ui,sans-serif;background:#f6f5f2;color:#222}main{max-width:32rem;padding:2rem;margin:1rem}\
-    h1{font-size:1.6rem;line-height:1.3;margin:0 0 .5rem}p{margin:.5rem 0}.o{color:#666;font-size:.95rem}\
-    code{background:#e9e6df;border-radius:.3rem;padding:.1rem .4rem;white-space:nowrap}\
-    @media(prefers-color-scheme:dark){body{background:#1c1b19;color:#eee}.o{color:#aaa}code{background:#33312d}}";
+/// Korean breaks between words, not within them.
+const STYLE: &str = ":root{color-scheme:light dark;--page:#f7f4ef;--text:#2b2622;--quiet:#6d655d;--accent:#a8481c;--code:#ebe5db}\
+    @media(prefers-color-scheme:dark){:root{--page:#1d1a17;--text:#f1ece5;--quiet:#b3aaa0;--accent:#f0a27c;--code:#332e29}}\
+    *{box-sizing:border-box}body{margin:0;min-height:100vh;min-height:100svh;display:grid;place-items:center;padding:24px;\
+    font:16px/1.6 system-ui,'Apple SD Gothic Neo','Noto Sans KR',sans-serif;word-break:keep-all;overflow-wrap:anywhere;\
+    background:var(--page);color:var(--text)}main{width:100%;max-width:26rem}\
+    main::before{content:'';display:block;width:48px;height:4px;border-radius:2px;background:var(--accent);margin-bottom:24px}\
+    h1{font-size:26px;line-height:1.35;margin:0 0 12px;text-wrap:balance}p{margin:0 0 16px;text-wrap:pretty}\
+    a{display:inline-block;margin-top:8px;padding:10px 20px;border:1px solid;border-radius:8px;color:var(--accent);\
+    font-weight:600;text-decoration:none}a:focus-visible{outline:2px solid;outline-offset:2px}\
+    .o{margin-top:32px;color:var(--quiet);font-size:14px}\
+    code{display:inline-block;margin-top:4px;background:var(--code);border-radius:8px;padding:2px 8px}";
 
 /// Nothing may load or run; only this very style sheet applies.
 static CSP: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -349,6 +390,44 @@ mod tests {
     fn base64_is_that_of_the_rfc() {
         for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
             assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    const ALL: [Page; 19] = [
+        Page::NoSuchApp,
+        Page::Stopped,
+        Page::Starting,
+        Page::Restarting,
+        Page::Crashed,
+        Page::Blocked,
+        Page::NotAnswering,
+        Page::BadAnswer,
+        Page::TooSlow,
+        Page::BadRequest,
+        Page::BadHost,
+        Page::TooLarge,
+        Page::HeadTooLarge,
+        Page::TooManyCookies,
+        Page::ClientTooSlow,
+        Page::NoTunnels,
+        Page::Expectation,
+        Page::Busy,
+        Page::Home,
+    ];
+
+    #[test]
+    fn every_page_is_said_kindly_in_both_languages() {
+        for page in ALL {
+            let (korean, english) = (page.text(Language::Korean), page.text(Language::English));
+            let sentences = format!("{} {}", korean.message, korean.owner.map_or("", |(said, _)| said));
+            assert!(!sentences.contains("니다"), "{page:?}: {sentences}");
+            let mut ends = korean.message.split_terminator('.').chain([korean.title]).map(str::trim);
+            assert!(ends.all(|end| end.ends_with('요') || end == "minipaas"), "{page:?}: {sentences}");
+            assert!(english.message.is_ascii() && english.message.ends_with('.'), "{page:?}: {}", english.message);
+            assert_eq!(korean.owner.map(|(_, command)| command), english.owner.map(|(_, command)| command), "{page:?}");
+            // Whoever is told to wait for a page is not left to press a button.
+            let html = page.html(&korean, Language::Korean, None);
+            assert_eq!(html.contains("저절로"), html.contains("http-equiv=\"refresh\""), "{page:?}");
         }
     }
 

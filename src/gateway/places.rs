@@ -515,6 +515,7 @@ mod tests {
         Arc::new(Places::new(Limits { places, reserve, heads: 1000 }))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as a place is asked for")]
     fn from(address: &str) -> Option<Visitor> {
         Some(Visitor::of(address.parse().unwrap()))
     }
@@ -542,12 +543,12 @@ mod tests {
         let places = places(4, 0);
         let other = places.try_find(from("192.0.2.9"), 0).unwrap();
         let own: Vec<_> = ["2001:db8::1", "2001:db8::2"].map(|one| places.try_find(from(one), 0).unwrap()).into();
-        let _third = places.try_find(from("2001:db8::3"), 1).unwrap();
+        let third = places.try_find(from("2001:db8::3"), 1).unwrap();
         assert!(is_told(&own[0]).await && !is_told(&own[1]).await && !is_told(&other).await);
         own[0].begin().unwrap_err();
         // Both of its places are busy.
         own[1].begin().unwrap();
-        _third.begin().unwrap();
+        third.begin().unwrap();
         assert_eq!(places.try_find(from("2001:db8::4"), 1).err(), Some(Full::OfThisVisitor));
         assert!(places.try_find(None, 1).is_ok(), "whoever speaks for many is no one visitor");
     }

@@ -1,5 +1,6 @@
 //! One request: find its route, send it on, give back what the app answers.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::endpoint::Endpoint;
 use super::exchange::{Failure, Sending, Sure, Upstream, WaitedFor, exchange};
 use super::forwarding::{self, Peer, Trust};
 use super::head::{Framing, Outgoing, ResponseHead, write_request};
+use super::hold::Held;
 use super::pages::Page;
 use super::places::{GivenAway, Place, Tunnel, Visitor};
 use super::routes::{AppRoute, Route, Target};
@@ -28,6 +30,9 @@ use super::{Inner, cookies, host, tunnel};
 
 /// Connections tried for one request: a stale one, the switched one, and one for bad luck.
 const MAX_ATTEMPTS: u8 = 4;
+
+/// How long an app that is waited for may take to accept a connection, before it is asked anew.
+const HELD_CONNECT: Duration = Duration::from_millis(500);
 
 /// What every request of one client connection shares.
 pub(super) struct Client {
@@ -68,7 +73,7 @@ async fn answer(client: &Arc<Client>, request: Request<Incoming>) -> Response<Ga
             refusal(client, &head, Page::Busy)
         }
         Ok(Admitted { route: Route::App(route), host, trust }) => {
-            App { client, route, head: &head, host, trust }.serve(body, on_upgrade).await
+            App { client, route, head: &head, host, trust, hold_until: None }.serve(body, on_upgrade).await
         }
         Ok(Admitted { route: Route::Portal, .. }) => portal(client, head, body).await,
         Err(page) => refusal(client, &head, page),
@@ -156,22 +161,26 @@ struct App<'a> {
     head: &'a Parts,
     host: &'a str,
     trust: Trust,
+    /// Set when it first had to wait for its app.
+    hold_until: Option<Instant>,
 }
 
 impl App<'_> {
     async fn serve(mut self, body: Incoming, on_upgrade: Option<OnUpgrade>) -> Response<GatewayBody> {
         let begun = Instant::now();
         let counted = self.route.traffic.begin();
-        let response = match self.forward(begun, body, on_upgrade).await {
-            Ok(response) => response,
+        match self.forward(begun, body, on_upgrade).await {
+            Ok(response) => {
+                counted.answered(response.status().as_u16(), begun.elapsed());
+                response
+            }
             Err(page) => {
                 let mut response = page.response(&self.head.headers, Some(&self.route.app));
+                counted.refused(response.status().as_u16());
                 end_if_unclear(page, &mut response);
                 response
             }
-        };
-        counted.answered(response.status().as_u16(), begun.elapsed());
-        response
+        }
     }
 
     async fn forward(
@@ -206,26 +215,47 @@ impl App<'_> {
         let mut headers = HeaderMap::new();
         // Asked for anew only after something was waited for.
         let mut now = begun;
-        for _ in 0..MAX_ATTEMPTS {
+        let may_wait = !sending.has_body() && (head.method == Method::GET || head.method == Method::HEAD);
+        let mut waits = None;
+        let mut attempts = 0;
+        let mut lost = 0;
+        while attempts < MAX_ATTEMPTS {
             let endpoint = match &self.route.target {
                 Target::To(endpoint) => Arc::clone(endpoint),
-                Target::Page(page) => return Err(*page),
+                Target::Page(page) => {
+                    let page = *page;
+                    if may_wait && page.passes_by_itself() && self.hold(&mut waits).await {
+                        continue;
+                    }
+                    return Err(page);
+                }
             };
             let (mut upstream, reused) = match endpoint.checkout(now, tuning.upstream_idle, sure) {
                 Some(upstream) => (upstream, true),
-                None => match endpoint.connect(tuning.connect_timeout).await {
+                None => match connect(&endpoint, tuning.connect_timeout, waits.as_mut()).await {
                     Ok(upstream) => {
                         now = Instant::now();
                         (upstream, false)
                     }
                     // Nothing was sent, so whatever it is may go elsewhere.
                     Err(_) if self.rerouted(&endpoint) => {
+                        // Whoever waits is bounded by time.
+                        attempts += u8::from(waits.is_none());
                         now = Instant::now();
                         continue;
                     }
-                    Err(_) => return Err(Page::NotAnswering),
+                    Err(_) => {
+                        drop(endpoint);
+                        if may_wait && self.hold(&mut waits).await {
+                            continue;
+                        }
+                        return Err(Page::NotAnswering);
+                    }
                 },
             };
+            if let Some(waits) = waits.take() {
+                waits.succeeded();
+            }
             write_request(upstream.begin(), head, &outgoing);
             let result = exchange(&mut upstream, &mut sending, &head.method, &mut headers, now, tuning.silence_timeout);
             match result.await {
@@ -235,8 +265,22 @@ impl App<'_> {
                 }
                 Err(Failure::Closed) if sending.is_replayable(&head.method) && (self.rerouted(&endpoint) || reused) => {
                     self.route.traffic.retried();
+                    attempts += 1;
                     sending.rewind();
                     // Where one had gone unnoticed there may be more.
+                    sure = Sure::Now;
+                    now = Instant::now();
+                }
+                // The app went down with it: once more when it is back. Not twice, because it may be this request that brings it
+                // down.
+                Err(Failure::Closed) if may_wait && lost == 0 => {
+                    drop((endpoint, upstream));
+                    lost += 1;
+                    if !self.hold(&mut waits).await {
+                        return Err(Page::NotAnswering);
+                    }
+                    self.route.traffic.retried();
+                    sending.rewind();
                     sure = Sure::Now;
                     now = Instant::now();
                 }
@@ -249,12 +293,38 @@ impl App<'_> {
         Err(Page::NotAnswering)
     }
 
-    /// Takes up the present route; whether it leads elsewhere than to `tried`.
-    fn rerouted(&mut self, tried: &Arc<Endpoint>) -> bool {
+    /// Waits until it is worth another try, and takes up the route as it is then. False: for too long, or too many wait.
+    async fn hold(&mut self, waits: &mut Option<Held>) -> bool {
+        let inner = &self.client.inner;
+        let is_first = waits.is_none();
+        if is_first {
+            let until = *self.hold_until.get_or_insert_with(|| Instant::now() + inner.tuning.hold);
+            *waits = inner.holds.enter(&self.route.app, inner.routes_tx.subscribe(), until);
+        }
+        let Some(waits) = waits else { return false };
+        // What has come about before the table was watched.
+        let was = Arc::clone(&self.route);
+        self.reroute();
+        if is_first && !Arc::ptr_eq(&was, &self.route) && matches!(self.route.target, Target::To(_)) {
+            return true;
+        }
+        drop(was);
+        let waited = waits.wait().await;
+        self.reroute();
+        waited.is_ok()
+    }
+
+    /// Takes up the present route.
+    fn reroute(&mut self) {
         let present = self.client.inner.routes_tx.borrow().find(self.host, self.client.seat.worker);
         if let Some(Route::App(route)) = present {
             self.route = route;
         }
+    }
+
+    /// Takes up the present route; whether it leads elsewhere than to `tried`.
+    fn rerouted(&mut self, tried: &Arc<Endpoint>) -> bool {
+        self.reroute();
         match &self.route.target {
             Target::To(endpoint) => !Arc::ptr_eq(endpoint, tried),
             Target::Page(_) => true,
@@ -306,6 +376,17 @@ impl App<'_> {
         *response.status_mut() = answer.status;
         *response.headers_mut() = headers;
         Ok(response)
+    }
+}
+
+/// A new connection. Whoever waits already tries for a moment only, and gives up when there is another table: the address may
+/// be nobody's any more, which nobody says.
+async fn connect(endpoint: &Endpoint, timeout: Duration, held: Option<&mut Held>) -> io::Result<Upstream> {
+    let Some(held) = held else { return endpoint.connect(timeout).await };
+    // Cancel-safe: nothing was sent yet, and a new table is looked at by who takes up the route.
+    tokio::select! {
+        upstream = endpoint.connect(timeout.min(HELD_CONNECT)) => upstream,
+        () = held.rerouted() => Err(io::ErrorKind::Interrupted.into()),
     }
 }
 

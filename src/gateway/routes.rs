@@ -94,7 +94,8 @@ fn page_of(app: &AppStatus) -> Page {
     match (app.desired, app.health, app.sync) {
         (RunState::Deleted, ..) | (_, Health::Deleted, _) => Page::NoSuchApp,
         (RunState::Stopped, ..) => Page::Stopped,
-        (_, Health::CrashLoop | Health::Degraded, _) => Page::Crashed,
+        (_, Health::CrashLoop, _) => Page::Restarting,
+        (_, Health::Degraded, _) => Page::Crashed,
         // Nothing is going to happen until the owner does something, so a page that refreshes itself would be a lie.
         (_, _, SyncState::Invalid | SyncState::Held) => Page::Blocked,
         // `Running` or `Stopped` without an address: on its way up.

@@ -20,6 +20,7 @@ pub(super) struct AppTraffic {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     classes: [AtomicU64; 5],
+    refused: [AtomicU64; 5],
     latency: [AtomicU64; LATENCY_BUCKETS_MS.len() + 1],
     latency_sum_us: AtomicU64,
     retries: AtomicU64,
@@ -48,8 +49,7 @@ impl AppTraffic {
     }
 
     fn answered(&self, status: u16, took: Duration) {
-        let class = usize::from(status / 100).clamp(1, 5) - 1;
-        self.classes[class].fetch_add(1, Relaxed);
+        self.classes[class(status)].fetch_add(1, Relaxed);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = LATENCY_BUCKETS_MS.iter().position(|bound| micros <= bound * 1000);
         self.latency[bucket.unwrap_or(LATENCY_BUCKETS_MS.len())].fetch_add(1, Relaxed);
@@ -64,6 +64,9 @@ impl AppTraffic {
         for (sum, class) in sum.classes.iter_mut().zip(&self.classes) {
             *sum += class.load(Relaxed);
         }
+        for (sum, class) in sum.refused.iter_mut().zip(&self.refused) {
+            *sum += class.load(Relaxed);
+        }
         for (sum, bucket) in sum.latency.iter_mut().zip(&self.latency) {
             *sum += bucket.load(Relaxed);
         }
@@ -73,6 +76,10 @@ impl AppTraffic {
     }
 }
 
+fn class(status: u16) -> usize {
+    usize::from(status / 100).clamp(1, 5) - 1
+}
+
 /// A request whose answer has not begun.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<AppTraffic>);
@@ -80,6 +87,11 @@ pub(super) struct InFlight(Arc<AppTraffic>);
 impl InFlight {
     pub(super) fn answered(self, status: u16, took: Duration) {
         self.0.answered(status, took);
+    }
+
+    /// The gateway has answered in the app's place.
+    pub(super) fn refused(self, status: u16) {
+        self.0.refused[class(status)].fetch_add(1, Relaxed);
     }
 }
 impl Drop for InFlight {
@@ -99,9 +111,11 @@ pub struct TrafficSnapshot {
     pub bytes_in: u64,
     /// Bytes of response bodies, framing not counted; tunnels when they end.
     pub bytes_out: u64,
-    /// Responses by status class: 1xx, 2xx, 3xx, 4xx, 5xx. A client that left before its answer is in none.
+    /// The app's responses by status class: 1xx, 2xx, 3xx, 4xx, 5xx. A client that left before its answer is in none.
     pub classes: [u64; 5],
-    /// Time from a request's head to its response's head; counts per bucket of [`LATENCY_BUCKETS_MS`], not cumulated.
+    /// The gateway's own in its place: the app could not be reached, or the request was not passed on.
+    pub refused: [u64; 5],
+    /// Of the app's responses: time from a request's head to its response's head; counts per bucket of [`LATENCY_BUCKETS_MS`], not cumulated.
     pub latency: [u64; LATENCY_BUCKETS_MS.len() + 1],
     pub latency_sum: Duration,
     /// Requests sent again because a connection turned out to be closed.
@@ -177,10 +191,12 @@ mod tests {
         let [first, second] = stats.of(&key);
         first.begin().answered(204, Duration::from_micros(900));
         second.begin().answered(503, Duration::from_secs(60));
+        // It took the gateway two seconds to find out that there is no answer: that says nothing about the app's.
+        second.begin().refused(503);
         let waiting = second.begin();
         let seen = stats.snapshot()[&key].clone();
-        assert_eq!((seen.requests, seen.in_flight, seen.classes), (3, 1, [0, 1, 0, 0, 1]));
-        assert_eq!((seen.latency[0], seen.latency[13]), (1, 1));
+        assert_eq!((seen.requests, seen.in_flight, seen.classes), (4, 1, [0, 1, 0, 0, 1]));
+        assert_eq!((seen.refused, seen.latency[0], seen.latency[13]), ([0, 0, 0, 0, 1], 1, 1));
         drop(waiting);
         assert_eq!(stats.snapshot()[&key].in_flight, 0);
         stats.retain(|_| false);

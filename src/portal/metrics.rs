@@ -128,14 +128,21 @@ impl Collector for Present {
 
 impl Present {
     fn encode_traffic(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let mut metric =
-            encoder.encode_descriptor("app_responses", "Responses by status class", None, MetricType::Counter)?;
-        each(&self.traffic, |app, traffic| {
-            let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(traffic.classes);
-            classes
-                .into_iter()
-                .try_for_each(|(class, count)| counter(metric.encode_family(&[("app", app), ("class", class)])?, count))
-        })?;
+        for (name, help, value) in [
+            (
+                "app_responses",
+                "Responses of the app by status class",
+                (|traffic| traffic.classes) as fn(&TrafficSnapshot) -> [u64; 5],
+            ),
+            ("app_refusals", "Responses of the gateway in the app's place by status class", |traffic| traffic.refused),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            each(&self.traffic, |app, traffic| {
+                ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(value(traffic)).try_for_each(|(class, count)| {
+                    counter(metric.encode_family(&[("app", app), ("class", class)])?, count)
+                })
+            })?;
+        }
         for (name, help, value) in [
             ("app_received", "Bytes of request bodies", (|traffic| traffic.bytes_in) as fn(&TrafficSnapshot) -> u64),
             ("app_sent", "Bytes of response bodies", |traffic| traffic.bytes_out),
@@ -160,7 +167,7 @@ impl Present {
                 metric.encode_family(&[("app", app)])?.encode_gauge(&count)
             })
         })?;
-        let help = "From a request's head to its response's";
+        let help = "From a request's head to that of the app's response";
         let mut metric =
             encoder.encode_descriptor("app_response_duration", help, Some(&Unit::Seconds), MetricType::Histogram)?;
         each(&self.traffic, |app, traffic| {

@@ -16,10 +16,13 @@ pub struct Traffic {
     pub received_bytes: u64,
     /// Bytes of response bodies.
     pub sent_bytes: u64,
+    /// The app's own.
     pub responses: Responses,
+    /// The gateway's in its place: the app could not be reached, or the request was not passed on.
+    pub refusals: Responses,
     /// Connections that became a WebSocket.
     pub web_sockets: u64,
-    /// From a request's head to its response's: how many took so long.
+    /// From a request's head to the head of the app's response: how many took so long.
     pub latency: Vec<Bucket>,
 }
 
@@ -49,17 +52,30 @@ pub struct Bucket {
 
 impl From<&TrafficSnapshot> for Traffic {
     fn from(counted: &TrafficSnapshot) -> Self {
-        let [informational, success, redirection, client_error, server_error] = counted.classes;
         let bounds = LATENCY_BUCKETS_MS.into_iter().map(Some).chain([None]);
         Self {
             requests: counted.requests,
             in_flight: counted.in_flight,
             received_bytes: counted.bytes_in,
             sent_bytes: counted.bytes_out,
-            responses: Responses { informational, success, redirection, client_error, server_error },
+            responses: counted.classes.into(),
+            refusals: counted.refused.into(),
             web_sockets: counted.upgrades,
             latency: bounds.zip(counted.latency).map(|(up_to_ms, count)| Bucket { up_to_ms, count }).collect(),
         }
+    }
+}
+
+impl From<[u64; 5]> for Responses {
+    fn from([informational, success, redirection, client_error, server_error]: [u64; 5]) -> Self {
+        Self { informational, success, redirection, client_error, server_error }
+    }
+}
+
+impl Responses {
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.informational + self.success + self.redirection + self.client_error + self.server_error
     }
 }
 

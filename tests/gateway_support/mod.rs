@@ -233,7 +233,16 @@ where
     F: Fn(Wire, usize) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    raw_app_at("127.0.0.1:0".parse().unwrap(), script).await
+}
+
+/// The same at a port that is free again.
+pub async fn raw_app_at<F, R>(addr: SocketAddr, script: F) -> RawApp
+where
+    F: Fn(Wire, usize) -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(addr).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let accepted = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&accepted);

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::fixture::{Daemon, PAGE, write};
+use super::fixture::{Daemon, PAGE, visit, write};
+use crate::restart_support::{Crowd, Visitor};
 
 /// A template whose app is this program.
 pub(super) fn template(daemon: &Daemon, id: &str, program: &str) {
@@ -39,6 +40,41 @@ fn an_app_that_keeps_ending_is_a_crash_loop_with_its_exit_code_and_last_words() 
     daemon.paas(&["deploy", "alice-page"]).done();
     assert_eq!(daemon.get("alice-page", "/").status, 200);
     assert_eq!(daemon.app("alice-page")["phase"], "Running");
+}
+
+/// Ends when it is told to, and then takes a moment to start.
+const ENDS: &str = r"
+const http = require('node:http');
+const server = http.createServer((request, response) => {
+  if (request.url === '/end') process.exit(3);
+  setTimeout(() => response.end('here'), 20);
+});
+setTimeout(() => server.listen(process.env.PORT), 300);
+";
+
+#[test]
+fn visitors_of_an_app_that_crashes_wait_until_it_is_back() {
+    let daemon = Daemon::start();
+    template(&daemon, "ends-v1", ENDS);
+    daemon.run("alice-page", "template: ends-v1\n");
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], daemon.port));
+    let host = daemon.host("alice-page");
+    let ask = || Visitor::asking(address, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    let crowd = Crowd::of((0..8).map(|_| ask()).collect(), 200);
+    let started = || daemon.container("alice-page")["State"]["StartedAt"].clone();
+    // A third one in a minute is a crash loop.
+    for _ in 0..2 {
+        crowd.are_answered();
+        let before = started();
+        // Whoever brings it down is told, and not with an empty error.
+        let told = visit(daemon.port, "POST", &daemon.host("alice-page"), "/end", None).unwrap();
+        assert_eq!(told.status, 503, "{}", told.text());
+        daemon.until("Docker has started it again", || (started() != before).then_some(()));
+        crowd.are_answered();
+    }
+    let (answered, failures) = crowd.leave();
+    println!("{answered} requests over 2 crashes, lost: {}", failures.len());
+    assert_eq!(failures, [] as [String; 0], "of {answered} requests");
 }
 
 #[test]
