@@ -7,8 +7,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 
 use crate::engine::{Effect, Engine, EngineError, ErrorKind, Follow};
-use crate::folders::{FolderError, Folders};
-use crate::model::{AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow, shown};
+use crate::folders::{FolderError, Folders, Origin};
+use crate::model::{
+    AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow, VersionId, VersionRecord, shown,
+};
 use crate::plan::step::{Action, Outcome, Step, Target};
 use crate::plan::view::OwnedContainer;
 use crate::store::{Store, StoreError};
@@ -106,7 +108,15 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
                 (self.row, self.row_in_doubt) = (None, false);
                 Ok(Outcome::Changed)
             }
-            Action::EnsureFolder { template } => Ok(self.folders.ensure(self.key, template).await.map(changed)?),
+            Action::EnsureFolder { template, version } => {
+                let origin = match version {
+                    Some(version) if !planted!(CodeBackFromTemplate) => Origin::Version(version.clone()),
+                    _ => Origin::Template(template.clone()),
+                };
+                Ok(self.folders.ensure(self.key, &origin).await.map(changed)?)
+            }
+            Action::TakeVersion { previous, lost } => self.take_version(previous.as_ref(), lost.as_ref()).await,
+            Action::KeepVersions { kept } => Ok(self.folders.keep_versions(self.key, kept).await.map(changed)?),
             Action::WriteCompose { text } => Ok(self.folders.write_compose(self.key, text).await.map(changed)?),
             Action::TrashCode => Ok(self.folders.trash_code(self.key).await.map(changed)?),
             Action::TrashData(token) => Ok(self.folders.trash_data(token).await.map(changed)?),
@@ -159,6 +169,21 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
                 Err(failure)
             }
         }
+    }
+
+    /// First the checkout, then the row that names it: a crash in between leaves one that the next look takes again, or drops.
+    async fn take_version(
+        &mut self,
+        previous: Option<&VersionId>,
+        lost: Option<&VersionId>,
+    ) -> Result<Outcome, StepError> {
+        let Some(row) = self.row.clone() else { return Ok(Outcome::Unchanged) };
+        let redeploy = row.manifest.redeploy.clone();
+        let salt = format!("{} {}", redeploy.as_deref().unwrap_or(""), lost.map_or("", VersionId::as_str));
+        let version = self.folders.take_version(self.key, &salt).await?;
+        let versions = VersionRecord { version: Some(version), redeploy, previous: previous.cloned() };
+        self.put(&InventoryRow { versions: Some(versions), ..row }).await?;
+        Ok(Outcome::Changed)
     }
 
     async fn record_failure(&mut self, failure: &FailedDeploy, target: &Target) -> Result<Outcome, StepError> {

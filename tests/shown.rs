@@ -11,7 +11,7 @@ use minipaas::cli::diagnostic::Caret;
 use minipaas::cli::output;
 use minipaas::clock::SystemClock;
 use minipaas::desired::{ManifestFolder, changes, parse};
-use minipaas::folders::{DiskFolders, Folders as _, Owner};
+use minipaas::folders::{DiskFolders, Folders as _, Origin, Owner};
 use minipaas::model::{AppKey, Cause, Event, EventKind, Settings, TemplateId, Timestamp, UserId};
 use minipaas::portal::envelope::Text;
 use minipaas::portal::{ApiError, Caller, Member, code};
@@ -137,11 +137,11 @@ async fn files_in_app_folders_and_templates() {
         let folders = open(&path("apps"));
 
         symlink("/", code.join(&name)).unwrap();
-        let refused = folders.ensure(&key, &template).await.unwrap_err();
+        let refused = folders.ensure(&key, &Origin::Template(template.clone())).await.unwrap_err();
         assert_harmless("a template's file", &name, &refused.to_string());
         std::fs::remove_file(code.join(&name)).unwrap();
 
-        folders.ensure(&key, &template).await.unwrap();
+        folders.ensure(&key, &Origin::Template(template.clone())).await.unwrap();
         // Nested without end, as an app may do.
         let mut inner =
             cap_std::fs::Dir::open_ambient_dir(folders.data_dir(&key), cap_std::ambient_authority()).unwrap();
@@ -156,7 +156,7 @@ async fn files_in_app_folders_and_templates() {
         let folders = open(&apps);
         std::fs::create_dir_all(apps.join("alice")).unwrap();
         std::fs::File::create(apps.join("alice/diary")).unwrap();
-        let refused = folders.ensure(&key, &template).await.unwrap_err();
+        let refused = folders.ensure(&key, &Origin::Template(template.clone())).await.unwrap_err();
         assert_harmless("what is in the way", &name, &refused.to_string());
     }
 }

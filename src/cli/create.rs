@@ -39,6 +39,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         disk: args.disk,
         strategy: None,
         start_timeout: None,
+        code: None,
     };
     let key = args.app.clone();
     let client = context.client()?;

@@ -99,6 +99,7 @@ async fn ask_for_purge(
         disk: None,
         strategy: None,
         start_timeout: None,
+        code: None,
     };
     let (path, digest) = manifests.create(client, key, &manifest).await?;
     context.err.note(format_args!(

@@ -220,6 +220,7 @@ mod tests {
             },
             digest: Digest::of(text.as_bytes()),
             failed: None,
+            versions: None,
         };
         text.map(|text| (key(), row(text))).into_iter().collect()
     }

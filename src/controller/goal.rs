@@ -4,7 +4,7 @@ use super::admission::QuotaReached;
 use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, resolve, templates};
 use crate::model::observed::Capacity;
 use crate::model::{
-    AppKey, AppSpec, ConditionKind, Digest, InventoryRow, Manifest, PurgeToken, RunState, Settings, SyncState,
+    AppKey, AppSpec, Code, ConditionKind, Digest, InventoryRow, Manifest, PurgeToken, RunState, Settings, SyncState,
     Template, Timestamp,
 };
 use crate::plan::Goal;
@@ -104,6 +104,8 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
         return last_good(at, Some(file), SyncState::Invalid, finding);
     }
     let template = template_of(at, manifest);
+    let versions = InventoryRow::versions_for(manifest, at.last_good());
+    let code = Code::of(versions.as_ref(), manifest.redeploy.as_deref());
     match resolve_with(at, manifest, &file.digest, template.as_ref().map_err(Clone::clone)) {
         Resolved::Unusable { kind, message } => {
             let finding = Finding::new(kind, format!("{kind:?}"), message);
@@ -127,8 +129,9 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
                     template,
                     digest: digest.clone(),
                     failed: at.last_good().and_then(|row| row.failed.clone()),
+                    versions,
                 }),
-                goal: goal_of(desired),
+                goal: goal_of(desired, code),
                 desired: manifest.state,
                 sync: None,
                 findings: Vec::new(),
@@ -157,10 +160,10 @@ fn resolve_with(
     resolve(at.key, manifest, digest, at.settings, template, at.dirs.clone(), at.capacity)
 }
 
-fn goal_of(desired: Desired) -> Goal {
+fn goal_of(desired: Desired, code: Code) -> Goal {
     match desired {
-        Desired::Run(spec) => Goal::Run(spec),
-        Desired::Stop(spec) => Goal::Stop(spec),
+        Desired::Run(spec) => Goal::Run(Box::new(AppSpec { code, ..*spec })),
+        Desired::Stop(spec) => Goal::Stop(Box::new(AppSpec { code, ..*spec })),
         Desired::Remove { purge } => Goal::Remove { purge },
     }
 }
@@ -216,7 +219,7 @@ fn last_good(at: &Circumstances<'_>, file: Option<&FileEntry>, sync: SyncState, 
             Resolved::Usable { desired: Desired::Remove { .. }, .. } | Resolved::Unusable { .. } => {
                 (Goal::Leave, row.manifest.state)
             }
-            Resolved::Usable { desired, .. } => (goal_of(desired), row.manifest.state),
+            Resolved::Usable { desired, .. } => (goal_of(desired, row.code()), row.manifest.state),
         },
     };
     Decision {
@@ -278,7 +281,7 @@ mod tests {
             snapshot: &snapshot_of(key.clone(), manifest),
             row,
             settings: &Settings::defaults("/paas"),
-            dirs: Dirs { code: "/paas/app".into(), data: "/paas/data".into() },
+            dirs: Dirs { code: "/paas/app".into(), data: "/paas/data".into(), versions: "/paas/versions".into() },
             capacity: Capacity::default(),
             absence,
             admission: Admission::Admitted,

@@ -18,9 +18,9 @@ use crate::metrics::Metrics;
 use crate::model::observed::{ContainerState, EngineInfo};
 use crate::model::status::{Endpoint, LastExit};
 use crate::model::{
-    AppKey, AppSpec, AppStatus, Bytes, Cause, ConditionKind, ContainerId, Diagnosis, Event, EventKind, FailedDeploy,
-    FolderState, Health, InstanceId, InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState, Settings,
-    SyncState, Timestamp, labels,
+    AppKey, AppSpec, AppStatus, Bytes, Cause, ConditionKind, ContainerId, Diagnosis, Digest, Event, EventKind,
+    FailedDeploy, FolderState, Health, InstanceId, InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState,
+    Settings, SyncState, Timestamp, VersionId, labels,
 };
 use crate::plan::assess::{CALM_MS, Finding};
 use crate::plan::step::{Action, Outcome, Step, Target};
@@ -174,7 +174,13 @@ pub async fn preview<W: Seams>(world: &W, input: PassInput) -> Result<Plan, Stri
     let mut run =
         Pass { world, memory: Memory::default(), row: input.row.clone(), changes: 0, events: Vec::new(), input };
     let view = run.observe().await.map_err(|error| error.message)?;
-    Ok(diff(&view))
+    let mut plan = diff(&view);
+    if plan.steps.iter().any(|step| matches!(step.action, Action::TakeVersion { .. })) {
+        // Which one it will be is known when it was taken, and shows in no step.
+        let rest = diff(&view.with_version(VersionId::of(&Digest::of(&[]))));
+        plan.steps.extend(rest.steps);
+    }
+    Ok(plan)
 }
 
 struct Pass<'w, W: Seams> {
@@ -359,8 +365,24 @@ impl<W: Seams> Pass<'_, W> {
         }
     }
 
+    /// What the pass itself wrote into the row, about a failed deploy or a version that it took, is younger than the decision.
+    fn follow_row(&mut self) {
+        let decision = &mut self.input.decision;
+        if let (Some(record), Some(row)) = (&mut decision.record, &self.row) {
+            record.failed.clone_from(&row.failed);
+            if record.versions.is_some() && row.versions.is_some() {
+                record.versions.clone_from(&row.versions);
+            }
+        }
+        let row = decision.record.as_ref().or(self.row.as_ref());
+        if let (Goal::Run(spec) | Goal::Stop(spec), Some(row)) = (&mut decision.goal, row) {
+            spec.code = row.code();
+        }
+    }
+
     /// Everything about this app, freshly looked up.
     async fn observe(&mut self) -> Result<AppView, StepError> {
+        self.follow_row();
         let world = self.world;
         let key = self.input.key.clone();
         let (containers, squatted) = self.observe_containers().await?;
@@ -382,22 +404,17 @@ impl<W: Seams> Pass<'_, W> {
         let listening = self.observe_listening(&containers, &readiness, now).await;
         let draining = self.observe_draining(&containers, published.as_ref(), now);
         // One that was given up for want of time may run after all, since it was allowed more.
-        let runs_after_all = |failed: &FailedDeploy| {
+        let runs_after_all = |failed: &mut FailedDeploy| {
             containers.iter().map(OwnedContainer::get).any(|container| {
                 container.labels.get(labels::IDENTITY).map(String::as_str) == Some(failed.identity.as_str())
                     && container.image_id == failed.image_id
                     && matches!(readiness.get(&container.id), Some(Readiness::Answers { .. }))
             })
         };
-        let record = self.input.decision.record.clone().map(|record| InventoryRow {
-            // What a pass itself learned about a failed deploy is younger than the decision.
-            failed: self
-                .row
-                .as_ref()
-                .map_or(record.failed.clone(), |row| row.failed.clone())
-                .filter(|failed| !runs_after_all(failed)),
-            ..record
-        });
+        let mut record = self.input.decision.record.clone();
+        if let Some(record) = &mut record {
+            record.failed.take_if(runs_after_all);
+        }
         Ok(AppView {
             instance: self.input.instance.clone(),
             goal: self.input.decision.goal.clone(),

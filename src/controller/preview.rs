@@ -72,7 +72,11 @@ pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &In
             snapshot: &snapshot,
             row: rows.get(key),
             settings: &settings,
-            dirs: Dirs { code: world.folders().code_dir(key), data: world.folders().data_dir(key) },
+            dirs: Dirs {
+                code: world.folders().code_dir(key),
+                data: world.folders().data_dir(key),
+                versions: world.folders().versions_dir(key),
+            },
             capacity: info.capacity(),
             absence,
             admission: admissions.get(key).cloned().unwrap_or(Admission::Admitted),

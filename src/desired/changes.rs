@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::edit::{state_word, strategy_word};
+use super::edit::{code_word, state_word, strategy_word};
 use crate::model::manifest::BackupPolicy;
 use crate::model::{Manifest, Shown};
 
@@ -34,6 +34,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
     key("disk", text(before.disk), text(after.disk));
     key("strategy", text(before.strategy.map(strategy_word)), text(after.strategy.map(strategy_word)));
     key("startTimeout", text(before.start_timeout), text(after.start_timeout));
+    key("code", text(before.code.map(code_word)), text(after.code.map(code_word)));
     let names = before.env.keys().chain(after.env.keys().filter(|name| !before.env.contains_key(*name)));
     for name in names {
         let what = match (before.env.get(name), after.env.get(name)) {
@@ -98,6 +99,7 @@ mod tests {
             ("", "backup: {keep: 3}", "`backup`: default → schedule default, keep 3"),
             ("startTimeout: 120s", "", "`startTimeout`: 2m → default"),
             ("disk: 1g", "disk: 2g\nstrategy: recreate", "`disk`: 1g → 2g; `strategy`: default → recreate"),
+            ("", "code: live", "`code`: default → live"),
         ] {
             assert_eq!(told(before, after), want, "{before:?} → {after:?}");
         }

@@ -9,7 +9,7 @@ use yaml_edit::{Document, YamlFile};
 
 use super::parse::parse;
 use super::snapshot::Diagnostic;
-use crate::model::{Bytes, Manifest, MilliCpus, RestartPolicy, RunState, Strategy};
+use crate::model::{Bytes, CodeMode, Manifest, MilliCpus, RestartPolicy, RunState, Strategy};
 
 /// One key and its new value; `None` takes the line out, so that the default holds again.
 ///
@@ -178,6 +178,13 @@ pub(super) fn state_word(state: RunState) -> &'static str {
         RunState::Running => "running",
         RunState::Stopped => "stopped",
         RunState::Deleted => "deleted",
+    }
+}
+
+pub(super) fn code_word(code: CodeMode) -> &'static str {
+    match code {
+        CodeMode::Versions => "versions",
+        CodeMode::Live => "live",
     }
 }
 

@@ -9,13 +9,13 @@ use std::str::FromStr;
 use super::snapshot::Diagnostic;
 use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
 use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_CPUS, MIN_MEMORY, MIN_START_TIMEOUT, RESERVED_ENV};
-use crate::model::{Bytes, Manifest, MilliCpus, RunState, Seconds, Shown, Strategy, TemplateId, cron};
+use crate::model::{Bytes, CodeMode, Manifest, MilliCpus, RunState, Seconds, Shown, Strategy, TemplateId, cron};
 
 /// Largest manifest file in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
 
 /// Every key of a manifest, in the order the documentation shows them.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 15] = [
     "template",
     "enableApi",
     "state",
@@ -30,6 +30,7 @@ pub const KEYS: [&str; 14] = [
     "disk",
     "strategy",
     "startTimeout",
+    "code",
 ];
 
 const MIN_DISK: Bytes = Bytes::mib(1);
@@ -117,6 +118,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusal> {
         disk: fields.read("disk", |entry| size(entry, MIN_DISK))?,
         strategy: fields.read("strategy", strategy)?,
         start_timeout: fields.read("startTimeout", start_timeout)?,
+        code: fields.read("code", code)?,
     };
     if let Some(entry) = fields.get("keepData").filter(|_| manifest.state != RunState::Deleted) {
         return Err(Refusal::new(
@@ -315,6 +317,10 @@ fn start_timeout(entry: &Entry) -> Result<Seconds, Refusal> {
         format!("`{}`: {timeout} is not accepted", entry.key),
         format!("write {MIN_START_TIMEOUT} to {MAX_START_TIMEOUT}, for example `90s`"),
     ))
+}
+
+fn code(entry: &Entry) -> Result<CodeMode, Refusal> {
+    word(entry, "what can run", &[("versions", CodeMode::Versions), ("live", CodeMode::Live)])
 }
 
 /// Any text is a token: a time that was not quoted, too.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::edit::{state_word, strategy_word};
+use super::edit::{code_word, state_word, strategy_word};
 use crate::model::{AppKey, Manifest, RunState};
 
 /// YAML that parses back to the same manifest, with comments for whoever opens the file next. Only what differs from a
@@ -59,6 +59,9 @@ pub fn render(key: &AppKey, manifest: &Manifest) -> String {
     }
     if let Some(timeout) = manifest.start_timeout {
         line(&mut text, "startTimeout", &timeout.to_string());
+    }
+    if let Some(code) = manifest.code {
+        line(&mut text, "code", code_word(code));
     }
     text
 }

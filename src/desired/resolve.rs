@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::observed::Capacity;
 use crate::model::{
-    AppKey, AppSpec, Bytes, ConditionKind, Digest, Limits, Manifest, PurgeToken, RunState, Settings, Template,
+    AppKey, AppSpec, Bytes, Code, ConditionKind, Digest, Limits, Manifest, PurgeToken, RunState, Settings, Template,
 };
 
 /// What should be true of an app.
@@ -38,6 +38,7 @@ pub enum Resolved {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
     pub code: PathBuf,
+    pub versions: PathBuf,
     pub data: PathBuf,
 }
 
@@ -79,6 +80,9 @@ pub fn resolve(
         restart: manifest.restart.unwrap_or(settings.restart_policy),
         network: settings.app_network(),
         app_dir: dirs.code,
+        versions_dir: dirs.versions,
+        // What of the code runs depends on what was deployed, which the inventory knows.
+        code: Code::Live,
         data_dir: dirs.data,
         redeploy: manifest.redeploy.clone(),
         strategy: manifest.strategy.unwrap_or_default(),
@@ -165,7 +169,11 @@ mod tests {
 
     fn resolved(text: &str, settings: &Settings, template: Result<&Template, String>) -> Resolved {
         let manifest = parse("alice-diary.yaml", text.as_bytes()).unwrap();
-        let dirs = Dirs { code: "/paas/apps/alice/diary/app".into(), data: "/paas/apps/alice/diary/data".into() };
+        let dirs = Dirs {
+            code: "/paas/apps/alice/diary/app".into(),
+            data: "/paas/apps/alice/diary/data".into(),
+            versions: "/paas/apps/alice/diary/versions".into(),
+        };
         let key = AppKey::parse("alice-diary").unwrap();
         let capacity = Capacity { memory: Some(Bytes(8 << 30)), cpus: Some(2) };
         resolve(&key, &manifest, &Digest::of(text.as_bytes()), settings, template, dirs, capacity)

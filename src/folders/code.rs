@@ -1,7 +1,8 @@
-//! `app/`: copied from the template once, in one atomic step.
+//! `app/`: copied from the template once, in one atomic step; and copying code in general.
 
 use std::ffi::OsStr;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -14,7 +15,9 @@ use super::nofollow::{self, Kind};
 use super::place::in_the_way;
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
 use super::walk::{Bounds, walk};
-use crate::model::{Bytes, Shown, TemplateId};
+use super::{Origin, versions};
+use crate::model::units::DigestOf;
+use crate::model::{Bytes, Digest, Shown, TemplateId};
 
 /// Name of the code folder.
 pub(super) const CODE: &str = "app";
@@ -22,17 +25,41 @@ pub(super) const CODE: &str = "app";
 /// Most that a template may hold: a generous web app, and still copied within a second on a slow disk.
 pub const MAX_TEMPLATE_BYTES: Bytes = Bytes::mib(64);
 pub const MAX_TEMPLATE_ENTRIES: u64 = 10_000;
-const MAX_TEMPLATE_DEPTH: usize = 32;
+
+/// What may be copied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    /// What it is called in messages.
+    pub(super) what: &'static str,
+    pub(super) bounds: Bounds,
+    pub(super) bytes: Bytes,
+    pub(super) links: Links,
+}
+
+/// What becomes of symbolic links. None is ever followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Links {
+    Refused,
+    /// Copied as they are: who opens one is the app, in its container, where it leads to nothing of the host.
+    Kept,
+}
+
+const TEMPLATE: Rules = Rules {
+    what: "template",
+    bounds: Bounds { entries: MAX_TEMPLATE_ENTRIES, depth: 32 },
+    bytes: MAX_TEMPLATE_BYTES,
+    links: Links::Refused,
+};
 
 /// The app reads its code as another user.
 const FOLDER_MODE: u32 = 0o755;
 const FILE_MODE: u32 = 0o644;
 const PROGRAM_MODE: u32 = 0o755;
 
-/// Something in a template, as it was when it was looked at. Two equal readings mean that nobody changed it in between.
+/// Something that is copied, as it was when it was looked at. Two equal readings mean that nobody changed it in between.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Item {
-    /// Below the template's `app/`; a folder sorts before what is in it.
+pub(super) struct Item {
+    /// Below the top; a folder sorts before what is in it.
     path: PathBuf,
     kind: ItemKind,
     inode: u64,
@@ -44,6 +71,7 @@ struct Item {
 enum ItemKind {
     Folder,
     File { size: u64, mode: u32 },
+    Link { target: PathBuf },
 }
 
 /// A complete copy of a template under a temporary name.
@@ -51,7 +79,7 @@ pub(super) struct Staged {
     temp: String,
 }
 
-/// Copies `templates/{id}/app` beside its place in the app's folder, unless `app/` exists. Not flushed.
+/// Copies the code beside its place in the app's folder, unless `app/` exists. Not flushed.
 ///
 /// # Crash
 /// A copy that is not [published](Staged::publish) keeps its dot name and is removed by the next call.
@@ -59,31 +87,58 @@ pub(super) fn stage(
     app: &Dir,
     app_path: &Path,
     templates: &Path,
-    id: &TemplateId,
+    origin: &Origin,
     checkpoints: &Checkpoints,
 ) -> Outcome<Option<Staged>> {
     let target = app_path.join(CODE);
     if exists(app, &target)? {
         return Ok(None);
     }
-    remove_leftovers(app, app_path)?;
+    remove_leftovers(app, app_path, CODE)?;
     checkpoints.reach("half-made code removed")?;
 
-    let source_path = templates.join(id.as_str()).join(CODE);
-    let source = open_template(templates, id, &source_path)?;
-    let items = scan(&source, &source_path)?;
-    let staged = Staged { temp: atomic::temp_name(CODE) };
-    let copied = copy(&source, &source_path, &items, app, &staged.temp, &target, checkpoints).and_then(|()| {
-        if scan(&source, &source_path)? == items {
-            return Ok(());
+    let (source, source_path, rules) = match origin {
+        Origin::Template(id) => {
+            let path = templates.join(id.as_str()).join(CODE);
+            (open_template(templates, id, &path)?, path, TEMPLATE)
         }
-        let problem = format!("template {} is being changed; it is tried again by itself", Shown::path(&source_path));
-        Err(FolderError::Retryable(problem).into())
-    });
-    match copied {
-        Ok(()) => Ok(Some(staged)),
+        Origin::Version(id) => {
+            let (source, path) = versions::open(app, app_path, id)?;
+            (source, path, versions::RULES)
+        }
+    };
+    let staged = Staged { temp: atomic::temp_name(CODE) };
+    match copy_whole(&Source { dir: &source, path: &source_path, rules }, app, &staged.temp, &target, checkpoints) {
+        Ok(_) => Ok(Some(staged)),
         Err(stop) => Err(staged.give_up(app, stop)),
     }
+}
+
+/// What is copied, and by which rules.
+pub(super) struct Source<'a> {
+    pub(super) dir: &'a Dir,
+    pub(super) path: &'a Path,
+    pub(super) rules: Rules,
+}
+
+/// Copies all of it into the new folder `temp`, and tells the digest of what it consists of: paths, kinds, modes, contents.
+///
+/// # Errors
+/// Retryable when it was changed meanwhile: a copy never mixes two states.
+pub(super) fn copy_whole(
+    source: &Source<'_>,
+    to: &Dir,
+    temp: &str,
+    target: &Path,
+    checkpoints: &Checkpoints,
+) -> Outcome<Digest> {
+    let items = scan(source)?;
+    let digest = copy(source, &items, to, temp, target, checkpoints)?;
+    if scan(source)? == items {
+        return Ok(digest);
+    }
+    let (what, path) = (source.rules.what, Shown::path(source.path));
+    Err(FolderError::Retryable(format!("{what} {path} is being changed; it is tried again by itself")).into())
 }
 
 impl Staged {
@@ -114,10 +169,10 @@ pub(super) fn exists(app: &Dir, path: &Path) -> Outcome<bool> {
 }
 
 /// Removes copies that a crash left half-made.
-pub(super) fn remove_leftovers(app: &Dir, app_path: &Path) -> Outcome {
+pub(super) fn remove_leftovers(app: &Dir, app_path: &Path, stem: &str) -> Outcome {
     for entry in app.entries().at("list", app_path)? {
         let name = entry.at("list", app_path)?.file_name();
-        if name.to_str().is_some_and(|name| atomic::is_temp_name(CODE, name)) {
+        if name.to_str().is_some_and(|name| atomic::is_temp_name(stem, name)) {
             app.remove_dir_all(&name).at("remove half-made", app_path.join(&name))?;
         }
     }
@@ -142,15 +197,15 @@ fn open_template(templates: &Path, id: &TemplateId, path: &Path) -> Outcome<Dir>
     }
 }
 
-/// Everything in the template, parents first.
+/// Everything in it, parents first.
 ///
 /// # Errors
-/// Terminal for links, FIFOs, sockets, devices, and for a template that is too large.
-fn scan(source: &Dir, path: &Path) -> Outcome<Vec<Item>> {
+/// Terminal for what the rules refuse: FIFOs, sockets, devices, perhaps links, and too much of everything.
+fn scan(source: &Source<'_>) -> Outcome<Vec<Item>> {
+    let Source { dir, path, rules } = source;
     let mut items = Vec::new();
     let mut total: u64 = 0;
-    let bounds = Bounds { entries: MAX_TEMPLATE_ENTRIES, depth: MAX_TEMPLATE_DEPTH };
-    walk(source, path, bounds, &mut |entry| {
+    walk(dir, path, rules.bounds, &mut |entry| {
         let kind = match Kind::of(entry.stat) {
             Kind::Folder => ItemKind::Folder,
             Kind::File => {
@@ -158,19 +213,25 @@ fn scan(source: &Dir, path: &Path) -> Outcome<Vec<Item>> {
                 total = total.saturating_add(size);
                 ItemKind::File { size, mode: if entry.stat.st_mode & 0o100 == 0 { FILE_MODE } else { PROGRAM_MODE } }
             }
+            Kind::Link if rules.links == Links::Kept => ItemKind::Link {
+                target: nofollow::read_link(entry.parent, nofollow::os(entry.name))
+                    .at("read", path.join(entry.path))?,
+            },
             other @ (Kind::Link | Kind::Special) => {
                 return Err(refuse(format!(
-                    "template file {} is {}; a template may hold only files and folders: remove it or put a copy there",
+                    "{what} file {} is {}; a {what} may hold only files and folders: remove it or put a copy there",
                     Shown::path(&path.join(entry.path)),
-                    other.describe()
+                    other.describe(),
+                    what = rules.what,
                 )));
             }
         };
-        if total > MAX_TEMPLATE_BYTES.get() {
+        if total > rules.bytes.get() {
             return Err(refuse(format!(
-                "template {} holds more than {} MiB; make it smaller",
+                "{} {} holds more than {} MiB; make it smaller",
+                rules.what,
                 Shown::path(path),
-                MAX_TEMPLATE_BYTES.get() / Bytes::MIB
+                rules.bytes.get() / Bytes::MIB
             )));
         }
         items.push(Item { path: entry.path.to_owned(), kind, inode: entry.stat.st_ino, changed: changed(entry.stat) });
@@ -189,39 +250,57 @@ fn changed(stat: &Stat) -> (i64, i64) {
     (stat.st_ctime as i64, stat.st_ctime_nsec as i64)
 }
 
-/// Makes `temp` in the app's folder.
+/// Makes `temp` in that folder.
 fn copy(
-    source: &Dir,
-    source_path: &Path,
+    source: &Source<'_>,
     items: &[Item],
     app: &Dir,
     temp: &str,
     target: &Path,
     checkpoints: &Checkpoints,
-) -> Outcome {
+) -> Outcome<Digest> {
+    let mut digest = DigestOf::default();
+    let mut buffer = vec![0; 64 << 10];
     let top = nofollow::make_dir(app, temp, FOLDER_MODE).at("make", target)?;
     checkpoints.reach("folder for new code made")?;
     for item in items {
-        let from_path = source_path.join(&item.path);
+        let from_path = source.path.join(&item.path);
         let to_path = target.join(&item.path);
         let (to_dir, name) = parent_of(&top, &item.path).at("open", &to_path)?;
-        match item.kind {
+        digest.field(item.path.as_os_str().as_bytes());
+        match &item.kind {
             ItemKind::Folder => {
+                digest.field(b"folder");
                 nofollow::make_dir(&to_dir, name, FOLDER_MODE).at("make", &to_path)?;
             }
-            ItemKind::File { size, mode } => {
-                let (from_dir, _) = parent_of(source, &item.path).at("open", &from_path)?;
+            ItemKind::Link { target } => {
+                digest.field(b"link");
+                digest.field(target.as_os_str().as_bytes());
+                rustix::fs::symlinkat(target, &to_dir, name).map_err(io::Error::from).at("make", &to_path)?;
+            }
+            &ItemKind::File { size, mode } => {
+                digest.field(if mode == PROGRAM_MODE { b"program" } else { b"file" });
+                let (from_dir, _) = parent_of(source.dir, &item.path).at("open", &from_path)?;
                 let from = nofollow::open_file(&from_dir, name, OFlags::RDONLY, 0).at("read", &from_path)?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
                 let mut to = nofollow::open_file(&to_dir, name, flags, mode).at("make", &to_path)?;
                 rustix::fs::fchmod(&to, Mode::from_raw_mode(mode)).at("set the mode of", &to_path)?;
                 // No more than was scanned, should the file grow meanwhile; the second scan then notices.
-                io::copy(&mut from.take(size), &mut to).at("write", &to_path)?;
+                digest.begin(size);
+                let mut from = from.take(size);
+                loop {
+                    let read = from.read(&mut buffer).at("read", &from_path)?;
+                    if read == 0 {
+                        break;
+                    }
+                    digest.more(&buffer[..read]);
+                    to.write_all(&buffer[..read]).at("write", &to_path)?;
+                }
             }
         }
         checkpoints.reach("one more piece of code copied")?;
     }
-    Ok(())
+    Ok(digest.finish())
 }
 
 /// The folder an item is in, and its name there.

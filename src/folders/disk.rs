@@ -1,5 +1,6 @@
 //! The app folders on a real disk.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -16,10 +17,10 @@ use super::nofollow::{self, Kind};
 use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
 use super::trash::{self, Part, Restored, Trashed};
-use super::{FolderError, FolderState, Folders, Space, code, deploy_log};
+use super::{FolderError, FolderState, Folders, Origin, Space, code, deploy_log, versions};
 use crate::clock::Clock;
 use crate::model::spec::{SECCOMP, SECCOMP_FILE};
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
+use crate::model::{AppKey, Bytes, Digest, PurgeToken, VersionId};
 
 const COMPOSE: &str = "docker-compose.yml";
 /// It holds the app's environment, so it is not for everyone. Its filter has the same: only who reads the one needs the other.
@@ -143,17 +144,21 @@ impl Folders for DiskFolders {
         self.place(key).path().join(DATA)
     }
 
+    fn versions_dir(&self, key: &AppKey) -> PathBuf {
+        self.place(key).path().join(versions::VERSIONS)
+    }
+
     async fn look(&self, key: &AppKey) -> Result<FolderState, FolderError> {
         let place = self.place(key);
         self.blocking(move |inner| look(&place, inner.owner)).await
     }
 
-    async fn ensure(&self, key: &AppKey, template: &TemplateId) -> Result<(), FolderError> {
-        let (place, template) = (self.place(key), template.clone());
+    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<(), FolderError> {
+        let (place, origin) = (self.place(key), origin.clone());
         self.blocking(move |inner| {
             let app = place.find_or_make(&inner.checkpoints)?;
             let path = place.path();
-            match code::stage(&app, &path, &inner.templates, &template, &inner.checkpoints)? {
+            match code::stage(&app, &path, &inner.templates, &origin, &inner.checkpoints)? {
                 Some(staged) => match ensure_rest(&app, &path, inner) {
                     Ok(_) => {
                         nofollow::sync_filesystem(&app).at("flush", &path)?;
@@ -167,6 +172,24 @@ impl Folders for DiskFolders {
                     Made::Before => Ok(()),
                 },
             }
+        })
+        .await
+    }
+
+    async fn take_version(&self, key: &AppKey, salt: &str) -> Result<VersionId, FolderError> {
+        let (place, salt) = (self.place(key), salt.to_owned());
+        self.blocking(move |inner| {
+            let app = place.find_or_make(&inner.checkpoints)?;
+            versions::take(&app, &place.path(), &salt, &inner.checkpoints)
+        })
+        .await
+    }
+
+    async fn keep_versions(&self, key: &AppKey, kept: &BTreeSet<VersionId>) -> Result<(), FolderError> {
+        let (place, kept) = (self.place(key), kept.clone());
+        self.blocking(move |inner| match place.find()? {
+            Some(app) => versions::keep_only(&app, &place.path(), &kept, &inner.checkpoints),
+            None => Ok(()),
         })
         .await
     }
@@ -253,6 +276,7 @@ fn look(place: &Place, owner: Owner) -> Outcome<FolderState> {
     let whole = read_ours(&app, SECCOMP_FILE, &path.join(SECCOMP_FILE))?.as_deref() == Some(SECCOMP.as_bytes());
     let compose = if whole { read_ours(&app, COMPOSE, &path.join(COMPOSE))? } else { None };
     Ok(FolderState {
+        versions: versions::list(&app, &path)?,
         code: code::exists(&app, &path.join(code::CODE))?,
         data: data::ready(&app, &path.join(DATA), owner)?,
         compose: compose.map(|bytes| Digest::of(&bytes)),

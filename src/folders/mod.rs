@@ -15,8 +15,10 @@ mod nofollow;
 mod place;
 mod stop;
 mod trash;
+mod versions;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 
@@ -30,7 +32,7 @@ pub use stop::{Checkpoints, Crash};
 pub use trash::{Part, Restored, TrashNote, Trashed};
 
 pub use crate::model::inventory::FolderState;
-use crate::model::{AppKey, Bytes, PurgeToken, TemplateId};
+use crate::model::{AppKey, Bytes, PurgeToken, TemplateId, VersionId};
 
 /// A folder operation that failed. The message names the path, the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +43,14 @@ pub enum FolderError {
     /// May pass: disk full, I/O error.
     #[error("{0}")]
     Retryable(String),
+}
+
+/// Where the working copy comes from when there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Template(TemplateId),
+    /// A checkout that is there: the person's own code rather than the template's.
+    Version(VersionId),
 }
 
 /// Free space below the apps folder.
@@ -55,11 +65,21 @@ pub trait Folders: Send + Sync + 'static {
     /// Where the parts of an app's folder are (absolute, as Docker needs them).
     fn code_dir(&self, key: &AppKey) -> PathBuf;
     fn data_dir(&self, key: &AppKey) -> PathBuf;
+    fn versions_dir(&self, key: &AppKey) -> PathBuf;
 
     fn look(&self, key: &AppKey) -> impl Future<Output = Result<FolderState, FolderError>> + Send;
-    /// Makes what [`FolderState`] says is missing: `app/` copied from the template in one atomic step and never
-    /// overwritten afterwards, `data/` owned by the app's user, `logs/` by the daemon's.
-    fn ensure(&self, key: &AppKey, template: &TemplateId) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Makes what [`FolderState`] says is missing: `app/` copied in one atomic step and never overwritten afterwards,
+    /// `data/` owned by the app's user, `logs/` by the daemon's.
+    fn ensure(&self, key: &AppKey, origin: &Origin) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Makes a version of `app/` as it is now: a copy in one atomic step, flushed, with modes that let the app read it. The same
+    /// content and salt give the same version, which is then there already.
+    fn take_version(&self, key: &AppKey, salt: &str) -> impl Future<Output = Result<VersionId, FolderError>> + Send;
+    /// Removes every checkout but these. `app/` is not touched.
+    fn keep_versions(
+        &self,
+        key: &AppKey,
+        kept: &BTreeSet<VersionId>,
+    ) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Writes `docker-compose.yml` and the filter of system calls that it names, each atomically.
     fn write_compose(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Appends to `logs/deploy.log`, which is cut at 1 MiB.

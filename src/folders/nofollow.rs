@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -50,6 +51,12 @@ pub(super) fn stat(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<Opt
         Err(rustix::io::Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a link says.
+pub(super) fn read_link(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<PathBuf> {
+    let target = rustix::fs::readlinkat(parent, name.as_ref(), Vec::new())?;
+    Ok(PathBuf::from(OsStr::from_bytes(target.to_bytes())))
 }
 
 /// Opens a folder. A link fails with `ENOTDIR`.

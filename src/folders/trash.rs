@@ -71,7 +71,7 @@ pub(super) fn discard(place: &Place, trash: &Path, part: Part, now: Timestamp, c
     };
     let app_path = place.path();
     if part == Part::Code {
-        code::remove_leftovers(&app, &app_path)?;
+        code::remove_leftovers(&app, &app_path, code::CODE)?;
         checkpoints.reach("half-made code removed")?;
     }
     let names = names_of(&app, &app_path, part)?;

@@ -1,13 +1,16 @@
 //! What is remembered about an app, and what is there of its folder.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::Diagnosis;
-use super::manifest::{Manifest, RunState};
+use super::manifest::{CodeMode, Manifest, RunState};
 use super::names::{AppKey, TemplateId};
 use super::spec::Identity;
 use super::template::Template;
 use super::units::{Digest, Seconds, Timestamp};
+use super::version::{Code, VersionId, VersionRecord};
 
 /// One app the daemon is responsible for. Written before its first container is created, dropped after its last clean-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +26,9 @@ pub struct InventoryRow {
     /// A successor that never became healthy: not tried again until the app's identity changes.
     #[serde(default)]
     pub failed: Option<FailedDeploy>,
+    /// `None`: it runs its working copy.
+    #[serde(default)]
+    pub versions: Option<VersionRecord>,
 }
 
 impl InventoryRow {
@@ -47,6 +53,33 @@ impl InventoryRow {
             },
             digest: Digest::of(&[]),
             failed: None,
+            versions: None,
+        }
+    }
+
+    /// What the app's containers mount.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        Code::of(self.versions.as_ref(), self.manifest.redeploy.as_deref())
+    }
+
+    /// What is to be remembered of the versions when this manifest takes the place of `before`.
+    ///
+    /// An app from before there were versions runs its working copy until it is deployed for the first time.
+    #[must_use]
+    pub fn versions_for(manifest: &Manifest, before: Option<&Self>) -> Option<VersionRecord> {
+        if manifest.code == Some(CodeMode::Live) {
+            return None;
+        }
+        match before {
+            Some(Self { versions: Some(versions), .. }) => Some(versions.clone()),
+            Some(before)
+                if [manifest.code, before.manifest.code] == [None, None]
+                    && before.manifest.redeploy == manifest.redeploy =>
+            {
+                None
+            }
+            _ => Some(VersionRecord::default()),
         }
     }
 
@@ -91,6 +124,8 @@ impl FailedDeploy {
 pub struct FolderState {
     /// `app/` exists (it then is complete).
     pub code: bool,
+    /// Complete checkouts below `versions/`.
+    pub versions: BTreeSet<VersionId>,
     /// `data/` exists and belongs to the app's user.
     pub data: bool,
     /// Digest of `docker-compose.yml`; `None` when there is none, or not the filter of system calls beside it.

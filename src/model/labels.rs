@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::{AppKey, AppName, UserId};
 use super::spec::Identity;
+use super::version::VersionId;
 
 pub const TYPE: &str = "paas.type";
 pub const TYPE_APP: &str = "user-app";
@@ -19,6 +20,8 @@ pub const USER: &str = "paas.userid";
 pub const APP: &str = "paas.appname";
 pub const DOMAIN: &str = "paas.domain";
 pub const IDENTITY: &str = "paas.identity";
+/// The version of the code that a container mounts; missing on one that mounts the working copy.
+pub const VERSION: &str = "paas.version";
 /// On the app network: the range whose addresses the daemon gives out itself.
 pub const SUBNET: &str = "paas.subnet";
 /// Digest of the runtime folder and the base image that an image was built from.
@@ -78,7 +81,13 @@ impl Ownership {
 
 /// All labels of an app's container.
 #[must_use]
-pub fn for_app(key: &AppKey, host: &str, instance: &InstanceId, identity: &Identity) -> BTreeMap<String, String> {
+pub fn for_app(
+    key: &AppKey,
+    host: &str,
+    instance: &InstanceId,
+    identity: &Identity,
+    version: Option<&VersionId>,
+) -> BTreeMap<String, String> {
     [
         (TYPE, TYPE_APP),
         (INSTANCE, instance.as_str()),
@@ -88,6 +97,7 @@ pub fn for_app(key: &AppKey, host: &str, instance: &InstanceId, identity: &Ident
         (IDENTITY, identity.as_str()),
     ]
     .into_iter()
+    .chain(version.map(|version| (VERSION, version.as_str())))
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect()
 }
@@ -101,7 +111,7 @@ mod tests {
         let ours = InstanceId::parse("0123456789abcdef").unwrap();
         let theirs = InstanceId::parse("fedcba9876543210").unwrap();
         let key = AppKey::parse("alice-diary").unwrap();
-        let labels = for_app(&key, "alice-diary.localhost", &ours, &Identity::from_label("v1:x"));
+        let labels = for_app(&key, "alice-diary.localhost", &ours, &Identity::from_label("v1:x"), None);
         assert_eq!(Ownership::of(&labels, &ours), Ownership::Owned(key));
         assert_eq!(Ownership::of(&labels, &theirs), Ownership::Foreign);
         for missing in [TYPE, INSTANCE, USER, APP] {

@@ -54,6 +54,9 @@ pub struct Manifest {
     /// How long a new container may take until it answers, `1s` to `10m`; then the old one stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_timeout: Option<Seconds>,
+    /// What of the app's code runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<CodeMode>,
 }
 
 impl Manifest {
@@ -75,6 +78,7 @@ impl Manifest {
             disk: None,
             strategy: None,
             start_timeout: None,
+            code: None,
         }
     }
 }
@@ -98,6 +102,17 @@ pub enum Strategy {
     Rolling,
     /// The old container is stopped first: for apps that cannot run twice at once.
     Recreate,
+}
+
+/// What of the app's code runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CodeMode {
+    /// A version: a copy of `app/`, taken when the app is deployed. Nothing changes underneath what runs.
+    #[default]
+    Versions,
+    /// `app/` itself: an edit of a page shows at once, also a wrong one.
+    Live,
 }
 
 /// When data is backed up.

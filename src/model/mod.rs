@@ -19,13 +19,14 @@ pub mod status;
 pub mod subnet;
 pub mod template;
 pub mod units;
+pub mod version;
 
 pub use cidr::{Cidr, CidrError};
 pub use diagnosis::{Diagnosis, DiagnosisCode};
 pub use event::{Cause, Event, EventKind};
 pub use inventory::{FailedDeploy, FolderState, InventoryRow};
 pub use labels::{InstanceId, Ownership};
-pub use manifest::{Manifest, PurgeToken, RunState, Strategy};
+pub use manifest::{CodeMode, Manifest, PurgeToken, RunState, Strategy};
 pub use names::{AppKey, AppName, NameError, TemplateId, UserId};
 pub use observed::{ContainerId, ContainerState, ObservedContainer, ObservedImage, ObservedNetwork};
 pub use settings::{Routing, Settings};
@@ -35,3 +36,4 @@ pub use status::{AppStatus, Condition, ConditionKind, DaemonStatus, Health, Sync
 pub use subnet::{Subnet, SubnetError};
 pub use template::Template;
 pub use units::{Bytes, Digest, MilliCpus, RestartPolicy, Seconds, Timestamp};
+pub use version::{Code, VersionId, VersionRecord};

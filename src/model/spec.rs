@@ -13,6 +13,7 @@ use super::manifest::Strategy;
 use super::names::{AppKey, TemplateId};
 use super::template::Template;
 use super::units::{Bytes, Digest, MilliCpus, RestartPolicy, Seconds};
+use super::version::{Code, VersionId};
 
 /// The unprivileged user that apps run as and that owns `data/`. Above the range of ordinary accounts, so it never is a
 /// person's.
@@ -44,8 +45,12 @@ pub struct AppSpec {
     pub limits: Limits,
     pub restart: RestartPolicy,
     pub network: String,
-    /// Mounted on `/app`, read-only.
+    /// The working copy of the code.
     pub app_dir: PathBuf,
+    /// Where the checkouts of versions are.
+    pub versions_dir: PathBuf,
+    /// What of them is mounted on `/app`, read-only.
+    pub code: Code,
     /// Mounted on `/data`, writable.
     pub data_dir: PathBuf,
     pub redeploy: Option<String>,
@@ -90,6 +95,24 @@ impl AppSpec {
         &self.template.id
     }
 
+    /// The folder that is mounted on `/app`.
+    #[must_use]
+    pub fn mounted_code(&self) -> PathBuf {
+        match &self.code {
+            Code::Version(_) if planted!(VersionIsLive) => self.app_dir.clone(),
+            Code::Version(version) => self.versions_dir.join(version.as_str()),
+            Code::Live | Code::Due => self.app_dir.clone(),
+        }
+    }
+
+    #[must_use]
+    pub fn version(&self) -> Option<&VersionId> {
+        match &self.code {
+            Code::Version(version) => Some(version),
+            Code::Live | Code::Due => None,
+        }
+    }
+
     /// See [`Identity`]. Fields are written length-prefixed, so no two specifications share an encoding.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -103,7 +126,10 @@ impl AppSpec {
         field("host", &self.host);
         field("image", &self.image);
         field("network", &self.network);
-        field("app", &self.app_dir.to_string_lossy());
+        field("app", &self.mounted_code().to_string_lossy());
+        if self.code == Code::Due {
+            field("code", "due"); // no container has this identity
+        }
         field("data", &self.data_dir.to_string_lossy());
         field("port", &self.template.internal_port.to_string());
         field("redeploy", self.redeploy.as_deref().unwrap_or(""));
@@ -121,13 +147,13 @@ impl AppSpec {
             name,
             image: self.image.clone(),
             hostname: self.key.to_string(),
-            labels: labels::for_app(&self.key, &self.host, instance, &self.identity()),
+            labels: labels::for_app(&self.key, &self.host, instance, &self.identity(), self.version()),
             env: self.env.clone(),
             command: vec!["node".to_owned(), "server.js".to_owned()],
             working_dir: "/app".to_owned(),
             user: format!("{APP_UID}:{APP_GID}"),
             mounts: vec![
-                Mount { source: self.app_dir.clone(), target: "/app".to_owned(), access: Access::ReadOnly },
+                Mount { source: self.mounted_code(), target: "/app".to_owned(), access: Access::ReadOnly },
                 Mount { source: self.data_dir.clone(), target: "/data".to_owned(), access: Access::ReadWrite },
             ],
             tmpfs: vec![("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=16m,mode=1777".to_owned())],

@@ -324,6 +324,31 @@ impl Digest {
     }
 }
 
+/// Makes a digest of much, piece by piece. Fields carry their length, so no two sequences of fields are the same bytes.
+#[derive(Debug, Default)]
+pub struct DigestOf(Sha256);
+
+impl DigestOf {
+    pub fn field(&mut self, bytes: &[u8]) {
+        self.begin(bytes.len() as u64);
+        self.more(bytes);
+    }
+
+    /// A field of so many bytes, which [`more`](Self::more) brings.
+    pub fn begin(&mut self, length: u64) {
+        self.0.update(length.to_le_bytes());
+    }
+
+    pub fn more(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(hex(&self.0.finalize()))
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -9,11 +9,13 @@
 //! - An app that serves on another network gets nothing new before it is its turn to move.
 //! - Data is moved only by a goal that carries a purge token.
 
+use std::collections::BTreeSet;
+
 use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::observed::{ContainerState, EngineInfo};
 use crate::model::{
-    AppSpec, Bytes, Cause, Diagnosis, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy, Routing,
-    Seconds, Strategy,
+    AppSpec, Bytes, Cause, Code, Diagnosis, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy,
+    Routing, Seconds, Strategy, VersionId,
 };
 
 use super::motion::{must_wait, stays_elsewhere};
@@ -41,6 +43,10 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     prepare(view, spec, plan);
     let roles = Roles::sort(view, spec);
     give_up_on_useless(view, spec, &roles, plan);
+    if let Some(lost) = needs_version(view, spec) {
+        take_version(view, spec, &roles, lost, plan);
+        return;
+    }
     if let Some((best, doubles)) = roles.fresh.split_first() {
         // Two images while nobody knows yet which one is wanted (the daemon has just started): successor and predecessor.
         let of_other_image = |double: &OwnedContainer| double.get().image_id != best.get().image_id;
@@ -53,6 +59,7 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     }
     // Last, because nothing waits for it: the person who wants to leave with Compose can wait a moment longer.
     write_compose(view, spec, plan);
+    drop_versions(view, spec, plan);
     if planted!(RecordLast) && matches!(plan.steps.first().map(|step| &step.action), Some(Action::Record(_))) {
         plan.steps.rotate_left(1);
     }
@@ -74,6 +81,7 @@ fn stop(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
         discard(extra, &cause, plan);
     }
     write_compose(view, spec, plan);
+    drop_versions(view, spec, plan);
 }
 
 fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
@@ -98,7 +106,7 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
         return; // its folders may still be mounted; the next look goes on
     }
     // Also with a row alone: a crash may have left the folder behind empty, and this is what takes it away.
-    if view.folder.code || view.folder.compose.is_some() || recorded {
+    if view.folder.code || view.folder.compose.is_some() || !view.folder.versions.is_empty() || recorded {
         plan.push(Action::TrashCode, &cause);
     }
     if let Some(token) = purge.filter(|_| view.folder.data) {
@@ -124,7 +132,58 @@ fn prepare(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     }
     if !view.folder.code || !view.folder.data {
         let cause = Cause::new("the app's folder is missing or incomplete");
-        plan.push(Action::EnsureFolder { template: spec.template.id.clone() }, &cause);
+        let there = |version: &&VersionId| view.folder.versions.contains(*version);
+        let recorded = view.recorded.as_ref().and_then(|row| row.versions.as_ref());
+        let version = recorded.and_then(|versions| versions.version.as_ref()).filter(there).cloned();
+        plan.push(Action::EnsureFolder { template: spec.template.id.clone(), version }, &cause);
+    }
+}
+
+/// A version has to be taken before the app can be what it should be; inside, one whose checkout is gone and which a container
+/// mounts all the same.
+#[expect(clippy::option_option, reason = "whether, and instead of what")]
+fn needs_version<'s>(view: &AppView, spec: &'s AppSpec) -> Option<Option<&'s VersionId>> {
+    match &spec.code {
+        Code::Live => None,
+        Code::Due => Some(None),
+        Code::Version(version) if view.folder.versions.contains(version) => None,
+        Code::Version(version) => {
+            let is_mounted = view.containers.iter().any(|owned| owned.version().as_ref() == Some(version));
+            Some(Some(version).filter(|_| is_mounted))
+        }
+    }
+}
+
+/// What runs meanwhile is kept as it is.
+fn take_version(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, lost: Option<&VersionId>, plan: &mut Plan) {
+    let serving = roles.serving(view).or(roles.old.first().copied());
+    if let Some(best) = serving {
+        bring_back(view, spec, best, plan);
+    }
+    let versions = view.recorded.as_ref().and_then(|row| row.versions.as_ref());
+    let previous = serving.and_then(OwnedContainer::version).filter(|version| Some(version) != lost);
+    let previous = previous.or_else(|| versions.and_then(|versions| versions.previous.clone()));
+    let cause = Cause::new(match (&spec.code, versions.and_then(|versions| versions.version.as_ref())) {
+        (Code::Version(_), _) => "the version that should run is not there any more",
+        (_, None) => "there is none yet",
+        (_, Some(_)) => "the app is to be deployed",
+    });
+    plan.push(Action::TakeVersion { previous, lost: lost.cloned() }, &cause);
+}
+
+/// Checkouts are kept for as long as a container or the inventory names them.
+fn drop_versions(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
+    let mut named: BTreeSet<VersionId> = spec.version().cloned().into_iter().collect();
+    if !planted!(CheckoutDroppedEarly) {
+        named.extend(view.containers.iter().filter_map(OwnedContainer::version));
+        let versions = view.recorded.as_ref().and_then(|row| row.versions.as_ref());
+        named.extend(
+            versions.into_iter().flat_map(|versions| [&versions.version, &versions.previous]).flatten().cloned(),
+        );
+    }
+    if !view.folder.versions.is_subset(&named) {
+        let kept = view.folder.versions.intersection(&named).cloned().collect();
+        plan.push(Action::KeepVersions { kept }, &Cause::new("nothing names them"));
     }
 }
 
@@ -158,6 +217,7 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
     let Some((best, extras)) = roles.old.split_first() else {
         if may_create(view, roles, &main) {
             let cause = Cause::new("the app has no container");
+            let spec = last_that_served(view, spec).unwrap_or_else(|| spec.clone());
             plan.push_new(spec.container(main, &view.instance), &cause);
         }
         return;
@@ -188,6 +248,15 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
         }
     }
     plan.push_new(spec.container(name, &view.instance), &cause);
+}
+
+/// The specification with the version before, when the wanted one was given up: an unhealthy version is never what a lost
+/// container comes back to.
+fn last_that_served(view: &AppView, spec: &AppSpec) -> Option<AppSpec> {
+    view.failed_before(spec)?;
+    let previous = view.recorded.as_ref()?.versions.as_ref()?.previous.clone()?;
+    let there = view.folder.versions.contains(&previous);
+    there.then(|| AppSpec { code: Code::Version(previous), ..spec.clone() })
 }
 
 /// The wanted make was tried and failed, just now or before.

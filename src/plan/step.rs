@@ -1,10 +1,11 @@
 //! What can be done about an app. Every step is one call, carries its cause, and may be repeated without harm.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 
 use crate::model::{
-    AppKey, Cause, ContainerSpec, FailedDeploy, InventoryRow, Limits, PurgeToken, RestartPolicy, TemplateId,
+    AppKey, Cause, ContainerSpec, FailedDeploy, InventoryRow, Limits, PurgeToken, RestartPolicy, TemplateId, VersionId,
 };
 
 use super::view::OwnedContainer;
@@ -39,9 +40,21 @@ impl fmt::Display for Target {
 pub enum Action {
     /// Write the inventory row: before anything else exists.
     Record(Box<InventoryRow>),
-    /// Make the app's folders.
+    /// Make the app's folders. The working copy comes from a version when there is one, else from the template.
     EnsureFolder {
         template: TemplateId,
+        version: Option<VersionId>,
+    },
+    /// Make a version of the working copy as it is now, and remember that it is what runs.
+    TakeVersion {
+        /// What the app comes back to when the new one cannot run.
+        previous: Option<VersionId>,
+        /// A version whose checkout was lost: another one has to take its place, since a container may still mount the lost one.
+        lost: Option<VersionId>,
+    },
+    /// Remove the checkouts that nobody names.
+    KeepVersions {
+        kept: BTreeSet<VersionId>,
     },
     WriteCompose {
         text: String,
@@ -84,6 +97,8 @@ impl Action {
         match self {
             Self::Record(_) => "record",
             Self::EnsureFolder { .. } => "ensure_folder",
+            Self::TakeVersion { .. } => "take_version",
+            Self::KeepVersions { .. } => "keep_versions",
             Self::WriteCompose { .. } => "write_compose",
             Self::Create(_) => "create",
             Self::Start(_) => "start",
@@ -111,7 +126,14 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
             Action::Record(_) => f.write_str("record in the inventory"),
-            Action::EnsureFolder { template } => write!(f, "make the app's folders from template {template}"),
+            Action::EnsureFolder { version: Some(version), .. } => {
+                write!(f, "make the app's folders, with the code of version {version}")
+            }
+            Action::EnsureFolder { template, version: None } => {
+                write!(f, "make the app's folders from template {template}")
+            }
+            Action::TakeVersion { .. } => f.write_str("take a version of the app's code"),
+            Action::KeepVersions { .. } => f.write_str("remove the versions of the code that nothing uses any more"),
             Action::WriteCompose { .. } => f.write_str("write docker-compose.yml"),
             Action::Create(spec) => write!(f, "create container {}", spec.name),
             Action::Start(target) => write!(f, "start container {target}"),

@@ -1,5 +1,7 @@
 //! The plan as golden text: one situation per test, its name the rule.
 
+mod versions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -9,9 +11,9 @@ use crate::engine::sim::engine_info;
 use crate::model::manifest::{Manifest, PurgeToken, RunState, Strategy};
 use crate::model::observed::{ContainerState, LastEnd, ObservedLimits};
 use crate::model::{
-    AppKey, AppSpec, Bytes, ConditionKind, ContainerId, Digest, FailedDeploy, FolderState, Health, InstanceId,
+    AppKey, AppSpec, Bytes, Code, ConditionKind, ContainerId, Digest, FailedDeploy, FolderState, Health, InstanceId,
     InventoryRow, Limits, MilliCpus, ObservedContainer, RestartPolicy, Routing, Seconds, SyncState, Template,
-    TemplateId, Timestamp,
+    TemplateId, Timestamp, VersionId, VersionRecord,
 };
 
 const NOW: i64 = 1_000_000_000;
@@ -36,6 +38,8 @@ fn spec() -> AppSpec {
         restart: RestartPolicy::UnlessStopped,
         network: "paas-proxy".to_owned(),
         app_dir: "/paas/apps/alice/diary/app".into(),
+        versions_dir: "/paas/apps/alice/diary/versions".into(),
+        code: Code::Live,
         data_dir: "/paas/apps/alice/diary/data".into(),
         redeploy: None,
         strategy: Strategy::Rolling,
@@ -74,6 +78,7 @@ fn manifest() -> Manifest {
         disk: None,
         strategy: None,
         start_timeout: None,
+        code: None,
     }
 }
 
@@ -85,6 +90,7 @@ fn row() -> InventoryRow {
         template: template(),
         digest: Digest::of(b"manifest"),
         failed: None,
+        versions: None,
     }
 }
 
@@ -136,7 +142,12 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         record: Some(row()),
         recorded: Some(row()),
         row_in_doubt: false,
-        folder: FolderState { code: true, data: true, compose: Some(Digest::of(compose.as_bytes())) },
+        folder: FolderState {
+            code: true,
+            data: true,
+            compose: Some(Digest::of(compose.as_bytes())),
+            ..FolderState::default()
+        },
         containers: containers
             .into_iter()
             .map(|container| OwnedContainer::prove(container, &key(), &instance()).unwrap())

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use crate::model::observed::{ContainerState, EngineInfo, LastEnd};
 use crate::model::{
-    AppKey, AppSpec, ContainerId, Diagnosis, FailedDeploy, FolderState, InstanceId, InventoryRow, Limits,
-    ObservedContainer, Ownership, PurgeToken, RestartPolicy, Routing, Timestamp,
+    AppKey, AppSpec, Code, ContainerId, Diagnosis, FailedDeploy, FolderState, InstanceId, InventoryRow, Limits,
+    ObservedContainer, Ownership, PurgeToken, RestartPolicy, Routing, Timestamp, VersionId, labels,
 };
 
 /// How long an old container is kept for the requests that run on it when its successor has taken over. As long as Docker
@@ -56,6 +56,11 @@ impl OwnedContainer {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.container.name
+    }
+    /// The version of the code that it mounts; `None` for the working copy.
+    #[must_use]
+    pub fn version(&self) -> Option<VersionId> {
+        self.container.labels.get(labels::VERSION).and_then(|text| VersionId::parse(text))
     }
     #[must_use]
     pub fn runs(&self) -> bool {
@@ -156,6 +161,18 @@ pub struct AppView {
 }
 
 impl AppView {
+    /// The view as it will be once a version was taken: what the plan goes on with, for whoever only wants to see it.
+    #[must_use]
+    pub fn with_version(mut self, version: VersionId) -> Self {
+        if let Goal::Run(spec) = &mut self.goal {
+            spec.code = Code::Version(version.clone());
+        }
+        self.folder = FolderState { code: true, data: true, ..self.folder };
+        self.folder.versions.insert(version);
+        self.recorded = self.record.clone().or(self.recorded);
+        self
+    }
+
     /// A successor of exactly this make was given up before.
     #[must_use]
     pub fn failed_before(&self, spec: &AppSpec) -> Option<&FailedDeploy> {

@@ -118,6 +118,7 @@ fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError>
         disk: None,
         strategy: None,
         start_timeout: None,
+        code: None,
     };
     match lacks_api(&manifest, template) {
         None => Ok(manifest),

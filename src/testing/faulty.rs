@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::desired::{Completeness, Manifests, Snapshot};
 use crate::engine::ErrorKind;
 use crate::engine::faulty::{CallKind, Life, Verdict, guard};
-use crate::folders::{FolderError, FolderState, Folders, Space};
-use crate::model::{AppKey, Bytes, Event, InstanceId, PurgeToken, TemplateId};
+use crate::folders::{FolderError, FolderState, Folders, Origin, Space};
+use crate::model::{AppKey, Bytes, Event, InstanceId, PurgeToken, VersionId};
 use crate::store::{InventoryRow, Store, StoreError};
 
 /// [`Folders`] with faults.
@@ -53,12 +53,24 @@ impl<F: Folders> Folders for FaultyFolders<F> {
         self.inner.data_dir(key)
     }
 
+    fn versions_dir(&self, key: &AppKey) -> PathBuf {
+        self.inner.versions_dir(key)
+    }
+
     async fn look(&self, key: &AppKey) -> Result<FolderState, FolderError> {
         self.call("folders.look", Some(key), CallKind::Read, self.inner.look(key)).await
     }
 
-    async fn ensure(&self, key: &AppKey, template: &TemplateId) -> Result<(), FolderError> {
-        self.call("folders.ensure", Some(key), CallKind::Write, self.inner.ensure(key, template)).await
+    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<(), FolderError> {
+        self.call("folders.ensure", Some(key), CallKind::Write, self.inner.ensure(key, origin)).await
+    }
+
+    async fn take_version(&self, key: &AppKey, salt: &str) -> Result<VersionId, FolderError> {
+        self.call("folders.take_version", Some(key), CallKind::Write, self.inner.take_version(key, salt)).await
+    }
+
+    async fn keep_versions(&self, key: &AppKey, kept: &BTreeSet<VersionId>) -> Result<(), FolderError> {
+        self.call("folders.keep_versions", Some(key), CallKind::Write, self.inner.keep_versions(key, kept)).await
     }
 
     async fn write_compose(&self, key: &AppKey, text: &str) -> Result<(), FolderError> {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::manifests::Unflushed;
 use crate::engine::faulty::{CallKind, Life, guard};
-use crate::folders::{FolderError, FolderState, Folders, Space};
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId};
+use crate::folders::{FolderError, FolderState, Folders, Origin, Space};
+use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId, VersionId};
 
 /// What an app keeps: file name to content.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -16,8 +16,10 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 /// One app's folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AppFolder {
-    /// The template that `app/` was copied from.
-    pub code: Option<TemplateId>,
+    /// What `app/` holds: the name of the template it was copied from, until a person writes something else.
+    pub code: Option<String>,
+    /// The same of each checkout.
+    pub versions: BTreeMap<VersionId, String>,
     /// A copy that did not get its final name.
     pub staged: bool,
     pub data: Option<Files>,
@@ -46,6 +48,8 @@ struct Disk {
     trash: Vec<Trashed>,
     /// What a power loss leaves: apps and trash as they were flushed last.
     flushed: (BTreeMap<AppKey, AppFolder>, Vec<Trashed>),
+    /// Apps whose checkouts a person removed.
+    emptied: BTreeSet<AppKey>,
     /// Why every write fails at present.
     failure: Option<FolderError>,
     space: Space,
@@ -67,6 +71,7 @@ impl FolderWorld {
             apps: BTreeMap::new(),
             trash: Vec::new(),
             flushed: (BTreeMap::new(), Vec::new()),
+            emptied: BTreeSet::new(),
             failure: None,
             space,
         };
@@ -168,14 +173,52 @@ impl FolderWorld {
         self.lock().space = space;
     }
 
-    /// A person removes part of an app's folder: `app`, `logs`, `docker-compose.yml`.
+    /// A person writes code. Tells whether there was a folder to write to.
+    pub fn write_code(&self, key: &AppKey, content: &str) -> bool {
+        let mut disk = self.lock();
+        let Some(code) = disk.apps.get_mut(key).and_then(|app| app.code.as_mut()) else { return false };
+        content.clone_into(code);
+        // Editors flush what they save.
+        disk.flush(key);
+        true
+    }
+
+    /// A person removes part of an app's folder: `app`, `versions`, `logs`, `docker-compose.yml`.
     pub fn remove_by_hand(&self, key: &AppKey, part: &str) {
-        if let Some(app) = self.lock().apps.get_mut(key) {
+        let mut disk = self.lock();
+        if part == "versions" {
+            disk.emptied.insert(key.clone());
+        }
+        if let Some(app) = disk.apps.get_mut(key) {
             match part {
                 "app" => app.code = None,
+                "versions" => app.versions.clear(),
                 "logs" => app.log = None,
                 _ => app.compose = None,
             }
+        }
+        // By now the disk has it.
+        disk.flush(key);
+    }
+
+    /// A person removed checkouts of this app.
+    #[must_use]
+    pub fn lost_versions_by_hand(&self, key: &AppKey) -> bool {
+        self.lock().emptied.contains(key)
+    }
+
+    /// The code at a path that a container mounts.
+    #[must_use]
+    pub fn code_at(&self, path: &Path) -> Option<String> {
+        let disk = self.lock();
+        let names: Vec<_> =
+            path.strip_prefix(disk.root.join("apps")).ok()?.iter().filter_map(|name| name.to_str()).collect();
+        let app =
+            |user: &str, app: &str| AppKey::parse(&format!("{user}-{app}")).ok().and_then(|key| disk.apps.get(&key));
+        match names[..] {
+            [user, name, "app"] => app(user, name)?.code.clone(),
+            [user, name, "versions", version] => app(user, name)?.versions.get(&VersionId::parse(version)?).cloned(),
+            _ => None,
         }
     }
 
@@ -185,11 +228,16 @@ impl FolderWorld {
         let disk = self.lock();
         let Ok(below) = path.strip_prefix(disk.root.join("apps")) else { return false };
         let names: Vec<_> = below.iter().filter_map(|name| name.to_str()).collect();
-        let [user, app, part] = names[..] else { return false };
+        let (user, app, part, version) = match names[..] {
+            [user, app, part] => (user, app, part, None),
+            [user, app, "versions", version] => (user, app, "versions", VersionId::parse(version)),
+            _ => return false,
+        };
         let app = AppKey::parse(&format!("{user}-{app}")).ok().and_then(|key| disk.apps.get(&key));
         app.is_some_and(|app| match part {
             "app" => app.code.is_some(),
             "data" => app.data.is_some(),
+            "versions" => version.is_some_and(|version| app.versions.contains_key(&version)),
             _ => false,
         })
     }
@@ -262,22 +310,35 @@ impl Folders for MemFolders {
         self.world.lock().part(key, "data")
     }
 
+    fn versions_dir(&self, key: &AppKey) -> PathBuf {
+        self.world.lock().part(key, "versions")
+    }
+
     async fn look(&self, key: &AppKey) -> Result<FolderState, FolderError> {
         let disk = self.world.lock();
         Ok(disk.apps.get(key).map_or_else(FolderState::default, |app| FolderState {
             code: app.code.is_some(),
+            versions: app.versions.keys().cloned().collect(),
             data: app.data.is_some() && app.data_owned,
             compose: app.compose.as_ref().map(|text| Digest::of(text.as_bytes())),
         }))
     }
 
-    async fn ensure(&self, key: &AppKey, template: &TemplateId) -> Result<(), FolderError> {
+    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<(), FolderError> {
         let present = self.world.app(key).unwrap_or_default();
         if present.code.is_none() {
-            if !self.world.lock().templates.contains(template) {
-                let text = format!("template `{template}` is not there: put it into templates/{template}");
-                return Err(FolderError::Terminal(text));
-            }
+            let code = match origin {
+                Origin::Template(template) if self.world.lock().templates.contains(template) => template.to_string(),
+                Origin::Template(template) => {
+                    let text = format!("template `{template}` is not there: put it into templates/{template}");
+                    return Err(FolderError::Terminal(text));
+                }
+                Origin::Version(version) => present
+                    .versions
+                    .get(version)
+                    .cloned()
+                    .ok_or_else(|| FolderError::Retryable(format!("version {version} is not there")))?,
+            };
             self.step("folders.ensure/stage-code", key, |disk| {
                 disk.apps.entry(key.clone()).or_default().staged = true;
             })
@@ -287,7 +348,7 @@ impl Folders for MemFolders {
                 let app = disk.apps.entry(key.clone()).or_default();
                 app.staged = false;
                 // Never over what is there: another hand may have been quicker.
-                app.code.get_or_insert_with(|| template.clone());
+                app.code.get_or_insert(code);
             })
             .await?;
         }
@@ -313,6 +374,33 @@ impl Folders for MemFolders {
         Ok(())
     }
 
+    async fn take_version(&self, key: &AppKey, salt: &str) -> Result<VersionId, FolderError> {
+        let code = self.world.app(key).and_then(|app| app.code);
+        let code = code.ok_or_else(|| FolderError::Retryable("there is no code to take a version of".to_owned()))?;
+        let version = VersionId::of(&Digest::of(format!("{code}\n{salt}").as_bytes()));
+        self.flush(key);
+        self.step("folders.take_version/name", key, |disk| {
+            let app = disk.apps.entry(key.clone()).or_default();
+            app.versions.entry(version.clone()).or_insert(code);
+        })
+        .await?;
+        self.flush(key);
+        Ok(version)
+    }
+
+    async fn keep_versions(&self, key: &AppKey, kept: &BTreeSet<VersionId>) -> Result<(), FolderError> {
+        let present = self.world.app(key).unwrap_or_default();
+        for version in present.versions.keys().filter(|version| !kept.contains(*version)) {
+            self.step("folders.keep_versions/remove", key, |disk| {
+                if let Some(app) = disk.apps.get_mut(key) {
+                    app.versions.remove(version);
+                }
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     async fn write_compose(&self, key: &AppKey, text: &str) -> Result<(), FolderError> {
         // Written beside and renamed into place: what can be half is never under the final name.
         self.step("folders.write_compose/rename", key, |disk| {
@@ -329,10 +417,11 @@ impl Folders for MemFolders {
 
     async fn trash_code(&self, key: &AppKey) -> Result<(), FolderError> {
         type Take = fn(&mut AppFolder) -> bool;
-        let parts: [(&'static str, &'static str, Take); 3] = [
+        let parts: [(&'static str, &'static str, Take); 4] = [
             ("folders.trash_code/compose", "docker-compose.yml", |app| app.compose.take().is_some()),
             ("folders.trash_code/logs", "logs", |app| app.log.take().is_some()),
             ("folders.trash_code/app", "app", |app| app.code.take().is_some()),
+            ("folders.trash_code/versions", "versions", |app| !std::mem::take(&mut app.versions).is_empty()),
         ];
         for (point, part, take) in parts {
             self.step(point, key, |disk| {
@@ -367,8 +456,13 @@ impl Folders for MemFolders {
         .await?;
         self.flush(key);
         self.step("folders.trash_data/rmdir", key, |disk| {
-            disk.apps
-                .retain(|other, app| other != key || app.code.is_some() || app.compose.is_some() || app.log.is_some());
+            disk.apps.retain(|other, app| {
+                other != key
+                    || app.code.is_some()
+                    || !app.versions.is_empty()
+                    || app.compose.is_some()
+                    || app.log.is_some()
+            });
             if let Some(app) = disk.apps.get_mut(key) {
                 app.data_owned = false;
             }

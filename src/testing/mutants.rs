@@ -103,6 +103,13 @@ mutants! {
     FailureForgotten,
     /// A change of the network moves as many apps at a time as there are workers.
     TurnIgnored,
+    // --- versions ---
+    /// What runs is the working copy, whatever the label says (a failed deploy, then a reboot into the broken code).
+    VersionIsLive,
+    /// A checkout is dropped as soon as the newest version is another one, also while a container mounts it.
+    CheckoutDroppedEarly,
+    /// `app/` that vanished comes back as the template it once was made from.
+    CodeBackFromTemplate,
     // --- order ---
     /// The record goes before what it is a record of (Acto: finalizers dropped before the clean-up).
     ForgetFirst,

@@ -20,7 +20,7 @@ pub(crate) fn end_state(world: &World, daemon: Option<&Daemon>) -> String {
         let _ = writeln!(
             text,
             "folder {key}: code={:?} staged={} data={:?} owned={} compose={compose:?}",
-            folder.code.map(|id| id.to_string()),
+            folder.code,
             folder.staged,
             folder.data.map(|files| files.into_keys().collect::<Vec<_>>()),
             folder.data_owned,

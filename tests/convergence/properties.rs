@@ -1,4 +1,4 @@
-//! P1 to P12 of the design, as far as they can be seen from outside.
+//! P1 to P12 and P14 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::endpoints::{Endpoints, misled_at_rest};
 use crate::ends::unmet;
 use crate::fault::{Fault, Injection};
 use crate::history::{self, History};
-use crate::oracle::{containers_by_app, given_up, lies_at_rest, owner};
+use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner};
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::world::Ended;
 
@@ -43,6 +43,8 @@ pub(crate) struct Record {
     data: BTreeMap<AppKey, Files>,
     /// Apps whose owner gave up their data in writing at some time.
     purged: BTreeSet<AppKey>,
+    /// What each container found on `/app` when it was first seen.
+    code: BTreeMap<ContainerId, Option<String>>,
     history: History,
     endpoints: Endpoints,
     /// Apps whose removal a person asked to let go on, and of these the ones they were told it does; as long as their files
@@ -72,6 +74,7 @@ impl Record {
     pub(crate) fn action(&mut self, world: &World) {
         self.stir();
         self.purged.extend(given_up(world));
+        self.look_at_code(world);
     }
 
     /// A person asked to let the removal of these go on.
@@ -123,9 +126,25 @@ impl Record {
         }
     }
 
+    /// P14: nothing changes underneath a container that mounts a version.
+    fn look_at_code(&mut self, world: &World) {
+        let now = mounted_code(world);
+        self.code.retain(|id, _| now.contains_key(id));
+        for (id, (key, code)) in now {
+            let first = self.code.entry(id).or_insert_with(|| code.clone()).clone();
+            let by_hand = code.is_none() && world.folders.lost_versions_by_hand(&key);
+            if (code.is_none() || first != code) && !by_hand {
+                self.broken(format!("P14 the code underneath a container of {key} became {code:?}, it was {first:?}"));
+            }
+        }
+    }
+
     /// P4.
     fn look_at_journal(&mut self, world: &World) {
         let news = world.docker.journal_since(self.journal);
+        if !news.is_empty() {
+            self.look_at_code(world);
+        }
         if let Some(last) = news.last() {
             let at = history::origin(world) + last.at;
             self.history.changed_at = self.history.changed_at.max(Some(at));

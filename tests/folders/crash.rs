@@ -5,15 +5,19 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use minipaas::folders::{Checkpoints, Crash, DiskFolders, FolderError, Folders as _};
+use minipaas::folders::{Checkpoints, Crash, DiskFolders, FolderError, Folders as _, Origin};
 
-use crate::support::{Root, diary, key, purge, put};
+use crate::support::{Root, diary, key, purge, put, rm};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     Ensure,
     /// With a `data/` that somebody restored as root.
     EnsureRestored,
+    TakeVersion,
+    KeepVersions,
+    /// `app/` is gone, and comes back from the version that runs.
+    EnsureFromVersion,
     WriteCompose,
     AppendLog,
     AppendLogFull,
@@ -23,9 +27,12 @@ enum Operation {
     TrashBoth,
 }
 
-const OPERATIONS: [Operation; 8] = [
+const OPERATIONS: [Operation; 11] = [
     Operation::Ensure,
     Operation::EnsureRestored,
+    Operation::TakeVersion,
+    Operation::KeepVersions,
+    Operation::EnsureFromVersion,
     Operation::WriteCompose,
     Operation::AppendLog,
     Operation::AppendLogFull,
@@ -55,12 +62,32 @@ async fn prepare(operation: Operation) -> Root {
     put(&folders.data_dir(&key()).join("db.sqlite3"), "precious");
     put(&root.path("apps/alice/diary/app/mine.js"), "a person's");
     put(&root.path("apps/alice/diary/trash.json"), "a person's");
+    if matches!(operation, Operation::KeepVersions | Operation::EnsureFromVersion) {
+        let mine = folders.take_version(&key(), "mine").await.unwrap();
+        if operation == Operation::EnsureFromVersion {
+            rm(&folders.code_dir(&key()));
+            return root;
+        }
+        for salt in ["1", "2", "3"] {
+            assert_ne!(folders.take_version(&key(), salt).await.unwrap(), mine);
+        }
+    }
     root
 }
 
 async fn run(operation: Operation, folders: &DiskFolders) -> Result<(), FolderError> {
     match operation {
         Operation::Ensure | Operation::EnsureRestored => folders.ensure(&key(), &diary()).await,
+        Operation::TakeVersion => folders.take_version(&key(), "mine").await.map(drop),
+        Operation::KeepVersions => {
+            let versions = folders.look(&key()).await?.versions;
+            folders.keep_versions(&key(), &versions.into_iter().take(1).collect()).await
+        }
+        Operation::EnsureFromVersion => {
+            let versions = folders.look(&key()).await?.versions;
+            let version = versions.into_iter().next().unwrap();
+            folders.ensure(&key(), &Origin::Version(version)).await
+        }
         Operation::WriteCompose => folders.write_compose(&key(), "new").await,
         Operation::AppendLog | Operation::AppendLogFull => folders.append_deploy_log(&key(), "new").await,
         Operation::TrashCode => folders.trash_code(&key()).await,
@@ -138,8 +165,10 @@ async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
         "empty user folder removed",
         "everything flushed",
         "folder for new code made",
+        "folder for versions made",
         "half-made code removed",
         "half-made trash entry removed",
+        "half-made version removed",
         "leftovers of a write removed",
         "log appended to",
         "log folder made",
@@ -152,6 +181,10 @@ async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
         "trash entry named",
         "trash note written",
         "user folder made",
+        "version flushed",
+        "version in place",
+        "version removed",
+        "version taken away",
     }
     "#);
 }
@@ -164,6 +197,13 @@ fn nothing_half_made(root: &Root, operation: Operation, at: usize) {
         for file in ["server.js", "index.html", "tool.sh", "public/img/a.svg"] {
             assert!(tree.contains_key(&format!("apps/alice/diary/app/{file}")), "{case}");
         }
+    }
+    for (path, _) in tree.iter().filter(|(path, _)| path.matches('/').count() == 4 && path.contains("/versions/")) {
+        let half_made = path.contains("/versions/.");
+        assert!(half_made || tree.contains_key(&format!("{path}/mine.js")), "{case}");
+    }
+    if operation == Operation::EnsureFromVersion && tree.contains_key("apps/alice/diary/app") {
+        assert!(tree.contains_key("apps/alice/diary/app/mine.js"), "{case}");
     }
     for precious in ["precious", "restored too"] {
         let before = matches!((operation, precious), (Operation::Ensure, _))

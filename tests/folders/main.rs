@@ -6,3 +6,4 @@ mod everyday;
 mod hostile;
 mod refused;
 mod support;
+mod versions;

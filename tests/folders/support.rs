@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use minipaas::clock::Clock;
-use minipaas::folders::{DiskFolders, Owner};
+use minipaas::folders::{DiskFolders, Origin, Owner};
 use minipaas::model::{AppKey, Manifest, PurgeToken, RunState, TemplateId, Timestamp};
 
 /// 2026-11-22T10:00:00Z, always.
@@ -110,6 +110,11 @@ pub(crate) fn put(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
+#[expect(clippy::disallowed_methods, reason = "what a person does by hand")]
+pub(crate) fn rm(path: &Path) {
+    fs::remove_dir_all(path).unwrap();
+}
+
 pub(crate) fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -128,13 +133,13 @@ pub(crate) fn key() -> AppKey {
     AppKey::parse("alice-diary").unwrap()
 }
 
-pub(crate) fn diary() -> TemplateId {
-    TemplateId::parse("diary-v1").unwrap()
+pub(crate) fn diary() -> Origin {
+    Origin::Template(TemplateId::parse("diary-v1").unwrap())
 }
 
 pub(crate) fn purge(key: &AppKey) -> PurgeToken {
     let manifest = Manifest {
-        template: diary(),
+        template: TemplateId::parse("diary-v1").unwrap(),
         enable_api: false,
         state: RunState::Deleted,
         memory: None,
@@ -148,6 +153,7 @@ pub(crate) fn purge(key: &AppKey) -> PurgeToken {
         disk: None,
         strategy: None,
         start_timeout: None,
+        code: None,
     };
     PurgeToken::from_manifest(key, &manifest).unwrap()
 }

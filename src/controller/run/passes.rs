@@ -101,7 +101,11 @@ impl<W: Seams> Controller<W> {
             snapshot: &self.snapshot,
             row: self.rows.get(key),
             settings: &self.news.settings,
-            dirs: Dirs { code: folders.code_dir(key), data: folders.data_dir(key) },
+            dirs: Dirs {
+                code: folders.code_dir(key),
+                data: folders.data_dir(key),
+                versions: folders.versions_dir(key),
+            },
             capacity: self.engine.as_ref().map(EngineInfo::capacity).unwrap_or_default(),
             absence: self.absence(key),
             admission: self.admissions.get(key).cloned().unwrap_or(Admission::Admitted),

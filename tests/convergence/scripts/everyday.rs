@@ -1,10 +1,20 @@
 //! What people do every day: create, edit, stop, deploy, delete, and settings for all.
 
-use minipaas::model::{Bytes, Routing};
+use minipaas::model::{AppKey, Bytes, Routing};
+use minipaas::testing::seams::World;
 
 use super::Expect::{Gone, Running, Stopped};
 use super::{A, Script, briefly, create, down, saves, script, to};
 use crate::world::diary;
+
+fn alice() -> AppKey {
+    AppKey::parse("alice-diary").unwrap()
+}
+
+/// Whoever has no folder yet has nothing to edit.
+fn edit(world: &World, page: &str) {
+    world.folders.write_code(&alice(), page);
+}
 
 pub(super) fn all() -> Vec<Script> {
     vec![
@@ -45,6 +55,58 @@ pub(super) fn all() -> Vec<Script> {
         )
         .interrupted(),
         script("deploy", Running, vec![create(), saves("a new token", "redeploy: one\n")]),
+        script(
+            "code-edit",
+            Running,
+            vec![
+                create(),
+                to("alice edits her page", |world| edit(world, "a page of her own")),
+                saves("a new token", "redeploy: one\n"),
+                to("and again, to be published later", |world| edit(world, "a page that is not finished")),
+            ],
+        )
+        .foundation(3),
+        script(
+            "code-edit-revert",
+            Running,
+            vec![create(), briefly("a new token", 60, "redeploy: one\n"), saves("no new token after all", "")],
+        )
+        .reverts(),
+        script(
+            "code-removed",
+            Running,
+            vec![
+                create(),
+                to("alice edits her page", |world| edit(world, "a page of her own")),
+                saves("a new token", "redeploy: one\n"),
+                to("rm -r app", |world| world.folders.remove_by_hand(&alice(), "app")),
+                saves("a greeting", "redeploy: one\nenv: {GREETING: hello}\n"),
+            ],
+        )
+        .foundation(4),
+        script(
+            "versions-removed",
+            Running,
+            vec![
+                create(),
+                down("rm -r versions, and a greeting", |world| {
+                    world.folders.remove_by_hand(&alice(), "versions");
+                    world.manifests.put(A, diary("env: {GREETING: hello}\n"));
+                }),
+            ],
+        )
+        .foundation(1),
+        script(
+            "live",
+            Running,
+            vec![
+                create(),
+                saves("`code: live`", "code: live\n"),
+                to("alice edits her page", |world| edit(world, "a page of her own")),
+                saves("back to versions", ""),
+            ],
+        )
+        .foundation(2),
         script(
             "deploy-twice",
             Running,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use minipaas::engine::sim::BuildScript;
+use minipaas::model::AppKey;
 
 use super::Expect::{CrashLoop, Running, RunningGivenUp};
 use super::{Action, MAIN, Script, Step, briefly, by_hand, create, quick, saves, script, to};
@@ -62,6 +63,25 @@ pub(super) fn all() -> Vec<Script> {
             RunningGivenUp,
             vec![create(), saves("a change that never answers", "env: {SIM_BEHAVIOUR: never-answers}\n")],
         ),
+        script(
+            "bad-code",
+            RunningGivenUp,
+            vec![
+                create(),
+                to("alice breaks her page", |world| {
+                    world.folders.write_code(&AppKey::parse("alice-diary").unwrap(), "broken(");
+                    let folders = world.folders.clone();
+                    world.docker.add_rule(move |spec, _| {
+                        let code = spec.mounts.iter().find_map(|mount| folders.code_at(&mount.source));
+                        (code.as_deref() == Some("broken(")).then(|| "exit:1@200ms".parse().unwrap())
+                    });
+                }),
+                saves("a new token", "redeploy: one\n"),
+                to("docker rm -f of the one that serves", |world| by_hand(world.docker.remove(MAIN))),
+            ],
+        )
+        .foundation(3)
+        .interrupted(),
         script(
             "bad-deploy-fixed",
             Running,

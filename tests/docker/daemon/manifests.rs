@@ -198,6 +198,9 @@ fn code_that_its_owner_changed_is_never_overwritten() {
     daemon.paas(&["stop", "alice-diary"]).done();
     daemon.paas(&["start", "alice-diary"]).done();
     let page = daemon.get("alice-diary", "/").text();
+    assert!(!page.contains("my own page"), "it is not published yet: {page}");
+    daemon.paas(&["deploy", "alice-diary"]).done();
+    let page = daemon.get("alice-diary", "/").text();
     assert!(page.contains("my own page"), "code is copied once and never overwritten: {page}");
     assert_eq!(daemon.entries("alice-diary"), ["still here"]);
 }

@@ -24,3 +24,4 @@ mod portal;
 mod restart;
 mod settings;
 mod storm;
+mod versions;

@@ -1,0 +1,147 @@
+//! `versions/`: what runs. Each is a copy of the working copy `app/` as it was at one moment, and never changed afterwards.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::Dir;
+
+use super::atomic;
+use super::code::{self, CODE, Links, Rules, Source, copy_whole};
+use super::nofollow::{self, Kind};
+use super::place::in_the_way;
+use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
+use super::walk::Bounds;
+use crate::model::units::DigestOf;
+use crate::model::{Bytes, VersionId};
+
+/// Name of the folder of checkouts.
+pub(super) const VERSIONS: &str = "versions";
+
+const MODE: u32 = 0o755;
+
+/// More than a template may hold: a person may have put the modules of a larger program there.
+pub(super) const RULES: Rules =
+    Rules { what: "code", bounds: Bounds { entries: 100_000, depth: 64 }, bytes: Bytes::mib(512), links: Links::Kept };
+
+/// Copies `app/` to `versions/ID/` and flushes it.
+///
+/// # Crash
+/// A copy that did not get its final name is removed by the next call; one that did is found by it.
+pub(super) fn take(app: &Dir, app_path: &Path, salt: &str, checkpoints: &Checkpoints) -> Outcome<VersionId> {
+    let source_path = app_path.join(CODE);
+    let source = match nofollow::open_dir(app, CODE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Stop::Failed(super::FolderError::Retryable(format!(
+                "{} vanished; it is made again by itself",
+                crate::model::Shown::path(&source_path)
+            ))));
+        }
+        opened => opened.at("open", &source_path)?,
+    };
+    let path = app_path.join(VERSIONS);
+    let versions = find_or_make(app, &path)?;
+    checkpoints.reach("folder for versions made")?;
+    code::remove_leftovers(&versions, &path, VERSIONS)?;
+    checkpoints.reach("half-made version removed")?;
+    let temp = atomic::temp_name(VERSIONS);
+    let taken =
+        copy_whole(&Source { dir: &source, path: &source_path, rules: RULES }, &versions, &temp, &path, checkpoints)
+            .and_then(|content| {
+                let mut digest = DigestOf::default();
+                digest.field(content.as_str().as_bytes());
+                digest.field(salt.as_bytes());
+                let id = VersionId::of(&digest.finish());
+                if exists(&versions, &path, &id)? {
+                    versions.remove_dir_all(&temp).at("remove", path.join(&temp))?;
+                    return Ok(id);
+                }
+                // Before the name: it may reach the disk before the content otherwise.
+                nofollow::sync_filesystem(&versions).at("flush", &path)?;
+                checkpoints.reach("version flushed")?;
+                versions.rename(&temp, &versions, id.as_str()).at("move new version to", path.join(id.as_str()))?;
+                checkpoints.reach("version in place")?;
+                nofollow::sync(&versions).at("flush", &path)?;
+                Ok(id)
+            });
+    if let Err(Stop::Failed(_)) = &taken {
+        // The disk may be full: gives the space back. Should that fail too, the next call does it.
+        let _ = versions.remove_dir_all(&temp);
+    }
+    taken
+}
+
+/// Removes every checkout but these.
+///
+/// # Crash
+/// Each is renamed out of the way first, so none is ever there in part.
+pub(super) fn keep_only(app: &Dir, app_path: &Path, kept: &BTreeSet<VersionId>, checkpoints: &Checkpoints) -> Outcome {
+    let path = app_path.join(VERSIONS);
+    let Some(versions) = find(app, &path)? else { return Ok(()) };
+    code::remove_leftovers(&versions, &path, VERSIONS)?;
+    for id in list_in(&versions, &path)?.difference(kept) {
+        let temp = atomic::temp_name(VERSIONS);
+        versions.rename(id.as_str(), &versions, &temp).at("take away", path.join(id.as_str()))?;
+        checkpoints.reach("version taken away")?;
+        versions.remove_dir_all(&temp).at("remove", path.join(&temp))?;
+        checkpoints.reach("version removed")?;
+    }
+    Ok(())
+}
+
+/// Those that are there, whole.
+pub(super) fn list(app: &Dir, app_path: &Path) -> Outcome<BTreeSet<VersionId>> {
+    let path = app_path.join(VERSIONS);
+    match find(app, &path)? {
+        Some(versions) => list_in(&versions, &path),
+        None => Ok(BTreeSet::new()),
+    }
+}
+
+/// Opens one that is there, and tells its path.
+pub(super) fn open(app: &Dir, app_path: &Path, id: &VersionId) -> Outcome<(Dir, PathBuf)> {
+    let path = app_path.join(VERSIONS).join(id.as_str());
+    let dir = nofollow::open_dir(app, VERSIONS).and_then(|versions| nofollow::open_dir(&versions, id.as_str()));
+    Ok((dir.at("open", &path)?, path))
+}
+
+fn list_in(versions: &Dir, path: &Path) -> Outcome<BTreeSet<VersionId>> {
+    let mut found = BTreeSet::new();
+    for entry in versions.entries().at("list", path)? {
+        let name = entry.at("list", path)?.file_name();
+        if let Some(id) = name.to_str().and_then(VersionId::parse)
+            && exists(versions, path, &id)?
+        {
+            found.insert(id);
+        }
+    }
+    Ok(found)
+}
+
+fn exists(versions: &Dir, path: &Path, id: &VersionId) -> Outcome<bool> {
+    match nofollow::stat(versions, id.as_str()).at("look at", path)? {
+        None => Ok(false),
+        Some(stat) if Kind::of(&stat) == Kind::Folder => Ok(true),
+        Some(stat) => Err(in_the_way(&path.join(id.as_str()), Kind::of(&stat))),
+    }
+}
+
+fn find(app: &Dir, path: &Path) -> Outcome<Option<Dir>> {
+    match nofollow::stat(app, VERSIONS).at("look at", path)? {
+        None => Ok(None),
+        Some(stat) if Kind::of(&stat) == Kind::Folder => Ok(Some(nofollow::open_dir(app, VERSIONS).at("open", path)?)),
+        Some(stat) => Err(in_the_way(path, Kind::of(&stat))),
+    }
+}
+
+fn find_or_make(app: &Dir, path: &Path) -> Outcome<Dir> {
+    if let Some(found) = find(app, path)? {
+        return Ok(found);
+    }
+    match nofollow::make_dir(app, VERSIONS, MODE) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            find(app, path)?.ok_or_else(|| refuse("`versions` comes and goes; leave it to minipaas"))
+        }
+        made => made.at("make", path),
+    }
+}

@@ -1,0 +1,91 @@
+//! What runs is a version: nothing changes underneath it, whatever becomes of the working copy.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::fixture::{Daemon, PAGE, write};
+
+#[test]
+fn after_a_failed_deploy_the_old_version_survives_restart_crash_and_removal() {
+    let daemon = Daemon::start();
+    let good = daemon.run("alice-page", PAGE);
+    let server = daemon.folder("alice-page").join("app/server.js");
+    write(&server, "console.error('no such wheel'); process.exit(3);\n");
+    assert_eq!(daemon.paas(&["deploy", "alice-page"]).code, 3);
+    daemon.until_condition("alice-page", "DeployFailed");
+    let id = good["Id"].as_str().unwrap();
+
+    // Docker restarts the very container, as after a crash or a reboot.
+    daemon.docker.does("POST", &format!("/containers/{id}/restart?t=1"), None);
+    daemon.until("the old version answers again", || (daemon.get("alice-page", "/").status == 200).then_some(()));
+    assert_eq!(daemon.container("alice-page")["Id"], good["Id"]);
+
+    // Without that container the app still comes back to what served, never to what failed.
+    daemon.docker.does("DELETE", &format!("/containers/{id}?force=1"), None);
+    daemon.until("another one of the old version answers", || {
+        let seen = daemon.container("alice-page");
+        (seen["Id"] != good["Id"] && daemon.get("alice-page", "/").status == 200).then_some(())
+    });
+    assert_eq!(daemon.container("alice-page")["RestartCount"], 0);
+    assert!(fs::read_to_string(&server).unwrap().contains("no such wheel"), "what the owner wrote stays theirs");
+}
+
+#[test]
+fn an_edit_shows_when_it_is_deployed_and_at_once_with_live_code() {
+    let daemon = Daemon::start();
+    daemon.run("alice-page", PAGE);
+    let page = daemon.folder("alice-page").join("app/index.html");
+    write(&page, "<p>first edit</p>\n");
+    assert!(!daemon.get("alice-page", "/").text().contains("first edit"));
+    daemon.paas(&["deploy", "alice-page"]).done();
+    assert!(daemon.get("alice-page", "/").text().contains("first edit"));
+
+    daemon.run("alice-page", &format!("{PAGE}code: live\n"));
+    write(&page, "<p>second edit</p>\n");
+    assert!(daemon.get("alice-page", "/").text().contains("second edit"));
+    // And back: what is there now becomes a version.
+    daemon.run("alice-page", PAGE);
+    write(&page, "<p>third edit</p>\n");
+    assert!(daemon.get("alice-page", "/").text().contains("second edit"));
+    let versions = fs::read_dir(daemon.folder("alice-page").join("versions")).unwrap().count();
+    assert_eq!(versions, 1, "those that nobody names are gone");
+}
+
+#[test]
+fn a_working_copy_that_was_removed_comes_back_as_its_owner_wrote_it_and_the_page_never_went() {
+    let daemon = Daemon::start();
+    daemon.run("alice-page", PAGE);
+    let folder = daemon.folder("alice-page");
+    write(&folder.join("app/index.html"), "<p>mine</p>\n");
+    daemon.paas(&["deploy", "alice-page"]).done();
+    let running = daemon.ready("alice-page");
+
+    #[expect(clippy::disallowed_methods, reason = "what a person does by hand")]
+    fs::remove_dir_all(folder.join("app")).unwrap();
+    daemon.save("alice-page", &format!("{PAGE}# looked at again\n"));
+    daemon.until("the working copy is back", || folder.join("app/index.html").exists().then_some(()));
+    assert_eq!(fs::read_to_string(folder.join("app/index.html")).unwrap(), "<p>mine</p>\n");
+    assert!(daemon.get("alice-page", "/").text().contains("mine"));
+    assert_eq!(daemon.container("alice-page")["Id"], running["Id"]);
+
+    // Of the version itself: another one takes its place, in a container that mounts it.
+    #[expect(clippy::disallowed_methods, reason = "what a person does by hand")]
+    fs::remove_dir_all(folder.join("versions")).unwrap();
+    daemon.save("alice-page", PAGE);
+    daemon.until("a new container mounts a new version", || {
+        let seen = daemon.container("alice-page");
+        (seen["Id"] != running["Id"] && daemon.get("alice-page", "/").text().contains("mine")).then_some(())
+    });
+}
+
+#[test]
+fn a_picture_that_only_its_owner_may_read_is_shown() {
+    let daemon = Daemon::start();
+    daemon.run("alice-page", PAGE);
+    let app = daemon.folder("alice-page").join("app");
+    write(&app.join("public/photo.svg"), "<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n");
+    fs::set_permissions(app.join("public/photo.svg"), fs::Permissions::from_mode(0o600)).unwrap();
+    write(&app.join("index.html"), "<img src=photo.svg>\n");
+    daemon.paas(&["deploy", "alice-page"]).done();
+    assert_eq!(daemon.get("alice-page", "/photo.svg").status, 200);
+}
