@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use portal_support::Portal;
+use portal_support::{Ask, Portal};
 
 fn app() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("web/app")
@@ -92,6 +92,46 @@ async fn a_name_is_looked_at_before_anything_is_made() {
     let mut file = fs::File::create(manifests.join("mom-diary.yaml")).unwrap();
     std::io::Write::write_all(&mut file, b"template: diary-v1\n").unwrap();
     assert_eq!(look("mom/diary").await.data()["taken"], true);
+}
+
+#[tokio::test]
+async fn a_manifest_is_replaced_by_whoever_has_seen_it_and_only_by_one_that_can_be_used() {
+    let portal = Portal::settled().await;
+    let key = portal.key().await;
+    let folder = portal.state.settings_rx.borrow().manifests_dir.clone();
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("alice-diary.yaml");
+    let save = |text: &str| std::io::Write::write_all(&mut fs::File::create(&file).unwrap(), text.as_bytes()).unwrap();
+    let path = "/apps/alice/diary/manifest";
+    let with_key = ("x-api-key", key.as_str());
+    let put = async |text: &str, etag: &str| {
+        let body = serde_json::json!({"text": text}).to_string();
+        let headers = [with_key, ("if-match", etag)];
+        portal.ask(&Ask { method: "PUT", path: &format!("{path}?wait=0"), headers: &headers, body: Some(&body) }).await
+    };
+    assert_eq!(portal.get(path, &[with_key]).await.verdict(), (404, "no-such-app".to_owned()));
+
+    // One that cannot be used can be read, so that it can be repaired.
+    save("# mine\ntemplate: diary-v1\nmemmory: 64m\n");
+    let broken = portal.get(path, &[with_key]).await;
+    assert_eq!(broken.data()["problem"]["line"], 3, "{}", broken.body);
+    let seen = broken.header("etag").unwrap().to_owned();
+    let check = async |text: &str| {
+        let body = serde_json::json!({"text": text}).to_string();
+        portal.post(&format!("{path}/check"), &[with_key], &body).await.data()["problem"].clone()
+    };
+    assert_eq!(check("template: diary-v1\n").await, serde_json::Value::Null);
+    assert_eq!(check("template: diary-v1\ncpus: many\n").await["line"], 2);
+
+    assert_eq!(put("template: [", &seen).await.verdict(), (422, "invalid-manifest".to_owned()));
+    let good = "# mine\ntemplate: diary-v1\nmemory: 64m   # enough\n";
+    let written = put(good, &seen).await;
+    assert_eq!(written.status, 202, "{}", written.body);
+    assert_eq!(fs::read_to_string(&file).unwrap(), good);
+    // Somebody who has not seen that.
+    assert_eq!(put("template: static-v1\n", &seen).await.verdict(), (412, "etag-mismatch".to_owned()));
+    assert_eq!(fs::read_to_string(&file).unwrap(), good);
+    assert_eq!(portal.get(path, &[with_key]).await.header("etag"), written.header("etag"));
 }
 
 #[tokio::test]

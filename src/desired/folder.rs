@@ -232,6 +232,14 @@ impl LockedDir {
         Ok(Draft::new(self, key, path, Some(Digest::of(&bytes)), text))
     }
 
+    /// The app's file with another text, which has to be a manifest that can be used.
+    pub fn draft_text(&self, key: &AppKey, expect: &Digest, text: String) -> Result<Draft<'_>, EditError> {
+        let (path, _) = self.dir.existing(key, Some(expect))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        parse(&name, text.as_bytes()).map_err(TextError::Refused)?;
+        Ok(Draft::new(self, key, path, Some(expect.clone()), text))
+    }
+
     /// The app's file with changed keys. With `expect`, only if the file still has that digest.
     pub fn draft_edit(
         &self,

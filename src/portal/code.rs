@@ -62,6 +62,7 @@ codes! {
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
     UNKNOWN_HOST: MISDIRECTED_REQUEST "unknown-host" "The request names a host that the portal does not answer to; `PORTAL_HOSTS` adds one.";
     WRONG_SHAPE: UNPROCESSABLE_ENTITY "wrong-shape" "The body is JSON, but not of the shape that the route takes.";
+    INVALID_MANIFEST: UNPROCESSABLE_ENTITY "invalid-manifest" "The text is no manifest that could be used; the message says where and why.";
     USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";
     TOTAL_QUOTA: TOO_MANY_REQUESTS "total-quota" "The server has as many apps as are allowed.";
     TOO_MANY_LOGINS: TOO_MANY_REQUESTS "too-many-logins" "Too many failed logins; `Retry-After` tells when to try again.";

@@ -16,6 +16,7 @@ use super::rule::Rule;
 pub enum Verb {
     Get,
     Post,
+    Put,
     Delete,
 }
 
@@ -25,6 +26,7 @@ impl Verb {
         match self {
             Self::Get => "get",
             Self::Post => "post",
+            Self::Put => "put",
             Self::Delete => "delete",
         }
     }

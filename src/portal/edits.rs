@@ -199,14 +199,7 @@ where
         return Err(refusal(EditError::NoSuchApp { key: key.clone(), path: key.file_name().into() }));
     };
     if !if_match.admits(&current.digest) {
-        let etag = &current.digest;
-        return Err(ApiError::new(
-            code::ETAG_MISMATCH,
-            said!(
-                "the manifest of `{key}` is another one by now (`\"{etag}\"`): look at it, then try again",
-                "`{key}` 매니페스트가 그사이 바뀌었습니다(`\"{etag}\"`): 다시 확인한 뒤 시도하세요"
-            ),
-        ));
+        return Err(mismatch(key, &current.digest));
     }
     let name = current.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let manifest = parse(&name, current.text.as_bytes()).map_err(|error| refusal(TextError::Invalid(error).into()))?;
@@ -224,6 +217,17 @@ where
         Err(EditError::Changed { .. }) => Ok(None),
         Err(error) => Err(refusal(error)),
     }
+}
+
+/// The file is another one than the caller has seen.
+pub(super) fn mismatch(key: &AppKey, current: &Digest) -> ApiError {
+    ApiError::new(
+        code::ETAG_MISMATCH,
+        said!(
+            "the manifest of `{key}` is another one by now (`\"{current}\"`): look at it, then try again",
+            "`{key}` 매니페스트가 그사이 바뀌었습니다(`\"{current}\"`): 다시 확인한 뒤 시도하세요"
+        ),
+    )
 }
 
 /// The manifests folder, and in whose name it is written to.

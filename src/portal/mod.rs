@@ -35,6 +35,7 @@ mod host;
 pub mod keys;
 pub mod logs;
 mod malformed;
+pub mod manifest;
 mod metrics;
 pub mod names;
 mod pages;

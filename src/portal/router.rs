@@ -24,7 +24,8 @@ use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::view::AppView;
 use super::{
-    answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, metrics, names, pages, templates,
+    answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
+    templates,
 };
 use crate::accounts::{ApiKey, Revoked};
 use crate::model::{DaemonStatus, Event, Shown};
@@ -77,6 +78,7 @@ impl Table<'_> {
         let method = match verb {
             Verb::Get => MethodFilter::GET,
             Verb::Post => MethodFilter::POST,
+            Verb::Put => MethodFilter::PUT,
             Verb::Delete => MethodFilter::DELETE,
         };
         let guarded = Gate { state: self.state.clone(), rule };
@@ -88,7 +90,7 @@ impl Table<'_> {
 
 fn table(state: &PortalState) -> Table<'_> {
     use Rule::{Known, Login, Member, Public};
-    use Verb::{Delete, Get, Post};
+    use Verb::{Delete, Get, Post, Put};
     let lines = json!({"type": "integer", "minimum": 0, "maximum": logs::MAX_LINES, "default": logs::DEFAULT_LINES});
     let limit =
         json!({"type": "integer", "minimum": 0, "maximum": events::MAX_LIMIT, "default": events::DEFAULT_LIMIT});
@@ -382,6 +384,36 @@ fn table(state: &PortalState) -> Table<'_> {
             changes(Operation::new("apps", "deleteApp", "Delete an app, keeping its data"))
                 .more("Sets `state: deleted` in its manifest. Deleting a deleted app is no error.")
                 .may_take::<edits::Delete>(json!({"keepData": true})),
+        )
+        .on(
+            Get,
+            "/apps/{userid}/{appname}/manifest",
+            Member,
+            manifest::show,
+            Operation::new("apps", "readManifest", "An app's manifest as it is on disk")
+                .more("Also one that cannot be used, with what is wrong. The `ETag` is the file's digest.")
+                .answers::<manifest::ManifestFile>(200, "The text, and what is wrong with it.")
+                .refuses(&[code::NO_SUCH_APP, code::NOT_EDITABLE, code::BUSY, code::MANIFESTS_UNAVAILABLE, code::STOPPING]),
+        )
+        .on(
+            Put,
+            "/apps/{userid}/{appname}/manifest",
+            Member,
+            manifest::replace,
+            changes(Operation::new("apps", "replaceManifest", "Replace an app's manifest"), answer::DEFAULT_WAIT)
+                .more("The whole text, comments and all. One that cannot be used is not written.")
+                .takes::<manifest::ManifestText>(json!({"text": "template: diary-v1\nmemory: 128m\n"}))
+                .refuses(&[code::INVALID_MANIFEST]),
+        )
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/manifest/check",
+            Member,
+            manifest::check,
+            Operation::new("apps", "checkManifest", "What would be wrong with a manifest")
+                .more("As `paas validate` says it. Nothing is written.")
+                .takes::<manifest::ManifestText>(json!({"text": "template: diary-v1\nmemmory: 128m\n"}))
+                .answers::<manifest::Checked>(200, "Where and what, or that it can be used."),
         )
         .on(
             Post,

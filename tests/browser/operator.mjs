@@ -57,6 +57,40 @@ await inChromium(async (browser) => {
   await writeFile(manifest('bob-page'), 'template: static-v1\nmemory: 64m\n');
   await page.waitForSelector('tbody .state[data-tone=warn]', { state: 'detached' });
 
+  step('a manifest is edited: checked while typed, saved over what was seen, two at once are shown to each other');
+  await page.click('tbody a[href="/sites/bob/page"]');
+  await page.click('a[href="/sites/bob/page/manifest"]');
+  await page.waitForSelector('#manifest');
+  await page.fill('#manifest', 'template: static-v1\nmemmory: 64m\n');
+  await page.waitForSelector('.verdict .wrong');
+  assert.match(await page.textContent('.verdict'), /memory/);
+  await one.look('manifest-wrong');
+  await page.click('.verdict .plain');
+  assert.equal(await page.evaluate(() => String(getSelection())), 'memmory: 64m');
+  await page.fill('#manifest', '# bob\ntemplate: static-v1\nmemory: 64m\n');
+  await page.waitForSelector('.verdict .state');
+  const second = await one.context.newPage();
+  await second.goto(`${portal}/sites/bob/page/manifest`);
+  await second.waitForSelector('#manifest');
+  await second.fill('#manifest', 'template: static-v1\nmemory: 96m\n');
+  await second.waitForSelector('.verdict .state');
+  await second.click('.actions .main');
+  await second.waitForFunction(() => document.querySelector('.actions .main').disabled);
+  await page.bringToFront();
+  await page.waitForSelector('.lines [data-kind=theirs]');
+  await one.look('manifest-conflict');
+  assert.equal(await page.inputValue('#manifest'), '# bob\ntemplate: static-v1\nmemory: 64m\n', 'what was typed is kept');
+  await page.click('.trouble .button:last-child');
+  await page.click('.actions .main');
+  await page.waitForFunction(() => document.querySelector('.actions .main').disabled);
+  await second.bringToFront();
+  // Nothing was typed there since, so it simply follows.
+  await second.waitForFunction(() => document.querySelector('#manifest').value.startsWith('# bob'));
+  await second.close();
+  await page.bringToFront();
+  await page.click('a[href="/all"]');
+  await page.waitForSelector('tbody tr');
+
   step('a log is followed under 5,000 lines a second, searched, paused, kept');
   await page.click('a[href="/sites/ann/talk/log"]');
   await page.waitForSelector('.line');

@@ -19,6 +19,7 @@ const LATER = {
   me: () => import("./screens/me.js").then((module) => module.Me),
   all: () => import("./screens/all.js").then((module) => module.All),
   system: () => import("./screens/system.js").then((module) => module.System),
+  manifest: () => import("./screens/manifest.js").then((module) => module.Manifest),
   log: () => import("./screens/log.js").then((module) => module.Log),
   site: () => import("./screens/site.js").then((module) => module.Site),
   making: () => import("./screens/making.js").then((module) => module.Making),
@@ -55,7 +56,7 @@ function Screen() {
     case "me":
       return html`<${Later} name=${first} key=${first} />`;
     case "sites":
-      return html`<${Later} name=${view === "making" || view === "log" ? view : "site"} app=${app} key=${app + view} />`;
+      return html`<${Later} name=${view === "making" || view === "log" || view === "manifest" ? view : "site"} app=${app} key=${app + view} />`;
     default:
       return html`<section class="welcome"><${Heading} title=${t("nowhere")}>${t("nowhere")}<//>
         <${Link} class="button main" href="/">${t("home.title")}<//></section>`;

@@ -151,7 +151,10 @@ function ForAdmins({ site }) {
     [t("fact.started"), site.startedAt ? exact(site.startedAt) : "–"],
   ];
   return html`<section class="for-admins">
-    ${site.container && html`<p><${Link} class="plain" href=${`/sites/${pathOf(site.app)}/log`}><${Icon} name="file-text" />${t("log.open")}<//></p>`}
+    <p>
+      ${site.container && html`<${Link} class="plain" href=${`/sites/${pathOf(site.app)}/log`}><${Icon} name="file-text" />${t("log.open")}<//>`}
+      <${Link} class="plain" href=${`/sites/${pathOf(site.app)}/manifest`}><${Icon} name="settings" />${t("admin.manifest.open")}<//>
+    </p>
     <${Details} label=${t("site.technical")}>
     <dl>${facts.map(([name, value]) => html`<${Fragment} key=${name}><dt>${name}</dt><dd>${value}</dd><//>`)}</dl>
     ${site.conditions.length > 0 &&

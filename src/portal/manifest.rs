@@ -1,0 +1,111 @@
+//! `GET` and `PUT /apps/{userid}/{appname}/manifest`: the file as it is on disk, and the whole of it replaced by whoever has
+//! seen what is replaced. `POST …/check` says what would be wrong with a text.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Wait, answer, etag};
+use super::apps::no_such_app;
+use super::caller::Caller;
+use super::code;
+use super::edits::{Writer, available, blocking, mismatch, refusal};
+use super::envelope::{ApiError, Data, said};
+use super::extract::{App, Body, IfMatch, Params};
+use super::follow::Goal;
+use super::state::PortalState;
+use crate::desired::{Diagnostic, ManifestDir, parse};
+
+/// A manifest as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestText {
+    /// Of the whole file, in YAML.
+    pub text: String,
+}
+
+/// What is wrong with a text, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Problem {
+    /// 1-based; 0 when the whole file is meant.
+    pub line: u32,
+    /// 1-based, in characters; 0 when the whole line or file is meant.
+    pub column: u32,
+    pub message: String,
+    /// The remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl From<Diagnostic> for Problem {
+    fn from(Diagnostic { line, column, message, help, .. }: Diagnostic) -> Self {
+        Self { line, column, message, help }
+    }
+}
+
+/// A file of `apps.d`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ManifestFile {
+    pub file: String,
+    pub text: String,
+    /// What is wrong with it; null when it can be used.
+    pub problem: Option<Problem>,
+}
+
+/// What is wrong with a text, as `paas validate` says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Checked {
+    /// Null when it can be used. Whether its template is there and its limits fit shows when it is written.
+    pub problem: Option<Problem>,
+}
+
+pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Response, ApiError> {
+    let dir = ManifestDir::new(state.settings_rx.borrow().manifests_dir.clone());
+    let asked = key.clone();
+    let current = blocking(move || dir.read(&asked).map_err(refusal)).await?.ok_or_else(|| no_such_app(&key))?;
+    let file = current.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let problem = parse(&file, current.text.as_bytes()).err().map(Problem::from);
+    let etag = etag(&current.digest);
+    Ok(([(ETAG, etag)], Data(ManifestFile { file, text: current.text, problem })).into_response())
+}
+
+pub async fn check(App(key): App, Body(ManifestText { text }): Body<ManifestText>) -> Data<Checked> {
+    Data(Checked { problem: parse(&key.file_name(), text.as_bytes()).err().map(Problem::from) })
+}
+
+/// A text that cannot be used is not written. With `If-Match` only what the writer has seen is replaced.
+pub async fn replace(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+    Body(ManifestText { text }): Body<ManifestText>,
+) -> Result<Response, ApiError> {
+    let patience = wait.patience()?;
+    available(&state)?;
+    let writer = Writer::new(&state, &caller);
+    let goal = blocking(move || {
+        let manifest = parse(&key.file_name(), text.as_bytes()).map_err(|problem| invalid(&problem))?;
+        let folder = writer.dir.lock().map_err(refusal)?;
+        let current = folder.read(&key).map_err(refusal)?.ok_or_else(|| no_such_app(&key))?;
+        if !if_match.admits(&current.digest) {
+            return Err(mismatch(&key, &current.digest));
+        }
+        let draft = folder.draft_text(&key, &current.digest, text).map_err(refusal)?;
+        let digest = writer.write(&key, draft).map_err(refusal)?;
+        Ok(Goal { key, digest, state: manifest.state, dir: writer.dir.clone() })
+    })
+    .await?;
+    Ok(answer(&state, goal, patience, StatusCode::OK).await)
+}
+
+fn invalid(problem: &Diagnostic) -> ApiError {
+    ApiError::new(
+        code::INVALID_MANIFEST,
+        said!("nothing was written: {problem}", "아무것도 쓰지 않았습니다: {problem}"),
+    )
+}

@@ -1,0 +1,191 @@
+// The manifest as it is on disk: checked while it is typed, saved only over what was seen. What somebody else has written
+// meanwhile is shown beside one's own, line by line.
+
+import { ask, call, pathOf, Refusal } from "../lib/api.js";
+import { html, useEffect, useRef, useSignal } from "../lib/html.js";
+import { t } from "../lib/i18n.js";
+import { tab } from "../lib/kept.js";
+import { apps, seen } from "../lib/live.js";
+import { Link } from "../lib/router.js";
+import { Act, Failure, Heading, Icon, say } from "../lib/ui.js";
+import { nameOf } from "../lib/words.js";
+
+/** @typedef {{ line: number, column: number, message: string, help?: string }} Problem */
+/** @typedef {{ text: string, etag: string }} File */
+
+/** Until somebody who types has paused. */
+const PAUSE_MS = 250;
+
+/** @param {{ app: string }} props */
+export function Manifest({ app }) {
+  const path = `/apps/${pathOf(app)}/manifest`;
+  const draft = `manifest ${app}`;
+  /** What the text was made from. */
+  const base = useSignal(/** @type {File | null} */ (null));
+  const text = useSignal("");
+  const problem = useSignal(/** @type {Problem | null} */ (null));
+  /** What is on disk now, when it is neither one's own nor what that was made from. */
+  const theirs = useSignal(/** @type {File | null} */ (null));
+  const error = useSignal(/** @type {unknown} */ (null));
+  const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
+  const digest = apps.value?.get(app)?.fileDigest;
+  const dirty = !!base.value && text.value !== base.value.text;
+
+  async function load() {
+    try {
+      const { data, etag } = await ask("GET", path);
+      const file = { text: data.text, etag: etag ?? "" };
+      const kept = JSON.parse(tab.read(draft) ?? "null");
+      if (!base.value) {
+        base.value = kept ? { text: kept.base, etag: kept.etag } : file;
+        text.value = kept ? kept.text : file.text;
+      }
+      if (file.etag === base.value.etag) theirs.value = null;
+      else if (text.value === base.value.text || text.value === file.text) take(file);
+      else theirs.value = file;
+    } catch (why) {
+      error.value = why;
+    }
+  }
+  /** @param {File} file */
+  function take(file) {
+    base.value = file;
+    text.value = file.text;
+    theirs.value = null;
+    tab.write(draft, null);
+  }
+
+  useEffect(() => {
+    load();
+  }, [app, digest]);
+
+  useEffect(() => {
+    if (!base.value) return undefined;
+    tab.write(draft, dirty ? JSON.stringify({ text: text.value, base: base.value.text, etag: base.value.etag }) : null);
+    const stop = new AbortController();
+    const timer = setTimeout(async () => {
+      try {
+        const data = await call("POST", `${path}/check`, { body: { text: text.value }, signal: stop.signal });
+        problem.value = data.problem;
+      } catch {
+        // Away: it is said on top, and asked again with the next letter.
+      }
+    }, PAUSE_MS);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [text.value, base.value]);
+
+  async function save() {
+    error.value = null;
+    const mine = text.value;
+    try {
+      const { data, etag } = await ask("PUT", `${path}?wait=0`, { body: { text: mine }, ifMatch: base.value?.etag ?? "" });
+      base.value = { text: mine, etag: etag ?? "" };
+      theirs.value = null;
+      tab.write(draft, null);
+      seen(data);
+      say(t("manifest.saved"));
+    } catch (why) {
+      if (why instanceof Refusal && why.code === "etag-mismatch") await load();
+      else error.value = why;
+    }
+  }
+
+  /** @param {number} line */
+  function jump(line) {
+    const place = field.current;
+    if (!place) return;
+    const lines = place.value.split("\n");
+    const start = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
+    place.focus();
+    place.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
+  }
+
+  /** @param {KeyboardEvent} event */
+  function keys(event) {
+    if ((event.ctrlKey || event.metaKey) && event.key === "s") {
+      event.preventDefault();
+      if (dirty && !problem.value) save();
+    }
+  }
+
+  return html`
+    <p class="back"><${Link} href=${`/sites/${pathOf(app)}`}><${Icon} name="arrow-left" />${nameOf(app)}<//></p>
+    <header class="screen-head"><${Heading} title=${t("manifest.title", { app })}>${t("manifest.title", { app })}<//></header>
+    <${Failure} error=${error.value} />
+    ${theirs.value && html`<${Conflict} mine=${text.value} theirs=${theirs.value} onTake=${() => theirs.value && take(theirs.value)}
+      onKeep=${() => {
+        base.value = theirs.value;
+        theirs.value = null;
+      }} />`}
+    ${base.value && html`
+      <div class="editor">
+        <label class="unseen" for="manifest">${t("manifest.title", { app })}</label>
+        <textarea id="manifest" ref=${field} value=${text.value} rows=${Math.max(12, text.value.split("\n").length + 2)} spellcheck=${false} autocapitalize="off"
+          autocomplete="off" wrap="off" aria-invalid=${problem.value ? "true" : undefined} aria-describedby="manifest-verdict" onKeyDown=${keys}
+          onInput=${(/** @type {any} */ event) => (text.value = event.currentTarget.value)}></textarea>
+        <div id="manifest-verdict" class="verdict" data-tone=${problem.value ? "bad" : "good"}>
+          ${problem.value ? html`<${Wrong} problem=${problem.value} text=${text.value} onJump=${jump} />` : html`<p class="state" data-tone="good"><${Icon} name="circle-check" />${t("manifest.good")}</p>`}
+        </div>
+      </div>
+      <div class="actions">
+        <${Act} class="main" onClick=${save} disabled=${!dirty || !!problem.value || !!theirs.value}>${t("manifest.save")}<//>
+        <button type="button" class="button" disabled=${!dirty} onClick=${() => base.value && take(base.value)}><${Icon} name="undo-2" /><span>${t("manifest.undo")}</span></button>
+      </div>`}
+  `;
+}
+
+/** @param {{ problem: Problem, text: string, onJump: (line: number) => void }} props */
+function Wrong({ problem, text, onJump }) {
+  const line = text.split("\n")[problem.line - 1];
+  return html`<p class="wrong"><${Icon} name="circle-alert" />${problem.message}${problem.help && ` (${problem.help})`}</p>
+    ${problem.line > 0 && html`<button type="button" class="plain" onClick=${() => onJump(problem.line)}>${t("manifest.line", { n: problem.line })}</button>
+      ${line !== undefined && html`<pre>${line}</pre>`}`}`;
+}
+
+/** @param {{ mine: string, theirs: File, onTake: () => void, onKeep: () => void }} props */
+function Conflict({ mine, theirs, onTake, onKeep }) {
+  return html`<section class="trouble" data-tone="warn" role="alert">
+    <${Icon} name="triangle-alert" />
+    <div>
+      <h2>${t("manifest.conflict")}</h2>
+      <p>${t("manifest.conflict.text")}</p>
+      <ol class="lines">${difference(theirs.text.split("\n"), mine.split("\n")).map(
+        ([kind, line], index) => html`<li key=${index} data-kind=${kind}><span class="unseen">${kind === "theirs" ? t("manifest.theirs") : kind === "mine" ? t("manifest.mine") : ""}</span><code>${line || " "}</code></li>`,
+      )}</ol>
+      <div class="actions">
+        <button type="button" class="button" onClick=${onTake}>${t("manifest.take")}</button>
+        <button type="button" class="button" onClick=${onKeep}>${t("manifest.keep")}</button>
+      </div>
+    </div>
+  </section>`;
+}
+
+/**
+ * Line by line: what only they have, what only I have, and what both have (longest common subsequence; manifests are short).
+ * @param {string[]} theirs @param {string[]} mine @returns {["theirs" | "mine" | "both", string][]}
+ */
+function difference(theirs, mine) {
+  const rest = Array.from({ length: theirs.length + 1 }, () => new Uint16Array(mine.length + 1));
+  const length = (/** @type {number} */ a, /** @type {number} */ b) => rest[a]?.[b] ?? 0;
+  for (let a = theirs.length - 1; a >= 0; a--) {
+    for (let b = mine.length - 1; b >= 0; b--) {
+      const row = /** @type {Uint16Array} */ (rest[a]);
+      row[b] = theirs[a] === mine[b] ? length(a + 1, b + 1) + 1 : Math.max(length(a + 1, b), length(a, b + 1));
+    }
+  }
+  /** @type {["theirs" | "mine" | "both", string][]} */
+  const lines = [];
+  let [a, b] = [0, 0];
+  while (a < theirs.length || b < mine.length) {
+    if (a < theirs.length && b < mine.length && theirs[a] === mine[b]) {
+      lines.push(["both", String(mine[b])]);
+      a++;
+      b++;
+    } else if (b >= mine.length || (a < theirs.length && length(a + 1, b) >= length(a, b + 1))) lines.push(["theirs", String(theirs[a++])]);
+    else lines.push(["mine", String(mine[b++])]);
+  }
+  return lines;
+}
