@@ -158,5 +158,18 @@ await inChromium(async (browser) => {
     await page.waitForSelector(there);
     await one.look(`phone-${address.split('/').pop()}`);
   }
+
+  step('and on the narrowest, 320 px wide, which is also a desk at 400 %');
+  await page.setViewportSize({ width: 320, height: 640 });
+  for (const [address, there] of [['', '.site-card'], ['new?template=static-v1', '#name'], ['all', 'tbody tr'], ['system', '.checks li'], ['me', '.panel'], ['sites/eve/page', '.timeline li'], ['sites/eve/page/manifest', '#manifest']]) {
+    await page.goto(`${portal}/${address}`);
+    await page.waitForSelector(there);
+    await one.look(`narrow-${address.split(/[/?]/)[0] || 'home'}${address.endsWith('manifest') ? '-manifest' : ''}`);
+  }
+
+  step('signed out everywhere');
+  await page.goto(`${portal}/me`);
+  await page.click('.panel:last-of-type .danger');
+  await page.waitForSelector('#username');
   await one.leave();
 });

@@ -12,6 +12,8 @@ export const texts = {
   "close": ["닫기", "Close"],
   "undo": ["되돌리기", "Undo"],
   "leave": ["로그아웃", "Sign out"],
+  "leave.all": ["모든 곳에서 로그아웃하고 열쇠도 없애기", "Sign out everywhere and revoke all keys"],
+  "leave.all.text": ["비밀번호나 열쇠를 다른 사람이 알게 된 것 같으면 눌러 주세요. 사이트는 그대로예요.", "For when somebody else may know your password or a key. Your sites stay as they are."],
   "skip": ["본문으로 건너뛰기", "Skip to content"],
   "nav": ["메뉴", "Menu"],
   "nav.me": ["내 정보", "Me"],

@@ -27,6 +27,8 @@ export function Log({ app }) {
   const follows = useSignal(true);
   const state = useSignal(/** @type {"open" | "ended" | "none"} */ ("open"));
   const held = useSignal(0);
+  /** Paused with the button: only that goes on again. */
+  const byHand = useRef(false);
 
   /** @param {Line} line */
   function row(line) {
@@ -105,11 +107,15 @@ export function Log({ app }) {
     follows.value = !follows.value;
     draw();
   }
+  function press() {
+    byHand.current = follows.value;
+    turn();
+  }
 
   /** Scrolled away from the end, it waits; back at the end, it goes on. */
   function scrolled() {
     const place = frame.current;
-    if (!place) return;
+    if (!place || byHand.current) return;
     const atEnd = place.scrollHeight - place.scrollTop - place.clientHeight < 40;
     if (follows.value !== atEnd) turn();
   }
@@ -134,7 +140,7 @@ export function Log({ app }) {
     <div class="tools">
       <input type="search" aria-label=${t("log.search")} placeholder=${t("log.search")} value=${words.value} autocomplete="off"
         onInput=${(/** @type {any} */ event) => (words.value = event.currentTarget.value)} />
-      <button type="button" class="button" aria-pressed=${follows.value ? "false" : "true"} onClick=${turn}>
+      <button type="button" class="button" aria-pressed=${follows.value ? "false" : "true"} onClick=${press}>
         <${Icon} name=${follows.value ? "pause" : "play"} /><span>${follows.value ? t("log.pause") : t("log.on", { n: held.value })}</span>
       </button>
       <${Act} icon="download" onClick=${keep}>${t("log.keep")}<//>

@@ -1,10 +1,11 @@
 // About the person: language, colours, password; and the way out.
 
+import { call } from "../lib/api.js";
 import { html, signal } from "../lib/html.js";
 import { language, speak, t } from "../lib/i18n.js";
 import { local } from "../lib/kept.js";
 import { isAdmin, leave, me } from "../lib/session.js";
-import { Act, Heading, say } from "../lib/ui.js";
+import { Act, Heading, say, told } from "../lib/ui.js";
 import { Keys } from "./keys.js";
 import { PasswordForm } from "./password.js";
 
@@ -18,6 +19,16 @@ function paint(chosen) {
   local.write("theme", chosen === "auto" ? null : chosen);
   if (chosen === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = chosen;
+}
+
+/** For when a password or a key may have come into other hands. */
+async function everywhere() {
+  try {
+    await call("POST", "/auth/revoke-all");
+    window.location.assign("/");
+  } catch (error) {
+    say(told(error), { tone: "bad" });
+  }
 }
 
 export function Me() {
@@ -37,7 +48,11 @@ export function Me() {
       <${PasswordForm} onDone=${() => say(t("password.saved"))} />
     </section>
     ${isAdmin.value && html`<${Keys} />`}
-    <section class="panel"><${Act} icon="log-out" onClick=${leave}>${t("leave")}<//></section>
+    <section class="panel">
+      <${Act} icon="log-out" onClick=${leave}>${t("leave")}<//>
+      <p class="soft">${t("leave.all.text")}</p>
+      <${Act} class="danger" onClick=${everywhere}>${t("leave.all")}<//>
+    </section>
   `;
 }
 
