@@ -400,7 +400,7 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps/{userid}/{appname}/manifest",
             Member,
             manifest::replace,
-            changes(Operation::new("apps", "replaceManifest", "Replace an app's manifest"), answer::DEFAULT_WAIT)
+            changes(Operation::new("apps", "replaceManifest", "Replace an app's manifest"))
                 .more("The whole text, comments and all. One that cannot be used is not written.")
                 .takes::<manifest::ManifestText>(json!({"text": "template: diary-v1\nmemory: 128m\n"}))
                 .refuses(&[code::INVALID_MANIFEST]),

@@ -77,7 +77,7 @@ export function All() {
       <table class="table">
         <thead><tr><th scope="col">${t("all.site")}</th><th scope="col">${t("fact.phase")}</th><th scope="col">${t("all.address")}</th>
           <th scope="col">${t("admin.memory")}</th><th scope="col">${t("fact.restarts")}</th><th scope="col">${t("fact.started")}</th><th scope="col"><span class="unseen">${t("all.do")}</span></th></tr></thead>
-        <tbody>${kept.map((app) => html`<${Row} app=${app} key=${app.app} />`)}</tbody>
+        <tbody>${kept.map(rowOf)}</tbody>
       </table>
       ${apps.value && kept.length === 0 && html`<p class="nothing">${all.length ? t("all.nothing") : t("home.empty.title")}</p>`}
     </div>
@@ -89,6 +89,16 @@ function Select({ label, value, options }) {
   return html`<select aria-label=${label} value=${value.value} onChange=${(/** @type {any} */ event) => (value.value = event.currentTarget.value)}>
     ${options.map(([key, text]) => html`<option value=${key} key=${key}>${text}</option>`)}
   </select>`;
+}
+
+/** A row is made anew when its site has changed, and looked at again only then: of hundreds few do. @type {WeakMap<AppView, any>} */
+const rows = new WeakMap();
+
+/** @param {AppView} app */
+function rowOf(app) {
+  const row = rows.get(app) ?? html`<${Row} app=${app} key=${app.app} />`;
+  rows.set(app, row);
+  return row;
 }
 
 /** @param {{ app: AppView }} props */
