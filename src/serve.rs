@@ -26,7 +26,7 @@ use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
 use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
-use crate::model::{ContainerId, Settings, Subnet};
+use crate::model::{ContainerId, DaemonStatus, Routing, Settings, Subnet};
 use crate::portal::{PortalState, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::service;
@@ -192,7 +192,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     tasks.spawn(bring_news(settings_rx.clone(), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
 
     let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
-    let config_rx = gateway_config(settings_rx.clone(), &tasks, stop.clone());
+    let config_rx = gateway_config(settings_rx.clone(), ends.status_rx.clone(), &tasks, stop.clone());
     let accounts = Arc::new(accounts(&world.store, settings_rx.clone()).await?);
     // From here on nothing can keep the daemon from starting.
     tasks.spawn(controller.run(stop.clone()));
@@ -377,27 +377,40 @@ fn tuning() -> Tuning {
     Tuning { max_connections, ..tuning }
 }
 
-/// What the gateway takes from the settings, as they change.
+/// What the gateway takes from the settings, and from what Docker tells of the apps' network, as they change.
 fn gateway_config(
     mut settings_rx: watch::Receiver<Arc<Settings>>,
+    mut status_rx: watch::Receiver<Arc<DaemonStatus>>,
     tasks: &TaskTracker,
     stop: CancellationToken,
 ) -> watch::Receiver<Arc<GatewayConfig>> {
-    let config = |settings: &Settings| {
+    let config = |settings: &Settings, status: &DaemonStatus| {
+        // With direct routing the proxy itself is on that network.
+        let apps = status.network_ranges.iter().filter(|_| settings.routing == Routing::Gateway);
+        let apps = apps.filter_map(|range| range.parse().ok()).collect();
         let trusted_proxies = settings.trusted_proxies.clone();
         let portal = if settings.portal_on_gateway { PortalNames::ThePortal } else { PortalNames::Nothing };
         let tunnel_idle = settings.tunnel_idle;
-        Arc::new(GatewayConfig { portal, trusted_proxies, tunnel_idle, ..GatewayConfig::new(&settings.domain) })
+        Arc::new(GatewayConfig { portal, trusted_proxies, tunnel_idle, apps, ..GatewayConfig::new(&settings.domain) })
     };
-    let (config_tx, config_rx) = watch::channel(config(&settings_rx.borrow_and_update()));
+    let (config_tx, config_rx) =
+        watch::channel(config(&settings_rx.borrow_and_update(), &status_rx.borrow_and_update()));
     tasks.spawn(async move {
         loop {
             // Cancel-safe: a change that is not taken is seen by the next call.
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = settings_rx.changed() => if changed.is_err() { return },
+                changed = status_rx.changed() => if changed.is_err() { return },
             }
-            config_tx.send_replace(config(&settings_rx.borrow_and_update()));
+            let now = config(&settings_rx.borrow_and_update(), &status_rx.borrow_and_update());
+            // The status changes far more often than what is taken from it.
+            config_tx.send_if_modified(|before| {
+                *before != now && {
+                    *before = now;
+                    true
+                }
+            });
         }
     });
     config_rx
@@ -422,7 +435,8 @@ mod tests {
     async fn the_gateway_goes_by_the_settings_as_they_change() {
         let (settings_tx, settings_rx) = watch::channel(Arc::new(Settings::defaults("/paas")));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let mut config_rx = gateway_config(settings_rx, &tasks, stop.clone());
+        let (status_tx, status_rx) = watch::channel(Arc::new(DaemonStatus::unseen()));
+        let mut config_rx = gateway_config(settings_rx, status_rx, &tasks, stop.clone());
         assert_eq!(**config_rx.borrow_and_update(), GatewayConfig::new("localhost"));
         settings_tx.send_modify(|settings| {
             let settings = Arc::make_mut(settings);
@@ -437,6 +451,10 @@ mod tests {
             tunnel_idle: Duration::from_secs(90),
             ..GatewayConfig::new("localhost")
         };
+        assert_eq!(**config_rx.borrow_and_update(), expected);
+        status_tx.send_modify(|status| Arc::make_mut(status).network_ranges = vec!["10.201.0.0/20".to_owned()]);
+        tokio::time::timeout(STOP_GRACE, config_rx.changed()).await.unwrap().unwrap();
+        let expected = GatewayConfig { apps: vec!["10.201.0.0/20".parse().unwrap()], ..expected };
         assert_eq!(**config_rx.borrow_and_update(), expected);
         stop.cancel();
         tasks.close();

@@ -183,6 +183,9 @@ async fn docker<B: Backend>(settings: &Settings, backend: &B) -> Vec<Check> {
         }
         Err(error) => check("runtime image", Verdict::Bad, format!("{:#}", anyhow::Error::from(error))),
     });
+    if let Ok(Some(network)) = engine.network(&settings.app_network()).await {
+        checks.extend(settings.trusts_apps(&network.subnets).map(|found| check("proxies", Verdict::Bad, found)));
+    }
     if let Ok(instance) = manifests::instance(settings) {
         let tried = isolation::try_it(&engine, settings, &instance).await;
         let rules = firewall::ask(settings);

@@ -25,6 +25,8 @@ pub struct NetworkOutcome {
     pub usable: bool,
     /// Whose addresses the daemon gives out; `None` where Docker does.
     pub subnet: Option<Subnet>,
+    /// The addresses that Docker says it has, in CIDR form.
+    pub ranges: Vec<String>,
 }
 
 /// How soon a failed try is repeated, whatever it failed of: a single call that hung tells nobody that it is worth another.
@@ -45,6 +47,7 @@ pub async fn ensure<W: Seams>(
             status: NetworkStatus::Failed { message: error.to_string() },
             usable: false,
             subnet: None,
+            ranges: Vec::new(),
         },
     }
 }
@@ -172,7 +175,7 @@ fn judge(network: &ObservedNetwork, settings: &Settings, instance: &InstanceId) 
         );
         NetworkStatus::Drifted { message }
     };
-    NetworkOutcome { name: network.name.clone(), status, usable: true, subnet }
+    NetworkOutcome { name: network.name.clone(), status, usable: true, subnet, ranges: network.subnets.clone() }
 }
 
 #[cfg(test)]

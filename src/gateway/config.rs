@@ -16,6 +16,8 @@ pub struct GatewayConfig {
     pub trusted_proxies: Vec<Cidr>,
     /// A tunnel in which nothing moves for so long ends.
     pub tunnel_idle: Duration,
+    /// Where the apps are: none of them is a proxy, whatever the ranges of those say.
+    pub apps: Vec<Cidr>,
 }
 
 /// What is at the portal's names.
@@ -34,11 +36,13 @@ impl GatewayConfig {
             portal: PortalNames::ThePortal,
             trusted_proxies: Vec::new(),
             tunnel_idle: Duration::from_secs(3600),
+            apps: Vec::new(),
         }
     }
 
     pub(super) fn trusts(&self, peer: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|range| range.contains(peer))
+        let within = |ranges: &[Cidr]| ranges.iter().any(|range| range.contains(peer));
+        within(&self.trusted_proxies) && !within(&self.apps)
     }
 }
 

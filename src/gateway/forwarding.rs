@@ -228,12 +228,16 @@ mod tests {
     fn the_portal_learns_the_address_that_trusted_proxies_vouch_for() {
         let mut config = GatewayConfig::new("test");
         config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        config.apps = vec!["10.201.0.0/20".parse().unwrap()];
         for (peer, sent, expected, kept) in [
             ("9.9.9.9", "1.1.1.1", "9.9.9.9", 0),
             ("10.0.0.1", "1.1.1.1", "1.1.1.1", 1),
             ("10.0.0.1", "6.6.6.6, 1.1.1.1, 10.0.0.2", "1.1.1.1", 1),
             ("10.0.0.1", "10.0.0.3", "10.0.0.3", 1),
             ("10.0.0.1", "1.1.1.1, nonsense", "10.0.0.1", 1),
+            // An app is no proxy, although the range says so.
+            ("10.201.3.7", "1.1.1.1", "10.201.3.7", 0),
+            ("10.0.0.1", "1.1.1.1, 10.201.3.7", "10.201.3.7", 1),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for", HeaderValue::from_static(sent));

@@ -43,6 +43,12 @@ impl Cidr {
         inside || self.contains(network.gateway().into())
     }
 
+    /// Whether some address is in both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.network) || other.contains(self.network)
+    }
+
     /// Whether it holds every address of its kind.
     #[must_use]
     pub fn is_everything(&self) -> bool {

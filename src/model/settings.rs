@@ -131,6 +131,23 @@ impl Settings {
         }
     }
 
+    /// What the operator should know about proxies that are believed, once the addresses of the apps are known: the settings alone
+    /// do not tell those where Docker or the daemon chose them. With direct routing the proxy is one of their neighbours.
+    #[must_use]
+    pub fn trusts_apps(&self, ranges: &[String]) -> Option<String> {
+        let apps = ranges.iter().filter(|range| {
+            range.parse::<Cidr>().is_ok_and(|range| self.trusted_proxies.iter().any(|proxies| proxies.overlaps(&range)))
+        });
+        let apps: Vec<_> = apps.map(String::as_str).collect();
+        (self.routing == Routing::Gateway && !apps.is_empty()).then(|| {
+            format!(
+                "PAAS_TRUSTED_PROXIES covers the apps' own network ({}), whose apps could then say to speak for anybody: nothing from \
+                 there is believed. Write the proxy's own address, or a range without the apps",
+                apps.join(", ")
+            )
+        })
+    }
+
     #[must_use]
     pub fn runtime_dir(&self) -> PathBuf {
         self.root.join("runtime")
@@ -177,6 +194,26 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proxies_among_the_apps_are_found_out_once_their_network_is_known() {
+        let told = |proxies: &str, routing, ranges: &[&str]| {
+            let trusted_proxies = proxies.split(' ').map(|range| range.parse().unwrap()).collect();
+            let settings = Settings { routing, trusted_proxies, ..Settings::defaults("/paas") };
+            let ranges: Vec<_> = ranges.iter().map(|range| (*range).to_owned()).collect();
+            settings.trusts_apps(&ranges).unwrap_or_default()
+        };
+        let apps = ["10.201.0.0/20", "fd66::/64"];
+        for covers in ["10.0.0.0/8", "10.201.3.0/24", "10.201.0.1", "192.168.0.7 10.201.15.255", "fd00::/8", "fd66::7"]
+        {
+            assert!(told(covers, Routing::Gateway, &apps).contains("the apps' own network"), "{covers}");
+        }
+        for other in ["10.201.16.0/20", "192.168.0.7", "fd67::/64"] {
+            assert_eq!(told(other, Routing::Gateway, &apps), "", "{other}");
+        }
+        assert_eq!(told("10.0.0.0/8", Routing::Direct, &apps), "", "there the proxy is among them");
+        assert_eq!(told("10.0.0.0/8", Routing::Gateway, &[]), "", "not known yet");
+    }
 
     #[test]
     fn the_portal_is_where_people_reach_it() {

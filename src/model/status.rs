@@ -308,6 +308,9 @@ pub struct DaemonStatus {
     pub database: DatabaseStatus,
     pub image: ImageStatus,
     pub network: NetworkStatus,
+    /// The addresses that apps have, as Docker tells them; empty until the network is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_ranges: Vec<String>,
     pub apps: BTreeMap<AppKey, Arc<AppStatus>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldRemoval>,
@@ -333,6 +336,7 @@ impl DaemonStatus {
             database: DatabaseStatus::Usable,
             image: ImageStatus::Unknown,
             network: NetworkStatus::Unknown,
+            network_ranges: Vec::new(),
             apps: BTreeMap::new(),
             held: None,
             file_problems: Vec::new(),

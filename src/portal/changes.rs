@@ -137,6 +137,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         database,
         image,
         network,
+        network_ranges,
         apps: _,
         held,
         file_problems,
@@ -150,6 +151,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         && *database == b.database
         && *image == b.image
         && *network == b.network
+        && *network_ranges == b.network_ranges
         && *held == b.held
         && *file_problems == b.file_problems
         && *settings_problems == b.settings_problems

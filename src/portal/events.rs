@@ -146,6 +146,7 @@ fn without_apps(status: &DaemonStatus) -> DaemonStatus {
         database: status.database.clone(),
         image: status.image.clone(),
         network: status.network.clone(),
+        network_ranges: status.network_ranges.clone(),
         apps: std::collections::BTreeMap::new(),
         held: status.held.clone(),
         file_problems: status.file_problems.clone(),

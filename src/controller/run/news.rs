@@ -34,7 +34,7 @@ impl<W: Seams> Controller<W> {
 
     pub(super) fn take_settings(&mut self, news: SettingsNews) {
         let old = std::mem::replace(&mut self.news, news);
-        self.status.settings_problems.clone_from(&self.news.problems);
+        self.tell_of_settings();
         self.status.restart_required.clone_from(&self.news.restart_required);
         self.changed = true;
         if old.settings == self.news.settings {

@@ -102,6 +102,12 @@ impl<W: Seams> Controller<W> {
         self.work.spawn(async move { Work::Network(network::ensure(&*world, &settings, &instance, &avoid).await) });
     }
 
+    /// What is wrong with the settings, also in the light of what Docker tells.
+    pub(super) fn tell_of_settings(&mut self) {
+        let trusts_apps = self.news.settings.trusts_apps(&self.status.network_ranges);
+        self.status.settings_problems = self.news.problems.iter().cloned().chain(trusts_apps).collect();
+    }
+
     pub(super) fn take_network(&mut self, outcome: NetworkOutcome) {
         if self.network_job.done() {
             self.start_network();
@@ -114,6 +120,8 @@ impl<W: Seams> Controller<W> {
         self.status.network = outcome.status;
         if outcome.usable {
             self.addresses.set_subnet(outcome.subnet);
+            self.status.network_ranges = outcome.ranges;
+            self.tell_of_settings();
         }
         self.changed = true;
         if std::mem::replace(&mut self.network_ready, outcome.usable) != outcome.usable {

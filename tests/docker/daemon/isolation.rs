@@ -60,10 +60,10 @@ fn host_addresses() -> Vec<String> {
 }
 
 /// The rules of `paas firewall` in force in the engine's own network; taken away again at the end.
-struct Firewall;
+pub(super) struct Firewall;
 
 impl Firewall {
-    fn of(daemon: &Daemon) -> Self {
+    pub(super) fn of(daemon: &Daemon) -> Self {
         for _ in 0..2 {
             let told = daemon.paas(&["firewall", "--apply"]).done();
             assert!(told.contains("the rules are in force"), "{told}");
@@ -363,6 +363,20 @@ fn an_app_reaches_the_internet_but_nothing_around_this_host() {
     assert_eq!(reached(&daemon, &container("alice-diary"), &ports), [], "this host");
     let (bad, told) = diagnosis(&daemon, "apps and host");
     assert!(!bad, "{told}");
+}
+
+/// The range is one that the daemon chose, so the settings alone do not tell.
+#[test]
+fn an_app_is_never_believed_to_be_a_proxy() {
+    let daemon = Daemon::start_with(&[("PAAS_NETWORK_SUBNET", ""), ("PAAS_TRUSTED_PROXIES", "10.0.0.0/8")]);
+    daemon.run("alice-page", PAGE);
+    let told = daemon.until("it is told", || {
+        let problems = daemon.status()["settingsProblems"].to_string();
+        problems.contains("the apps' own network").then_some(problems)
+    });
+    assert!(told.contains("10.201.") && told.contains("nothing from there is believed"), "{told}");
+    let (bad, told) = diagnosis(&daemon, "proxies");
+    assert!(bad && told.contains("Write the proxy's own address"), "{told}");
 }
 
 /// Without it the kernel passes what goes from one port of a bridge to another without asking any firewall.
