@@ -4,16 +4,21 @@
 
 mod portal_support;
 
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use minipaas::accounts::{Keys, Visit};
+use minipaas::desired::marker;
 use minipaas::gateway::GatewayConfig;
+use minipaas::model::InstanceId;
 use minipaas::portal::{UnixDoor, router};
-use portal_support::{Answer, Ask, PASSWORD, Portal};
+use portal_support::{Answer, Ask, PASSWORD, Portal, soon};
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -510,6 +515,98 @@ async fn guessing_is_slowed_down_per_visitor_and_only_trusted_proxies_say_who_th
     assert_eq!(guess("203.0.113.1", "en").await.status, 429);
     assert_eq!(guess("6.6.6.6, 203.0.113.1", "en").await.status, 429, "what the client itself claims is not believed");
     assert_eq!(guess("203.0.113.2", "en").await.status, 401);
+}
+
+#[tokio::test]
+async fn one_ipv6_subscriber_guesses_as_one_whatever_address_is_taken() {
+    let portal = Portal::settled().await;
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    portal.config_tx.send_replace(Arc::new(GatewayConfig { trusted_proxies, ..GatewayConfig::new("localhost") }));
+    let guess = async |user: &str, from: &str| {
+        let body = json!({"username": user, "password": "a guess"}).to_string();
+        portal.post("/auth/login", &[("x-forwarded-for", from)], &body).await.verdict()
+    };
+    let (wrong, slowed) = ((401, "wrong-password".to_owned()), (429, "too-many-logins".to_owned()));
+    for number in 1..=5 {
+        assert_eq!(guess("admin", &format!("2001:db8:7:1:{number}::{number}")).await, wrong);
+    }
+    for other in ["2001:db8:7:1::1", "2001:db8:7:1:ffff:ffff:ffff:ffff", "2001:DB8:7:1:0:0:0:9"] {
+        assert_eq!(guess("admin", other).await, slowed, "{other}");
+    }
+    assert_eq!(guess("admin", "2001:db8:7:2::1").await, wrong, "the neighbour");
+    // Whatever the name: twenty for the whole subscriber. Five are used up, each refusal costs nothing.
+    let mut refused = 0;
+    for number in 0..30 {
+        refused += usize::from(guess(&format!("user{number}"), &format!("2001:db8:7:1::{number:x}")).await == slowed);
+    }
+    assert!((13..=15).contains(&refused), "{refused} of 30");
+    // An IPv4 visitor in IPv6 clothes is that visitor, not one of four billion in one network.
+    for number in 1..=5 {
+        assert_eq!(guess("admin", &format!("::ffff:203.0.113.{number}")).await, wrong);
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_signs_in_again_and_again_keeps_the_newest_fifty_sessions() {
+    let portal = Portal::settled().await;
+    let body = json!({"username": "admin", "password": PASSWORD}).to_string();
+    let mut cookies = Vec::new();
+    for _ in 0..60 {
+        let begun = portal.post("/auth/login", &[], &body).await;
+        assert_eq!(begun.status, 200, "{}", begun.body);
+        cookies.push(begun.cookie());
+    }
+    for (number, cookie) in cookies.iter().enumerate() {
+        let expected = if number < 10 { 401 } else { 200 };
+        assert_eq!(portal.get("/auth/me", &[("cookie", cookie)]).await.status, expected, "{number}");
+    }
+}
+
+/// A place for waiting is worth something to those who wait only.
+#[tokio::test]
+async fn however_many_wait_for_the_world_others_are_answered() {
+    const WAIT: &str = "/apps/alice/diary/stop?wait=25";
+    let portal = Arc::new(Portal::settled().await);
+    let key = portal.key().await;
+    let apps = portal.settings_tx.borrow().manifests_dir.clone();
+    std::fs::create_dir_all(&apps).unwrap();
+    marker::write(&apps, &InstanceId::parse("0123456789abcdef").unwrap()).unwrap();
+    std::fs::File::create(apps.join("alice-diary.yaml")).unwrap().write_all(b"template: diary-v1\n").unwrap();
+    let ask = |path: &'static str| {
+        let (portal, key) = (Arc::clone(&portal), key.clone());
+        async move { portal.ask(&Ask { method: "POST", path, headers: &[("x-api-key", &key)], body: None }).await }
+    };
+    // The controller that is played here brings nothing about.
+    let mut waiting = JoinSet::new();
+    for _ in 0..256 {
+        waiting.spawn(ask(WAIT));
+    }
+    for number in 0..256 - 64 {
+        let answer = soon(waiting.join_next()).await.unwrap().unwrap();
+        assert_eq!(answer.status, 202, "{number}: {}", answer.body);
+    }
+    for path in ["/health", "/apps", "/status"] {
+        let begun = Instant::now();
+        let answer = portal.get(path, &[("x-api-key", &key)]).await;
+        assert!(answer.status == 200 && begun.elapsed() < Duration::from_secs(1), "{path}: {:?}", begun.elapsed());
+    }
+    let begun = Instant::now();
+    assert_eq!(ask("/apps/alice/diary/start?wait=25").await.status, 202, "written, not waited for");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(std::fs::read_to_string(apps.join("alice-diary.yaml")).unwrap().contains("running"));
+    assert_eq!(waiting.len(), 64);
+    // Whoever hangs up leaves the place to others.
+    waiting.shutdown().await;
+    soon(async {
+        loop {
+            let begun = Instant::now();
+            ask("/apps/alice/diary/stop?wait=1").await;
+            if begun.elapsed() >= Duration::from_millis(900) {
+                break;
+            }
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

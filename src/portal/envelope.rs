@@ -127,8 +127,10 @@ impl From<crate::store::StoreError> for ApiError {
         Self::new(
             code::STORE_UNAVAILABLE,
             said!(
-                "the daemon's database cannot be used now: its log says why; try again in a moment",
-                "지금은 데몬의 데이터베이스를 사용할 수 없습니다: 이유는 로그에 있습니다. 잠시 뒤에 다시 시도하세요"
+                "the daemon's database cannot be used now: `paas doctor` and the daemon's log say why, a full disk for example; try \
+                 again in a moment",
+                "지금은 데몬의 데이터베이스를 사용할 수 없습니다: `paas doctor`와 데몬의 로그에 이유가 있습니다(예: 디스크가 가득 참). 잠시 \
+                 뒤에 다시 시도하세요"
             ),
         )
         .retry_after(5)

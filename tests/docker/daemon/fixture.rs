@@ -281,6 +281,16 @@ impl Daemon {
         self.mounts.push(path);
     }
 
+    /// Puts the whole installation on a small file system of its own.
+    pub(crate) fn mount_root_small(&mut self, bytes: u64) {
+        self.mount_small("", bytes);
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for folder in ["templates", "runtime"] {
+            copy(&repository.join(folder), &self.path(folder));
+        }
+        self.set(&[]);
+    }
+
     /// Trash entries about this app, by what they hold.
     pub(crate) fn trashed(&self, app: &str, part: &str) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.path("trash")) else { return Vec::new() };
