@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use minipaas::accounts::{
-    AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, Keys, LoginError, MAX_KEYS,
-    MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, SessionId, User, UserRef, Visit,
+    AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, Keys, LoginError, MAX_KEY_NAME,
+    MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, SessionId, User, UserRef,
+    Visit,
 };
 use minipaas::clock::Clock;
 use minipaas::model::{Settings, Timestamp};
@@ -549,6 +550,23 @@ async fn names_and_number_of_keys_are_bounded() {
     let oldest = house.accounts.keys(user).await.unwrap()[0].id;
     house.accounts.revoke_key(user, oldest).await.unwrap();
     house.accounts.issue_key(user, None).await.unwrap();
+}
+
+/// Earlier versions took any character.
+#[tokio::test]
+async fn a_name_that_drives_terminals_is_listed_escaped() {
+    let (house, begun) = House::settled().await;
+    let user = begun.session.user.id;
+    house.accounts.issue_key(user, None).await.unwrap();
+    let longest = "\u{202e}".repeat(MAX_KEY_NAME);
+    for (name, shown) in [
+        ("\u{1b}[2Jcron\r\njob", "\\u{1b}[2Jcron\\r\\njob"),
+        ("백업 스크립트", "백업 스크립트"),
+        (longest.as_str(), &"\\u{202e}".repeat(MAX_KEY_NAME)),
+    ] {
+        house.sqlite().execute("UPDATE api_keys SET name = ?1", [name]).unwrap();
+        assert_eq!(house.accounts.keys(user).await.unwrap()[0].name, shown);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::error::{KeyError, Refused};
 use super::limiter::KeyAttempt;
 use super::secret::{self, Secret};
 use super::{Accounts, ApiKey, KeyId, User, UserRef};
-use crate::model::shown;
+use crate::model::shown::{self, Shown};
 use crate::store::StoreError;
 use crate::store::accounts::NewKeyRow;
 
@@ -60,9 +60,13 @@ impl Accounts {
         !settings.portal_api_key.is_empty() && secret::same(secret, &settings.portal_api_key)
     }
 
-    /// The user's keys, oldest first.
+    /// The user's keys, oldest first. Names that an older version let in, with characters that would be refused now, are shown as
+    /// such names are everywhere.
     pub async fn keys(&self, user: UserRef) -> Result<Vec<ApiKey>, StoreError> {
-        self.store.keys(user).await
+        let keys = self.store.keys(user).await?;
+        // Long enough for every character of a name to be one that is escaped.
+        let shown = |name: &str| Shown::at_most(name, MAX_KEY_NAME * "\\u{10ffff}".len()).to_string();
+        Ok(keys.into_iter().map(|key| ApiKey { name: shown(&key.name), ..key }).collect())
     }
 
     /// Makes a key. Names need not differ.

@@ -55,6 +55,11 @@ async fn an_app_reaches_the_part_of_the_kernel_that_a_web_app_needs() {
     shmget: EPERM
     msgget: EPERM
     mq_open: EPERM
+    mknod, a pipe: EPERM
+    mknod, a device: EPERM
+    mincore: EPERM
+    seccomp: EPERM
+    map_shadow_stack: refused
     32-bit call: killed
     open files: 4096 8192
     core file: 0 0

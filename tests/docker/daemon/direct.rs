@@ -5,6 +5,7 @@ use serde_json::json;
 use super::by_hand::Docker;
 use super::fixture::{DIARY, Daemon, PAGE, RUNTIME_IMAGE, container, digest, visit, write};
 use super::http::Answer;
+use super::isolation::Firewall;
 
 /// This host's nginx, in a container: what it needs of the host is mounted, nothing can be pulled here.
 struct Nginx {
@@ -78,6 +79,8 @@ fn nginx_reaches_the_apps_by_name_and_changing_the_way_moves_them_by_itself() {
     daemon.run("alice-diary", DIARY);
     daemon.run("bob-page", PAGE);
     daemon.write_entry("alice-diary", "kept");
+    // Rules that were applied before the way changed do not stand in its way.
+    let _firewall = Firewall::of(&daemon);
 
     daemon.set(&[("PAAS_ROUTING", "direct")]);
     daemon.restart();

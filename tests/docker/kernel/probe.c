@@ -1,6 +1,7 @@
 /* What a program inside an app's container gets from the kernel: one line for each try. Built by `tests/docker/kernel.rs`. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -10,8 +11,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +85,14 @@ int main(void)
     call("shmget", SYS_shmget);
     call("msgget", SYS_msgget);
     call("mq_open", SYS_mq_open);
+    told("mknod, a pipe", syscall(SYS_mknodat, AT_FDCWD, "/tmp/pipe", S_IFIFO | 0600, 0));
+    told("mknod, a device", syscall(SYS_mknodat, AT_FDCWD, "/tmp/null", S_IFCHR | 0600, makedev(1, 3)));
+    static unsigned char resident[16];
+    told("mincore", syscall(SYS_mincore, (uintptr_t)resident & ~4095UL, 1, resident));
+    told("seccomp", syscall(SYS_seccomp, 2 /* is this action known */, 0, &(uint32_t){0x7fff0000U}));
+    /* A library that does not know the number says that there is no such call. */
+    long stack = syscall(453, 0, 0, 0, 0, 0, 0);
+    printf("map_shadow_stack: %s\n", stack < 0 && (errno == EPERM || errno == ENOSYS) ? "refused" : "allowed");
 
 #ifdef __x86_64__
     pid_t child = fork();
