@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use minipaas::accounts::{
     AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, Keys, LoginError, MAX_KEY_NAME,
-    MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, SessionId, User, UserRef,
-    Visit,
+    MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, Role, SessionId, User,
+    UserRef, Visit,
 };
 use minipaas::clock::Clock;
 use minipaas::model::{Settings, Timestamp};
@@ -641,7 +641,7 @@ async fn whoever_was_let_in_by_an_earlier_version_still_is() {
         std::fs::copy(&fixture, folder.path().join("portal.sqlite3")).unwrap();
         let house = House::on(folder);
         let session = house.accounts.session(token).await.unwrap().unwrap();
-        let expected = User { id: UserRef(1), name: "admin".to_owned(), must_change: false };
+        let expected = User { id: UserRef(1), name: "admin".to_owned(), role: Role::Admin, must_change: false };
         assert_eq!((session.id, session.user), (SessionId(1), expected.clone()), "{version}");
         let owner = house.accounts.key(key).await.unwrap().unwrap();
         assert_eq!((owner.key.id, owner.key.name.as_str(), owner.user), (KeyId(1), "backup", expected), "{version}");

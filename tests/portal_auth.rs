@@ -13,10 +13,13 @@ use std::time::{Duration, Instant};
 use minipaas::accounts::{Keys, Visit};
 use minipaas::desired::marker;
 use minipaas::gateway::GatewayConfig;
-use minipaas::model::InstanceId;
+use minipaas::model::status::{FileProblem, HeldRemoval};
+use minipaas::model::{AppKey, Cause, Event, EventKind, InstanceId, Timestamp};
 use minipaas::portal::{UnixDoor, router};
+use minipaas::store::{SqliteStore, Store as _};
 use portal_support::{Answer, Ask, PASSWORD, Portal, soon};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
@@ -50,6 +53,9 @@ enum Open {
     /// Known, also before the first password was changed.
     Known,
     Member,
+    /// The member whose app it is, and admins.
+    Owner,
+    Admin,
 }
 
 #[derive(Debug)]
@@ -87,11 +93,19 @@ async fn routes(portal: &Portal) -> Vec<Route> {
             let security = &operation["security"];
             let public = security.as_array().unwrap().is_empty();
             assert_eq!(public, PUBLIC.contains(&format!("{method} {path}").as_str()), "{method} {path} is open to all");
-            let open = match public {
-                true => Open::Anybody,
-                false if path.starts_with("/auth/") => Open::Known,
-                false => Open::Member,
+            let open = match operation["x-rule"].as_str().unwrap() {
+                "public" | "login" => Open::Anybody,
+                "known" => Open::Known,
+                "member" => Open::Member,
+                "owner" => Open::Owner,
+                "admin" => Open::Admin,
+                other => panic!("{method} {path} has the rule {other}"),
             };
+            assert_eq!(public, open == Open::Anybody, "{method} {path}");
+            assert_eq!(path.starts_with("/auth/"), open == Open::Known || path == "/auth/login", "{method} {path}");
+            // A page of the dashboard is the same for everybody.
+            let about_an_app = path.contains("{userid}") && !path.starts_with("/sites/");
+            assert_eq!(about_an_app, open == Open::Owner, "{method} {path} is about somebody's app");
             let in_person = *security == json!([{"session": []}]);
             routes.push(Route { method, path: path.clone(), open, in_person });
         }
@@ -135,7 +149,7 @@ async fn every_route_lets_in_exactly_whom_it_should() {
     // Before the first password was changed.
     for route in &routes {
         let session = portal.session("admin").await;
-        let expected = if route.open == Open::Member { CHANGE_FIRST } else { None };
+        let expected = if matches!(route.open, Open::Anybody | Open::Known) { None } else { CHANGE_FIRST };
         let answer = route.ask(&portal, &[("cookie", &session), own]).await;
         check(route, "a session that must change its password", expected, &answer);
         checked += 1;
@@ -200,7 +214,7 @@ async fn every_route_lets_in_exactly_whom_it_should() {
     portal.accounts.reset_password("admin", Keys::Keep).await.unwrap();
     for route in &routes {
         let expected = match (route.open, route.in_person) {
-            (Open::Member, _) => CHANGE_FIRST,
+            (Open::Member | Open::Owner | Open::Admin, _) => CHANGE_FIRST,
             (Open::Known, true) => SESSION_ONLY,
             (Open::Known, false) | (Open::Anybody, _) => None,
         };
@@ -209,6 +223,171 @@ async fn every_route_lets_in_exactly_whom_it_should() {
         checked += 1;
     }
     println!("{} routes, {checked} answers checked", routes.len());
+}
+
+const ADMIN_ONLY: Expected = Some((403, "admin-only"));
+const NO_SUCH_APP: Expected = Some((404, "no-such-app"));
+
+/// What only bob may know of.
+const SECRET: &str = "secretplan";
+
+/// alice and bob, an app and an event of each, and bob's name wherever the daemon's own status can have it.
+async fn neighbours() -> Portal {
+    let portal = Portal::settled().await;
+    for name in ["alice", "bob"] {
+        portal.add_member(name);
+    }
+    let (alice, bob) = (AppKey::parse("alice-diary").unwrap(), AppKey::parse("bob-secretplan").unwrap());
+    portal.status_tx.send_modify(|now| {
+        let told = "bob-secretplan.yaml: unknown key".to_owned();
+        let mut status = portal_support::status(["alice-diary", "bob-secretplan"]);
+        let held = HeldRemoval {
+            token: "3f9a".to_owned(),
+            apps: vec![bob.clone()],
+            message: told.clone(),
+            since: Timestamp(1),
+        };
+        status.held = Some(held);
+        status.file_problems = vec![FileProblem { file: "bob-secretplan.yml".to_owned(), message: told.clone() }];
+        status.settings_problems = vec![told.clone()];
+        *now = Arc::new(status);
+    });
+    let store = SqliteStore::open(&portal.database()).unwrap();
+    let event = |app: &AppKey| Event {
+        at: Timestamp(1),
+        app: Some(app.clone()),
+        kind: EventKind::Done,
+        what: format!("start container paas-app-{app}"),
+        cause: Cause::new("a test"),
+    };
+    store.append(&[event(&alice), event(&bob)]).await.unwrap();
+    portal
+}
+
+#[tokio::test]
+async fn a_member_is_let_in_to_their_own_and_learns_no_byte_of_anybody_else_s() {
+    let portal = neighbours().await;
+    let origin = portal.origin();
+    let own = ("origin", origin.as_str());
+    let mut checked = 0;
+    for route in routes(&portal).await {
+        let theirs = |app: &str| route.path.replace("{userid}", "bob").replace("{appname}", app).replace("{id}", "9");
+        let sent = |path: String, headers: Vec<(&'static str, String)>| {
+            let (portal, method, body) = (&portal, route.method.clone(), route.writes().then_some("{}"));
+            async move {
+                let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                portal.ask(&Ask { method: &method, path: &path, headers: &headers, body }).await
+            }
+        };
+        // New ones each time: some of the routes end them.
+        let session = |name: &'static str| {
+            let (portal, origin) = (&portal, own.1.to_owned());
+            async move { vec![("cookie", portal.session_of(name, PASSWORD).await), ("origin", origin)] }
+        };
+        let key = {
+            let begun = portal.accounts.login("alice", PASSWORD, &Visit::here(HERE)).await.unwrap().session;
+            portal.accounts.issue_key(begun.user.id, None).await.unwrap()
+        };
+        let key = || vec![("x-api-key", key.secret.reveal().to_owned())];
+        let for_admins = if route.open == Open::Admin { ADMIN_ONLY } else { None };
+        let by_key = if route.in_person { SESSION_ONLY } else { for_admins };
+        for (who, headers, expected) in
+            [("a key of alice", key(), by_key), ("alice", session("alice").await, for_admins)]
+        {
+            let answer = sent(route.filled(), headers).await;
+            check(&route, who, expected, &answer);
+            assert!(!answer.body.contains(SECRET), "{} {}: {}", route.method, route.path, answer.body);
+            if route.path.starts_with("/apps/") && !route.writes() {
+                assert!(answer.status == 200, "{who} asks for {}: {}", route.path, answer.body);
+            }
+            checked += 1;
+        }
+        if route.open == Open::Owner {
+            for headers in [key(), session("alice").await] {
+                let there = sent(theirs(SECRET), headers.clone()).await;
+                check(&route, "alice, for bob's app", NO_SUCH_APP, &there);
+                let nowhere = sent(theirs("nothing"), headers).await;
+                // As for an app that nobody has, to the letter.
+                assert_eq!(there.body.replace(SECRET, "nothing"), nowhere.body, "{}", route.path);
+                checked += 2;
+            }
+            let no_origin = sent(theirs(SECRET), session("alice").await.split_off(1)).await;
+            check(&route, "nobody, for bob's app", SIGN_IN, &no_origin);
+        }
+        if !route.writes() {
+            for name in ["bob", "admin"] {
+                let answer = sent(theirs(SECRET), session(name).await).await;
+                let expected = if name == "bob" { for_admins } else { None };
+                check(&route, name, expected, &answer);
+                assert!(!route.path.starts_with("/apps/") || answer.status == 200, "{name}: {}", answer.body);
+                checked += 1;
+            }
+        }
+    }
+    println!("{checked} answers checked");
+
+    // A member's apps are under their own name.
+    let body = r#"{"userid":"bob","appname":"secretplan","templateId":"diary-v1"}"#;
+    let cookie = portal.session_of("alice", PASSWORD).await;
+    let answer = portal.post("/apps", &[("cookie", &cookie), own], body).await;
+    assert_eq!(answer.verdict(), (403, "not-your-name".to_owned()));
+    assert!(answer.body.contains("`alice`"), "{}", answer.body);
+}
+
+/// What is written on an open stream until `last` was.
+async fn read_until(stream: &mut tokio::net::TcpStream, last: &str) -> String {
+    let mut read = String::new();
+    while !read.contains(last) {
+        let mut bytes = [0; 4096];
+        let count = portal_support::soon(stream.read(&mut bytes)).await.unwrap();
+        assert!(count > 0, "the stream ended: {read}");
+        read.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    read
+}
+
+#[tokio::test]
+async fn a_member_s_stream_tells_of_their_own_apps_only() {
+    let portal = neighbours().await;
+    let cookie = portal.session_of("alice", PASSWORD).await;
+    let mut stream = portal.connect().await;
+    let ask = format!("GET /events HTTP/1.1\r\nhost: {}\r\ncookie: {cookie}\r\n\r\n", portal.address);
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let first = read_until(&mut stream, "event: apps").await + &read_until(&mut stream, "\n\n").await;
+    assert!(first.contains("alice-diary") && !first.contains("bob"), "{first}");
+
+    // A change of each, and each that goes.
+    portal.status_tx.send_modify(|now| {
+        for app in Arc::make_mut(now).apps.values_mut() {
+            Arc::make_mut(app).restarts = 7;
+        }
+    });
+    let changed = read_until(&mut stream, "\"restarts\":7").await;
+    portal.status_tx.send_modify(|now| Arc::make_mut(now).apps.clear());
+    let gone = read_until(&mut stream, "event: gone").await + &read_until(&mut stream, "\n\n").await;
+    for told in [changed, gone] {
+        assert!(told.contains("alice") && !told.contains("bob"), "{told}");
+    }
+}
+
+/// What was opened with more rights than somebody has now is not theirs to go on reading.
+#[tokio::test]
+async fn a_stream_ends_when_its_user_becomes_somebody_else() {
+    let portal = neighbours().await;
+    let database = rusqlite::Connection::open(portal.database()).unwrap();
+    for change in ["UPDATE users SET role = 'admin' WHERE name = 'alice'", "DELETE FROM users WHERE name = 'alice'"] {
+        let cookie = portal.session_of("alice", PASSWORD).await;
+        let mut stream = portal.connect().await;
+        let ask = format!("GET /events HTTP/1.1\r\nhost: {}\r\ncookie: {cookie}\r\n\r\n", portal.address);
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        read_until(&mut stream, "event: apps").await;
+        database.execute("PRAGMA foreign_keys = ON", []).ok();
+        database.execute(change, []).unwrap();
+        let began = std::time::Instant::now();
+        // The last chunk of an answer that has ended is empty.
+        read_until(&mut stream, "0\r\n\r\n").await;
+        assert!(began.elapsed() < std::time::Duration::from_millis(1_500), "{:?}", began.elapsed());
+    }
 }
 
 #[tokio::test]
@@ -255,7 +434,7 @@ async fn the_first_login_leads_to_a_new_password_and_nowhere_else() {
 
     let answer = portal.post("/auth/login", &[own], &login("admin")).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    insta::assert_snapshot!(answer.data(), @r#"{"mustChangePassword":true,"through":"session","username":"admin"}"#);
+    insta::assert_snapshot!(answer.data(), @r#"{"mustChangePassword":true,"role":"admin","through":"session","username":"admin"}"#);
     let here = answer.cookie();
     let elsewhere = portal.post("/auth/login", &[], &login("admin")).await.cookie();
     assert_ne!(here, elsewhere);
@@ -290,7 +469,7 @@ async fn the_first_login_leads_to_a_new_password_and_nowhere_else() {
         }
     }
     let answer = change(passwords("admin", PASSWORD), "en").await;
-    insta::assert_snapshot!(answer.body, @r#"{"ok":true,"data":{"username":"admin","mustChangePassword":false,"through":"session"}}"#);
+    insta::assert_snapshot!(answer.body, @r#"{"ok":true,"data":{"username":"admin","role":"admin","mustChangePassword":false,"through":"session"}}"#);
 
     assert_eq!(portal.get("/apps", &[("cookie", &here)]).await.status, 200);
     assert_eq!(portal.get("/auth/me", &[("cookie", &elsewhere)]).await.status, 401, "it should have ended");
@@ -651,7 +830,7 @@ async fn a_key_is_shown_once_listed_without_its_secret_and_opens_nothing_once_re
 
     let key = [("x-api-key", secret.as_str())];
     assert_eq!(portal.get("/apps", &key).await.status, 200);
-    insta::assert_snapshot!(portal.get("/auth/me", &key).await.data(), @r#"{"mustChangePassword":false,"through":"apiKey","username":"admin"}"#);
+    insta::assert_snapshot!(portal.get("/auth/me", &key).await.data(), @r#"{"mustChangePassword":false,"role":"admin","through":"apiKey","username":"admin"}"#);
     let list = portal.get("/api-keys", &person).await;
     assert!(!list.body.contains(&secret), "{}", list.body);
     let list = list.data();
@@ -696,7 +875,7 @@ async fn the_legacy_key_follows_the_settings_and_is_off_when_empty() {
     assert_eq!(portal.get("/apps", &[("authorization", "Bearer the-legacy-key")]).await.status, 200);
     // It belongs to nobody.
     let me = portal.get("/auth/me", &[("x-api-key", "the-legacy-key")]).await;
-    insta::assert_snapshot!(me.data(), @r#"{"mustChangePassword":false,"through":"legacyKey","username":null}"#);
+    insta::assert_snapshot!(me.data(), @r#"{"mustChangePassword":false,"role":"admin","through":"legacyKey","username":null}"#);
     let refused = portal.post("/api-keys", &[("x-api-key", "the-legacy-key")], "{}").await;
     insta::assert_snapshot!(refused.json()["error"].as_str().unwrap(), @"an API key may not do this: sign in with `POST /auth/login` and use the session");
     portal.set(|settings| settings.portal_api_key = String::new());
@@ -808,7 +987,7 @@ async fn the_operator_at_the_socket_is_no_user_and_is_told_so() {
             Ask { method, path, headers: &[], body }.over(&mut stream, "a.name.example").await
         };
         let me = ask("GET", "/auth/me", None).await;
-        insta::assert_snapshot!(me.data(), @r#"{"mustChangePassword":false,"through":"localSocket","username":null}"#);
+        insta::assert_snapshot!(me.data(), @r#"{"mustChangePassword":false,"role":"admin","through":"localSocket","username":null}"#);
         let passwords = r#"{"currentPassword":"a","newPassword":"correct horse"}"#;
         for (method, path, body) in [
             ("POST", "/auth/logout", None),

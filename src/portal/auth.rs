@@ -19,7 +19,7 @@ use super::frame::defect;
 use super::host;
 use super::router::session_paths;
 use super::state::PortalState;
-use crate::accounts::{Place, Revoked, Visit};
+use crate::accounts::{Place, Revoked, Role, User, Visit};
 use crate::gateway::Seen;
 
 /// A password as it was typed. `Debug` does not show it.
@@ -56,6 +56,8 @@ pub struct ChangePassword {
 pub struct Me {
     /// `null`: no user of the portal, but `PORTAL_API_KEY` or the operator on the server.
     pub username: Option<String>,
+    /// What they may do: a member has the apps whose userid is their name.
+    pub role: Role,
     /// Until then everything but `/auth` is refused.
     pub must_change_password: bool,
     pub through: Through,
@@ -82,7 +84,8 @@ impl From<&Caller> for Me {
             Caller::Local { .. } => Through::LocalSocket,
         };
         let username = caller.member().map(|member| member.name.clone());
-        Self { username, must_change_password: caller.must_change_password(), through }
+        let role = if caller.is_admin() { Role::Admin } else { Role::Member };
+        Self { username, role, must_change_password: caller.must_change_password(), through }
     }
 }
 
@@ -105,7 +108,12 @@ pub async fn login(
     let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
     let cookies = asked.with_cookie(&state, cookie)?;
     let user = begun.session.user;
-    let me = Me { username: Some(user.name), must_change_password: user.must_change, through: Through::Session };
+    let me = Me {
+        username: Some(user.name),
+        role: user.role,
+        must_change_password: user.must_change,
+        through: Through::Session,
+    };
     Ok((cookies, Data(me)))
 }
 
@@ -132,7 +140,8 @@ pub async fn change_password(
 ) -> Result<Data<Me>, ApiError> {
     let Person { session, user } = person;
     state.accounts.change_password(session, &user, &current_password.0, &new_password.0, address(peer)).await?;
-    Ok(Data(Me { username: Some(user.name), must_change_password: false, through: Through::Session }))
+    let User { name, role, .. } = user;
+    Ok(Data(Me { username: Some(name), role, must_change_password: false, through: Through::Session }))
 }
 
 /// Ends every session of the user, this one as well, and revokes every API key. What they opened ends within a second.

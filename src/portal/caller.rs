@@ -9,9 +9,9 @@ use axum::http::request::Parts;
 
 use super::code;
 use super::envelope::{ApiError, said};
-use crate::accounts::{Accounts, KeyOwner, SessionId, User, UserRef};
+use crate::accounts::{Accounts, KeyOwner, Role, SessionId, User, UserRef};
 use crate::gateway::{Seen, Visitor};
-use crate::model::Shown;
+use crate::model::{AppKey, Shown};
 use crate::store::StoreError;
 
 /// The other end of a connection. Each door puts it into every request.
@@ -34,6 +34,7 @@ impl Peer {
 pub struct Member {
     pub id: i64,
     pub name: String,
+    pub role: Role,
     /// Until then everything but `/auth` is refused.
     pub must_change_password: bool,
 }
@@ -59,6 +60,21 @@ impl Caller {
             Self::Session { member, .. } | Self::Key { member, .. } => Some(member),
             Self::Local { .. } | Self::Legacy => None,
         }
+    }
+
+    /// Whether it may do what concerns the box as a whole.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        match self {
+            Self::Local { .. } | Self::Legacy => true,
+            Self::Session { member, .. } | Self::Key { member, .. } => member.role == Role::Admin,
+        }
+    }
+
+    /// Whether this app is there for it at all. A member's name is the userid of their apps.
+    #[must_use]
+    pub fn may_see(&self, app: &AppKey) -> bool {
+        self.is_admin() || self.member().is_some_and(|member| member.name == app.user.as_str())
     }
 
     #[must_use]
@@ -102,8 +118,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Person {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Caller::from_request_parts(parts, state).await? {
             Caller::Session { id, member } => {
-                let Member { id: user, name, must_change_password } = member;
-                let user = User { id: UserRef(user), name, must_change: must_change_password };
+                let Member { id: user, name, role, must_change_password } = member;
+                let user = User { id: UserRef(user), name, role, must_change: must_change_password };
                 Ok(Self { session: SessionId(id), user })
             }
             Caller::Key { .. } | Caller::Legacy => Err(ApiError::new(
@@ -172,19 +188,20 @@ impl fmt::Debug for Presented {
     }
 }
 
-/// By what somebody was let in, for what lasts longer than a request.
+/// By what somebody was let in, and as whom, for what lasts longer than a request.
 #[derive(Debug, Clone, Default)]
-pub struct Standing(pub(super) Option<Presented>);
+pub struct Standing(pub(super) Option<(Presented, Caller)>);
 
 impl Standing {
-    /// Resolves when it no longer opens anything; looks once per `pause`. A database that cannot be asked changes nothing.
+    /// Resolves when it no longer opens what it did: it has ended, or its user may do less or more than before. Looks once per
+    /// `pause`. A database that cannot be asked changes nothing.
     /// The operator at the machine's own socket stays.
     pub(super) async fn lost(self, accounts: &Accounts, pause: Duration) {
-        let Some(presented) = self.0 else { return std::future::pending().await };
+        let Some((presented, admitted)) = self.0 else { return std::future::pending().await };
         loop {
             tokio::time::sleep(pause).await;
             match identify(accounts, presented.clone()).await {
-                Ok(Some(caller)) if !caller.must_change_password() => {}
+                Ok(Some(caller)) if caller == admitted => {}
                 Err(_) => {}
                 Ok(_) => return,
             }
@@ -217,6 +234,6 @@ pub(super) async fn identify(accounts: &Accounts, presented: Presented) -> Resul
 
 impl From<User> for Member {
     fn from(user: User) -> Self {
-        Self { id: user.id.0, name: user.name, must_change_password: user.must_change }
+        Self { id: user.id.0, name: user.name, role: user.role, must_change_password: user.must_change }
     }
 }

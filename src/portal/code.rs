@@ -41,6 +41,8 @@ codes! {
     PASSWORD_CHANGE_REQUIRED: FORBIDDEN "password-change-required" "The password must be changed first.";
     CROSS_ORIGIN: FORBIDDEN "cross-origin" "A write with a session cookie came from a page of another origin.";
     SESSION_ONLY: FORBIDDEN "session-only" "Only a signed-in person may do this, neither an API key nor the operator on the server.";
+    ADMIN_ONLY: FORBIDDEN "admin-only" "Only an admin may do this.";
+    NOT_YOUR_NAME: FORBIDDEN "not-your-name" "Members make apps under their own name only.";
     NO_SUCH_ROUTE: NOT_FOUND "no-such-route" "The API has no such path.";
     NO_SUCH_APP: NOT_FOUND "no-such-app" "There is no such app.";
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";

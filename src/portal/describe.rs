@@ -166,13 +166,18 @@ impl Operation {
         match rule {
             Rule::Public => {}
             Rule::Login => codes.push(code::CROSS_ORIGIN),
-            Rule::Known | Rule::Member => {
+            Rule::Known | Rule::Member | Rule::Owner | Rule::Admin => {
                 codes.extend([code::SIGN_IN, code::TOO_MANY_GUESSES, code::STORE_UNAVAILABLE]);
                 if verb != Verb::Get {
                     codes.push(code::CROSS_ORIGIN);
                 }
-                if rule == Rule::Member {
+                if rule != Rule::Known {
                     codes.push(code::PASSWORD_CHANGE_REQUIRED);
+                }
+                match rule {
+                    Rule::Owner => codes.push(code::NO_SUCH_APP),
+                    Rule::Admin => codes.push(code::ADMIN_ONLY),
+                    Rule::Public | Rule::Login | Rule::Known | Rule::Member => {}
                 }
             }
         }
@@ -304,9 +309,11 @@ fn operation(
         "responses": responses,
         "security": match route.rule {
             Rule::Public | Rule::Login => json!([]),
-            Rule::Known | Rule::Member if operation.in_person => json!([{"session": []}]),
-            Rule::Known | Rule::Member => json!([{"session": []}, {"apiKey": []}, {"bearer": []}]),
+            _ if operation.in_person => json!([{"session": []}]),
+            Rule::Known | Rule::Member | Rule::Owner | Rule::Admin => json!([{"session": []}, {"apiKey": []}, {"bearer": []}]),
         },
+        // Whose it is: `owner` is the member of the path's userid, and admins.
+        "x-rule": route.rule.word(),
     });
     if !operation.description.is_empty() {
         described["description"] = operation.description.into();

@@ -57,7 +57,7 @@ pub(super) fn session_paths(state: &PortalState) -> &'static BTreeSet<String> {
     static PATHS: OnceLock<BTreeSet<String>> = OnceLock::new();
     PATHS.get_or_init(|| {
         let described = described(state);
-        let asking = described.iter().filter(|route| matches!(route.rule, Rule::Known | Rule::Member));
+        let asking = described.iter().filter(|route| !matches!(route.rule, Rule::Public | Rule::Login));
         asking.flat_map(|route| cookie::paths_to(route.path)).collect()
     })
 }
@@ -89,7 +89,7 @@ impl Table<'_> {
 }
 
 fn table(state: &PortalState) -> Table<'_> {
-    use Rule::{Known, Login, Member, Public};
+    use Rule::{Admin, Known, Login, Member, Owner, Public};
     use Verb::{Delete, Get, Post, Put};
     let lines = json!({"type": "integer", "minimum": 0, "maximum": logs::MAX_LINES, "default": logs::DEFAULT_LINES});
     let limit =
@@ -133,7 +133,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/status",
-            Member,
+            Admin,
             health::status,
             Operation::new("daemon", "status", "Everything the daemon knows")
                 .answers::<DaemonStatus>(200, "Engine, image, network, problems, and every app with its conditions."),
@@ -141,7 +141,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/metrics",
-            Member,
+            Admin,
             metrics::metrics,
             Operation::new("daemon", "metrics", "Figures for Prometheus")
                 .more("Send the key as `Authorization: Bearer`, which is what Prometheus knows.")
@@ -273,12 +273,12 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps",
             Member,
             apps::list,
-            Operation::new("apps", "listApps", "All apps").answers::<Vec<AppView>>(200, "In order of their names."),
+            Operation::new("apps", "listApps", "Your apps; for an admin all of them").answers::<Vec<AppView>>(200, "In order of their names."),
         )
         .on(
             Get,
             "/apps/{userid}/{appname}",
-            Member,
+            Owner,
             apps::show,
             Operation::new("apps", "showApp", "One app: desired, observed, phase, conditions, address")
                 .more("The `ETag` is the manifest file's digest: send it as `If-Match` to change exactly this version.")
@@ -288,7 +288,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/names/{userid}/{appname}",
-            Member,
+            Owner,
             names::look,
             Operation::new("apps", "lookAtName", "Whether a new app may have a name, and where it would answer")
                 .more("For whoever is typing one. Quotas are judged when it is made.")
@@ -334,6 +334,7 @@ fn table(state: &PortalState) -> Table<'_> {
                 )
                 .refuses(&[
                     code::BAD_NAME,
+                    code::NOT_YOUR_NAME,
                     code::UNKNOWN_TEMPLATE,
                     code::TEMPLATE_LACKS_API,
                     code::TEMPLATE_UNUSABLE,
@@ -349,7 +350,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/start",
-            Member,
+            Owner,
             edits::start,
             changes(Operation::new("apps", "startApp", "Start an app"))
                 .more("Sets `state: running` in its manifest.")
@@ -358,7 +359,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/stop",
-            Member,
+            Owner,
             edits::stop,
             changes(Operation::new("apps", "stopApp", "Stop an app"))
                 .more("Sets `state: stopped` in its manifest.")
@@ -367,7 +368,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/deploy",
-            Member,
+            Owner,
             edits::deploy,
             changes(Operation::new("apps", "deployApp", "Give an app a new container"))
                 .more(
@@ -379,7 +380,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Delete,
             "/apps/{userid}/{appname}",
-            Member,
+            Owner,
             edits::delete,
             changes(Operation::new("apps", "deleteApp", "Delete an app, keeping its data"))
                 .more("Sets `state: deleted` in its manifest. Deleting a deleted app is no error.")
@@ -388,7 +389,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/apps/{userid}/{appname}/manifest",
-            Member,
+            Owner,
             manifest::show,
             Operation::new("apps", "readManifest", "An app's manifest as it is on disk")
                 .more("Also one that cannot be used, with what is wrong. The `ETag` is the file's digest.")
@@ -398,7 +399,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Put,
             "/apps/{userid}/{appname}/manifest",
-            Member,
+            Owner,
             manifest::replace,
             changes(Operation::new("apps", "replaceManifest", "Replace an app's manifest"))
                 .more("The whole text, comments and all. One that cannot be used is not written.")
@@ -408,7 +409,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/manifest/check",
-            Member,
+            Owner,
             manifest::check,
             Operation::new("apps", "checkManifest", "What would be wrong with a manifest")
                 .more("As `paas validate` says it. Nothing is written.")
@@ -418,7 +419,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/edits",
-            Member,
+            Admin,
             edits::announce,
             Operation::new("events", "announceEdit", "Say who is about to write a manifest's file")
                 .more("For programs that edit the files themselves: the event log then names you instead of \"a file on disk\".")
@@ -431,7 +432,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/apps/{userid}/{appname}/logs",
-            Member,
+            Owner,
             logs::logs,
             Operation::new("apps", "readLog", "The container's log, newest last")
                 .more(
@@ -448,7 +449,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/apps/{userid}/{appname}/events",
-            Member,
+            Owner,
             events::of_app,
             Operation::new("apps", "appEvents", "What was done to one app, why, and who changed its manifest")
                 .more("An app that is gone still has a history; a name that never was an app has an empty one.")
@@ -460,7 +461,7 @@ fn table(state: &PortalState) -> Table<'_> {
             "/events",
             Member,
             events::live,
-            Operation::new("events", "liveEvents", "Live changes of every app")
+            Operation::new("events", "liveEvents", "Live changes of your apps; for an admin of all of them")
                 .more(
                     "Server-sent events: first `daemon` and `apps` (everything), then `app`, `gone` and `daemon` as they \
                      change. With a `Last-Event-ID` of the same daemon only what changed since.",
@@ -472,7 +473,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/events/log",
-            Member,
+            Admin,
             events::of_all,
             Operation::new("events", "eventLog", "What was done to everything and why")
                 .query("limit", limit, "How many of the newest.")
@@ -481,7 +482,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/confirm",
-            Member,
+            Admin,
             commands::confirm,
             Operation::new("daemon", "confirmRemoval", "Let a held mass removal go on")
                 .takes::<commands::Confirm>(json!({"token": "3f9a"}))
@@ -497,7 +498,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/resync",
-            Member,
+            Admin,
             commands::resync,
             Operation::new("daemon", "resync", "Look at everything now")
                 .answers::<commands::Resyncing>(202, "Asked for, not waited for."),

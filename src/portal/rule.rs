@@ -26,8 +26,28 @@ pub enum Rule {
     Login,
     /// Whoever is known, also before the first password has been changed.
     Known,
-    /// Whoever is known and has changed the first password.
+    /// Whoever is known and has changed the first password. What is told or done is about the caller's own.
     Member,
+    /// The same, about the app in the path: its owner and admins. To anybody else there is no such app. The check is
+    /// [`App`](super::extract::App)'s, so a handler cannot have the app without it.
+    Owner,
+    /// Admins, the operator on the server, and `PORTAL_API_KEY`.
+    Admin,
+}
+
+impl Rule {
+    /// As the description says it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Login => "login",
+            Self::Known => "known",
+            Self::Member => "member",
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// What the gate of one route stands on.
@@ -69,7 +89,7 @@ async fn admit(gate: &Gate, request: &Parts) -> Result<Option<(Caller, Standing)
             if from_page && !is_same_origin(headers) { Err(cross_origin()) } else { Ok(None) }
         }
         Rule::Known => known(gate, request).await.map(Some),
-        Rule::Member => {
+        Rule::Member | Rule::Owner | Rule::Admin => {
             let (caller, standing) = known(gate, request).await?;
             if caller.must_change_password() {
                 // The text of the specification, word for word in English.
@@ -78,6 +98,15 @@ async fn admit(gate: &Gate, request: &Parts) -> Result<Option<(Caller, Standing)
                     said!(
                         "Password change required: `POST /auth/change-password` first",
                         "비밀번호를 먼저 바꿔야 합니다: `POST /auth/change-password`"
+                    ),
+                ));
+            }
+            if gate.rule == Rule::Admin && !caller.is_admin() {
+                return Err(ApiError::new(
+                    code::ADMIN_ONLY,
+                    said!(
+                        "this is for admins: ask whoever runs this server",
+                        "관리자만 할 수 있는 일입니다: 서버를 운영하는 분에게 부탁하세요"
                     ),
                 ));
             }
@@ -117,7 +146,8 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
     if by_cookie && writes && !is_same_origin(&request.headers) {
         return Err(cross_origin());
     }
-    Ok((caller, Standing(Some(presented))))
+    let standing = Standing(Some((presented, caller.clone())));
+    Ok((caller, standing))
 }
 
 /// A key counts before a cookie: who sends one means it.

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::model::Timestamp;
@@ -46,10 +46,36 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
+/// What a user of the portal may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// Runs the box: everything.
+    Admin,
+    /// Their own apps, those whose userid is their name.
+    Member,
+}
+
+impl Role {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+
+    /// Of what the database says, which knows no other words; the lesser one, should it ever.
+    pub(crate) fn of(word: &str) -> Self {
+        if word == "admin" { Self::Admin } else { Self::Member }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub id: UserRef,
     pub name: String,
+    pub role: Role,
     /// Nothing but a new password is allowed.
     pub must_change: bool,
 }
@@ -139,7 +165,7 @@ pub trait AccountStore: Send + Sync + 'static {
     fn users(&self) -> Answer<'_, Vec<String>>;
     /// The user of exactly this name, and their password.
     fn user(&self, name: &str) -> Answer<'_, Option<(User, PasswordHash)>>;
-    /// Makes this user, who must change the password, unless there are users already. Whether it did.
+    /// Makes this user, an admin who must change the password, unless there are users already. Whether it did.
     fn add_first_user(&self, name: &str, password: PasswordHash, now: Timestamp) -> Answer<'_, bool>;
     /// Whether it was replaced: the user is there, and so was `instead_of`.
     fn set_password(&self, new: NewPassword) -> Answer<'_, bool>;

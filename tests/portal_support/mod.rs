@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub async fn soon<T>(work: impl Future<Output = T>) -> T {
 pub type Held = oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>;
 
 pub struct Portal {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     pub address: SocketAddr,
     pub state: PortalState,
     pub accounts: Arc<Accounts>,
@@ -74,7 +75,7 @@ impl Portal {
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = tokio::spawn(TcpDoor::new(listener, config_rx).serve(router(state.clone()), stopping.clone()));
-        Self { _folder: folder, address, state, accounts, settings_tx, config_tx, status_tx, held_rx, stopping, served }
+        Self { folder, address, state, accounts, settings_tx, config_tx, status_tx, held_rx, stopping, served }
     }
 
     /// With the password changed to [`PASSWORD`].
@@ -91,8 +92,24 @@ impl Portal {
 
     /// The cookie of a new session.
     pub async fn session(&self, password: &str) -> String {
-        let begun = self.accounts.login("admin", password, &Visit::here(HERE)).await.unwrap();
+        self.session_of("admin", password).await
+    }
+
+    pub async fn session_of(&self, name: &str, password: &str) -> String {
+        let begun = self.accounts.login(name, password, &Visit::here(HERE)).await.unwrap();
         format!("paas_portal_session={}", begun.token.reveal())
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("portal.sqlite3")
+    }
+
+    /// A member of this name, whose password is the admin's.
+    pub fn add_member(&self, name: &str) {
+        let database = rusqlite::Connection::open(self.database()).unwrap();
+        let copy = "INSERT INTO users (name, password, must_change, created_at, role)
+                    SELECT ?1, password, must_change, created_at, 'member' FROM users WHERE name = 'admin'";
+        assert_eq!(database.execute(copy, [name]).unwrap(), 1);
     }
 
     pub async fn key(&self) -> String {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{BUSY_TIMEOUT, SqliteStore};
 use crate::model::Timestamp;
 use crate::store::accounts::{
-    AccountStore, Answer, ApiKey, KeyId, Keys, NewKeyRow, NewPassword, NewSessionRow, PasswordHash, Revoked,
+    AccountStore, Answer, ApiKey, KeyId, Keys, NewKeyRow, NewPassword, NewSessionRow, PasswordHash, Revoked, Role,
     SecretHash, SessionId, SessionRow, Sessions, User, UserRef,
 };
 
@@ -56,8 +56,8 @@ impl AccountStore for SqliteStore {
         let name = name.to_owned();
         Box::pin(self.call(move |connection| {
             connection
-                .prepare_cached("SELECT id, name, must_change, password FROM users WHERE name = ?1")?
-                .query_row([name], |row| Ok((read_user(row, 0)?, PasswordHash(row.get(3)?))))
+                .prepare_cached("SELECT id, name, role, must_change, password FROM users WHERE name = ?1")?
+                .query_row([name], |row| Ok((read_user(row, 0)?, PasswordHash(row.get(4)?))))
                 .optional()
         }))
     }
@@ -66,8 +66,8 @@ impl AccountStore for SqliteStore {
         let name = name.to_owned();
         Box::pin(self.call(move |connection| {
             let added = connection.execute(
-                "INSERT INTO users (name, password, must_change, created_at)
-                 SELECT ?1, ?2, 1, ?3 WHERE NOT EXISTS (SELECT 1 FROM users)",
+                "INSERT INTO users (name, password, must_change, created_at, role)
+                 SELECT ?1, ?2, 1, ?3, 'admin' WHERE NOT EXISTS (SELECT 1 FROM users)",
                 params![name, password.0, now.0],
             )?;
             Ok(added == 1)
@@ -86,11 +86,11 @@ impl AccountStore for SqliteStore {
         Box::pin(self.call(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT users.id, name, must_change, sessions.id, sessions.created_at
+                    "SELECT users.id, name, role, must_change, sessions.id, sessions.created_at
                      FROM sessions JOIN users ON users.id = sessions.user WHERE token = ?1",
                 )?
                 .query_row([token.0], |row| {
-                    let (id, created_at) = (SessionId(row.get(3)?), Timestamp(row.get(4)?));
+                    let (id, created_at) = (SessionId(row.get(4)?), Timestamp(row.get(5)?));
                     Ok(SessionRow { id, user: read_user(row, 0)?, created_at })
                 })
                 .optional()
@@ -202,11 +202,11 @@ fn use_key(
 ) -> rusqlite::Result<Option<(ApiKey, User)>> {
     let found = connection
         .prepare_cached(
-            "SELECT users.id, users.name, must_change,
+            "SELECT users.id, users.name, role, must_change,
                     api_keys.id, api_keys.name, prefix, api_keys.created_at, last_used_at
              FROM api_keys JOIN users ON users.id = api_keys.user WHERE secret = ?1",
         )?
-        .query_row([secret.0], |row| Ok((read_key(row, 3)?, read_user(row, 0)?)))
+        .query_row([secret.0], |row| Ok((read_key(row, 4)?, read_user(row, 0)?)))
         .optional()?;
     if let Some((key, _)) = &found
         && key.last_used_at.is_none_or(|last| is_old(last.0, now))
@@ -229,9 +229,10 @@ fn stamp(connection: &Connection, key: KeyId, now: Timestamp) -> rusqlite::Resul
     stamped.map(drop)
 }
 
-/// From the columns `id, name, must_change`.
+/// From the columns `id, name, role, must_change`.
 fn read_user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
-    Ok(User { id: UserRef(row.get(at)?), name: row.get(at + 1)?, must_change: row.get(at + 2)? })
+    let role = Role::of(row.get_ref(at + 2)?.as_str()?);
+    Ok(User { id: UserRef(row.get(at)?), name: row.get(at + 1)?, role, must_change: row.get(at + 3)? })
 }
 
 /// From the columns `id, name, prefix, created_at, last_used_at`.
