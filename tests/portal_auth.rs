@@ -44,6 +44,8 @@ const PUBLIC: &[&str] = &[
     "GET /sites/{userid}/{appname}",
     "GET /sites/{userid}/{appname}/{view}",
     "GET /web/{version}/{file}",
+    "GET /invitations/{token}",
+    "POST /invitations/{token}",
 ];
 
 /// Who may use a route, by the description alone.
@@ -75,7 +77,8 @@ impl Route {
     /// As the description has it, with names that exist where it takes any.
     fn filled(&self) -> String {
         let path = self.path.replace("{userid}", "alice").replace("{appname}", "diary").replace("{id}", "987654");
-        path.replace("{view}", "log").replace("{version}", "0123456789abcdef").replace("{file}", "main.js")
+        let path = path.replace("{view}", "log").replace("{version}", "0123456789abcdef").replace("{file}", "main.js");
+        path.replace("{name}", "carol").replace("{token}", &"a".repeat(64))
     }
 
     async fn ask(&self, portal: &Portal, headers: &[(&str, &str)]) -> Answer {
@@ -235,7 +238,7 @@ const SECRET: &str = "secretplan";
 async fn neighbours() -> Portal {
     let portal = Portal::settled().await;
     for name in ["alice", "bob"] {
-        portal.add_member(name);
+        portal.add_member(name).await;
     }
     let (alice, bob) = (AppKey::parse("alice-diary").unwrap(), AppKey::parse("bob-secretplan").unwrap());
     portal.status_tx.send_modify(|now| {
@@ -271,7 +274,10 @@ async fn a_member_is_let_in_to_their_own_and_learns_no_byte_of_anybody_else_s() 
     let own = ("origin", origin.as_str());
     let mut checked = 0;
     for route in routes(&portal).await {
-        let theirs = |app: &str| route.path.replace("{userid}", "bob").replace("{appname}", app).replace("{id}", "9");
+        let theirs = |app: &str| {
+            let path = route.path.replace("{userid}", "bob").replace("{appname}", app).replace("{id}", "9");
+            path.replace("{name}", "bob").replace("{token}", "9")
+        };
         let sent = |path: String, headers: Vec<(&'static str, String)>| {
             let (portal, method, body) = (&portal, route.method.clone(), route.writes().then_some("{}"));
             async move {
@@ -634,6 +640,8 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     paas_portal_session=; Domain=home.example.org; Path=/status; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/templates; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/templates/; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/users; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/users/; Max-Age=0
     paas_portal_session=TOKEN; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax
     ");
     // What it costs stays below the 4 KiB that a proxy takes for a head.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::error::{ChangeError, LoginError, Refused};
+use super::error::{ChangeError, Failure, LoginError, Refused};
 use super::first::{self, AdmitError, Visit};
 use super::limiter::Attempt;
 use super::password::{self, HashError, Password, PasswordRule};
@@ -49,6 +49,8 @@ impl Accounts {
         let from = visit.from;
         let attempt = self.admit(name, from)?;
         let found = self.store.user(name).await.inspect_err(|_| self.limiter.undecided(&attempt))?;
+        // Whoever is only invited has no password, and is refused like somebody who is not there.
+        let found = found.filter(|(_, hash)| !hash.is_none());
         let rounds = self.settings().bcrypt_rounds;
         let stored = found.as_ref().map_or_else(|| password::dummy(rounds), |(_, hash)| hash.clone());
         let given = Password::new(password);
@@ -69,6 +71,17 @@ impl Accounts {
         }
         self.limiter.succeeded(&attempt, self.clock.now());
         let verified = self.renew(&user, given, stored, rounds).await;
+        // None: the password was replaced since it was checked.
+        self.begin(user, verified, from).await?.ok_or(LoginError::Wrong)
+    }
+
+    /// Begins a session of somebody whose password was checked or set. `None`: it was replaced since.
+    pub(super) async fn begin(
+        &self,
+        user: User,
+        verified: PasswordHash,
+        from: IpAddr,
+    ) -> Result<Option<NewSession>, Failure> {
         let token = Secret::token()?;
         let (now, life) = (self.clock.now(), self.session_life());
         let row = NewSessionRow {
@@ -79,10 +92,9 @@ impl Accounts {
             expired_at: back(now, life),
             most: MAX_SESSIONS,
         };
-        // None: the password was replaced since it was checked.
-        let id = self.store.add_session(row).await?.ok_or(LoginError::Wrong)?;
+        let Some(id) = self.store.add_session(row).await? else { return Ok(None) };
         tracing::info!(%from, user = user.name, session = id.0, "logged in");
-        Ok(NewSession { token, session: Session { id, user, expires_at: forth(now, life) }, life })
+        Ok(Some(NewSession { token, session: Session { id, user, expires_at: forth(now, life) }, life }))
     }
 
     /// The session of this token, while it lasts.
@@ -205,11 +217,11 @@ fn millis(life: Duration) -> i64 {
     i64::try_from(life.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn forth(at: Timestamp, life: Duration) -> Timestamp {
+pub(super) fn forth(at: Timestamp, life: Duration) -> Timestamp {
     Timestamp(at.0.saturating_add(millis(life)))
 }
 
-fn back(at: Timestamp, life: Duration) -> Timestamp {
+pub(super) fn back(at: Timestamp, life: Duration) -> Timestamp {
     Timestamp(at.0.saturating_sub(millis(life)))
 }
 

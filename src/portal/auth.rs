@@ -27,6 +27,12 @@ use crate::gateway::Seen;
 #[serde(transparent)]
 pub struct Typed(#[schemars(extend("format" = "password"))] String);
 
+impl Typed {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Typed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Typed(…)")
@@ -195,7 +201,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AskedAt {
 
 impl AskedAt {
     /// The session's cookie, after whatever an app may have planted under its name was overwritten.
-    fn with_cookie(
+    pub(super) fn with_cookie(
         &self,
         state: &PortalState,
         cookie: Result<HeaderValue, InvalidHeaderValue>,

@@ -45,11 +45,15 @@ codes! {
     NOT_YOUR_NAME: FORBIDDEN "not-your-name" "Members make apps under their own name only.";
     NO_SUCH_ROUTE: NOT_FOUND "no-such-route" "The API has no such path.";
     NO_SUCH_APP: NOT_FOUND "no-such-app" "There is no such app.";
+    NO_SUCH_USER: NOT_FOUND "no-such-user" "There is no such user.";
+    NO_SUCH_INVITATION: NOT_FOUND "no-such-invitation" "The invitation was used, is over, was replaced, or never was.";
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
     APP_EXISTS: CONFLICT "app-exists" "An app of that name exists already.";
+    USER_EXISTS: CONFLICT "user-exists" "There is a user of that name already.";
+    LAST_ADMIN: CONFLICT "last-admin" "Nobody else could run the server.";
     APP_DELETED: CONFLICT "app-deleted" "The app's manifest says `state: deleted`.";
     TEMPLATE_UNUSABLE: CONFLICT "template-unusable" "The template is there, but no app can be made from it.";
     NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";

@@ -17,6 +17,7 @@ pub enum Verb {
     Get,
     Post,
     Put,
+    Patch,
     Delete,
 }
 
@@ -27,6 +28,7 @@ impl Verb {
             Self::Get => "get",
             Self::Post => "post",
             Self::Put => "put",
+            Self::Patch => "patch",
             Self::Delete => "delete",
         }
     }
@@ -333,6 +335,8 @@ fn parameters(route: &Described) -> Vec<Value> {
             "userid" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
             "appname" => json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{1,28}[a-z0-9]$", "examples": ["diary"]}),
             "version" | "file" | "view" | "template" => json!({"type": "string"}),
+            "name" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
+            "token" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
             _ => json!({"type": "integer", "format": "int64", "minimum": 1}),
         };
         parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));

@@ -150,6 +150,17 @@ fn alive(key: &AppKey, manifest: &Manifest) -> Result<(), ApiError> {
     ))
 }
 
+/// Changes a manifest and does not wait for the world.
+pub(super) async fn edit_quietly(
+    state: &PortalState,
+    caller: &Caller,
+    key: AppKey,
+    changes: Vec<Change>,
+) -> Result<(), ApiError> {
+    let plan = move |_: &AppKey, _: &Manifest| Ok(changes.clone());
+    change(state.clone(), caller, key, Duration::ZERO, IfMatch::Any, plan).await.map(drop)
+}
+
 async fn change<P>(
     state: PortalState,
     caller: &Caller,

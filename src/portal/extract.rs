@@ -242,6 +242,26 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// The text named by `…/{name}` or `…/{token}`, which is looked up as it is.
+#[derive(Clone)]
+pub struct PathText(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        text.map(|Path(text)| Self(text)).map_err(|error| bad_path(&error.body_text()))
+    }
+}
+
+/// It may be a secret.
+impl std::fmt::Debug for PathText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PathText(…)")
+    }
+}
+
 /// The number named by `…/{id}`.
 #[derive(Debug, Clone, Copy)]
 pub struct Id(pub i64);

@@ -25,7 +25,7 @@ use super::state::PortalState;
 use super::view::AppView;
 use super::{
     answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
-    templates,
+    people, templates,
 };
 use crate::accounts::{ApiKey, Revoked};
 use crate::model::{DaemonStatus, Event, Shown};
@@ -79,6 +79,7 @@ impl Table<'_> {
             Verb::Get => MethodFilter::GET,
             Verb::Post => MethodFilter::POST,
             Verb::Put => MethodFilter::PUT,
+            Verb::Patch => MethodFilter::PATCH,
             Verb::Delete => MethodFilter::DELETE,
         };
         let guarded = Gate { state: self.state.clone(), rule };
@@ -90,7 +91,7 @@ impl Table<'_> {
 
 fn table(state: &PortalState) -> Table<'_> {
     use Rule::{Admin, Known, Login, Member, Owner, Public};
-    use Verb::{Delete, Get, Post, Put};
+    use Verb::{Delete, Get, Patch, Post, Put};
     let lines = json!({"type": "integer", "minimum": 0, "maximum": logs::MAX_LINES, "default": logs::DEFAULT_LINES});
     let limit =
         json!({"type": "integer", "minimum": 0, "maximum": events::MAX_LIMIT, "default": events::DEFAULT_LIMIT});
@@ -245,6 +246,86 @@ fn table(state: &PortalState) -> Table<'_> {
                 .in_person()
                 .answers::<keys::Revoked>(200, "It opens nothing any more.")
                 .refuses(&[code::NO_SUCH_KEY]),
+        )
+        .on(
+            Get,
+            "/users",
+            Admin,
+            people::list,
+            Operation::new("people", "listUsers", "Everybody who has an account or is invited")
+                .answers::<Vec<people::PersonView>>(200, "By name."),
+        )
+        .on(
+            Post,
+            "/users",
+            Admin,
+            people::invite,
+            Operation::new("people", "inviteUser", "Invite somebody")
+                .more("The link works once, for seven days, and lets them choose a password. Their name is the userid of their apps.")
+                .takes::<people::Invite>(json!({"name": "alice", "role": "member"}))
+                .answers::<people::InvitationLink>(201, "The link: shown this once.")
+                .refuses(&[code::BAD_NAME, code::USER_EXISTS]),
+        )
+        .on(
+            Get,
+            "/users/{name}",
+            Admin,
+            people::show,
+            Operation::new("people", "showUser", "One person")
+                .answers::<people::PersonView>(200, "Role, state, and the names of their apps.")
+                .refuses(&[code::NO_SUCH_USER]),
+        )
+        .on(
+            Patch,
+            "/users/{name}",
+            Admin,
+            people::change,
+            Operation::new("people", "changeUser", "Change what somebody may do")
+                .more("It counts from their next request on; streams that they have open end.")
+                .takes::<people::Patch>(json!({"role": "admin"}))
+                .answers::<people::PersonView>(200, "As they are now.")
+                .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN]),
+        )
+        .on(
+            Delete,
+            "/users/{name}",
+            Admin,
+            people::remove,
+            Operation::new("people", "removeUser", "Remove somebody, and say what becomes of their apps")
+                .more("Their sessions, keys and invitation end at once. `delete` keeps the data of the apps.")
+                .takes::<people::Remove>(json!({"apps": "keep"}))
+                .answers::<people::Removed>(200, "What was done to which app.")
+                .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN]),
+        )
+        .on(
+            Post,
+            "/users/{name}/invitation",
+            Admin,
+            people::invite_again,
+            Operation::new("people", "inviteAgain", "A new link for somebody who lost theirs, or their password")
+                .more("The link before opens nothing any more. A password goes on until the new link is used.")
+                .answers::<people::InvitationLink>(201, "The link: shown this once.")
+                .refuses(&[code::NO_SUCH_USER]),
+        )
+        .on(
+            Get,
+            "/invitations/{token}",
+            Public,
+            people::invitation,
+            Operation::new("people", "showInvitation", "Whose an invitation is")
+                .answers::<people::InvitationView>(200, "It can be taken up.")
+                .refuses(&[code::NO_SUCH_INVITATION, code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Post,
+            "/invitations/{token}",
+            Login,
+            people::accept,
+            Operation::new("people", "acceptInvitation", "Choose a password and come in")
+                .more("Uses the link up, ends every session there was, and sets the session cookie.")
+                .takes::<people::Accept>(json!({"password": "correct horse"}))
+                .answers::<auth::Me>(200, "Signed in.")
+                .refuses(&[code::NO_SUCH_INVITATION, code::BAD_PASSWORD, code::BUSY, code::STORE_UNAVAILABLE]),
         )
         .on(
             Get,

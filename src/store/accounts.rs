@@ -40,6 +40,14 @@ pub struct SecretHash(pub [u8; 32]);
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(pub String);
 
+impl PasswordHash {
+    /// Somebody who was invited and has not chosen a password yet.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl std::fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PasswordHash(…)")
@@ -160,6 +168,34 @@ pub struct Revoked {
     pub keys: usize,
 }
 
+/// Somebody who has an account, or is invited to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    pub user: User,
+    pub has_password: bool,
+    pub created_at: Timestamp,
+    /// When the invitation was made that nobody has taken up yet, be it over or not.
+    pub invited_at: Option<Timestamp>,
+}
+
+/// Somebody about to be invited: without a password.
+#[derive(Debug, Clone)]
+pub struct NewPerson {
+    pub name: String,
+    pub role: Role,
+    pub invitation: SecretHash,
+    pub created_at: Timestamp,
+}
+
+/// What became of a change to somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    Done,
+    NoSuchUser,
+    /// There must be an admin who can sign in.
+    LastAdmin,
+}
+
 pub trait AccountStore: Send + Sync + 'static {
     /// The names of all users.
     fn users(&self) -> Answer<'_, Vec<String>>;
@@ -167,8 +203,23 @@ pub trait AccountStore: Send + Sync + 'static {
     fn user(&self, name: &str) -> Answer<'_, Option<(User, PasswordHash)>>;
     /// Makes this user, an admin who must change the password, unless there are users already. Whether it did.
     fn add_first_user(&self, name: &str, password: PasswordHash, now: Timestamp) -> Answer<'_, bool>;
-    /// Whether it was replaced: the user is there, and so was `instead_of`.
+    /// An invitation that waits dies with it: it would be a way back in for whoever has the link. Whether the password was
+    /// replaced: the user is there, and so was `instead_of`.
     fn set_password(&self, new: NewPassword) -> Answer<'_, bool>;
+
+    /// Everybody, by name.
+    fn people(&self) -> Answer<'_, Vec<PersonRow>>;
+    /// `false`: the name is taken.
+    fn add_person(&self, new: NewPerson) -> Answer<'_, bool>;
+    /// An invitation in place of the one before. `false`: there is no such user.
+    fn invite(&self, name: &str, token: SecretHash, now: Timestamp) -> Answer<'_, bool>;
+    /// Whose it is. One that is over too, as long as it is there.
+    fn invitation(&self, token: SecretHash) -> Answer<'_, Option<PersonRow>>;
+    /// Uses up an invitation made after this time: the password is set, every session of before ends. `None`: there is none.
+    fn accept(&self, token: SecretHash, issued_after: Timestamp, password: PasswordHash) -> Answer<'_, Option<User>>;
+    fn set_role(&self, name: &str, role: Role) -> Answer<'_, Changed>;
+    /// With their sessions, keys and invitation.
+    fn remove_person(&self, name: &str) -> Answer<'_, Changed>;
 
     /// Also throws away what is too old or too many. `None`: the password is not the verified one any more.
     fn add_session(&self, new: NewSessionRow) -> Answer<'_, Option<SessionId>>;
@@ -176,7 +227,7 @@ pub trait AccountStore: Send + Sync + 'static {
     fn session(&self, token: SecretHash) -> Answer<'_, Option<SessionRow>>;
     fn remove_session(&self, id: SessionId) -> Answer<'_, ()>;
 
-    /// Ends every session and revokes every key of the user, at once.
+    /// Ends every session and revokes every key and the invitation of the user, at once.
     fn revoke_all(&self, user: UserRef) -> Answer<'_, Revoked>;
 
     /// Oldest first.

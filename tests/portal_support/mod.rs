@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use minipaas::accounts::{Accounts, Visit};
+use minipaas::accounts::{Accounts, Role, Visit};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogReader, LogStream};
 use minipaas::engine::EngineError;
@@ -104,12 +104,10 @@ impl Portal {
         self.folder.path().join("portal.sqlite3")
     }
 
-    /// A member of this name, whose password is the admin's.
-    pub fn add_member(&self, name: &str) {
-        let database = rusqlite::Connection::open(self.database()).unwrap();
-        let copy = "INSERT INTO users (name, password, must_change, created_at, role)
-                    SELECT ?1, password, must_change, created_at, 'member' FROM users WHERE name = 'admin'";
-        assert_eq!(database.execute(copy, [name]).unwrap(), 1);
+    /// A member of this name, whose password is [`PASSWORD`].
+    pub async fn add_member(&self, name: &str) {
+        let invited = self.accounts.invite(name, Role::Member).await.unwrap();
+        self.accounts.accept(invited.token.reveal(), PASSWORD, HERE).await.unwrap();
     }
 
     pub async fn key(&self) -> String {

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{BUSY_TIMEOUT, SqliteStore};
 use crate::model::Timestamp;
 use crate::store::accounts::{
-    AccountStore, Answer, ApiKey, KeyId, Keys, NewKeyRow, NewPassword, NewSessionRow, PasswordHash, Revoked, Role,
-    SecretHash, SessionId, SessionRow, Sessions, User, UserRef,
+    AccountStore, Answer, ApiKey, Changed, KeyId, Keys, NewKeyRow, NewPassword, NewPerson, NewSessionRow, PasswordHash,
+    PersonRow, Revoked, Role, SecretHash, SessionId, SessionRow, Sessions, User, UserRef,
 };
 
 /// How old a key's stamp may be, in milliseconds: every stamp is a flush to disk.
@@ -78,6 +78,103 @@ impl AccountStore for SqliteStore {
         Box::pin(self.call(move |connection| set_password(connection, &new)))
     }
 
+    fn people(&self) -> Answer<'_, Vec<PersonRow>> {
+        Box::pin(self.call(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{PERSON} ORDER BY name"))?;
+            statement.query_map([], read_person)?.collect()
+        }))
+    }
+
+    fn add_person(&self, new: NewPerson) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let added: Option<i64> = transaction
+                .query_row(
+                    "INSERT INTO users (name, password, must_change, created_at, role) VALUES (?1, '', 0, ?2, ?3)
+                     ON CONFLICT (name) DO NOTHING RETURNING id",
+                    params![new.name, new.created_at.0, new.role.word()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let Some(id) = added else { return Ok(false) };
+            put_invitation(&transaction, id, new.invitation, new.created_at)?;
+            transaction.commit()?;
+            Ok(true)
+        }))
+    }
+
+    fn invite(&self, name: &str, token: SecretHash, now: Timestamp) -> Answer<'_, bool> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let found: Option<i64> =
+                transaction.query_row("SELECT id FROM users WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+            let Some(id) = found else { return Ok(false) };
+            put_invitation(&transaction, id, token, now)?;
+            transaction.commit()?;
+            Ok(true)
+        }))
+    }
+
+    fn invitation(&self, token: SecretHash) -> Answer<'_, Option<PersonRow>> {
+        Box::pin(self.call(move |connection| {
+            connection
+                .prepare_cached(&format!("{PERSON} WHERE token = ?1"))?
+                .query_row([token.0], read_person)
+                .optional()
+        }))
+    }
+
+    fn accept(&self, token: SecretHash, issued_after: Timestamp, password: PasswordHash) -> Answer<'_, Option<User>> {
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let used: Option<i64> = transaction
+                .query_row(
+                    "DELETE FROM invitations WHERE token = ?1 AND created_at > ?2 RETURNING user",
+                    params![token.0, issued_after.0],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let Some(id) = used else { return Ok(None) };
+            transaction.execute("DELETE FROM sessions WHERE user = ?1", [id])?;
+            let user = transaction.query_row(
+                "UPDATE users SET password = ?1, must_change = 0 WHERE id = ?2 RETURNING id, name, role, must_change",
+                params![password.0, id],
+                |row| read_user(row, 0),
+            )?;
+            transaction.commit()?;
+            Ok(Some(user))
+        }))
+    }
+
+    fn set_role(&self, name: &str, role: Role) -> Answer<'_, Changed> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            if role != Role::Admin && is_last_admin(&transaction, &name)? {
+                return Ok(Changed::LastAdmin);
+            }
+            let changed =
+                transaction.execute("UPDATE users SET role = ?1 WHERE name = ?2", params![role.word(), name])?;
+            transaction.commit()?;
+            Ok(if changed == 0 { Changed::NoSuchUser } else { Changed::Done })
+        }))
+    }
+
+    fn remove_person(&self, name: &str) -> Answer<'_, Changed> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            if is_last_admin(&transaction, &name)? {
+                return Ok(Changed::LastAdmin);
+            }
+            // Sessions, keys and the invitation go by their foreign keys.
+            let removed = transaction.execute("DELETE FROM users WHERE name = ?1", [&name])?;
+            transaction.commit()?;
+            Ok(if removed == 0 { Changed::NoSuchUser } else { Changed::Done })
+        }))
+    }
+
     fn add_session(&self, new: NewSessionRow) -> Answer<'_, Option<SessionId>> {
         Box::pin(self.call(move |connection| add_session(connection, &new)))
     }
@@ -108,6 +205,7 @@ impl AccountStore for SqliteStore {
             let transaction = connection.transaction()?;
             let sessions = transaction.execute("DELETE FROM sessions WHERE user = ?1", [user.0])?;
             let keys = transaction.execute("DELETE FROM api_keys WHERE user = ?1", [user.0])?;
+            transaction.execute("DELETE FROM invitations WHERE user = ?1", [user.0])?;
             transaction.commit()?;
             Ok(Revoked { sessions, keys })
         }))
@@ -150,6 +248,33 @@ impl AccountStore for SqliteStore {
     }
 }
 
+const PERSON: &str = "SELECT id, name, role, must_change, password <> '', users.created_at, invitations.created_at
+     FROM users LEFT JOIN invitations ON invitations.user = users.id";
+
+fn read_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
+    Ok(PersonRow {
+        user: read_user(row, 0)?,
+        has_password: row.get(4)?,
+        created_at: Timestamp(row.get(5)?),
+        invited_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+    })
+}
+
+fn put_invitation(connection: &Connection, user: i64, token: SecretHash, now: Timestamp) -> rusqlite::Result<()> {
+    let put = "INSERT OR REPLACE INTO invitations (user, token, created_at) VALUES (?1, ?2, ?3)";
+    connection.execute(put, params![user, token.0, now.0]).map(drop)
+}
+
+/// Whether nobody could run the box without them: who is only invited cannot yet.
+fn is_last_admin(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE name = ?1 AND role = 'admin' AND password <> '')
+            AND NOT EXISTS (SELECT 1 FROM users WHERE name <> ?1 AND role = 'admin' AND password <> '')",
+        [name],
+        |row| row.get(0),
+    )
+}
+
 fn set_password(connection: &mut Connection, new: &NewPassword) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
     let replaced = transaction.execute(
@@ -158,6 +283,10 @@ fn set_password(connection: &mut Connection, new: &NewPassword) -> rusqlite::Res
     )?;
     if replaced == 0 {
         return Ok(false);
+    }
+    // A hash made anew of the same password is no new password.
+    if !matches!((new.sessions, &new.instead_of), (Sessions::Keep, Some(_))) {
+        transaction.execute("DELETE FROM invitations WHERE user = ?1", [new.user.0])?;
     }
     match new.sessions {
         Sessions::Keep => 0,
