@@ -72,8 +72,8 @@ async fn a_link_lets_somebody_in_once_and_with_a_password_of_their_own() {
     // Once.
     assert_eq!(accept(&portal, &token, NEW).await.verdict(), (404, "no-such-invitation".to_owned()));
     assert_eq!(portal.get(&format!("/invitations/{token}"), &[]).await.status, 404);
-    let taken = admin.ask("POST", "/users", Some(json!({"name": "alice"}))).await;
-    assert_eq!(taken.verdict(), (409, "user-exists".to_owned()));
+    let again = admin.ask("POST", "/users", Some(json!({"name": "alice"}))).await;
+    assert_eq!(again.verdict(), (409, "user-exists".to_owned()));
 }
 
 #[tokio::test]

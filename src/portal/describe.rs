@@ -332,10 +332,9 @@ fn parameters(route: &Described) -> Vec<Value> {
     for name in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
         let name = name.trim_start_matches('*');
         let schema = match name {
-            "userid" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
+            "userid" | "name" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
             "appname" => json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{1,28}[a-z0-9]$", "examples": ["diary"]}),
             "version" | "file" | "view" | "template" => json!({"type": "string"}),
-            "name" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
             "token" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
             _ => json!({"type": "integer", "format": "int64", "minimum": 1}),
         };

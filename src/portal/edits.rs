@@ -6,7 +6,7 @@
 //!   (see `desired::swap` for what remains).
 //! - Who hangs up while waiting only ends the waiting; the edit is made or not made, never by half.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -158,7 +158,7 @@ pub(super) async fn edit_quietly(
     changes: Vec<Change>,
 ) -> Result<(), ApiError> {
     let plan = move |_: &AppKey, _: &Manifest| Ok(changes.clone());
-    change(state.clone(), caller, key, Duration::ZERO, IfMatch::Any, plan).await.map(drop)
+    change(state.clone(), caller, key, Patience::Exactly(Duration::ZERO), IfMatch::Any, plan).await.map(drop)
 }
 
 async fn change<P>(

@@ -197,10 +197,8 @@ pub async fn remove(
     };
     let mut removed = Removed { apps: Vec::new(), failed: Vec::new(), name };
     for app in apps_of(&state, &removed.name) {
-        let edited = match changes.is_empty() {
-            true => Ok(()),
-            false => edit_quietly(&state, &caller, app.clone(), changes.clone()).await,
-        };
+        let edited =
+            if changes.is_empty() { Ok(()) } else { edit_quietly(&state, &caller, app.clone(), changes.clone()).await };
         match edited {
             Ok(()) => removed.apps.push(app),
             Err(error) => removed.failed.push(NotChanged { app, reason: error.text.english }),

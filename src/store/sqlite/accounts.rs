@@ -128,14 +128,14 @@ impl AccountStore for SqliteStore {
     fn accept(&self, token: SecretHash, issued_after: Timestamp, password: PasswordHash) -> Answer<'_, Option<User>> {
         Box::pin(self.call(move |connection| {
             let transaction = connection.transaction()?;
-            let used: Option<i64> = transaction
+            let whose: Option<i64> = transaction
                 .query_row(
                     "DELETE FROM invitations WHERE token = ?1 AND created_at > ?2 RETURNING user",
                     params![token.0, issued_after.0],
                     |row| row.get(0),
                 )
                 .optional()?;
-            let Some(id) = used else { return Ok(None) };
+            let Some(id) = whose else { return Ok(None) };
             transaction.execute("DELETE FROM sessions WHERE user = ?1", [id])?;
             let user = transaction.query_row(
                 "UPDATE users SET password = ?1, must_change = 0 WHERE id = ?2 RETURNING id, name, role, must_change",
