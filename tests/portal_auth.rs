@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use minipaas::accounts::{Keys, Visit};
+use minipaas::accounts::{KeyScope, Keys, Visit};
 use minipaas::desired::marker;
 use minipaas::gateway::GatewayConfig;
 use minipaas::model::status::{FileProblem, HeldRemoval};
@@ -100,7 +100,7 @@ async fn routes(portal: &Portal) -> Vec<Route> {
                 "public" | "login" => Open::Anybody,
                 "known" => Open::Known,
                 "member" => Open::Member,
-                "owner" => Open::Owner,
+                "owner" | "deploy" => Open::Owner,
                 "admin" => Open::Admin,
                 other => panic!("{method} {path} has the rule {other}"),
             };
@@ -343,6 +343,94 @@ async fn a_member_is_let_in_to_their_own_and_learns_no_byte_of_anybody_else_s() 
     let answer = portal.post("/apps", &[("cookie", &cookie), own], body).await;
     assert_eq!(answer.verdict(), (403, "not-your-name".to_owned()));
     assert!(answer.body.contains("`alice`"), "{}", answer.body);
+}
+
+/// A key that was made for one app, or for deploying, opens that and nothing else, also where its user is an admin.
+#[tokio::test]
+async fn a_narrowed_key_opens_what_it_was_made_for_and_nothing_else() {
+    let portal = neighbours().await;
+    let narrowed: Expected = Some((403, "key-narrowed"));
+    let ask = async |route: &Route, path: String, key: &str| {
+        let body = route.writes().then_some("{}");
+        portal.ask(&Ask { method: &route.method, path: &path, headers: &[("x-api-key", key)], body }).await
+    };
+    let routes = routes(&portal).await;
+    for (name, app, other) in [("alice", "alice-diary", "alice-notes"), ("admin", "bob-secretplan", "alice-diary")] {
+        let user = portal.accounts.login(name, PASSWORD, &Visit::here(HERE)).await.unwrap().session.user.id;
+        let app = AppKey::parse(app).unwrap();
+        for scope in [
+            KeyScope { app: Some(app.clone()), deploy_only: false },
+            KeyScope { app: Some(app.clone()), deploy_only: true },
+            KeyScope { app: None, deploy_only: true },
+        ] {
+            let issued = portal.accounts.issue_narrowed_key(user, None, scope.clone()).await.unwrap();
+            let key = issued.secret.reveal();
+            for route in &routes {
+                let (of_user, of_app) = (app.user.as_str(), app.app.as_str());
+                let path = route.path.replace("{userid}", of_user).replace("{appname}", of_app);
+                let rest = |path: String| path.replace("{id}", "9").replace("{name}", "bob").replace("{token}", "9");
+                let deploys = path.ends_with("/deploy");
+                let expected = match route.open {
+                    Open::Admin => narrowed,
+                    Open::Member | Open::Owner if scope.deploy_only && !deploys => narrowed,
+                    Open::Known | Open::Member => route.in_person.then_some(SESSION_ONLY).flatten(),
+                    Open::Anybody | Open::Owner => None,
+                };
+                let answer = ask(route, rest(path), key).await;
+                check(route, &format!("{name}'s key for {scope:?}"), expected, &answer);
+                assert!(name == "admin" || !answer.body.contains(SECRET), "{}", answer.body);
+                if route.open == Open::Owner && scope.app.is_some() && (deploys || !scope.deploy_only) {
+                    let (other_user, other_app) = other.split_once('-').unwrap();
+                    let path = route.path.replace("{userid}", other_user).replace("{appname}", other_app);
+                    check(route, "a key for another app", NO_SUCH_APP, &ask(route, path, key).await);
+                }
+            }
+            if scope.app.is_some() && !scope.deploy_only {
+                let listed = portal.get("/apps", &[("x-api-key", key)]).await.data();
+                assert_eq!((listed.as_array().unwrap().len(), &listed[0]["app"]), (1, &json!(app)), "{name}");
+                let body = r#"{"userid":"alice","appname":"other","templateId":"diary-v1"}"#;
+                let made = portal.post("/apps", &[("x-api-key", key)], body).await;
+                assert_eq!(made.verdict(), (403, "key-narrowed".to_owned()));
+            }
+        }
+    }
+    // Nobody narrows a key to what is not theirs.
+    let (cookie, origin) = (portal.session_of("alice", PASSWORD).await, portal.origin());
+    let person = [("cookie", cookie.as_str()), ("origin", origin.as_str())];
+    let refused = portal.post("/api-keys", &person, r#"{"app":"bob-secretplan"}"#).await;
+    assert_eq!(refused.verdict(), (404, "no-such-app".to_owned()));
+    let issued = portal.post("/api-keys", &person, r#"{"app":"alice-diary","deployOnly":true}"#).await.data();
+    assert_eq!((&issued["app"], &issued["deployOnly"]), (&json!("alice-diary"), &json!(true)));
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended_one_by_one_and_only_one_s_own() {
+    let portal = neighbours().await;
+    let origin = portal.origin();
+    let login = json!({"username": "alice", "password": PASSWORD}).to_string();
+    let phone = portal.post("/auth/login", &[("user-agent", "Phone\u{202e}/1")], &login).await.cookie();
+    let laptop = portal.session_of("alice", PASSWORD).await;
+    let bob = portal.session_of("bob", PASSWORD).await;
+    let at = |cookie: &str| vec![("cookie".to_owned(), cookie.to_owned()), ("origin".to_owned(), origin.clone())];
+    let ask = async |method: &str, path: &str, cookie: &str| {
+        let headers = at(cookie);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        portal.ask(&Ask { method, path, headers: &headers, body: None }).await
+    };
+    let listed = ask("GET", "/auth/sessions", &laptop).await.data();
+    let listed = listed.as_array().unwrap().clone();
+    assert_eq!(listed.iter().filter(|session| session["current"] == true).count(), 1, "{listed:?}");
+    assert_eq!((&listed[0]["current"], &listed[1]["address"]), (&json!(true), &json!("127.0.0.1")));
+    // Whoever signs in names the browser; it cannot turn the list around.
+    assert!(listed[1]["agent"].as_str().unwrap().starts_with("Phone"), "{listed:?}");
+    assert!(!listed[1].to_string().contains('\u{202e}'), "{listed:?}");
+    let path = format!("/auth/sessions/{}", listed[1]["id"]);
+    assert_eq!(ask("DELETE", &path, &bob).await.verdict(), (404, "no-such-session".to_owned()));
+    assert_eq!(ask("GET", "/auth/me", &phone).await.status, 200);
+    assert_eq!(ask("DELETE", &path, &laptop).await.status, 200);
+    assert_eq!(ask("GET", "/auth/me", &phone).await.status, 401);
+    assert_eq!(ask("GET", "/auth/me", &laptop).await.status, 200);
+    assert_eq!(ask("DELETE", &path, &laptop).await.verdict(), (404, "no-such-session".to_owned()));
 }
 
 /// What is written on an open stream until `last` was.
@@ -633,6 +721,8 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     paas_portal_session=; Domain=home.example.org; Path=/auth/logout; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/auth/me; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/auth/revoke-all; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/sessions; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/sessions/; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/confirm; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/edits; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/events; Max-Age=0
@@ -650,7 +740,7 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     paas_portal_session=TOKEN; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax
     ");
     // What it costs stays below the 4 KiB that a proxy takes for a head.
-    assert!(begun.head.len() < 3 << 10, "{}", begun.head.len());
+    assert!(begun.head.len() < 3_500, "{}", begun.head.len());
 
     let at_portal = ask("/auth/login", "Portal.home.example.org", &[]).await;
     assert_eq!(set(&at_portal), set(&begun));
@@ -834,7 +924,7 @@ async fn a_key_is_shown_once_listed_without_its_secret_and_opens_nothing_once_re
     let data = issued.data();
     let secret = data["secret"].as_str().unwrap().to_owned();
     let fields: Vec<_> = data.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(fields, ["createdAt", "id", "lastUsedAt", "name", "prefix", "secret"]);
+    assert_eq!(fields, ["app", "createdAt", "deployOnly", "id", "lastUsedAt", "name", "prefix", "secret"]);
     assert_eq!((&data["name"], &data["lastUsedAt"]), (&json!("backup script"), &Value::Null));
     assert!(secret.starts_with(data["prefix"].as_str().unwrap()) && secret.len() == 69, "{secret}");
     // No body at all is a key without a name.

@@ -41,7 +41,9 @@ use self::password::{HashError, Hasher, Password};
 use crate::clock::Clock;
 use crate::model::Settings;
 use crate::store::StoreError;
-pub use crate::store::accounts::{AccountStore, ApiKey, KeyId, Keys, Revoked, Role, SessionId, User, UserRef};
+pub use crate::store::accounts::{
+    AccountStore, ApiKey, KeyId, KeyScope, Keys, Revoked, Role, SessionId, SessionInfo, User, UserRef,
+};
 use crate::store::accounts::{NewPassword, PasswordHash, Sessions};
 
 /// What a start found.

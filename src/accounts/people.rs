@@ -3,10 +3,10 @@
 //! A person comes in by an invitation: a link that works once, for a week, and lets them choose a password. The same link made
 //! again mends a forgotten one. An admin never learns a password, and nobody but its reader has the link: at rest is its hash.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::error::{AcceptError, PeopleError};
+use super::first::Visit;
 use super::password::{HashError, Password};
 use super::secret::{self, Secret};
 use super::sessions::{NewSession, back, forth};
@@ -97,7 +97,7 @@ impl Accounts {
     ///
     /// # Crash
     /// The password is set and the link is used up, or neither. Who has the password but no session signs in.
-    pub async fn accept(&self, token: &str, password: &str, from: IpAddr) -> Result<NewSession, AcceptError> {
+    pub async fn accept(&self, token: &str, password: &str, visit: &Visit<'_>) -> Result<NewSession, AcceptError> {
         let found = self.invitation(token).await?.ok_or(AcceptError::NoSuchInvitation)?;
         let hash = secret::token_hash(token).ok_or(AcceptError::NoSuchInvitation)?;
         let chosen = Password::chosen(password, &found.user.name)?;
@@ -109,8 +109,8 @@ impl Accounts {
         // None: somebody else with the link came first, or an admin has made a new one.
         let user = self.store.accept(hash, issued_after, fresh.clone()).await?.ok_or(AcceptError::NoSuchInvitation)?;
         self.forget_first_word(&user.name);
-        tracing::info!(%from, user = user.name, "an invitation was taken up");
-        self.begin(user, fresh, from).await?.ok_or(AcceptError::NoSuchInvitation)
+        tracing::info!(from = %visit.from, user = user.name, "an invitation was taken up");
+        self.begin(user, fresh, visit).await?.ok_or(AcceptError::NoSuchInvitation)
     }
 
     /// What they may do from the next request on.

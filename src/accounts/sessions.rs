@@ -8,13 +8,16 @@ use super::first::{self, AdmitError, Visit};
 use super::limiter::Attempt;
 use super::password::{self, HashError, Password, PasswordRule};
 use super::secret::{self, Secret};
-use super::{Accounts, SessionId, User};
-use crate::model::Timestamp;
+use super::{Accounts, SessionId, SessionInfo, User, UserRef};
+use crate::model::{Timestamp, shown};
 use crate::store::StoreError;
 use crate::store::accounts::{Keys, NewPassword, NewSessionRow, PasswordHash, Sessions};
 
 /// How many sessions a user may have; the oldest give way.
 pub const MAX_SESSIONS: u32 = 50;
+
+/// Most characters kept of what a browser calls itself: it may say what it likes.
+const MAX_AGENT: usize = 200;
 
 /// A session that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +75,7 @@ impl Accounts {
         self.limiter.succeeded(&attempt, self.clock.now());
         let verified = self.renew(&user, given, stored, rounds).await;
         // None: the password was replaced since it was checked.
-        self.begin(user, verified, from).await?.ok_or(LoginError::Wrong)
+        self.begin(user, verified, visit).await?.ok_or(LoginError::Wrong)
     }
 
     /// Begins a session of somebody whose password was checked or set. `None`: it was replaced since.
@@ -80,14 +83,17 @@ impl Accounts {
         &self,
         user: User,
         verified: PasswordHash,
-        from: IpAddr,
+        visit: &Visit<'_>,
     ) -> Result<Option<NewSession>, Failure> {
-        let token = Secret::token()?;
+        let (token, from) = (Secret::token()?, visit.from);
+        let agent = visit.agent.unwrap_or_default().chars().filter(|c| !shown::is_hidden(*c));
         let (now, life) = (self.clock.now(), self.session_life());
         let row = NewSessionRow {
             token: token.hash(),
             user: user.id,
             verified,
+            address: from.to_string(),
+            agent: agent.take(MAX_AGENT).collect(),
             created_at: now,
             expired_at: back(now, life),
             most: MAX_SESSIONS,
@@ -104,6 +110,22 @@ impl Accounts {
         let expires_at = forth(row.created_at, self.session_life());
         let session = Session { id: row.id, user: row.user, expires_at };
         Ok(Some(session).filter(|session| self.clock.now() < session.expires_at))
+    }
+
+    /// Where a user is signed in, newest first, and until when.
+    pub async fn sessions(&self, user: UserRef) -> Result<Vec<(SessionInfo, Timestamp)>, StoreError> {
+        let (now, life) = (self.clock.now(), self.session_life());
+        let sessions = self.store.sessions(user).await?.into_iter();
+        let until = sessions.map(|session| {
+            let until = forth(session.created_at, life);
+            (session, until)
+        });
+        Ok(until.filter(|(_, until)| now < *until).collect())
+    }
+
+    /// Ends one session of a user. Whether there was one.
+    pub async fn end_session(&self, user: UserRef, session: SessionId) -> Result<bool, StoreError> {
+        self.store.end_session(user, session).await
     }
 
     /// Ends a session; one that has ended already is no error.

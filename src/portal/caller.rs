@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 
 use super::code;
 use super::envelope::{ApiError, said};
-use crate::accounts::{Accounts, KeyOwner, Role, SessionId, User, UserRef};
+use crate::accounts::{Accounts, KeyOwner, KeyScope, Role, SessionId, User, UserRef};
 use crate::gateway::{Seen, Visitor};
 use crate::model::{AppKey, Shown};
 use crate::store::StoreError;
@@ -39,6 +39,14 @@ pub struct Member {
     pub must_change_password: bool,
 }
 
+impl Member {
+    /// A member's name is the userid of their apps.
+    #[must_use]
+    pub fn may_see(&self, app: &AppKey) -> bool {
+        self.role == Role::Admin || self.name == app.user.as_str()
+    }
+}
+
 /// Whose request it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
@@ -47,7 +55,7 @@ pub enum Caller {
     /// A person with a session cookie.
     Session { id: i64, member: Member },
     /// A program with a key that a member issued.
-    Key { id: i64, name: String, member: Member },
+    Key { id: i64, name: String, scope: KeyScope, member: Member },
     /// A program with `PORTAL_API_KEY`.
     Legacy,
 }
@@ -67,14 +75,28 @@ impl Caller {
     pub fn is_admin(&self) -> bool {
         match self {
             Self::Local { .. } | Self::Legacy => true,
-            Self::Session { member, .. } | Self::Key { member, .. } => member.role == Role::Admin,
+            Self::Session { member, .. } => member.role == Role::Admin,
+            Self::Key { member, scope, .. } => member.role == Role::Admin && !scope.is_narrowed(),
         }
     }
 
     /// Whether this app is there for it at all. A member's name is the userid of their apps.
     #[must_use]
     pub fn may_see(&self, app: &AppKey) -> bool {
-        self.is_admin() || self.member().is_some_and(|member| member.name == app.user.as_str())
+        match self {
+            Self::Local { .. } | Self::Legacy => true,
+            Self::Session { member, .. } => member.may_see(app),
+            Self::Key { member, scope, .. } => scope.app.as_ref().is_none_or(|only| only == app) && member.may_see(app),
+        }
+    }
+
+    /// What the key was narrowed to when it was issued; `None`: it is none, or opens all that its user may.
+    #[must_use]
+    pub fn narrowed(&self) -> Option<&KeyScope> {
+        match self {
+            Self::Key { scope, .. } => Some(scope).filter(|scope| scope.is_narrowed()),
+            Self::Local { .. } | Self::Session { .. } | Self::Legacy => None,
+        }
     }
 
     #[must_use]
@@ -89,8 +111,8 @@ impl fmt::Display for Caller {
         match self {
             Self::Local { uid } => write!(f, "the command line (uid {uid})"),
             Self::Session { member, .. } => write!(f, "{} in the portal", member.name),
-            Self::Key { id, name, member } if name.is_empty() => write!(f, "API key {id} of {}", member.name),
-            Self::Key { id, name, member } => write!(f, "API key {id} `{}` of {}", Shown::new(name), member.name),
+            Self::Key { id, name, member, .. } if name.is_empty() => write!(f, "API key {id} of {}", member.name),
+            Self::Key { id, name, member, .. } => write!(f, "API key {id} `{}` of {}", Shown::new(name), member.name),
             Self::Legacy => f.write_str("the key PORTAL_API_KEY"),
         }
     }
@@ -227,7 +249,12 @@ pub(super) async fn identify(accounts: &Accounts, presented: Presented) -> Resul
         Presented::Key(secret) if accounts.is_legacy_key(&secret) => Ok(Some(Caller::Legacy)),
         Presented::Key(secret) => {
             let owner = accounts.key(&secret).await?;
-            Ok(owner.map(|KeyOwner { key, user }| Caller::Key { id: key.id.0, name: key.name, member: user.into() }))
+            Ok(owner.map(|KeyOwner { key, user }| Caller::Key {
+                id: key.id.0,
+                name: key.name,
+                scope: key.scope,
+                member: user.into(),
+            }))
         }
     }
 }

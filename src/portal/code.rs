@@ -42,11 +42,13 @@ codes! {
     CROSS_ORIGIN: FORBIDDEN "cross-origin" "A write with a session cookie came from a page of another origin.";
     SESSION_ONLY: FORBIDDEN "session-only" "Only a signed-in person may do this, neither an API key nor the operator on the server.";
     ADMIN_ONLY: FORBIDDEN "admin-only" "Only an admin may do this.";
+    KEY_NARROWED: FORBIDDEN "key-narrowed" "The API key was narrowed to one app, or to deploying, when it was made.";
     NOT_YOUR_NAME: FORBIDDEN "not-your-name" "Members make apps under their own name only.";
     NO_SUCH_ROUTE: NOT_FOUND "no-such-route" "The API has no such path.";
     NO_SUCH_APP: NOT_FOUND "no-such-app" "There is no such app.";
     NO_SUCH_USER: NOT_FOUND "no-such-user" "There is no such user.";
     NO_SUCH_INVITATION: NOT_FOUND "no-such-invitation" "The invitation was used, is over, was replaced, or never was.";
+    NO_SUCH_SESSION: NOT_FOUND "no-such-session" "You have no such session.";
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";

@@ -168,16 +168,17 @@ impl Operation {
         match rule {
             Rule::Public => {}
             Rule::Login => codes.push(code::CROSS_ORIGIN),
-            Rule::Known | Rule::Member | Rule::Owner | Rule::Admin => {
+            Rule::Known | Rule::Member | Rule::Owner | Rule::Deploy | Rule::Admin => {
                 codes.extend([code::SIGN_IN, code::TOO_MANY_GUESSES, code::STORE_UNAVAILABLE]);
                 if verb != Verb::Get {
                     codes.push(code::CROSS_ORIGIN);
                 }
                 if rule != Rule::Known {
                     codes.push(code::PASSWORD_CHANGE_REQUIRED);
+                    codes.push(code::KEY_NARROWED);
                 }
                 match rule {
-                    Rule::Owner => codes.push(code::NO_SUCH_APP),
+                    Rule::Owner | Rule::Deploy => codes.push(code::NO_SUCH_APP),
                     Rule::Admin => codes.push(code::ADMIN_ONLY),
                     Rule::Public | Rule::Login | Rule::Known | Rule::Member => {}
                 }
@@ -312,7 +313,7 @@ fn operation(
         "security": match route.rule {
             Rule::Public | Rule::Login => json!([]),
             _ if operation.in_person => json!([{"session": []}]),
-            Rule::Known | Rule::Member | Rule::Owner | Rule::Admin => json!([{"session": []}, {"apiKey": []}, {"bearer": []}]),
+            Rule::Known | Rule::Member | Rule::Owner | Rule::Deploy | Rule::Admin => json!([{"session": []}, {"apiKey": []}, {"bearer": []}]),
         },
         // Whose it is: `owner` is the member of the path's userid, and admins.
         "x-rule": route.rule.word(),

@@ -14,6 +14,7 @@ use super::apps::no_such_app;
 use super::caller::Caller;
 use super::code;
 use super::envelope::{ApiError, Text, said};
+use super::rule::narrowed;
 use crate::model::{AppKey, AppName, Digest, NameError, UserId};
 
 /// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
@@ -45,6 +46,9 @@ impl App {
         let key = key(user, app)?;
         if caller.may_see(&key) {
             return Ok(key);
+        }
+        if caller.narrowed().is_some() {
+            return Err(narrowed());
         }
         let name = caller.member().map_or("", |member| member.name.as_str());
         Err(ApiError::new(

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::auth::{AskedAt, Me, Through, Typed, address};
+use super::auth::{AskedAt, Me, Through, Typed, address, place};
 use super::caller::{Caller, Peer};
 use super::code;
 use super::cookie;
@@ -13,7 +13,7 @@ use super::edits::edit_quietly;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{Body, PathText};
 use super::state::PortalState;
-use crate::accounts::{Invited, Person, Role};
+use crate::accounts::{Invited, Person, Role, Visit};
 use crate::desired::Change;
 use crate::model::{AppKey, RunState, Shown, Timestamp};
 
@@ -242,7 +242,8 @@ pub async fn accept(
     PathText(token): PathText,
     Body(Accept { password }): Body<Accept>,
 ) -> Result<(HeaderMap, Data<Me>), ApiError> {
-    let begun = state.accounts.accept(&token, password.text(), address(peer)).await?;
+    let visit = Visit { from: address(peer), place: place(peer), first_word: None, agent: asked.agent() };
+    let begun = state.accounts.accept(&token, password.text(), &visit).await?;
     let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
     let cookies = asked.with_cookie(&state, cookie)?;
     let user = begun.session.user;

@@ -90,7 +90,7 @@ impl Table<'_> {
 }
 
 fn table(state: &PortalState) -> Table<'_> {
-    use Rule::{Admin, Known, Login, Member, Owner, Public};
+    use Rule::{Admin, Deploy, Known, Login, Member, Owner, Public};
     use Verb::{Delete, Get, Patch, Post, Put};
     let lines = json!({"type": "integer", "minimum": 0, "maximum": logs::MAX_LINES, "default": logs::DEFAULT_LINES});
     let limit =
@@ -208,6 +208,26 @@ fn table(state: &PortalState) -> Table<'_> {
                 .refuses(&[code::BAD_PASSWORD, code::WRONG_PASSWORD, code::TOO_MANY_LOGINS, code::BUSY]),
         )
         .on(
+            Get,
+            "/auth/sessions",
+            Known,
+            auth::sessions,
+            Operation::new("auth", "listSessions", "Where you are signed in")
+                .in_person()
+                .answers::<Vec<auth::SessionView>>(200, "Newest first; `current` is the one that asks."),
+        )
+        .on(
+            Delete,
+            "/auth/sessions/{id}",
+            Known,
+            auth::end_session,
+            Operation::new("auth", "endSession", "Sign out somewhere")
+                .more("What it opened ends within a second.")
+                .in_person()
+                .answers::<auth::Ended>(200, "It opens nothing any more.")
+                .refuses(&[code::NO_SUCH_SESSION]),
+        )
+        .on(
             Post,
             "/auth/revoke-all",
             Known,
@@ -232,10 +252,11 @@ fn table(state: &PortalState) -> Table<'_> {
             Member,
             keys::issue,
             Operation::new("keys", "issueKey", "Make an API key")
+                .more("It acts as you. `app` narrows it to one app of yours, `deployOnly` to deploying.")
                 .in_person()
                 .may_take::<keys::NewKey>(json!({"name": "backup script"}))
                 .answers::<keys::Issued>(201, "The key, and its secret: shown this once.")
-                .refuses(&[code::BAD_KEY_NAME, code::TOO_MANY_KEYS]),
+                .refuses(&[code::BAD_KEY_NAME, code::TOO_MANY_KEYS, code::NO_SUCH_APP]),
         )
         .on(
             Delete,
@@ -449,7 +470,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/deploy",
-            Owner,
+            Deploy,
             edits::deploy,
             changes(Operation::new("apps", "deployApp", "Give an app a new container"))
                 .more(

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::model::Timestamp;
+use crate::model::{AppKey, Timestamp};
 
 /// An answer that can stand behind a `dyn AccountStore`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -22,8 +22,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 #[serde(transparent)]
 pub struct UserRef(pub i64);
 
-/// A session's id, for logs; it opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// A session's id, for lists and logs; it opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SessionId(pub i64);
 
@@ -106,6 +106,36 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// To the minute; `None`: never used.
     pub last_used_at: Option<Timestamp>,
+    #[serde(flatten)]
+    pub scope: KeyScope,
+}
+
+/// What of its user's a key opens. The default is all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyScope {
+    /// Nothing but this app; `null`: every one of its user's.
+    pub app: Option<AppKey>,
+    /// Nothing but deploying.
+    pub deploy_only: bool,
+}
+
+impl KeyScope {
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        self.app.is_some() || self.deploy_only
+    }
+}
+
+/// A session as its user may see it: never the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    pub id: SessionId,
+    pub created_at: Timestamp,
+    /// Where from; empty: begun before that was kept.
+    pub address: String,
+    /// As the browser called itself.
+    pub agent: String,
 }
 
 /// A session about to be stored.
@@ -115,6 +145,8 @@ pub struct NewSessionRow {
     pub user: UserRef,
     /// What the password was checked against: if it was replaced meanwhile, no session is made.
     pub verified: PasswordHash,
+    pub address: String,
+    pub agent: String,
     pub created_at: Timestamp,
     /// Sessions of before go.
     pub expired_at: Timestamp,
@@ -129,6 +161,7 @@ pub struct NewKeyRow {
     pub user: UserRef,
     pub name: String,
     pub prefix: String,
+    pub scope: KeyScope,
     pub created_at: Timestamp,
     /// With so many already nothing is stored.
     pub most: u32,
@@ -226,6 +259,10 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Expired ones too, as long as they are there.
     fn session(&self, token: SecretHash) -> Answer<'_, Option<SessionRow>>;
     fn remove_session(&self, id: SessionId) -> Answer<'_, ()>;
+    /// Of one user, newest first; expired ones too, as long as they are there.
+    fn sessions(&self, user: UserRef) -> Answer<'_, Vec<SessionInfo>>;
+    /// Whether the user had it.
+    fn end_session(&self, user: UserRef, id: SessionId) -> Answer<'_, bool>;
 
     /// Ends every session and revokes every key and the invitation of the user, at once.
     fn revoke_all(&self, user: UserRef) -> Answer<'_, Revoked>;

@@ -107,7 +107,7 @@ impl Portal {
     /// A member of this name, whose password is [`PASSWORD`].
     pub async fn add_member(&self, name: &str) {
         let invited = self.accounts.invite(name, Role::Member).await.unwrap();
-        self.accounts.accept(invited.token.reveal(), PASSWORD, HERE).await.unwrap();
+        self.accounts.accept(invited.token.reveal(), PASSWORD, &Visit::here(HERE)).await.unwrap();
     }
 
     pub async fn key(&self) -> String {

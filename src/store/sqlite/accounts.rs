@@ -7,10 +7,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{BUSY_TIMEOUT, SqliteStore};
-use crate::model::Timestamp;
+use crate::model::{AppKey, Timestamp};
 use crate::store::accounts::{
-    AccountStore, Answer, ApiKey, Changed, KeyId, Keys, NewKeyRow, NewPassword, NewPerson, NewSessionRow, PasswordHash,
-    PersonRow, Revoked, Role, SecretHash, SessionId, SessionRow, Sessions, User, UserRef,
+    AccountStore, Answer, ApiKey, Changed, KeyId, KeyScope, Keys, NewKeyRow, NewPassword, NewPerson, NewSessionRow,
+    PasswordHash, PersonRow, Revoked, Role, SecretHash, SessionId, SessionInfo, SessionRow, Sessions, User, UserRef,
 };
 
 /// How old a key's stamp may be, in milliseconds: every stamp is a flush to disk.
@@ -200,6 +200,27 @@ impl AccountStore for SqliteStore {
         )
     }
 
+    fn sessions(&self, user: UserRef) -> Answer<'_, Vec<SessionInfo>> {
+        Box::pin(self.call(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, created_at, address, agent FROM sessions WHERE user = ?1 ORDER BY id DESC",
+            )?;
+            let read = |row: &Row<'_>| {
+                let (id, created_at) = (SessionId(row.get(0)?), Timestamp(row.get(1)?));
+                Ok(SessionInfo { id, created_at, address: row.get(2)?, agent: row.get(3)? })
+            };
+            statement.query_map([user.0], read)?.collect()
+        }))
+    }
+
+    fn end_session(&self, user: UserRef, id: SessionId) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let ended =
+                connection.execute("DELETE FROM sessions WHERE id = ?1 AND user = ?2", params![id.0, user.0])?;
+            Ok(ended == 1)
+        }))
+    }
+
     fn revoke_all(&self, user: UserRef) -> Answer<'_, Revoked> {
         Box::pin(self.call(move |connection| {
             let transaction = connection.transaction()?;
@@ -214,7 +235,7 @@ impl AccountStore for SqliteStore {
     fn keys(&self, user: UserRef) -> Answer<'_, Vec<ApiKey>> {
         Box::pin(self.call(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT id, name, prefix, created_at, last_used_at FROM api_keys WHERE user = ?1 ORDER BY id",
+                "SELECT id, name, prefix, created_at, last_used_at, app, deploy_only FROM api_keys WHERE user = ?1 ORDER BY id",
             )?;
             statement.query_map([user.0], |row| read_key(row, 0))?.collect()
         }))
@@ -229,10 +250,19 @@ impl AccountStore for SqliteStore {
         Box::pin(self.call(move |connection| {
             connection
                 .query_row(
-                    "INSERT INTO api_keys (secret, user, name, prefix, created_at)
-                     SELECT ?1, ?2, ?3, ?4, ?5 WHERE (SELECT count(*) FROM api_keys WHERE user = ?2) < ?6
-                     RETURNING id, name, prefix, created_at, last_used_at",
-                    params![new.secret.0, new.user.0, new.name, new.prefix, new.created_at.0, new.most],
+                    "INSERT INTO api_keys (secret, user, name, prefix, created_at, app, deploy_only)
+                     SELECT ?1, ?2, ?3, ?4, ?5, ?7, ?8 WHERE (SELECT count(*) FROM api_keys WHERE user = ?2) < ?6
+                     RETURNING id, name, prefix, created_at, last_used_at, app, deploy_only",
+                    params![
+                        new.secret.0,
+                        new.user.0,
+                        new.name,
+                        new.prefix,
+                        new.created_at.0,
+                        new.most,
+                        new.scope.app.as_ref().map(ToString::to_string),
+                        new.scope.deploy_only,
+                    ],
                     |row| read_key(row, 0),
                 )
                 .optional()
@@ -307,9 +337,9 @@ fn add_session(connection: &mut Connection, new: &NewSessionRow) -> rusqlite::Re
     let transaction = connection.transaction()?;
     let id: Option<i64> = transaction
         .query_row(
-            "INSERT INTO sessions (token, user, created_at)
-             SELECT ?1, id, ?3 FROM users WHERE id = ?2 AND password = ?4 RETURNING id",
-            params![new.token.0, new.user.0, new.created_at.0, new.verified.0],
+            "INSERT INTO sessions (token, user, created_at, address, agent)
+             SELECT ?1, id, ?3, ?5, ?6 FROM users WHERE id = ?2 AND password = ?4 RETURNING id",
+            params![new.token.0, new.user.0, new.created_at.0, new.verified.0, new.address, new.agent],
             |row| row.get(0),
         )
         .optional()?;
@@ -332,7 +362,7 @@ fn use_key(
     let found = connection
         .prepare_cached(
             "SELECT users.id, users.name, role, must_change,
-                    api_keys.id, api_keys.name, prefix, api_keys.created_at, last_used_at
+                    api_keys.id, api_keys.name, prefix, api_keys.created_at, last_used_at, app, deploy_only
              FROM api_keys JOIN users ON users.id = api_keys.user WHERE secret = ?1",
         )?
         .query_row([secret.0], |row| Ok((read_key(row, 4)?, read_user(row, 0)?)))
@@ -364,13 +394,18 @@ fn read_user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
     Ok(User { id: UserRef(row.get(at)?), name: row.get(at + 1)?, role, must_change: row.get(at + 3)? })
 }
 
-/// From the columns `id, name, prefix, created_at, last_used_at`.
+/// From the columns `id, name, prefix, created_at, last_used_at, app, deploy_only`. A key whose narrowing cannot be read is none:
+/// it must not open more.
 fn read_key(row: &Row<'_>, at: usize) -> rusqlite::Result<ApiKey> {
+    let app = row.get::<_, Option<String>>(at + 5)?.map(|text| AppKey::parse(&text)).transpose().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(at + 5, rusqlite::types::Type::Text, Box::new(error))
+    })?;
     Ok(ApiKey {
         id: KeyId(row.get(at)?),
         name: row.get(at + 1)?,
         prefix: row.get(at + 2)?,
         created_at: Timestamp(row.get(at + 3)?),
         last_used_at: row.get::<_, Option<i64>>(at + 4)?.map(Timestamp),
+        scope: KeyScope { app, deploy_only: row.get(at + 6)? },
     })
 }
