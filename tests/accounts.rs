@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use minipaas::accounts::{
     AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, Keys, LoginError, MAX_KEY_NAME,
-    MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, SessionId, User, UserRef,
-    Visit,
+    MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, Role, SessionId, User,
+    UserRef, Visit,
 };
 use minipaas::clock::Clock;
 use minipaas::model::{Settings, Timestamp};
@@ -136,7 +136,7 @@ async fn the_first_word_lasts_as_long_as_the_first_password_and_only_its_file_sa
     assert_eq!(other.first_word().await.unwrap().unwrap().reveal(), shown, "after a restart");
 
     let at = async |place, first_word: &str| {
-        let visit = Visit { from: [192, 168, 0, 9].into(), place, first_word: Some(first_word) };
+        let visit = Visit { from: [192, 168, 0, 9].into(), place, first_word: Some(first_word), agent: None };
         other.login("admin", "admin", &visit).await.map(|begun| begun.session)
     };
     for (place, refusal) in [(Place::Elsewhere, FirstRefusal::Elsewhere), (Place::Unknown, FirstRefusal::BehindProxy)] {
@@ -145,7 +145,7 @@ async fn the_first_word_lasts_as_long_as_the_first_password_and_only_its_file_sa
     }
     let begun = at(Place::PrivateNetwork, &shown).await.unwrap();
     // A wrong password is told of before anything else.
-    let visit = Visit { from: HOME.into(), place: Place::Elsewhere, first_word: None };
+    let visit = Visit { from: HOME.into(), place: Place::Elsewhere, first_word: None, agent: None };
     assert!(matches!(other.login("admin", "wrong", &visit).await, Err(LoginError::Wrong)));
 
     // Lost: nothing opens from the network until somebody on the server asks for another.
@@ -170,7 +170,7 @@ async fn the_first_word_lasts_as_long_as_the_first_password_and_only_its_file_sa
 async fn a_password_given_by_the_operator_needs_no_word() {
     let house = House::new();
     let file = house.folder.path().join("run/first-word");
-    let elsewhere = Visit { from: [203, 0, 113, 9].into(), place: Place::Elsewhere, first_word: None };
+    let elsewhere = Visit { from: [203, 0, 113, 9].into(), place: Place::Elsewhere, first_word: None, agent: None };
     house.accounts.first_word().await.unwrap().unwrap();
     for _ in 0..2 {
         // On an installation that was never started, then on one that is running.
@@ -440,6 +440,8 @@ async fn a_reset_wins_against_a_login_and_a_change_under_way() {
         token: SecretHash([7; 32]),
         user: user.id,
         verified: verified.clone(),
+        address: String::new(),
+        agent: String::new(),
         created_at: house.clock.now(),
         expired_at: Timestamp(0),
         most: MAX_SESSIONS,
@@ -641,7 +643,7 @@ async fn whoever_was_let_in_by_an_earlier_version_still_is() {
         std::fs::copy(&fixture, folder.path().join("portal.sqlite3")).unwrap();
         let house = House::on(folder);
         let session = house.accounts.session(token).await.unwrap().unwrap();
-        let expected = User { id: UserRef(1), name: "admin".to_owned(), must_change: false };
+        let expected = User { id: UserRef(1), name: "admin".to_owned(), role: Role::Admin, must_change: false };
         assert_eq!((session.id, session.user), (SessionId(1), expected.clone()), "{version}");
         let owner = house.accounts.key(key).await.unwrap().unwrap();
         assert_eq!((owner.key.id, owner.key.name.as_str(), owner.user), (KeyId(1), "backup", expected), "{version}");

@@ -218,3 +218,21 @@ fn the_scanner_sees_what_it_looks_for() {
     );
     assert!(names_crate("use bollard::Docker;", "bollard") && !names_crate("// my_bollard::x", "bollard"));
 }
+
+/// Whose app it is is asked where a path or body becomes a key (`portal/extract.rs`); nobody else makes one.
+#[test]
+fn the_portal_has_one_way_to_an_app_s_key() {
+    // What is not let in by name: a host is compared, never opened.
+    // The dashboard's files are the same for everybody.
+    const ELSEWHERE: &[&str] = &["portal/host.rs", "portal/pages.rs"];
+    for (file, code) in sources() {
+        if !file.starts_with("portal/") || file == "portal/extract.rs" || ELSEWHERE.contains(&file.as_str()) {
+            continue;
+        }
+        for way in
+            ["AppKey::new(", "AppKey::parse(", "AppName::parse(", "Path<", "Path(", "RawPathParams", "MatchedPath"]
+        {
+            assert!(!code.contains(way), "{file} has `{way}`: take `extract::App`, which asks whose app it is");
+        }
+    }
+}

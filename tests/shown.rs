@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
-use minipaas::accounts::{Accounts, KeyError, Visit};
+use minipaas::accounts::{Accounts, KeyError, KeyScope, Role, Visit};
 use minipaas::cli::diagnostic::Caret;
 use minipaas::cli::output;
 use minipaas::clock::SystemClock;
@@ -201,8 +201,8 @@ async fn names_of_api_keys() {
         let issued = accounts.issue_key(user.id, Some(&name)).await;
         assert!(matches!(issued, Err(KeyError::BadName)), "{name:.20?}");
         // One that an earlier version let through.
-        let member = Member { id: 1, name: "admin".to_owned(), must_change_password: false };
-        let caller = Caller::Key { id: 1, name: name.clone(), member };
+        let member = Member { id: 1, name: "admin".to_owned(), role: Role::Admin, must_change_password: false };
+        let caller = Caller::Key { id: 1, name: name.clone(), scope: KeyScope::default(), member };
         assert_harmless("a caller", &name, &caller.to_string());
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::password::PasswordRule;
+use crate::model::NameError;
 use crate::store::StoreError;
 
 /// Something that is nobody's mistake at the door.
@@ -100,6 +101,33 @@ pub enum KeyError {
 }
 
 #[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    #[error(transparent)]
+    BadName(#[from] NameError),
+    #[error("there is a user `{name}` already: take another name, or make a new link for them")]
+    Exists { name: String },
+    #[error("there is no user `{name}`: see the list of users")]
+    NoSuchUser { name: String },
+    #[error("this is the last admin: make somebody else one first")]
+    LastAdmin,
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// Used, over, replaced, or never made: which one is not told.
+    #[error("this invitation does not work any more: ask for a new one")]
+    NoSuchInvitation,
+    #[error(transparent)]
+    Rule(#[from] PasswordRule),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+#[derive(Debug, thiserror::Error)]
 pub enum ResetError {
     #[error("there is no user `{name}`: {}", known(there))]
     NoSuchUser { name: String, there: Vec<String> },
@@ -124,4 +152,4 @@ macro_rules! from_store {
         }
     )*};
 }
-from_store!(LoginError, ChangeError, KeyError, ResetError);
+from_store!(LoginError, ChangeError, KeyError, PeopleError, AcceptError, ResetError);

@@ -33,13 +33,15 @@ pub struct Visit<'a> {
     pub place: Place,
     /// As it was typed. Not looked at where it is not asked for.
     pub first_word: Option<&'a str>,
+    /// What the browser or program calls itself, for the list of sessions.
+    pub agent: Option<&'a str>,
 }
 
 impl Visit<'_> {
     /// On this very machine.
     #[must_use]
     pub fn here(from: IpAddr) -> Self {
-        Self { from, place: Place::ThisMachine, first_word: None }
+        Self { from, place: Place::ThisMachine, first_word: None, agent: None }
     }
 }
 
@@ -215,7 +217,12 @@ mod tests {
         let word = read_or_make(&file).unwrap();
         let word = word.reveal();
         let admitted = |given: &str| {
-            let visit = Visit { from: [192, 168, 0, 9].into(), place: Place::PrivateNetwork, first_word: Some(given) };
+            let visit = Visit {
+                from: [192, 168, 0, 9].into(),
+                place: Place::PrivateNetwork,
+                first_word: Some(given),
+                agent: None,
+            };
             admit(&visit, &file).is_ok()
         };
         for same in [word, &word.to_uppercase(), &word.replace('-', " "), &word.replace('-', ""), &format!(" {word}\n")]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::error::{KeyError, Refused};
 use super::limiter::KeyAttempt;
 use super::secret::{self, Secret};
-use super::{Accounts, ApiKey, KeyId, User, UserRef};
+use super::{Accounts, ApiKey, KeyId, KeyScope, User, UserRef};
 use crate::model::shown::{self, Shown};
 use crate::store::StoreError;
 use crate::store::accounts::NewKeyRow;
@@ -69,8 +69,18 @@ impl Accounts {
         Ok(keys.into_iter().map(|key| ApiKey { name: shown(&key.name), ..key }).collect())
     }
 
-    /// Makes a key. Names need not differ.
+    /// Makes a key that opens all that is its user's. Names need not differ.
     pub async fn issue_key(&self, user: UserRef, name: Option<&str>) -> Result<IssuedKey, KeyError> {
+        self.issue_narrowed_key(user, name, KeyScope::default()).await
+    }
+
+    /// Makes a key that opens no more than `scope`, and never more than its user may.
+    pub async fn issue_narrowed_key(
+        &self,
+        user: UserRef,
+        name: Option<&str>,
+        scope: KeyScope,
+    ) -> Result<IssuedKey, KeyError> {
         let name = name.map_or(UNNAMED, str::trim);
         if name.is_empty() || name.chars().count() > MAX_KEY_NAME || name.chars().any(shown::is_hidden) {
             return Err(KeyError::BadName);
@@ -81,6 +91,7 @@ impl Accounts {
             user,
             name: name.to_owned(),
             prefix: secret.prefix(),
+            scope,
             created_at: self.clock.now(),
             most: MAX_KEYS,
         };

@@ -16,6 +16,7 @@ mod first;
 mod keys;
 mod limiter;
 mod password;
+mod people;
 mod secret;
 mod sessions;
 
@@ -24,10 +25,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use error::{ChangeError, Failure, FirstRefusal, KeyError, LoginError, Refused, ResetError};
+pub use error::{
+    AcceptError, ChangeError, Failure, FirstRefusal, KeyError, LoginError, PeopleError, Refused, ResetError,
+};
 pub use first::{FIRST_USER, Place, Visit};
 pub use keys::{IssuedKey, KeyOwner, MAX_KEY_NAME, MAX_KEYS};
 pub use password::{MAX_BYTES, MIN_CHARS, PasswordRule};
+pub use people::{INVITATION_LIFE, Invitation, Invited, Person};
 pub use secret::{Secret, may_be_token};
 pub use sessions::{MAX_SESSIONS, NewSession, Session};
 
@@ -37,7 +41,9 @@ use self::password::{HashError, Hasher, Password};
 use crate::clock::Clock;
 use crate::model::Settings;
 use crate::store::StoreError;
-pub use crate::store::accounts::{AccountStore, ApiKey, KeyId, Keys, Revoked, SessionId, User, UserRef};
+pub use crate::store::accounts::{
+    AccountStore, ApiKey, KeyId, KeyScope, Keys, Revoked, Role, SessionId, SessionInfo, User, UserRef,
+};
 use crate::store::accounts::{NewPassword, PasswordHash, Sessions};
 
 /// What a start found.

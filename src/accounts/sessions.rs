@@ -3,18 +3,21 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::error::{ChangeError, LoginError, Refused};
+use super::error::{ChangeError, Failure, LoginError, Refused};
 use super::first::{self, AdmitError, Visit};
 use super::limiter::Attempt;
 use super::password::{self, HashError, Password, PasswordRule};
 use super::secret::{self, Secret};
-use super::{Accounts, SessionId, User};
-use crate::model::Timestamp;
+use super::{Accounts, SessionId, SessionInfo, User, UserRef};
+use crate::model::{Timestamp, shown};
 use crate::store::StoreError;
 use crate::store::accounts::{Keys, NewPassword, NewSessionRow, PasswordHash, Sessions};
 
 /// How many sessions a user may have; the oldest give way.
 pub const MAX_SESSIONS: u32 = 50;
+
+/// Most characters kept of what a browser calls itself: it may say what it likes.
+const MAX_AGENT: usize = 200;
 
 /// A session that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,8 @@ impl Accounts {
         let from = visit.from;
         let attempt = self.admit(name, from)?;
         let found = self.store.user(name).await.inspect_err(|_| self.limiter.undecided(&attempt))?;
+        // Whoever is only invited has no password, and is refused like somebody who is not there.
+        let found = found.filter(|(_, hash)| !hash.is_none());
         let rounds = self.settings().bcrypt_rounds;
         let stored = found.as_ref().map_or_else(|| password::dummy(rounds), |(_, hash)| hash.clone());
         let given = Password::new(password);
@@ -69,20 +74,33 @@ impl Accounts {
         }
         self.limiter.succeeded(&attempt, self.clock.now());
         let verified = self.renew(&user, given, stored, rounds).await;
-        let token = Secret::token()?;
+        // None: the password was replaced since it was checked.
+        self.begin(user, verified, visit).await?.ok_or(LoginError::Wrong)
+    }
+
+    /// Begins a session of somebody whose password was checked or set. `None`: it was replaced since.
+    pub(super) async fn begin(
+        &self,
+        user: User,
+        verified: PasswordHash,
+        visit: &Visit<'_>,
+    ) -> Result<Option<NewSession>, Failure> {
+        let (token, from) = (Secret::token()?, visit.from);
+        let agent = visit.agent.unwrap_or_default().chars().filter(|c| !shown::is_hidden(*c));
         let (now, life) = (self.clock.now(), self.session_life());
         let row = NewSessionRow {
             token: token.hash(),
             user: user.id,
             verified,
+            address: from.to_string(),
+            agent: agent.take(MAX_AGENT).collect(),
             created_at: now,
             expired_at: back(now, life),
             most: MAX_SESSIONS,
         };
-        // None: the password was replaced since it was checked.
-        let id = self.store.add_session(row).await?.ok_or(LoginError::Wrong)?;
+        let Some(id) = self.store.add_session(row).await? else { return Ok(None) };
         tracing::info!(%from, user = user.name, session = id.0, "logged in");
-        Ok(NewSession { token, session: Session { id, user, expires_at: forth(now, life) }, life })
+        Ok(Some(NewSession { token, session: Session { id, user, expires_at: forth(now, life) }, life }))
     }
 
     /// The session of this token, while it lasts.
@@ -92,6 +110,22 @@ impl Accounts {
         let expires_at = forth(row.created_at, self.session_life());
         let session = Session { id: row.id, user: row.user, expires_at };
         Ok(Some(session).filter(|session| self.clock.now() < session.expires_at))
+    }
+
+    /// Where a user is signed in, newest first, and until when.
+    pub async fn sessions(&self, user: UserRef) -> Result<Vec<(SessionInfo, Timestamp)>, StoreError> {
+        let (now, life) = (self.clock.now(), self.session_life());
+        let sessions = self.store.sessions(user).await?.into_iter();
+        let until = sessions.map(|session| {
+            let until = forth(session.created_at, life);
+            (session, until)
+        });
+        Ok(until.filter(|(_, until)| now < *until).collect())
+    }
+
+    /// Ends one session of a user. Whether there was one.
+    pub async fn end_session(&self, user: UserRef, session: SessionId) -> Result<bool, StoreError> {
+        self.store.end_session(user, session).await
     }
 
     /// Ends a session; one that has ended already is no error.
@@ -205,11 +239,11 @@ fn millis(life: Duration) -> i64 {
     i64::try_from(life.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn forth(at: Timestamp, life: Duration) -> Timestamp {
+pub(super) fn forth(at: Timestamp, life: Duration) -> Timestamp {
     Timestamp(at.0.saturating_add(millis(life)))
 }
 
-fn back(at: Timestamp, life: Duration) -> Timestamp {
+pub(super) fn back(at: Timestamp, life: Duration) -> Timestamp {
     Timestamp(at.0.saturating_sub(millis(life)))
 }
 

@@ -174,6 +174,19 @@ Examples:
     /// See to the portal's users
     #[command(subcommand, after_help = "Examples:\n  paas admin reset-password\n  paas admin revoke")]
     Admin(Admin),
+    /// Invite people, list and remove them
+    #[command(
+        subcommand,
+        after_help = "\
+The daemon must be running.
+
+Examples:
+  paas user list
+  paas user invite alice
+  paas user reset alice
+  paas user remove alice --apps stop"
+    )]
+    User(User),
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  paas completions bash > ~/.local/share/bash-completion/completions/paas")]
     Completions(Completions),
@@ -276,6 +289,68 @@ Examples:
   paas admin revoke
   paas admin revoke --username alice")]
     Revoke(RevokeAll),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Everybody who has an account or is invited
+    #[command(after_help = "Examples:\n  paas user list")]
+    List,
+    /// Make a link with which somebody chooses a password; it works once, for seven days
+    #[command(after_help = "\
+The name is the userid of their apps: `alice` has `alice-diary` and sees no app of anybody else.
+
+Examples:
+  paas user invite alice
+  paas user invite alice --admin")]
+    Invite(InviteUser),
+    /// Make a new link for somebody who has forgotten their password, or lost the link before
+    #[command(after_help = "Examples:\n  paas user reset alice")]
+    Reset(OneUser),
+    /// Remove somebody, and say what becomes of their apps
+    #[command(after_help = "\
+The data of their apps stays in each case. Without --apps it asks, if there are apps.
+
+Examples:
+  paas user remove alice --apps keep")]
+    Remove(RemoveUser),
+}
+
+#[derive(Debug, Args)]
+pub struct InviteUser {
+    /// Their name, for example `alice`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Let them run the server, too
+    #[arg(long)]
+    pub admin: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct OneUser {
+    /// Their name, for example `alice`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct RemoveUser {
+    /// Their name, for example `alice`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What becomes of their apps
+    #[arg(long, value_name = "WHAT")]
+    pub apps: Option<AppsOfRemoved>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AppsOfRemoved {
+    /// They go on
+    Keep,
+    /// They are stopped
+    Stop,
+    /// Their containers go, their data stays
+    Delete,
 }
 
 #[derive(Debug, Args)]

@@ -79,6 +79,11 @@ impl Client {
         self.answer(Request::post(path).header("content-type", "application/json"), body.into()).await
     }
 
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| ClientError::Broken(error.to_string()))?;
+        self.answer(Request::delete(path).header("content-type", "application/json"), body.into()).await
+    }
+
     /// Server-sent events.
     pub async fn events(&self, path: &str) -> Result<EventStream, ClientError> {
         let send = self.send(Request::get(path).header("accept", "text/event-stream"), Bytes::new());

@@ -3,7 +3,7 @@
 //! [`output`] (tables, colour), [`diagnostic`] (caret messages), [`names`] (did you mean), [`backend`] (what `main` plugs in).
 //!
 //! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
-//! so in their help: `confirm`, `down`, `trash`, `admin` and `firewall`.
+//! so in their help: `confirm`, `down`, `trash`, `admin`, `firewall` and `user`.
 
 pub mod announce;
 pub mod args;
@@ -41,6 +41,7 @@ pub mod status;
 pub mod stop;
 pub mod templates;
 pub mod trash;
+pub mod user;
 pub mod validate;
 pub mod version;
 
@@ -104,6 +105,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Confirm(args) => block_on(confirm::run(context, &args)),
         Command::Down(args) => block_on(down::run(context, &args, backend)),
         Command::Admin(command) => block_on(admin::run(context, &command)),
+        Command::User(command) => block_on(user::run(context, &command)),
         Command::Doctor => block_on(doctor::run(context, backend)),
         Command::Firewall(args) => firewall::run(context, &args),
     }

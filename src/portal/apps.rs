@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::etag;
+use super::caller::Caller;
 use super::code;
 use super::edits::{blocking, refusal};
 use super::envelope::{ApiError, Data, said};
@@ -19,10 +20,11 @@ use super::view::AppView;
 use crate::desired::{ManifestDir, parse};
 use crate::model::{AppKey, AppStatus, Manifest, RunState};
 
-pub async fn list(State(state): State<PortalState>) -> Data<Vec<AppView>> {
+pub async fn list(State(state): State<PortalState>, caller: Caller) -> Data<Vec<AppView>> {
     let settings = state.settings_rx.borrow().clone();
     let status = state.controller.status();
-    Data(status.apps.values().map(|app| AppView::new(app, &settings)).collect())
+    let own = status.apps.values().filter(|app| caller.may_see(&app.app));
+    Data(own.map(|app| AppView::new(app, &settings)).collect())
 }
 
 /// One app, and what its file says.

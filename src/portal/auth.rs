@@ -5,27 +5,35 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::{FromRequestParts, State};
-use axum::http::header::{InvalidHeaderValue, SET_COOKIE};
+use axum::http::header::{InvalidHeaderValue, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, Peer, Person};
+use super::code;
 use super::cookie;
-use super::envelope::{ApiError, Data};
-use super::extract::Body;
+use super::envelope::{ApiError, Data, said};
+use super::extract::{Body, Id};
 use super::frame::defect;
 use super::host;
 use super::router::session_paths;
 use super::state::PortalState;
-use crate::accounts::{Place, Revoked, Visit};
+use crate::accounts::{Place, Revoked, Role, SessionId, SessionInfo, User, Visit};
 use crate::gateway::Seen;
+use crate::model::Timestamp;
 
 /// A password as it was typed. `Debug` does not show it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Typed(#[schemars(extend("format" = "password"))] String);
+
+impl Typed {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
 
 impl fmt::Debug for Typed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +64,8 @@ pub struct ChangePassword {
 pub struct Me {
     /// `null`: no user of the portal, but `PORTAL_API_KEY` or the operator on the server.
     pub username: Option<String>,
+    /// What they may do: a member has the apps whose userid is their name.
+    pub role: Role,
     /// Until then everything but `/auth` is refused.
     pub must_change_password: bool,
     pub through: Through,
@@ -82,7 +92,8 @@ impl From<&Caller> for Me {
             Caller::Local { .. } => Through::LocalSocket,
         };
         let username = caller.member().map(|member| member.name.clone());
-        Self { username, must_change_password: caller.must_change_password(), through }
+        let role = if caller.is_admin() { Role::Admin } else { Role::Member };
+        Self { username, role, must_change_password: caller.must_change_password(), through }
     }
 }
 
@@ -100,12 +111,17 @@ pub async fn login(
     Body(Login { username, password, first_word }): Body<Login>,
 ) -> Result<(HeaderMap, Data<Me>), ApiError> {
     let first_word = first_word.as_ref().map(|word| word.0.as_str());
-    let visit = Visit { from: address(peer), place: place(peer), first_word };
+    let visit = Visit { from: address(peer), place: place(peer), first_word, agent: asked.agent() };
     let begun = state.accounts.login(&username, &password.0, &visit).await?;
     let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
     let cookies = asked.with_cookie(&state, cookie)?;
     let user = begun.session.user;
-    let me = Me { username: Some(user.name), must_change_password: user.must_change, through: Through::Session };
+    let me = Me {
+        username: Some(user.name),
+        role: user.role,
+        must_change_password: user.must_change,
+        through: Through::Session,
+    };
     Ok((cookies, Data(me)))
 }
 
@@ -132,7 +148,58 @@ pub async fn change_password(
 ) -> Result<Data<Me>, ApiError> {
     let Person { session, user } = person;
     state.accounts.change_password(session, &user, &current_password.0, &new_password.0, address(peer)).await?;
-    Ok(Data(Me { username: Some(user.name), must_change_password: false, through: Through::Session }))
+    let User { name, role, .. } = user;
+    Ok(Data(Me { username: Some(name), role, must_change_password: false, through: Through::Session }))
+}
+
+/// Where somebody is signed in.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    pub id: SessionId,
+    /// The one that asks.
+    pub current: bool,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Where from; empty: begun before that was kept.
+    pub address: String,
+    /// What the browser called itself, at most 200 characters of it: anybody may call themselves anything.
+    pub agent: String,
+}
+
+pub async fn sessions(State(state): State<PortalState>, person: Person) -> Result<Data<Vec<SessionView>>, ApiError> {
+    let sessions = state.accounts.sessions(person.user.id).await?.into_iter();
+    let view = |(session, expires_at): (SessionInfo, Timestamp)| {
+        let SessionInfo { id, created_at, address, agent } = session;
+        SessionView { id, current: id == person.session, created_at, expires_at, address, agent }
+    };
+    Ok(Data(sessions.map(view).collect()))
+}
+
+/// A session that opens nothing any more.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Ended {
+    pub id: SessionId,
+}
+
+pub async fn end_session(
+    State(state): State<PortalState>,
+    person: Person,
+    Id(id): Id,
+) -> Result<Data<Ended>, ApiError> {
+    let id = SessionId(id);
+    if !state.accounts.end_session(person.user.id, id).await? {
+        let number = id.0;
+        return Err(ApiError::new(
+            code::NO_SUCH_SESSION,
+            said!(
+                "you have no session {number}: `GET /auth/sessions` lists yours",
+                "{number}번 세션이 없습니다: `GET /auth/sessions`로 목록을 확인하세요"
+            ),
+        ));
+    }
+    tracing::info!(user = person.user.name, session = id.0, "ended a session");
+    Ok(Data(Ended { id }))
 }
 
 /// Ends every session of the user, this one as well, and revokes every API key. What they opened ends within a second.
@@ -158,7 +225,7 @@ pub(super) fn address(peer: Peer) -> IpAddr {
 }
 
 /// Where somebody is who signs in.
-fn place(peer: Peer) -> Place {
+pub(super) fn place(peer: Peer) -> Place {
     match peer {
         Peer::Local { .. } => Place::ThisMachine,
         Peer::Remote(visitor) => match visitor.seen {
@@ -185,8 +252,13 @@ impl<S: Send + Sync> FromRequestParts<S> for AskedAt {
 }
 
 impl AskedAt {
+    /// What the browser calls itself.
+    pub(super) fn agent(&self) -> Option<&str> {
+        std::str::from_utf8(self.headers.get(USER_AGENT)?.as_bytes()).ok()
+    }
+
     /// The session's cookie, after whatever an app may have planted under its name was overwritten.
-    fn with_cookie(
+    pub(super) fn with_cookie(
         &self,
         state: &PortalState,
         cookie: Result<HeaderValue, InvalidHeaderValue>,

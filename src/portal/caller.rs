@@ -9,9 +9,9 @@ use axum::http::request::Parts;
 
 use super::code;
 use super::envelope::{ApiError, said};
-use crate::accounts::{Accounts, KeyOwner, SessionId, User, UserRef};
+use crate::accounts::{Accounts, KeyOwner, KeyScope, Role, SessionId, User, UserRef};
 use crate::gateway::{Seen, Visitor};
-use crate::model::Shown;
+use crate::model::{AppKey, Shown};
 use crate::store::StoreError;
 
 /// The other end of a connection. Each door puts it into every request.
@@ -34,8 +34,17 @@ impl Peer {
 pub struct Member {
     pub id: i64,
     pub name: String,
+    pub role: Role,
     /// Until then everything but `/auth` is refused.
     pub must_change_password: bool,
+}
+
+impl Member {
+    /// A member's name is the userid of their apps.
+    #[must_use]
+    pub fn may_see(&self, app: &AppKey) -> bool {
+        self.role == Role::Admin || self.name == app.user.as_str()
+    }
 }
 
 /// Whose request it is.
@@ -46,7 +55,7 @@ pub enum Caller {
     /// A person with a session cookie.
     Session { id: i64, member: Member },
     /// A program with a key that a member issued.
-    Key { id: i64, name: String, member: Member },
+    Key { id: i64, name: String, scope: KeyScope, member: Member },
     /// A program with `PORTAL_API_KEY`.
     Legacy,
 }
@@ -58,6 +67,35 @@ impl Caller {
         match self {
             Self::Session { member, .. } | Self::Key { member, .. } => Some(member),
             Self::Local { .. } | Self::Legacy => None,
+        }
+    }
+
+    /// Whether it may do what concerns the box as a whole.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        match self {
+            Self::Local { .. } | Self::Legacy => true,
+            Self::Session { member, .. } => member.role == Role::Admin,
+            Self::Key { member, scope, .. } => member.role == Role::Admin && !scope.is_narrowed(),
+        }
+    }
+
+    /// Whether this app is there for it at all. A member's name is the userid of their apps.
+    #[must_use]
+    pub fn may_see(&self, app: &AppKey) -> bool {
+        match self {
+            Self::Local { .. } | Self::Legacy => true,
+            Self::Session { member, .. } => member.may_see(app),
+            Self::Key { member, scope, .. } => scope.app.as_ref().is_none_or(|only| only == app) && member.may_see(app),
+        }
+    }
+
+    /// What the key was narrowed to when it was issued; `None`: it is none, or opens all that its user may.
+    #[must_use]
+    pub fn narrowed(&self) -> Option<&KeyScope> {
+        match self {
+            Self::Key { scope, .. } => Some(scope).filter(|scope| scope.is_narrowed()),
+            Self::Local { .. } | Self::Session { .. } | Self::Legacy => None,
         }
     }
 
@@ -73,8 +111,8 @@ impl fmt::Display for Caller {
         match self {
             Self::Local { uid } => write!(f, "the command line (uid {uid})"),
             Self::Session { member, .. } => write!(f, "{} in the portal", member.name),
-            Self::Key { id, name, member } if name.is_empty() => write!(f, "API key {id} of {}", member.name),
-            Self::Key { id, name, member } => write!(f, "API key {id} `{}` of {}", Shown::new(name), member.name),
+            Self::Key { id, name, member, .. } if name.is_empty() => write!(f, "API key {id} of {}", member.name),
+            Self::Key { id, name, member, .. } => write!(f, "API key {id} `{}` of {}", Shown::new(name), member.name),
             Self::Legacy => f.write_str("the key PORTAL_API_KEY"),
         }
     }
@@ -102,8 +140,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Person {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Caller::from_request_parts(parts, state).await? {
             Caller::Session { id, member } => {
-                let Member { id: user, name, must_change_password } = member;
-                let user = User { id: UserRef(user), name, must_change: must_change_password };
+                let Member { id: user, name, role, must_change_password } = member;
+                let user = User { id: UserRef(user), name, role, must_change: must_change_password };
                 Ok(Self { session: SessionId(id), user })
             }
             Caller::Key { .. } | Caller::Legacy => Err(ApiError::new(
@@ -172,19 +210,20 @@ impl fmt::Debug for Presented {
     }
 }
 
-/// By what somebody was let in, for what lasts longer than a request.
+/// By what somebody was let in, and as whom, for what lasts longer than a request.
 #[derive(Debug, Clone, Default)]
-pub struct Standing(pub(super) Option<Presented>);
+pub struct Standing(pub(super) Option<(Presented, Caller)>);
 
 impl Standing {
-    /// Resolves when it no longer opens anything; looks once per `pause`. A database that cannot be asked changes nothing.
+    /// Resolves when it no longer opens what it did: it has ended, or its user may do less or more than before. Looks once per
+    /// `pause`. A database that cannot be asked changes nothing.
     /// The operator at the machine's own socket stays.
     pub(super) async fn lost(self, accounts: &Accounts, pause: Duration) {
-        let Some(presented) = self.0 else { return std::future::pending().await };
+        let Some((presented, admitted)) = self.0 else { return std::future::pending().await };
         loop {
             tokio::time::sleep(pause).await;
             match identify(accounts, presented.clone()).await {
-                Ok(Some(caller)) if !caller.must_change_password() => {}
+                Ok(Some(caller)) if caller == admitted => {}
                 Err(_) => {}
                 Ok(_) => return,
             }
@@ -210,13 +249,18 @@ pub(super) async fn identify(accounts: &Accounts, presented: Presented) -> Resul
         Presented::Key(secret) if accounts.is_legacy_key(&secret) => Ok(Some(Caller::Legacy)),
         Presented::Key(secret) => {
             let owner = accounts.key(&secret).await?;
-            Ok(owner.map(|KeyOwner { key, user }| Caller::Key { id: key.id.0, name: key.name, member: user.into() }))
+            Ok(owner.map(|KeyOwner { key, user }| Caller::Key {
+                id: key.id.0,
+                name: key.name,
+                scope: key.scope,
+                member: user.into(),
+            }))
         }
     }
 }
 
 impl From<User> for Member {
     fn from(user: User) -> Self {
-        Self { id: user.id.0, name: user.name, must_change_password: user.must_change }
+        Self { id: user.id.0, name: user.name, role: user.role, must_change_password: user.must_change }
     }
 }

@@ -17,7 +17,7 @@ use super::caller::Caller;
 use super::code;
 use super::edits::{Writer, available, blocking, refusal, unavailable};
 use super::envelope::{ApiError, said};
-use super::extract::{Body, Params, bad_name};
+use super::extract::{App, Body, Params, bad_name};
 use super::follow::Goal;
 use super::state::PortalState;
 use crate::controller::{Admission, QuotaReached, admit};
@@ -25,8 +25,7 @@ use crate::desired::resolve::lacks_api;
 use crate::desired::{Completeness, Current, FileEntry, LockedDir, ManifestFolder, Snapshot, templates};
 use crate::model::names::closest;
 use crate::model::{
-    AppKey, AppName, AppStatus, DaemonStatus, Digest, Health, Manifest, RunState, Settings, SyncState, TemplateId,
-    Timestamp, UserId,
+    AppKey, AppStatus, DaemonStatus, Digest, Health, Manifest, RunState, Settings, SyncState, TemplateId, Timestamp,
 };
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -52,8 +51,7 @@ pub async fn create(
     Body(body): Body<Create>,
 ) -> Result<Response, ApiError> {
     let patience = wait.patience()?;
-    let user = UserId::parse(&body.userid).map_err(|error| bad_name(&error))?;
-    let key = AppKey::new(user, AppName::parse(&body.appname).map_err(|error| bad_name(&error))?);
+    let key = App::to_be_made(&caller, &body.userid, &body.appname)?;
     key.allowed_for_new().map_err(|error| bad_name(&error))?;
     available(&state)?;
     let writer = Writer::new(&state, &caller);

@@ -17,6 +17,7 @@ pub enum Verb {
     Get,
     Post,
     Put,
+    Patch,
     Delete,
 }
 
@@ -27,6 +28,7 @@ impl Verb {
             Self::Get => "get",
             Self::Post => "post",
             Self::Put => "put",
+            Self::Patch => "patch",
             Self::Delete => "delete",
         }
     }
@@ -166,13 +168,19 @@ impl Operation {
         match rule {
             Rule::Public => {}
             Rule::Login => codes.push(code::CROSS_ORIGIN),
-            Rule::Known | Rule::Member => {
+            Rule::Known | Rule::Member | Rule::Owner | Rule::Deploy | Rule::Admin => {
                 codes.extend([code::SIGN_IN, code::TOO_MANY_GUESSES, code::STORE_UNAVAILABLE]);
                 if verb != Verb::Get {
                     codes.push(code::CROSS_ORIGIN);
                 }
-                if rule == Rule::Member {
+                if rule != Rule::Known {
                     codes.push(code::PASSWORD_CHANGE_REQUIRED);
+                    codes.push(code::KEY_NARROWED);
+                }
+                match rule {
+                    Rule::Owner | Rule::Deploy => codes.push(code::NO_SUCH_APP),
+                    Rule::Admin => codes.push(code::ADMIN_ONLY),
+                    Rule::Public | Rule::Login | Rule::Known | Rule::Member => {}
                 }
             }
         }
@@ -304,9 +312,11 @@ fn operation(
         "responses": responses,
         "security": match route.rule {
             Rule::Public | Rule::Login => json!([]),
-            Rule::Known | Rule::Member if operation.in_person => json!([{"session": []}]),
-            Rule::Known | Rule::Member => json!([{"session": []}, {"apiKey": []}, {"bearer": []}]),
+            _ if operation.in_person => json!([{"session": []}]),
+            Rule::Known | Rule::Member | Rule::Owner | Rule::Deploy | Rule::Admin => json!([{"session": []}, {"apiKey": []}, {"bearer": []}]),
         },
+        // Whose it is: `owner` is the member of the path's userid, and admins.
+        "x-rule": route.rule.word(),
     });
     if !operation.description.is_empty() {
         described["description"] = operation.description.into();
@@ -323,9 +333,10 @@ fn parameters(route: &Described) -> Vec<Value> {
     for name in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
         let name = name.trim_start_matches('*');
         let schema = match name {
-            "userid" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
+            "userid" | "name" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
             "appname" => json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{1,28}[a-z0-9]$", "examples": ["diary"]}),
             "version" | "file" | "view" | "template" => json!({"type": "string"}),
+            "token" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
             _ => json!({"type": "integer", "format": "int64", "minimum": 1}),
         };
         parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));

@@ -6,7 +6,7 @@
 //!   (see `desired::swap` for what remains).
 //! - Who hangs up while waiting only ends the waiting; the edit is made or not made, never by half.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -148,6 +148,17 @@ fn alive(key: &AppKey, manifest: &Manifest) -> Result<(), ApiError> {
             "`{key}` 앱은 삭제되었습니다: `POST /apps`로 다시 만들면 남아 있는 데이터를 그대로 사용합니다"
         ),
     ))
+}
+
+/// Changes a manifest and does not wait for the world.
+pub(super) async fn edit_quietly(
+    state: &PortalState,
+    caller: &Caller,
+    key: AppKey,
+    changes: Vec<Change>,
+) -> Result<(), ApiError> {
+    let plan = move |_: &AppKey, _: &Manifest| Ok(changes.clone());
+    change(state.clone(), caller, key, Patience::Exactly(Duration::ZERO), IfMatch::Any, plan).await.map(drop)
 }
 
 async fn change<P>(

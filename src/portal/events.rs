@@ -10,7 +10,7 @@ use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::caller::Standing;
+use super::caller::{Caller, Standing};
 use super::changes::{News, Position};
 use super::code;
 use super::envelope::{ApiError, Data, said};
@@ -18,6 +18,7 @@ use super::extract::{App, LastEventId, Params};
 use super::sse;
 use super::state::PortalState;
 use super::view::AppView;
+use crate::model::status::ManifestsStatus;
 use crate::model::{AppKey, DaemonStatus, Event};
 
 pub(super) const DEFAULT_LIMIT: u32 = 100;
@@ -66,15 +67,17 @@ pub struct Gone {
     pub app: AppKey,
 }
 
-/// Live changes: `daemon` and `apps` (everything) first, so that nothing is missed between asking and listening, then per
+/// Live changes, of the caller's own apps: `daemon` and `apps` (everything) first, so that nothing is missed between asking and listening, then per
 /// change `app`, `gone` or `daemon` (the status without its apps). What changes twice while the reader is slow is sent once.
 /// A reader that comes back with the id of the last event it saw is only told what changed since.
 pub async fn live(
     State(state): State<PortalState>,
     LastEventId(last): LastEventId,
+    caller: Caller,
     standing: Standing,
 ) -> Result<Response, ApiError> {
     let watching = Watching {
+        caller,
         status_rx: state.controller.watch(),
         position: last.and_then(|id| id.parse().ok()),
         fresh: true,
@@ -86,6 +89,8 @@ pub async fn live(
 
 struct Watching {
     state: PortalState,
+    /// As whom the stream was opened; it ends when that changes.
+    caller: Caller,
     status_rx: watch::Receiver<Arc<DaemonStatus>>,
     /// How far the reader has got.
     position: Option<Position>,
@@ -115,18 +120,23 @@ impl Watching {
         let settings = self.state.settings_rx.borrow().clone();
         let (news, reached) = self.state.changes.since(self.position, &now);
         let mut events = Vec::new();
+        let caller = &self.caller;
+        let daemon_event =
+            || sse::event("daemon", &if caller.is_admin() { without_apps(&now) } else { for_members(&now) });
         match news {
             News::All => {
-                let apps: Vec<_> = now.apps.values().map(|app| AppView::new(app, &settings)).collect();
-                events.extend([sse::event("daemon", &without_apps(&now)), sse::event("apps", &apps)]);
+                let own = now.apps.values().filter(|app| caller.may_see(&app.app));
+                let apps: Vec<_> = own.map(|app| AppView::new(app, &settings)).collect();
+                events.extend([daemon_event(), sse::event("apps", &apps)]);
             }
             News::Since { daemon, apps, gone } => {
                 if daemon {
-                    events.push(sse::event("daemon", &without_apps(&now)));
+                    events.push(daemon_event());
                 }
-                let apps = apps.iter().filter_map(|key| now.apps.get(key));
-                events.extend(apps.map(|app| sse::event("app", &AppView::new(app, &settings))));
-                events.extend(gone.into_iter().map(|app| sse::event("gone", &Gone { app })));
+                let own = apps.iter().filter(|key| caller.may_see(key)).filter_map(|key| now.apps.get(key));
+                events.extend(own.map(|app| sse::event("app", &AppView::new(app, &settings))));
+                let gone = gone.into_iter().filter(|app| caller.may_see(app));
+                events.extend(gone.map(|app| sse::event("gone", &Gone { app })));
             }
         }
         // Only with the last of them the reader has got so far.
@@ -135,6 +145,25 @@ impl Watching {
         }
         self.position = Some(reached);
         self.pending = events.into();
+    }
+}
+
+/// What a member needs to know of the daemon: whether it works. Names of files and of what waits are other people's, and
+/// paths and settings are the operator's.
+fn for_members(status: &DaemonStatus) -> DaemonStatus {
+    let manifests = match &status.manifests {
+        ManifestsStatus::Unavailable { since, .. } => {
+            ManifestsStatus::Unavailable { reason: "the manifests folder cannot be used now".to_owned(), since: *since }
+        }
+        known @ (ManifestsStatus::Unknown | ManifestsStatus::Complete) => known.clone(),
+    };
+    DaemonStatus {
+        manifests,
+        held: None,
+        file_problems: Vec::new(),
+        settings_problems: Vec::new(),
+        restart_required: Vec::new(),
+        ..without_apps(status)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Extractors whose refusals wear the envelope: a malformed path, query or body answers like any other error.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -9,14 +10,20 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::apps::no_such_app;
+use super::caller::Caller;
 use super::code;
 use super::envelope::{ApiError, Text, said};
+use super::rule::narrowed;
 use crate::model::{AppKey, AppName, Digest, NameError, UserId};
 
 /// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The app named by `/apps/{userid}/{appname}/…`.
+/// The app named by `/apps/{userid}/{appname}/…`, which is there for the caller: their own, or anybody's for an admin. Somebody
+/// else's is answered like one that does not exist, without looking whether it does.
+///
+/// There is no other way from a path to an [`AppKey`] (`tests/architecture.rs`), so no handler can forget to ask.
 #[derive(Debug, Clone)]
 pub struct App(pub AppKey);
 
@@ -27,17 +34,52 @@ impl<S: Send + Sync> FromRequestParts<S> for App {
         let Path((user, app)) = Path::<(String, String)>::from_request_parts(parts, state)
             .await
             .map_err(|error| bad_path(&error.body_text()))?;
-        Self::named(&user, &app)
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let key = key(&user, &app)?;
+        if caller.may_see(&key) { Ok(Self(key)) } else { Err(no_such_app(&key)) }
     }
 }
 
 impl App {
-    pub(super) fn named(user: &str, app: &str) -> Result<Self, ApiError> {
-        Ok(Self(AppKey::new(
-            UserId::parse(user).map_err(|error| bad_name(&error))?,
-            AppName::parse(app).map_err(|error| bad_name(&error))?,
-        )))
+    /// The app that a caller is about to make. Says whose name it has to be rather than that there is none.
+    pub(super) fn to_be_made(caller: &Caller, user: &str, app: &str) -> Result<AppKey, ApiError> {
+        let key = key(user, app)?;
+        if caller.may_see(&key) {
+            return Ok(key);
+        }
+        if caller.narrowed().is_some() {
+            return Err(narrowed());
+        }
+        let name = caller.member().map_or("", |member| member.name.as_str());
+        Err(ApiError::new(
+            code::NOT_YOUR_NAME,
+            said!(
+                "you make apps under your own name: write `{name}` as `userid`",
+                "앱은 자기 이름으로만 만들 수 있습니다: `userid`에 `{name}`을(를) 쓰세요"
+            ),
+        ))
     }
+}
+
+/// The names in the address of one of the dashboard's pages: they could be an app's, and are not given out, because the page is
+/// the same for everybody.
+#[derive(Debug)]
+pub struct SomeApp;
+
+impl<S: Send + Sync> FromRequestParts<S> for SomeApp {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let named = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
+        let Path(named) = named.map_err(|error| bad_path(&error.body_text()))?;
+        let text = |name: &str| named.get(name).map_or("", String::as_str);
+        key(text("userid"), text("appname")).map(|_| Self)
+    }
+}
+
+fn key(user: &str, app: &str) -> Result<AppKey, ApiError> {
+    let user = UserId::parse(user).map_err(|error| bad_name(&error))?;
+    Ok(AppKey::new(user, AppName::parse(app).map_err(|error| bad_name(&error))?))
 }
 
 /// The query string. Unknown parameters are refused by the type (`deny_unknown_fields`), not here.
@@ -201,6 +243,26 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Self::of(&parts.headers))
+    }
+}
+
+/// The text named by `…/{name}` or `…/{token}`, which is looked up as it is.
+#[derive(Clone)]
+pub struct PathText(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        text.map(|Path(text)| Self(text)).map_err(|error| bad_path(&error.body_text()))
+    }
+}
+
+/// It may be a secret.
+impl std::fmt::Debug for PathText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PathText(…)")
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     }
     let id = request_id();
     let language = language(request.headers());
-    let (method, path) = (request.method().clone(), Shown::new(request.uri().path()).to_string());
+    let (method, path) = (request.method().clone(), loggable(request.uri().path()));
     let peer = request.extensions().get::<Peer>().copied();
     let begun = Instant::now();
     // A handler keeps nothing that outlives it, so nothing half-changed can be seen after a panic.
@@ -86,6 +86,15 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
         tracing::debug!(%id, %method, %path, status = status.as_u16(), caller, peer, ?took, "request");
     }
     response
+}
+
+/// A path as the log may have it: whoever reads the log must not be able to take up somebody's invitation.
+fn loggable(path: &str) -> String {
+    const SECRET_AFTER: &str = "/invitations/";
+    match path.find(SECRET_AFTER) {
+        Some(at) => format!("{}…", Shown::new(&path[..at + SECRET_AFTER.len()])),
+        None => Shown::new(path).to_string(),
+    }
 }
 
 pub(super) fn defect() -> ApiError {

@@ -6,20 +6,28 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::caller::Person;
+use super::apps::no_such_app;
+use super::caller::{Member, Person};
 use super::code;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{Id, MaybeBody};
 use super::state::PortalState;
-use crate::accounts::{ApiKey, KeyId};
+use crate::accounts::{ApiKey, KeyId, KeyScope};
+use crate::model::AppKey;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NewKey {
     /// What it is for; 1 to 64 characters. Names need not differ.
     #[serde(default)]
     #[schemars(length(min = 1, max = 64))]
     pub name: Option<String>,
+    /// Nothing but this app, one of yours; it need not be there yet.
+    #[serde(default)]
+    pub app: Option<AppKey>,
+    /// Nothing but deploying.
+    #[serde(default)]
+    pub deploy_only: bool,
 }
 
 /// A key that was just made.
@@ -55,9 +63,13 @@ pub async fn list(State(state): State<PortalState>, person: Person) -> Result<Da
 pub async fn issue(
     State(state): State<PortalState>,
     person: Person,
-    MaybeBody(NewKey { name }): MaybeBody<NewKey>,
+    MaybeBody(NewKey { name, app, deploy_only }): MaybeBody<NewKey>,
 ) -> Result<(StatusCode, Data<Issued>), ApiError> {
-    let issued = state.accounts.issue_key(person.user.id, name.as_deref()).await?;
+    if let Some(foreign) = app.as_ref().filter(|app| !Member::from(person.user.clone()).may_see(app)) {
+        return Err(no_such_app(foreign));
+    }
+    let scope = KeyScope { app, deploy_only };
+    let issued = state.accounts.issue_narrowed_key(person.user.id, name.as_deref(), scope).await?;
     tracing::info!(user = person.user.name, key = issued.key.id.0, "issued an API key");
     let secret = Clear(issued.secret.reveal().to_owned());
     Ok((StatusCode::CREATED, Data(Issued { secret, key: issued.key })))

@@ -39,6 +39,7 @@ pub mod manifest;
 mod metrics;
 pub mod names;
 mod pages;
+pub mod people;
 mod refuse;
 pub mod router;
 pub mod rule;

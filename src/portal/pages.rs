@@ -9,8 +9,7 @@ use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTE
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
-use super::envelope::ApiError;
-use super::extract::App;
+use super::extract::SomeApp;
 use super::router::no_such_route;
 
 /// One file of `web/app`.
@@ -46,16 +45,12 @@ pub(super) async fn page(headers: HeaderMap) -> Response {
     send(&INDEX, &headers, "no-cache")
 }
 
-pub(super) async fn site_page(App(_): App, headers: HeaderMap) -> Response {
+pub(super) async fn site_page(_: SomeApp, headers: HeaderMap) -> Response {
     page(headers).await
 }
 
-pub(super) async fn site_view_page(
-    Path((user, app, _)): Path<(String, String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    App::named(&user, &app)?;
-    Ok(page(headers).await)
+pub(super) async fn site_view_page(_: SomeApp, headers: HeaderMap) -> Response {
+    page(headers).await
 }
 
 pub(super) async fn file(Path((version, name)): Path<(String, String)>, request: Request) -> Response {

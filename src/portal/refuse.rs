@@ -2,9 +2,11 @@
 
 use super::code;
 use super::envelope::{ApiError, Text, said};
+use super::extract::bad_name;
+use super::people::{no_such_invitation, no_such_user};
 use crate::accounts::{
-    ChangeError, Failure, FirstRefusal, KeyError, LoginError, MAX_BYTES, MAX_KEY_NAME, MAX_KEYS, MIN_CHARS,
-    PasswordRule, Refused,
+    AcceptError, ChangeError, Failure, FirstRefusal, KeyError, LoginError, MAX_BYTES, MAX_KEY_NAME, MAX_KEYS,
+    MIN_CHARS, PasswordRule, PeopleError, Refused,
 };
 
 /// Until hashes that are being computed are done.
@@ -153,6 +155,44 @@ impl From<KeyError> for ApiError {
                 Self::new(code::TOO_MANY_KEYS, Text { english, korean })
             }
             KeyError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<PeopleError> for ApiError {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::BadName(error) => bad_name(&error),
+            PeopleError::Exists { name } => Self::new(
+                code::USER_EXISTS,
+                said!(
+                    "there is a user `{name}` already: take another name, or make a new link for them with \
+                     `POST /users/{name}/invitation`",
+                    "`{name}` 사용자가 이미 있습니다: 다른 이름을 쓰거나 `POST /users/{name}/invitation`으로 새 링크를 만드세요"
+                ),
+            ),
+            PeopleError::NoSuchUser { name } => no_such_user(&name),
+            PeopleError::LastAdmin => Self::new(
+                code::LAST_ADMIN,
+                said!(
+                    "this is the last admin, and nobody else could run the server: make somebody else an admin first",
+                    "마지막 관리자라서 다른 사람이 서버를 운영할 수 없게 됩니다: 먼저 다른 사람을 관리자로 정하세요"
+                ),
+            ),
+            PeopleError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<AcceptError> for ApiError {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::NoSuchInvitation => no_such_invitation(),
+            AcceptError::Rule(rule) => {
+                Self::new(code::BAD_PASSWORD, Text { english: rule.to_string(), korean: in_korean(rule) })
+            }
+            AcceptError::Refused(refused) => refused.into(),
+            AcceptError::Failed(failure) => failure.into(),
         }
     }
 }

@@ -25,7 +25,7 @@ use super::state::PortalState;
 use super::view::AppView;
 use super::{
     answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
-    templates,
+    people, templates,
 };
 use crate::accounts::{ApiKey, Revoked};
 use crate::model::{DaemonStatus, Event, Shown};
@@ -57,7 +57,7 @@ pub(super) fn session_paths(state: &PortalState) -> &'static BTreeSet<String> {
     static PATHS: OnceLock<BTreeSet<String>> = OnceLock::new();
     PATHS.get_or_init(|| {
         let described = described(state);
-        let asking = described.iter().filter(|route| matches!(route.rule, Rule::Known | Rule::Member));
+        let asking = described.iter().filter(|route| !matches!(route.rule, Rule::Public | Rule::Login));
         asking.flat_map(|route| cookie::paths_to(route.path)).collect()
     })
 }
@@ -79,6 +79,7 @@ impl Table<'_> {
             Verb::Get => MethodFilter::GET,
             Verb::Post => MethodFilter::POST,
             Verb::Put => MethodFilter::PUT,
+            Verb::Patch => MethodFilter::PATCH,
             Verb::Delete => MethodFilter::DELETE,
         };
         let guarded = Gate { state: self.state.clone(), rule };
@@ -89,8 +90,8 @@ impl Table<'_> {
 }
 
 fn table(state: &PortalState) -> Table<'_> {
-    use Rule::{Known, Login, Member, Public};
-    use Verb::{Delete, Get, Post, Put};
+    use Rule::{Admin, Deploy, Known, Login, Member, Owner, Public};
+    use Verb::{Delete, Get, Patch, Post, Put};
     let lines = json!({"type": "integer", "minimum": 0, "maximum": logs::MAX_LINES, "default": logs::DEFAULT_LINES});
     let limit =
         json!({"type": "integer", "minimum": 0, "maximum": events::MAX_LIMIT, "default": events::DEFAULT_LIMIT});
@@ -133,7 +134,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/status",
-            Member,
+            Admin,
             health::status,
             Operation::new("daemon", "status", "Everything the daemon knows")
                 .answers::<DaemonStatus>(200, "Engine, image, network, problems, and every app with its conditions."),
@@ -141,7 +142,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/metrics",
-            Member,
+            Admin,
             metrics::metrics,
             Operation::new("daemon", "metrics", "Figures for Prometheus")
                 .more("Send the key as `Authorization: Bearer`, which is what Prometheus knows.")
@@ -207,6 +208,26 @@ fn table(state: &PortalState) -> Table<'_> {
                 .refuses(&[code::BAD_PASSWORD, code::WRONG_PASSWORD, code::TOO_MANY_LOGINS, code::BUSY]),
         )
         .on(
+            Get,
+            "/auth/sessions",
+            Known,
+            auth::sessions,
+            Operation::new("auth", "listSessions", "Where you are signed in")
+                .in_person()
+                .answers::<Vec<auth::SessionView>>(200, "Newest first; `current` is the one that asks."),
+        )
+        .on(
+            Delete,
+            "/auth/sessions/{id}",
+            Known,
+            auth::end_session,
+            Operation::new("auth", "endSession", "Sign out somewhere")
+                .more("What it opened ends within a second.")
+                .in_person()
+                .answers::<auth::Ended>(200, "It opens nothing any more.")
+                .refuses(&[code::NO_SUCH_SESSION]),
+        )
+        .on(
             Post,
             "/auth/revoke-all",
             Known,
@@ -231,10 +252,11 @@ fn table(state: &PortalState) -> Table<'_> {
             Member,
             keys::issue,
             Operation::new("keys", "issueKey", "Make an API key")
+                .more("It acts as you. `app` narrows it to one app of yours, `deployOnly` to deploying.")
                 .in_person()
                 .may_take::<keys::NewKey>(json!({"name": "backup script"}))
                 .answers::<keys::Issued>(201, "The key, and its secret: shown this once.")
-                .refuses(&[code::BAD_KEY_NAME, code::TOO_MANY_KEYS]),
+                .refuses(&[code::BAD_KEY_NAME, code::TOO_MANY_KEYS, code::NO_SUCH_APP]),
         )
         .on(
             Delete,
@@ -245,6 +267,86 @@ fn table(state: &PortalState) -> Table<'_> {
                 .in_person()
                 .answers::<keys::Revoked>(200, "It opens nothing any more.")
                 .refuses(&[code::NO_SUCH_KEY]),
+        )
+        .on(
+            Get,
+            "/users",
+            Admin,
+            people::list,
+            Operation::new("people", "listUsers", "Everybody who has an account or is invited")
+                .answers::<Vec<people::PersonView>>(200, "By name."),
+        )
+        .on(
+            Post,
+            "/users",
+            Admin,
+            people::invite,
+            Operation::new("people", "inviteUser", "Invite somebody")
+                .more("The link works once, for seven days, and lets them choose a password. Their name is the userid of their apps.")
+                .takes::<people::Invite>(json!({"name": "alice", "role": "member"}))
+                .answers::<people::InvitationLink>(201, "The link: shown this once.")
+                .refuses(&[code::BAD_NAME, code::USER_EXISTS]),
+        )
+        .on(
+            Get,
+            "/users/{name}",
+            Admin,
+            people::show,
+            Operation::new("people", "showUser", "One person")
+                .answers::<people::PersonView>(200, "Role, state, and the names of their apps.")
+                .refuses(&[code::NO_SUCH_USER]),
+        )
+        .on(
+            Patch,
+            "/users/{name}",
+            Admin,
+            people::change,
+            Operation::new("people", "changeUser", "Change what somebody may do")
+                .more("It counts from their next request on; streams that they have open end.")
+                .takes::<people::Patch>(json!({"role": "admin"}))
+                .answers::<people::PersonView>(200, "As they are now.")
+                .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN]),
+        )
+        .on(
+            Delete,
+            "/users/{name}",
+            Admin,
+            people::remove,
+            Operation::new("people", "removeUser", "Remove somebody, and say what becomes of their apps")
+                .more("Their sessions, keys and invitation end at once. `delete` keeps the data of the apps.")
+                .takes::<people::Remove>(json!({"apps": "keep"}))
+                .answers::<people::Removed>(200, "What was done to which app.")
+                .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN]),
+        )
+        .on(
+            Post,
+            "/users/{name}/invitation",
+            Admin,
+            people::invite_again,
+            Operation::new("people", "inviteAgain", "A new link for somebody who lost theirs, or their password")
+                .more("The link before opens nothing any more. A password goes on until the new link is used.")
+                .answers::<people::InvitationLink>(201, "The link: shown this once.")
+                .refuses(&[code::NO_SUCH_USER]),
+        )
+        .on(
+            Get,
+            "/invitations/{token}",
+            Public,
+            people::invitation,
+            Operation::new("people", "showInvitation", "Whose an invitation is")
+                .answers::<people::InvitationView>(200, "It can be taken up.")
+                .refuses(&[code::NO_SUCH_INVITATION, code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Post,
+            "/invitations/{token}",
+            Login,
+            people::accept,
+            Operation::new("people", "acceptInvitation", "Choose a password and come in")
+                .more("Uses the link up, ends every session there was, and sets the session cookie.")
+                .takes::<people::Accept>(json!({"password": "correct horse"}))
+                .answers::<auth::Me>(200, "Signed in.")
+                .refuses(&[code::NO_SUCH_INVITATION, code::BAD_PASSWORD, code::BUSY, code::STORE_UNAVAILABLE]),
         )
         .on(
             Get,
@@ -273,12 +375,12 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps",
             Member,
             apps::list,
-            Operation::new("apps", "listApps", "All apps").answers::<Vec<AppView>>(200, "In order of their names."),
+            Operation::new("apps", "listApps", "Your apps; for an admin all of them").answers::<Vec<AppView>>(200, "In order of their names."),
         )
         .on(
             Get,
             "/apps/{userid}/{appname}",
-            Member,
+            Owner,
             apps::show,
             Operation::new("apps", "showApp", "One app: desired, observed, phase, conditions, address")
                 .more("The `ETag` is the manifest file's digest: send it as `If-Match` to change exactly this version.")
@@ -288,7 +390,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/names/{userid}/{appname}",
-            Member,
+            Owner,
             names::look,
             Operation::new("apps", "lookAtName", "Whether a new app may have a name, and where it would answer")
                 .more("For whoever is typing one. Quotas are judged when it is made.")
@@ -334,6 +436,7 @@ fn table(state: &PortalState) -> Table<'_> {
                 )
                 .refuses(&[
                     code::BAD_NAME,
+                    code::NOT_YOUR_NAME,
                     code::UNKNOWN_TEMPLATE,
                     code::TEMPLATE_LACKS_API,
                     code::TEMPLATE_UNUSABLE,
@@ -349,7 +452,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/start",
-            Member,
+            Owner,
             edits::start,
             changes(Operation::new("apps", "startApp", "Start an app"))
                 .more("Sets `state: running` in its manifest.")
@@ -358,7 +461,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/stop",
-            Member,
+            Owner,
             edits::stop,
             changes(Operation::new("apps", "stopApp", "Stop an app"))
                 .more("Sets `state: stopped` in its manifest.")
@@ -367,7 +470,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/deploy",
-            Member,
+            Deploy,
             edits::deploy,
             changes(Operation::new("apps", "deployApp", "Give an app a new container"))
                 .more(
@@ -379,7 +482,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Delete,
             "/apps/{userid}/{appname}",
-            Member,
+            Owner,
             edits::delete,
             changes(Operation::new("apps", "deleteApp", "Delete an app, keeping its data"))
                 .more("Sets `state: deleted` in its manifest. Deleting a deleted app is no error.")
@@ -388,7 +491,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/apps/{userid}/{appname}/manifest",
-            Member,
+            Owner,
             manifest::show,
             Operation::new("apps", "readManifest", "An app's manifest as it is on disk")
                 .more("Also one that cannot be used, with what is wrong. The `ETag` is the file's digest.")
@@ -398,7 +501,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Put,
             "/apps/{userid}/{appname}/manifest",
-            Member,
+            Owner,
             manifest::replace,
             changes(Operation::new("apps", "replaceManifest", "Replace an app's manifest"))
                 .more("The whole text, comments and all. One that cannot be used is not written.")
@@ -408,7 +511,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/manifest/check",
-            Member,
+            Owner,
             manifest::check,
             Operation::new("apps", "checkManifest", "What would be wrong with a manifest")
                 .more("As `paas validate` says it. Nothing is written.")
@@ -418,7 +521,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/edits",
-            Member,
+            Admin,
             edits::announce,
             Operation::new("events", "announceEdit", "Say who is about to write a manifest's file")
                 .more("For programs that edit the files themselves: the event log then names you instead of \"a file on disk\".")
@@ -431,7 +534,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/apps/{userid}/{appname}/logs",
-            Member,
+            Owner,
             logs::logs,
             Operation::new("apps", "readLog", "The container's log, newest last")
                 .more(
@@ -448,7 +551,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/apps/{userid}/{appname}/events",
-            Member,
+            Owner,
             events::of_app,
             Operation::new("apps", "appEvents", "What was done to one app, why, and who changed its manifest")
                 .more("An app that is gone still has a history; a name that never was an app has an empty one.")
@@ -460,7 +563,7 @@ fn table(state: &PortalState) -> Table<'_> {
             "/events",
             Member,
             events::live,
-            Operation::new("events", "liveEvents", "Live changes of every app")
+            Operation::new("events", "liveEvents", "Live changes of your apps; for an admin of all of them")
                 .more(
                     "Server-sent events: first `daemon` and `apps` (everything), then `app`, `gone` and `daemon` as they \
                      change. With a `Last-Event-ID` of the same daemon only what changed since.",
@@ -472,7 +575,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Get,
             "/events/log",
-            Member,
+            Admin,
             events::of_all,
             Operation::new("events", "eventLog", "What was done to everything and why")
                 .query("limit", limit, "How many of the newest.")
@@ -481,7 +584,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/confirm",
-            Member,
+            Admin,
             commands::confirm,
             Operation::new("daemon", "confirmRemoval", "Let a held mass removal go on")
                 .takes::<commands::Confirm>(json!({"token": "3f9a"}))
@@ -497,7 +600,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/resync",
-            Member,
+            Admin,
             commands::resync,
             Operation::new("daemon", "resync", "Look at everything now")
                 .answers::<commands::Resyncing>(202, "Asked for, not waited for."),

@@ -26,8 +26,31 @@ pub enum Rule {
     Login,
     /// Whoever is known, also before the first password has been changed.
     Known,
-    /// Whoever is known and has changed the first password.
+    /// Whoever is known and has changed the first password. What is told or done is about the caller's own.
     Member,
+    /// The same, about the app in the path: its owner and admins. To anybody else there is no such app. The check is
+    /// [`App`](super::extract::App)'s, so a handler cannot have the app without it.
+    Owner,
+    /// The same, and also for keys that may do nothing but deploy.
+    Deploy,
+    /// Admins, the operator on the server, and `PORTAL_API_KEY`.
+    Admin,
+}
+
+impl Rule {
+    /// As the description says it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Login => "login",
+            Self::Known => "known",
+            Self::Member => "member",
+            Self::Owner => "owner",
+            Self::Deploy => "deploy",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// What the gate of one route stands on.
@@ -69,7 +92,7 @@ async fn admit(gate: &Gate, request: &Parts) -> Result<Option<(Caller, Standing)
             if from_page && !is_same_origin(headers) { Err(cross_origin()) } else { Ok(None) }
         }
         Rule::Known => known(gate, request).await.map(Some),
-        Rule::Member => {
+        Rule::Member | Rule::Owner | Rule::Deploy | Rule::Admin => {
             let (caller, standing) = known(gate, request).await?;
             if caller.must_change_password() {
                 // The text of the specification, word for word in English.
@@ -78,6 +101,20 @@ async fn admit(gate: &Gate, request: &Parts) -> Result<Option<(Caller, Standing)
                     said!(
                         "Password change required: `POST /auth/change-password` first",
                         "비밀번호를 먼저 바꿔야 합니다: `POST /auth/change-password`"
+                    ),
+                ));
+            }
+            if let Some(scope) = caller.narrowed()
+                && (gate.rule == Rule::Admin || (scope.deploy_only && gate.rule != Rule::Deploy))
+            {
+                return Err(narrowed());
+            }
+            if gate.rule == Rule::Admin && !caller.is_admin() {
+                return Err(ApiError::new(
+                    code::ADMIN_ONLY,
+                    said!(
+                        "this is for admins: ask whoever runs this server",
+                        "관리자만 할 수 있는 일입니다: 서버를 운영하는 분에게 부탁하세요"
                     ),
                 ));
             }
@@ -117,7 +154,8 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
     if by_cookie && writes && !is_same_origin(&request.headers) {
         return Err(cross_origin());
     }
-    Ok((caller, Standing(Some(presented))))
+    let standing = Standing(Some((presented, caller.clone())));
+    Ok((caller, standing))
 }
 
 /// A key counts before a cookie: who sends one means it.
@@ -158,6 +196,17 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     let bare = |authority: &str| authority.strip_suffix(usual).unwrap_or(authority).to_owned();
     // A proxy may call the portal by another name than the browser does. That it may be called so was checked before.
     matches!(scheme, "http" | "https") && host::hosts(headers).any(|host| bare(authority) == bare(&host))
+}
+
+/// Of a key that was issued for less.
+pub(super) fn narrowed() -> ApiError {
+    ApiError::new(
+        code::KEY_NARROWED,
+        said!(
+            "this API key was made for something else: make another with `POST /api-keys`",
+            "이 API 키로는 할 수 없는 일입니다: `POST /api-keys`로 다른 키를 만드세요"
+        ),
+    )
 }
 
 fn cross_origin() -> ApiError {

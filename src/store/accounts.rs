@@ -9,10 +9,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::model::Timestamp;
+use crate::model::{AppKey, Timestamp};
 
 /// An answer that can stand behind a `dyn AccountStore`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -22,8 +22,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 #[serde(transparent)]
 pub struct UserRef(pub i64);
 
-/// A session's id, for logs; it opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// A session's id, for lists and logs; it opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SessionId(pub i64);
 
@@ -40,9 +40,42 @@ pub struct SecretHash(pub [u8; 32]);
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(pub String);
 
+impl PasswordHash {
+    /// Somebody who was invited and has not chosen a password yet.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl std::fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PasswordHash(…)")
+    }
+}
+
+/// What a user of the portal may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// Runs the box: everything.
+    Admin,
+    /// Their own apps, those whose userid is their name.
+    Member,
+}
+
+impl Role {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+
+    /// Of what the database says, which knows no other words; the lesser one, should it ever.
+    pub(crate) fn of(word: &str) -> Self {
+        if word == "admin" { Self::Admin } else { Self::Member }
     }
 }
 
@@ -50,6 +83,7 @@ impl std::fmt::Debug for PasswordHash {
 pub struct User {
     pub id: UserRef,
     pub name: String,
+    pub role: Role,
     /// Nothing but a new password is allowed.
     pub must_change: bool,
 }
@@ -72,6 +106,36 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// To the minute; `None`: never used.
     pub last_used_at: Option<Timestamp>,
+    #[serde(flatten)]
+    pub scope: KeyScope,
+}
+
+/// What of its user's a key opens. The default is all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyScope {
+    /// Nothing but this app; `null`: every one of its user's.
+    pub app: Option<AppKey>,
+    /// Nothing but deploying.
+    pub deploy_only: bool,
+}
+
+impl KeyScope {
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        self.app.is_some() || self.deploy_only
+    }
+}
+
+/// A session as its user may see it: never the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    pub id: SessionId,
+    pub created_at: Timestamp,
+    /// Where from; empty: begun before that was kept.
+    pub address: String,
+    /// As the browser called itself.
+    pub agent: String,
 }
 
 /// A session about to be stored.
@@ -81,6 +145,8 @@ pub struct NewSessionRow {
     pub user: UserRef,
     /// What the password was checked against: if it was replaced meanwhile, no session is made.
     pub verified: PasswordHash,
+    pub address: String,
+    pub agent: String,
     pub created_at: Timestamp,
     /// Sessions of before go.
     pub expired_at: Timestamp,
@@ -95,6 +161,7 @@ pub struct NewKeyRow {
     pub user: UserRef,
     pub name: String,
     pub prefix: String,
+    pub scope: KeyScope,
     pub created_at: Timestamp,
     /// With so many already nothing is stored.
     pub most: u32,
@@ -134,23 +201,70 @@ pub struct Revoked {
     pub keys: usize,
 }
 
+/// Somebody who has an account, or is invited to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    pub user: User,
+    pub has_password: bool,
+    pub created_at: Timestamp,
+    /// When the invitation was made that nobody has taken up yet, be it over or not.
+    pub invited_at: Option<Timestamp>,
+}
+
+/// Somebody about to be invited: without a password.
+#[derive(Debug, Clone)]
+pub struct NewPerson {
+    pub name: String,
+    pub role: Role,
+    pub invitation: SecretHash,
+    pub created_at: Timestamp,
+}
+
+/// What became of a change to somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    Done,
+    NoSuchUser,
+    /// There must be an admin who can sign in.
+    LastAdmin,
+}
+
 pub trait AccountStore: Send + Sync + 'static {
     /// The names of all users.
     fn users(&self) -> Answer<'_, Vec<String>>;
     /// The user of exactly this name, and their password.
     fn user(&self, name: &str) -> Answer<'_, Option<(User, PasswordHash)>>;
-    /// Makes this user, who must change the password, unless there are users already. Whether it did.
+    /// Makes this user, an admin who must change the password, unless there are users already. Whether it did.
     fn add_first_user(&self, name: &str, password: PasswordHash, now: Timestamp) -> Answer<'_, bool>;
-    /// Whether it was replaced: the user is there, and so was `instead_of`.
+    /// An invitation that waits dies with it: it would be a way back in for whoever has the link. Whether the password was
+    /// replaced: the user is there, and so was `instead_of`.
     fn set_password(&self, new: NewPassword) -> Answer<'_, bool>;
+
+    /// Everybody, by name.
+    fn people(&self) -> Answer<'_, Vec<PersonRow>>;
+    /// `false`: the name is taken.
+    fn add_person(&self, new: NewPerson) -> Answer<'_, bool>;
+    /// An invitation in place of the one before. `false`: there is no such user.
+    fn invite(&self, name: &str, token: SecretHash, now: Timestamp) -> Answer<'_, bool>;
+    /// Whose it is. One that is over too, as long as it is there.
+    fn invitation(&self, token: SecretHash) -> Answer<'_, Option<PersonRow>>;
+    /// Uses up an invitation made after this time: the password is set, every session of before ends. `None`: there is none.
+    fn accept(&self, token: SecretHash, issued_after: Timestamp, password: PasswordHash) -> Answer<'_, Option<User>>;
+    fn set_role(&self, name: &str, role: Role) -> Answer<'_, Changed>;
+    /// With their sessions, keys and invitation.
+    fn remove_person(&self, name: &str) -> Answer<'_, Changed>;
 
     /// Also throws away what is too old or too many. `None`: the password is not the verified one any more.
     fn add_session(&self, new: NewSessionRow) -> Answer<'_, Option<SessionId>>;
     /// Expired ones too, as long as they are there.
     fn session(&self, token: SecretHash) -> Answer<'_, Option<SessionRow>>;
     fn remove_session(&self, id: SessionId) -> Answer<'_, ()>;
+    /// Of one user, newest first; expired ones too, as long as they are there.
+    fn sessions(&self, user: UserRef) -> Answer<'_, Vec<SessionInfo>>;
+    /// Whether the user had it.
+    fn end_session(&self, user: UserRef, id: SessionId) -> Answer<'_, bool>;
 
-    /// Ends every session and revokes every key of the user, at once.
+    /// Ends every session and revokes every key and the invitation of the user, at once.
     fn revoke_all(&self, user: UserRef) -> Answer<'_, Revoked>;
 
     /// Oldest first.

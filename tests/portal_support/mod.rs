@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use minipaas::accounts::{Accounts, Visit};
+use minipaas::accounts::{Accounts, Role, Visit};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogReader, LogStream};
 use minipaas::engine::EngineError;
@@ -39,7 +40,7 @@ pub async fn soon<T>(work: impl Future<Output = T>) -> T {
 pub type Held = oneshot::Sender<Result<Vec<AppKey>, ConfirmError>>;
 
 pub struct Portal {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     pub address: SocketAddr,
     pub state: PortalState,
     pub accounts: Arc<Accounts>,
@@ -74,7 +75,7 @@ impl Portal {
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = tokio::spawn(TcpDoor::new(listener, config_rx).serve(router(state.clone()), stopping.clone()));
-        Self { _folder: folder, address, state, accounts, settings_tx, config_tx, status_tx, held_rx, stopping, served }
+        Self { folder, address, state, accounts, settings_tx, config_tx, status_tx, held_rx, stopping, served }
     }
 
     /// With the password changed to [`PASSWORD`].
@@ -91,8 +92,22 @@ impl Portal {
 
     /// The cookie of a new session.
     pub async fn session(&self, password: &str) -> String {
-        let begun = self.accounts.login("admin", password, &Visit::here(HERE)).await.unwrap();
+        self.session_of("admin", password).await
+    }
+
+    pub async fn session_of(&self, name: &str, password: &str) -> String {
+        let begun = self.accounts.login(name, password, &Visit::here(HERE)).await.unwrap();
         format!("paas_portal_session={}", begun.token.reveal())
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("portal.sqlite3")
+    }
+
+    /// A member of this name, whose password is [`PASSWORD`].
+    pub async fn add_member(&self, name: &str) {
+        let invited = self.accounts.invite(name, Role::Member).await.unwrap();
+        self.accounts.accept(invited.token.reveal(), PASSWORD, &Visit::here(HERE)).await.unwrap();
     }
 
     pub async fn key(&self) -> String {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{BUSY_TIMEOUT, SqliteStore};
-use crate::model::Timestamp;
+use crate::model::{AppKey, Timestamp};
 use crate::store::accounts::{
-    AccountStore, Answer, ApiKey, KeyId, Keys, NewKeyRow, NewPassword, NewSessionRow, PasswordHash, Revoked,
-    SecretHash, SessionId, SessionRow, Sessions, User, UserRef,
+    AccountStore, Answer, ApiKey, Changed, KeyId, KeyScope, Keys, NewKeyRow, NewPassword, NewPerson, NewSessionRow,
+    PasswordHash, PersonRow, Revoked, Role, SecretHash, SessionId, SessionInfo, SessionRow, Sessions, User, UserRef,
 };
 
 /// How old a key's stamp may be, in milliseconds: every stamp is a flush to disk.
@@ -56,8 +56,8 @@ impl AccountStore for SqliteStore {
         let name = name.to_owned();
         Box::pin(self.call(move |connection| {
             connection
-                .prepare_cached("SELECT id, name, must_change, password FROM users WHERE name = ?1")?
-                .query_row([name], |row| Ok((read_user(row, 0)?, PasswordHash(row.get(3)?))))
+                .prepare_cached("SELECT id, name, role, must_change, password FROM users WHERE name = ?1")?
+                .query_row([name], |row| Ok((read_user(row, 0)?, PasswordHash(row.get(4)?))))
                 .optional()
         }))
     }
@@ -66,8 +66,8 @@ impl AccountStore for SqliteStore {
         let name = name.to_owned();
         Box::pin(self.call(move |connection| {
             let added = connection.execute(
-                "INSERT INTO users (name, password, must_change, created_at)
-                 SELECT ?1, ?2, 1, ?3 WHERE NOT EXISTS (SELECT 1 FROM users)",
+                "INSERT INTO users (name, password, must_change, created_at, role)
+                 SELECT ?1, ?2, 1, ?3, 'admin' WHERE NOT EXISTS (SELECT 1 FROM users)",
                 params![name, password.0, now.0],
             )?;
             Ok(added == 1)
@@ -78,6 +78,103 @@ impl AccountStore for SqliteStore {
         Box::pin(self.call(move |connection| set_password(connection, &new)))
     }
 
+    fn people(&self) -> Answer<'_, Vec<PersonRow>> {
+        Box::pin(self.call(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{PERSON} ORDER BY name"))?;
+            statement.query_map([], read_person)?.collect()
+        }))
+    }
+
+    fn add_person(&self, new: NewPerson) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let added: Option<i64> = transaction
+                .query_row(
+                    "INSERT INTO users (name, password, must_change, created_at, role) VALUES (?1, '', 0, ?2, ?3)
+                     ON CONFLICT (name) DO NOTHING RETURNING id",
+                    params![new.name, new.created_at.0, new.role.word()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let Some(id) = added else { return Ok(false) };
+            put_invitation(&transaction, id, new.invitation, new.created_at)?;
+            transaction.commit()?;
+            Ok(true)
+        }))
+    }
+
+    fn invite(&self, name: &str, token: SecretHash, now: Timestamp) -> Answer<'_, bool> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let found: Option<i64> =
+                transaction.query_row("SELECT id FROM users WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+            let Some(id) = found else { return Ok(false) };
+            put_invitation(&transaction, id, token, now)?;
+            transaction.commit()?;
+            Ok(true)
+        }))
+    }
+
+    fn invitation(&self, token: SecretHash) -> Answer<'_, Option<PersonRow>> {
+        Box::pin(self.call(move |connection| {
+            connection
+                .prepare_cached(&format!("{PERSON} WHERE token = ?1"))?
+                .query_row([token.0], read_person)
+                .optional()
+        }))
+    }
+
+    fn accept(&self, token: SecretHash, issued_after: Timestamp, password: PasswordHash) -> Answer<'_, Option<User>> {
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let whose: Option<i64> = transaction
+                .query_row(
+                    "DELETE FROM invitations WHERE token = ?1 AND created_at > ?2 RETURNING user",
+                    params![token.0, issued_after.0],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let Some(id) = whose else { return Ok(None) };
+            transaction.execute("DELETE FROM sessions WHERE user = ?1", [id])?;
+            let user = transaction.query_row(
+                "UPDATE users SET password = ?1, must_change = 0 WHERE id = ?2 RETURNING id, name, role, must_change",
+                params![password.0, id],
+                |row| read_user(row, 0),
+            )?;
+            transaction.commit()?;
+            Ok(Some(user))
+        }))
+    }
+
+    fn set_role(&self, name: &str, role: Role) -> Answer<'_, Changed> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            if role != Role::Admin && is_last_admin(&transaction, &name)? {
+                return Ok(Changed::LastAdmin);
+            }
+            let changed =
+                transaction.execute("UPDATE users SET role = ?1 WHERE name = ?2", params![role.word(), name])?;
+            transaction.commit()?;
+            Ok(if changed == 0 { Changed::NoSuchUser } else { Changed::Done })
+        }))
+    }
+
+    fn remove_person(&self, name: &str) -> Answer<'_, Changed> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            if is_last_admin(&transaction, &name)? {
+                return Ok(Changed::LastAdmin);
+            }
+            // Sessions, keys and the invitation go by their foreign keys.
+            let removed = transaction.execute("DELETE FROM users WHERE name = ?1", [&name])?;
+            transaction.commit()?;
+            Ok(if removed == 0 { Changed::NoSuchUser } else { Changed::Done })
+        }))
+    }
+
     fn add_session(&self, new: NewSessionRow) -> Answer<'_, Option<SessionId>> {
         Box::pin(self.call(move |connection| add_session(connection, &new)))
     }
@@ -86,11 +183,11 @@ impl AccountStore for SqliteStore {
         Box::pin(self.call(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT users.id, name, must_change, sessions.id, sessions.created_at
+                    "SELECT users.id, name, role, must_change, sessions.id, sessions.created_at
                      FROM sessions JOIN users ON users.id = sessions.user WHERE token = ?1",
                 )?
                 .query_row([token.0], |row| {
-                    let (id, created_at) = (SessionId(row.get(3)?), Timestamp(row.get(4)?));
+                    let (id, created_at) = (SessionId(row.get(4)?), Timestamp(row.get(5)?));
                     Ok(SessionRow { id, user: read_user(row, 0)?, created_at })
                 })
                 .optional()
@@ -103,11 +200,33 @@ impl AccountStore for SqliteStore {
         )
     }
 
+    fn sessions(&self, user: UserRef) -> Answer<'_, Vec<SessionInfo>> {
+        Box::pin(self.call(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, created_at, address, agent FROM sessions WHERE user = ?1 ORDER BY id DESC",
+            )?;
+            let read = |row: &Row<'_>| {
+                let (id, created_at) = (SessionId(row.get(0)?), Timestamp(row.get(1)?));
+                Ok(SessionInfo { id, created_at, address: row.get(2)?, agent: row.get(3)? })
+            };
+            statement.query_map([user.0], read)?.collect()
+        }))
+    }
+
+    fn end_session(&self, user: UserRef, id: SessionId) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let ended =
+                connection.execute("DELETE FROM sessions WHERE id = ?1 AND user = ?2", params![id.0, user.0])?;
+            Ok(ended == 1)
+        }))
+    }
+
     fn revoke_all(&self, user: UserRef) -> Answer<'_, Revoked> {
         Box::pin(self.call(move |connection| {
             let transaction = connection.transaction()?;
             let sessions = transaction.execute("DELETE FROM sessions WHERE user = ?1", [user.0])?;
             let keys = transaction.execute("DELETE FROM api_keys WHERE user = ?1", [user.0])?;
+            transaction.execute("DELETE FROM invitations WHERE user = ?1", [user.0])?;
             transaction.commit()?;
             Ok(Revoked { sessions, keys })
         }))
@@ -116,7 +235,7 @@ impl AccountStore for SqliteStore {
     fn keys(&self, user: UserRef) -> Answer<'_, Vec<ApiKey>> {
         Box::pin(self.call(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT id, name, prefix, created_at, last_used_at FROM api_keys WHERE user = ?1 ORDER BY id",
+                "SELECT id, name, prefix, created_at, last_used_at, app, deploy_only FROM api_keys WHERE user = ?1 ORDER BY id",
             )?;
             statement.query_map([user.0], |row| read_key(row, 0))?.collect()
         }))
@@ -131,10 +250,19 @@ impl AccountStore for SqliteStore {
         Box::pin(self.call(move |connection| {
             connection
                 .query_row(
-                    "INSERT INTO api_keys (secret, user, name, prefix, created_at)
-                     SELECT ?1, ?2, ?3, ?4, ?5 WHERE (SELECT count(*) FROM api_keys WHERE user = ?2) < ?6
-                     RETURNING id, name, prefix, created_at, last_used_at",
-                    params![new.secret.0, new.user.0, new.name, new.prefix, new.created_at.0, new.most],
+                    "INSERT INTO api_keys (secret, user, name, prefix, created_at, app, deploy_only)
+                     SELECT ?1, ?2, ?3, ?4, ?5, ?7, ?8 WHERE (SELECT count(*) FROM api_keys WHERE user = ?2) < ?6
+                     RETURNING id, name, prefix, created_at, last_used_at, app, deploy_only",
+                    params![
+                        new.secret.0,
+                        new.user.0,
+                        new.name,
+                        new.prefix,
+                        new.created_at.0,
+                        new.most,
+                        new.scope.app.as_ref().map(ToString::to_string),
+                        new.scope.deploy_only,
+                    ],
                     |row| read_key(row, 0),
                 )
                 .optional()
@@ -150,6 +278,33 @@ impl AccountStore for SqliteStore {
     }
 }
 
+const PERSON: &str = "SELECT id, name, role, must_change, password <> '', users.created_at, invitations.created_at
+     FROM users LEFT JOIN invitations ON invitations.user = users.id";
+
+fn read_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
+    Ok(PersonRow {
+        user: read_user(row, 0)?,
+        has_password: row.get(4)?,
+        created_at: Timestamp(row.get(5)?),
+        invited_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+    })
+}
+
+fn put_invitation(connection: &Connection, user: i64, token: SecretHash, now: Timestamp) -> rusqlite::Result<()> {
+    let put = "INSERT OR REPLACE INTO invitations (user, token, created_at) VALUES (?1, ?2, ?3)";
+    connection.execute(put, params![user, token.0, now.0]).map(drop)
+}
+
+/// Whether nobody could run the box without them: who is only invited cannot yet.
+fn is_last_admin(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE name = ?1 AND role = 'admin' AND password <> '')
+            AND NOT EXISTS (SELECT 1 FROM users WHERE name <> ?1 AND role = 'admin' AND password <> '')",
+        [name],
+        |row| row.get(0),
+    )
+}
+
 fn set_password(connection: &mut Connection, new: &NewPassword) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
     let replaced = transaction.execute(
@@ -158,6 +313,10 @@ fn set_password(connection: &mut Connection, new: &NewPassword) -> rusqlite::Res
     )?;
     if replaced == 0 {
         return Ok(false);
+    }
+    // A hash made anew of the same password is no new password.
+    if !matches!((new.sessions, &new.instead_of), (Sessions::Keep, Some(_))) {
+        transaction.execute("DELETE FROM invitations WHERE user = ?1", [new.user.0])?;
     }
     match new.sessions {
         Sessions::Keep => 0,
@@ -178,9 +337,9 @@ fn add_session(connection: &mut Connection, new: &NewSessionRow) -> rusqlite::Re
     let transaction = connection.transaction()?;
     let id: Option<i64> = transaction
         .query_row(
-            "INSERT INTO sessions (token, user, created_at)
-             SELECT ?1, id, ?3 FROM users WHERE id = ?2 AND password = ?4 RETURNING id",
-            params![new.token.0, new.user.0, new.created_at.0, new.verified.0],
+            "INSERT INTO sessions (token, user, created_at, address, agent)
+             SELECT ?1, id, ?3, ?5, ?6 FROM users WHERE id = ?2 AND password = ?4 RETURNING id",
+            params![new.token.0, new.user.0, new.created_at.0, new.verified.0, new.address, new.agent],
             |row| row.get(0),
         )
         .optional()?;
@@ -202,11 +361,11 @@ fn use_key(
 ) -> rusqlite::Result<Option<(ApiKey, User)>> {
     let found = connection
         .prepare_cached(
-            "SELECT users.id, users.name, must_change,
-                    api_keys.id, api_keys.name, prefix, api_keys.created_at, last_used_at
+            "SELECT users.id, users.name, role, must_change,
+                    api_keys.id, api_keys.name, prefix, api_keys.created_at, last_used_at, app, deploy_only
              FROM api_keys JOIN users ON users.id = api_keys.user WHERE secret = ?1",
         )?
-        .query_row([secret.0], |row| Ok((read_key(row, 3)?, read_user(row, 0)?)))
+        .query_row([secret.0], |row| Ok((read_key(row, 4)?, read_user(row, 0)?)))
         .optional()?;
     if let Some((key, _)) = &found
         && key.last_used_at.is_none_or(|last| is_old(last.0, now))
@@ -229,18 +388,24 @@ fn stamp(connection: &Connection, key: KeyId, now: Timestamp) -> rusqlite::Resul
     stamped.map(drop)
 }
 
-/// From the columns `id, name, must_change`.
+/// From the columns `id, name, role, must_change`.
 fn read_user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
-    Ok(User { id: UserRef(row.get(at)?), name: row.get(at + 1)?, must_change: row.get(at + 2)? })
+    let role = Role::of(row.get_ref(at + 2)?.as_str()?);
+    Ok(User { id: UserRef(row.get(at)?), name: row.get(at + 1)?, role, must_change: row.get(at + 3)? })
 }
 
-/// From the columns `id, name, prefix, created_at, last_used_at`.
+/// From the columns `id, name, prefix, created_at, last_used_at, app, deploy_only`. A key whose narrowing cannot be read is none:
+/// it must not open more.
 fn read_key(row: &Row<'_>, at: usize) -> rusqlite::Result<ApiKey> {
+    let app = row.get::<_, Option<String>>(at + 5)?.map(|text| AppKey::parse(&text)).transpose().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(at + 5, rusqlite::types::Type::Text, Box::new(error))
+    })?;
     Ok(ApiKey {
         id: KeyId(row.get(at)?),
         name: row.get(at + 1)?,
         prefix: row.get(at + 2)?,
         created_at: Timestamp(row.get(at + 3)?),
         last_used_at: row.get::<_, Option<i64>>(at + 4)?.map(Timestamp),
+        scope: KeyScope { app, deploy_only: row.get(at + 6)? },
     })
 }

@@ -1,0 +1,143 @@
+//! Who there is: invitations, roles, and people who leave.
+//!
+//! A person comes in by an invitation: a link that works once, for a week, and lets them choose a password. The same link made
+//! again mends a forgotten one. An admin never learns a password, and nobody but its reader has the link: at rest is its hash.
+
+use std::time::Duration;
+
+use super::error::{AcceptError, PeopleError};
+use super::first::Visit;
+use super::password::{HashError, Password};
+use super::secret::{self, Secret};
+use super::sessions::{NewSession, back, forth};
+use super::{Accounts, Role, User};
+use crate::model::{AppKey, AppName, Timestamp, UserId};
+use crate::store::StoreError;
+use crate::store::accounts::{Changed, NewPerson, PersonRow};
+
+/// How long an invitation may be taken up.
+pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Somebody who has an account, or is invited to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub user: User,
+    /// Not before the first invitation was accepted.
+    pub has_password: bool,
+    pub created_at: Timestamp,
+    /// Until when an invitation may be taken up; one that is over counts as none.
+    pub invited_until: Option<Timestamp>,
+}
+
+/// An invitation that was just made.
+#[derive(Debug)]
+pub struct Invited {
+    pub name: String,
+    /// For the link; nobody can ask for it again.
+    pub token: Secret,
+    pub expires_at: Timestamp,
+}
+
+/// What the holder of a link is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    pub user: User,
+    /// It mends a forgotten password; otherwise it opens the account.
+    pub is_reset: bool,
+    pub expires_at: Timestamp,
+}
+
+impl Accounts {
+    /// Everybody, by name.
+    pub async fn people(&self) -> Result<Vec<Person>, StoreError> {
+        let now = self.clock.now();
+        Ok(self.store.people().await?.into_iter().map(|row| person(row, now)).collect())
+    }
+
+    pub async fn person(&self, name: &str) -> Result<Option<Person>, StoreError> {
+        Ok(self.people().await?.into_iter().find(|person| person.user.name == name))
+    }
+
+    /// Makes an account without a password, and the link to it. A name is the userid of its owner's apps, so it has to be one
+    /// that a new app may have.
+    pub async fn invite(&self, name: &str, role: Role) -> Result<Invited, PeopleError> {
+        let user = UserId::parse(name)?;
+        // The rule is that of an app's address, whichever app it is.
+        AppKey::new(user, AppName::parse("site")?).allowed_for_new()?;
+        let (token, now) = (Secret::token()?, self.clock.now());
+        let new = NewPerson { name: name.to_owned(), role, invitation: token.hash(), created_at: now };
+        if !self.store.add_person(new).await? {
+            return Err(PeopleError::Exists { name: name.to_owned() });
+        }
+        Ok(Invited { name: name.to_owned(), token, expires_at: forth(now, INVITATION_LIFE) })
+    }
+
+    /// A new link for somebody who is there; the one before opens nothing any more. A password goes on until the link is used.
+    pub async fn invite_again(&self, name: &str) -> Result<Invited, PeopleError> {
+        let (token, now) = (Secret::token()?, self.clock.now());
+        if !self.store.invite(name, token.hash(), now).await? {
+            return Err(PeopleError::NoSuchUser { name: name.to_owned() });
+        }
+        Ok(Invited { name: name.to_owned(), token, expires_at: forth(now, INVITATION_LIFE) })
+    }
+
+    /// The invitation of this link. Whether it was used, is over, or never was, is not told.
+    pub async fn invitation(&self, token: &str) -> Result<Option<Invitation>, StoreError> {
+        let Some(hash) = secret::token_hash(token) else { return Ok(None) };
+        let Some(row) = self.store.invitation(hash).await? else { return Ok(None) };
+        let found = person(row, self.clock.now());
+        Ok(found.invited_until.map(|expires_at| Invitation {
+            user: found.user,
+            is_reset: found.has_password,
+            expires_at,
+        }))
+    }
+
+    /// Takes an invitation up: sets the password, ends every session there was, and begins one.
+    ///
+    /// # Crash
+    /// The password is set and the link is used up, or neither. Who has the password but no session signs in.
+    pub async fn accept(&self, token: &str, password: &str, visit: &Visit<'_>) -> Result<NewSession, AcceptError> {
+        let found = self.invitation(token).await?.ok_or(AcceptError::NoSuchInvitation)?;
+        let hash = secret::token_hash(token).ok_or(AcceptError::NoSuchInvitation)?;
+        let chosen = Password::chosen(password, &found.user.name)?;
+        let fresh = self.hasher.hash(chosen, self.settings().bcrypt_rounds).await.map_err(|error| match error {
+            HashError::Refused(why) => AcceptError::Refused(why),
+            HashError::Failed(failure) => AcceptError::Failed(failure),
+        })?;
+        let issued_after = back(self.clock.now(), INVITATION_LIFE);
+        // None: somebody else with the link came first, or an admin has made a new one.
+        let user = self.store.accept(hash, issued_after, fresh.clone()).await?.ok_or(AcceptError::NoSuchInvitation)?;
+        self.forget_first_word(&user.name);
+        tracing::info!(from = %visit.from, user = user.name, "an invitation was taken up");
+        self.begin(user, fresh, visit).await?.ok_or(AcceptError::NoSuchInvitation)
+    }
+
+    /// What they may do from the next request on.
+    pub async fn set_role(&self, name: &str, role: Role) -> Result<(), PeopleError> {
+        changed(self.store.set_role(name, role).await?, name)
+    }
+
+    /// Their sessions, keys and invitation go with them.
+    pub async fn remove_person(&self, name: &str) -> Result<(), PeopleError> {
+        changed(self.store.remove_person(name).await?, name)
+    }
+}
+
+fn changed(outcome: Changed, name: &str) -> Result<(), PeopleError> {
+    match outcome {
+        Changed::Done => Ok(()),
+        Changed::NoSuchUser => Err(PeopleError::NoSuchUser { name: name.to_owned() }),
+        Changed::LastAdmin => Err(PeopleError::LastAdmin),
+    }
+}
+
+fn person(row: PersonRow, now: Timestamp) -> Person {
+    let until = row.invited_at.map(|at| forth(at, INVITATION_LIFE));
+    Person {
+        user: row.user,
+        has_password: row.has_password,
+        created_at: row.created_at,
+        invited_until: until.filter(|until| now < *until),
+    }
+}

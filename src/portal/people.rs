@@ -1,0 +1,271 @@
+//! `/users` (for admins) and `/invitations/{token}` (for whoever has the link).
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::auth::{AskedAt, Me, Through, Typed, address, place};
+use super::caller::{Caller, Peer};
+use super::code;
+use super::cookie;
+use super::edits::edit_quietly;
+use super::envelope::{ApiError, Data, said};
+use super::extract::{Body, PathText};
+use super::state::PortalState;
+use crate::accounts::{Invited, Person, Role, Visit};
+use crate::desired::Change;
+use crate::model::{AppKey, RunState, Shown, Timestamp};
+
+/// Somebody who has an account, or is invited to one.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonView {
+    /// Also the userid of their apps.
+    pub name: String,
+    pub role: Role,
+    pub state: PersonState,
+    pub created_at: Timestamp,
+    /// Until when an invitation may be taken up; null: there is none, or it is over.
+    pub invited_until: Option<Timestamp>,
+    pub apps: Vec<AppKey>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PersonState {
+    /// Has not accepted yet, so has no password.
+    Invited,
+    /// Has to change the password before anything else.
+    MustChangePassword,
+    Active,
+}
+
+impl PersonView {
+    fn new(person: &Person, state: &PortalState) -> Self {
+        let word = match (person.has_password, person.user.must_change) {
+            (false, _) => PersonState::Invited,
+            (true, true) => PersonState::MustChangePassword,
+            (true, false) => PersonState::Active,
+        };
+        Self {
+            name: person.user.name.clone(),
+            role: person.user.role,
+            state: word,
+            created_at: person.created_at,
+            invited_until: person.invited_until,
+            apps: apps_of(state, &person.user.name),
+        }
+    }
+}
+
+fn apps_of(state: &PortalState, name: &str) -> Vec<AppKey> {
+    state.controller.status().apps.keys().filter(|app| app.user.as_str() == name).cloned().collect()
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    #[schemars(extend("pattern" = "^[a-z][a-z0-9]{2,19}$"))]
+    pub name: String,
+    #[serde(default = "member")]
+    pub role: Role,
+}
+
+fn member() -> Role {
+    Role::Member
+}
+
+/// A link that works once. Nobody can ask for it again.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationLink {
+    pub name: String,
+    /// For `/invitations/{token}`.
+    pub token: String,
+    /// Of the page for people, to be put behind the portal's address. What follows the `#` a browser sends to nobody.
+    pub path: String,
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for InvitationLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InvitationLink").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl From<Invited> for InvitationLink {
+    fn from(invited: Invited) -> Self {
+        let token = invited.token.reveal().to_owned();
+        Self { name: invited.name, path: format!("/join#{token}"), token, expires_at: invited.expires_at }
+    }
+}
+
+pub async fn list(State(state): State<PortalState>) -> Result<Data<Vec<PersonView>>, ApiError> {
+    let people = state.accounts.people().await?;
+    Ok(Data(people.iter().map(|person| PersonView::new(person, &state)).collect()))
+}
+
+pub async fn show(State(state): State<PortalState>, PathText(name): PathText) -> Result<Data<PersonView>, ApiError> {
+    let person = state.accounts.person(&name).await?.ok_or_else(|| no_such_user(&name))?;
+    Ok(Data(PersonView::new(&person, &state)))
+}
+
+pub async fn invite(
+    State(state): State<PortalState>,
+    caller: Caller,
+    Body(Invite { name, role }): Body<Invite>,
+) -> Result<(StatusCode, Data<InvitationLink>), ApiError> {
+    let invited = state.accounts.invite(&name, role).await?;
+    tracing::info!(user = name, role = role.word(), by = %caller, "invited");
+    Ok((StatusCode::CREATED, Data(invited.into())))
+}
+
+pub async fn invite_again(
+    State(state): State<PortalState>,
+    caller: Caller,
+    PathText(name): PathText,
+) -> Result<(StatusCode, Data<InvitationLink>), ApiError> {
+    let invited = state.accounts.invite_again(&name).await?;
+    tracing::info!(user = invited.name, by = %caller, "invited again");
+    Ok((StatusCode::CREATED, Data(invited.into())))
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Patch {
+    pub role: Role,
+}
+
+pub async fn change(
+    State(state): State<PortalState>,
+    caller: Caller,
+    PathText(name): PathText,
+    Body(Patch { role }): Body<Patch>,
+) -> Result<Data<PersonView>, ApiError> {
+    state.accounts.set_role(&name, role).await?;
+    tracing::info!(user = name, role = role.word(), by = %caller, "changed the role");
+    show(State(state), PathText(name)).await
+}
+
+/// What becomes of the apps of somebody who leaves. Their data stays in each case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AppsThen {
+    /// They go on.
+    Keep,
+    Stop,
+    /// Containers go, data stays.
+    Delete,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Remove {
+    pub apps: AppsThen,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Removed {
+    pub name: String,
+    /// Whose manifests now say so, or that were kept.
+    pub apps: Vec<AppKey>,
+    /// Those whose manifest could not be changed: see to them yourself.
+    pub failed: Vec<NotChanged>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct NotChanged {
+    pub app: AppKey,
+    pub reason: String,
+}
+
+/// The person first: whatever hinders an app, they are out.
+pub async fn remove(
+    State(state): State<PortalState>,
+    caller: Caller,
+    PathText(name): PathText,
+    Body(Remove { apps: then }): Body<Remove>,
+) -> Result<Data<Removed>, ApiError> {
+    state.accounts.remove_person(&name).await?;
+    tracing::info!(user = name, by = %caller, "removed a person");
+    let changes = match then {
+        AppsThen::Keep => Vec::new(),
+        AppsThen::Stop => vec![Change::State(RunState::Stopped)],
+        AppsThen::Delete => vec![Change::State(RunState::Deleted), Change::KeepData(Some(true))],
+    };
+    let mut removed = Removed { apps: Vec::new(), failed: Vec::new(), name };
+    for app in apps_of(&state, &removed.name) {
+        let edited =
+            if changes.is_empty() { Ok(()) } else { edit_quietly(&state, &caller, app.clone(), changes.clone()).await };
+        match edited {
+            Ok(()) => removed.apps.push(app),
+            Err(error) => removed.failed.push(NotChanged { app, reason: error.text.english }),
+        }
+    }
+    Ok(Data(removed))
+}
+
+/// Whose an invitation is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationView {
+    pub name: String,
+    pub role: Role,
+    /// It mends a forgotten password; otherwise it opens the account.
+    pub is_reset: bool,
+    pub expires_at: Timestamp,
+}
+
+pub async fn invitation(
+    State(state): State<PortalState>,
+    PathText(token): PathText,
+) -> Result<Data<InvitationView>, ApiError> {
+    let found = state.accounts.invitation(&token).await?.ok_or_else(no_such_invitation)?;
+    let (user, is_reset, expires_at) = (found.user, found.is_reset, found.expires_at);
+    Ok(Data(InvitationView { name: user.name, role: user.role, is_reset, expires_at }))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accept {
+    /// 8 characters or more, 72 bytes at most.
+    password: Typed,
+}
+
+/// Signs them in at once.
+pub async fn accept(
+    State(state): State<PortalState>,
+    peer: Peer,
+    asked: AskedAt,
+    PathText(token): PathText,
+    Body(Accept { password }): Body<Accept>,
+) -> Result<(HeaderMap, Data<Me>), ApiError> {
+    let visit = Visit { from: address(peer), place: place(peer), first_word: None, agent: asked.agent() };
+    let begun = state.accounts.accept(&token, password.text(), &visit).await?;
+    let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
+    let cookies = asked.with_cookie(&state, cookie)?;
+    let user = begun.session.user;
+    let me = Me { username: Some(user.name), role: user.role, must_change_password: false, through: Through::Session };
+    Ok((cookies, Data(me)))
+}
+
+pub(super) fn no_such_invitation() -> ApiError {
+    ApiError::new(
+        code::NO_SUCH_INVITATION,
+        said!(
+            "this invitation does not work: it was used, is older than seven days, or a newer one has taken its place; ask for a \
+             new one",
+            "이 초대 링크는 더 이상 쓸 수 없어요. 이미 사용했거나, 7일이 지났거나, 새 링크가 만들어졌을 수 있어요. 새 링크를 부탁해 보세요"
+        ),
+    )
+}
+
+pub(super) fn no_such_user(name: &str) -> ApiError {
+    let name = Shown::at_most(name, 40);
+    ApiError::new(
+        code::NO_SUCH_USER,
+        said!("there is no user `{name}`: see `GET /users`", "`{name}` 사용자가 없습니다: `GET /users`를 보세요"),
+    )
+}
