@@ -104,8 +104,12 @@ pub async fn replace(
 }
 
 fn invalid(problem: &Diagnostic) -> ApiError {
+    let line = problem.line;
     ApiError::new(
         code::INVALID_MANIFEST,
-        said!("nothing was written: {problem}", "아무것도 쓰지 않았습니다: {problem}"),
+        said!(
+            "nothing was written: {problem}",
+            "아무것도 쓰지 않았습니다: 매니페스트의 {line}번째 줄이 잘못되었습니다. `POST …/manifest/check`가 그 까닭을 알려 줍니다"
+        ),
     )
 }
