@@ -143,8 +143,8 @@ fn busy() -> ApiError {
 
 fn follow(text: Option<&str>) -> Result<Follow, ApiError> {
     match text {
-        Some("1" | "true") => Ok(Follow::Yes),
-        None | Some("0" | "false") => Ok(Follow::No),
+        Some("1") => Ok(Follow::Yes),
+        None | Some("0") => Ok(Follow::No),
         Some(other) => Err(ApiError::new(
             code::BAD_QUERY,
             said!("`follow={other}`: write `1` or `0`", "`follow={other}`: `1` 또는 `0`으로 쓰세요"),
