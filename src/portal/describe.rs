@@ -277,6 +277,11 @@ fn operation(
                 "required": ["ok", "data"],
                 "additionalProperties": false,
             }}}),
+            // Of one event: a stream is a sequence of them.
+            Content::Other(kind @ "text/event-stream") => json!({kind: {"schema": {
+                "type": "object",
+                "properties": {"event": {"type": "string"}, "data": {"type": "string"}, "id": {"type": "string"}},
+            }}}),
             Content::Other(kind) => json!({kind: {"schema": {"type": "string"}}}),
             Content::Document => json!({"application/json": {"schema": {"type": "object"}}}),
         };
