@@ -18,9 +18,9 @@ use crate::metrics::Metrics;
 use crate::model::observed::{ContainerState, EngineInfo};
 use crate::model::status::{Endpoint, LastExit};
 use crate::model::{
-    AppKey, AppSpec, AppStatus, Bytes, Cause, ConditionKind, ContainerId, Diagnosis, Digest, Event, EventKind,
-    FailedDeploy, FolderState, Health, InstanceId, InventoryRow, Limits, ObservedContainer, RestartPolicy, RunState,
-    Settings, SyncState, Timestamp, VersionId, labels,
+    AppKey, AppSpec, AppStatus, Bytes, Cause, ConditionKind, ContainerId, Diagnosis, DiagnosisCode, Digest, Event,
+    EventKind, FailedDeploy, FolderState, Health, InstanceId, InventoryRow, Limits, ObservedContainer, RestartPolicy,
+    RunState, Settings, SyncState, Timestamp, VersionId, labels,
 };
 use crate::plan::assess::{CALM_MS, Finding};
 use crate::plan::step::{Action, Outcome, Step, Target};
@@ -56,8 +56,8 @@ pub struct Memory {
     start_failures: BTreeMap<ContainerId, u32>,
     /// Containers that requests no longer belong to but that still answered some, and since when.
     draining: BTreeMap<ContainerId, Timestamp>,
-    /// Containers that never came up, and about which `logs/deploy.log` says so already.
-    told: BTreeSet<ContainerId>,
+    /// Containers that never came up, and about which `logs/deploy.log` says so already, for each cause.
+    told: BTreeMap<ContainerId, Vec<Option<DiagnosisCode>>>,
     /// Containers whose start Docker refused because it is in conflict with itself.
     abandoned: BTreeSet<ContainerId>,
     /// The last write of the app's row failed, and may have happened all the same.
@@ -535,7 +535,7 @@ impl<W: Seams> Pass<'_, W> {
         self.memory.calm_restarts.retain(|id, calm| counts(id, *calm));
         self.memory.ended.retain(|id, _| present(id));
         self.memory.start_failures.retain(|id, _| present(id));
-        self.memory.told.retain(present);
+        self.memory.told.retain(|id, _| present(id));
         let down = |id: &ContainerId| {
             let found = containers.iter().find(|owned| owned.id() == id);
             found.is_some_and(|owned| matches!(owned.get().state, ContainerState::Created | ContainerState::Exited))
@@ -682,9 +682,16 @@ impl<W: Seams> Pass<'_, W> {
         let failed = matches!(self.input.decision.goal, Goal::Run(_))
             && matches!(verdict.health, Health::CrashLoop | Health::Degraded)
             && !self.memory.answered.contains_key(&id);
-        if !failed || !self.memory.told.insert(id.clone()) {
+        if !failed {
             return;
         }
+        // Once for each cause: one that was slow at first may turn out to need more memory.
+        let code = verdict.diagnosis.as_ref().map(|diagnosis| diagnosis.code);
+        let told = self.memory.told.entry(id.clone()).or_default();
+        if told.contains(&code) || (code.is_none() && !told.is_empty()) {
+            return;
+        }
+        told.push(code);
         let reason = verdict.findings.iter().min_by_key(|finding| finding.kind).map(|finding| finding.message.as_str());
         let log = match last_exit.filter(|exit| !exit.log.is_empty()) {
             Some(exit) => exit.log.clone(),
