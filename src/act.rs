@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 
 use crate::engine::{Effect, Engine, EngineError, ErrorKind, Follow};
 use crate::folders::{FolderError, Folders, Origin};
+use crate::model::version;
 use crate::model::{
     AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow, VersionId, VersionRecord, shown,
 };
@@ -178,7 +179,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         lost: Option<&VersionId>,
     ) -> Result<Outcome, StepError> {
         let Some(row) = self.row.clone() else { return Ok(Outcome::Unchanged) };
-        let redeploy = row.manifest.redeploy.clone();
+        let redeploy = version::deployed(row.manifest.redeploy.as_deref()).map(str::to_owned);
         let salt = format!("{} {}", redeploy.as_deref().unwrap_or(""), lost.map_or("", VersionId::as_str));
         let version = self.folders.take_version(self.key, &salt).await?;
         let versions = VersionRecord { version: Some(version), redeploy, previous: previous.cloned() };

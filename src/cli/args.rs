@@ -122,10 +122,10 @@ Examples:
         after_help = "Examples:\n  paas stop alice-diary\n  paas stop alice-diary bob-notes --no-wait\n  paas stop --all --yes"
     )]
     Stop(Change),
-    /// Give an app that runs a fresh container (the same as `deploy`)
+    /// Give an app that runs a fresh container, with the code that it runs
     #[command(after_help = "Examples:\n  paas restart alice-diary\n  paas restart --all")]
     Restart(Change),
-    /// Replace an app's container by a fresh one (writes a new `redeploy` token)
+    /// Publish the code in an app's `app/` folder (writes a new `redeploy` token)
     #[command(after_help = "Examples:\n  paas deploy alice-diary\n  paas deploy alice-diary --wait 120")]
     Deploy(Change),
     /// List what an app can be made from

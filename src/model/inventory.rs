@@ -10,7 +10,7 @@ use super::names::{AppKey, TemplateId};
 use super::spec::Identity;
 use super::template::Template;
 use super::units::{Digest, Seconds, Timestamp};
-use super::version::{Code, VersionId, VersionRecord};
+use super::version::{self, Code, VersionId, VersionRecord};
 
 /// One app the daemon is responsible for. Written before its first container is created, dropped after its last clean-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +75,8 @@ impl InventoryRow {
             Some(Self { versions: Some(versions), .. }) => Some(versions.clone()),
             Some(before)
                 if [manifest.code, before.manifest.code] == [None, None]
-                    && before.manifest.redeploy == manifest.redeploy =>
+                    && version::deployed(before.manifest.redeploy.as_deref())
+                        == version::deployed(manifest.redeploy.as_deref()) =>
             {
                 None
             }

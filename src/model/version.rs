@@ -57,6 +57,7 @@ impl Code {
     /// What an app mounts whose manifest has this `redeploy`.
     #[must_use]
     pub fn of(versions: Option<&VersionRecord>, redeploy: Option<&str>) -> Self {
+        let redeploy = deployed(redeploy);
         match versions {
             None => Self::Live,
             Some(VersionRecord { version: Some(version), redeploy: taken_for, .. })
@@ -69,13 +70,30 @@ impl Code {
     }
 }
 
+/// Between a `redeploy` and the time of a restart.
+const RESTARTED: &str = " restarted ";
+
+/// What of a `redeploy` asks for a version: all of it but the mark of a restart.
+#[must_use]
+pub fn deployed(redeploy: Option<&str>) -> Option<&str> {
+    let redeploy = redeploy?;
+    let deployed = redeploy.split_once(RESTARTED).map_or(redeploy, |(deployed, _)| deployed);
+    (!deployed.is_empty()).then_some(deployed)
+}
+
+/// The `redeploy` that asks for a new container of the version that runs.
+#[must_use]
+pub fn restarted(redeploy: Option<&str>, at: &str) -> String {
+    format!("{}{RESTARTED}{at}", deployed(redeploy).unwrap_or_default())
+}
+
 /// What is remembered of an app's versions. An app without it runs its working copy.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VersionRecord {
     /// The version that was taken last.
     #[serde(default)]
     pub version: Option<VersionId>,
-    /// The manifest's `redeploy` that it was taken for: another one asks for another version.
+    /// What of the manifest's `redeploy` it was taken for ([`deployed`]): another one asks for another version.
     #[serde(default)]
     pub redeploy: Option<String>,
     /// The version that served when that one was taken: what the app comes back to when that one cannot run.
@@ -86,6 +104,23 @@ pub struct VersionRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restart_asks_for_no_other_version_and_a_deploy_does() {
+        let taken_for = |redeploy: Option<&str>| VersionRecord {
+            version: VersionId::parse("0123456789abcdef"),
+            redeploy: deployed(redeploy).map(str::to_owned),
+            previous: None,
+        };
+        for before in [None, Some("one"), Some("one restarted two")] {
+            let versions = taken_for(before);
+            let (again, anew) = (restarted(before, "12:00"), "13:00");
+            assert!(matches!(Code::of(Some(&versions), before), Code::Version(_)), "{before:?}");
+            assert!(matches!(Code::of(Some(&versions), Some(&again)), Code::Version(_)), "{before:?} {again}");
+            assert_eq!(Code::of(Some(&versions), Some(anew)), Code::Due, "{before:?}");
+        }
+        assert_eq!(restarted(Some("one restarted two"), "three"), "one restarted three");
+    }
 
     #[test]
     fn an_id_is_a_folder_name_and_nothing_else() {

@@ -37,6 +37,10 @@ fn an_edit_shows_when_it_is_deployed_and_at_once_with_live_code() {
     let page = daemon.folder("alice-page").join("app/index.html");
     write(&page, "<p>first edit</p>\n");
     assert!(!daemon.get("alice-page", "/").text().contains("first edit"));
+    let before = daemon.ready("alice-page");
+    daemon.paas(&["restart", "alice-page"]).done();
+    assert_ne!(daemon.ready("alice-page")["Id"], before["Id"]);
+    assert!(!daemon.get("alice-page", "/").text().contains("first edit"), "a restart publishes nothing");
     daemon.paas(&["deploy", "alice-page"]).done();
     assert!(daemon.get("alice-page", "/").text().contains("first edit"));
 
