@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
+use super::FolderError;
 use super::atomic;
 use super::code::{self, CODE, Links, Rules, Source, copy_whole};
 use super::nofollow::{self, Kind};
@@ -13,7 +14,7 @@ use super::place::in_the_way;
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
 use super::walk::Bounds;
 use crate::model::units::DigestOf;
-use crate::model::{Bytes, VersionId};
+use crate::model::{Bytes, Digest, Shown, VersionId};
 
 /// Name of the folder of checkouts.
 pub(super) const VERSIONS: &str = "versions";
@@ -32,10 +33,8 @@ pub(super) fn take(app: &Dir, app_path: &Path, salt: &str, checkpoints: &Checkpo
     let source_path = app_path.join(CODE);
     let source = match nofollow::open_dir(app, CODE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Stop::Failed(super::FolderError::Retryable(format!(
-                "{} vanished; it is made again by itself",
-                crate::model::Shown::path(&source_path)
-            ))));
+            let problem = format!("{} vanished; it is made again by itself", Shown::path(&source_path));
+            return Err(FolderError::Retryable(problem).into());
         }
         opened => opened.at("open", &source_path)?,
     };
@@ -45,30 +44,42 @@ pub(super) fn take(app: &Dir, app_path: &Path, salt: &str, checkpoints: &Checkpo
     code::remove_leftovers(&versions, &path, VERSIONS)?;
     checkpoints.reach("half-made version removed")?;
     let temp = atomic::temp_name(VERSIONS);
-    let taken =
-        copy_whole(&Source { dir: &source, path: &source_path, rules: RULES }, &versions, &temp, &path, checkpoints)
-            .and_then(|content| {
-                let mut digest = DigestOf::default();
-                digest.field(content.as_str().as_bytes());
-                digest.field(salt.as_bytes());
-                let id = VersionId::of(&digest.finish());
-                if exists(&versions, &path, &id)? {
-                    versions.remove_dir_all(&temp).at("remove", path.join(&temp))?;
-                    return Ok(id);
-                }
-                // Before the name: it may reach the disk before the content otherwise.
-                nofollow::sync_filesystem(&versions).at("flush", &path)?;
-                checkpoints.reach("version flushed")?;
-                versions.rename(&temp, &versions, id.as_str()).at("move new version to", path.join(id.as_str()))?;
-                checkpoints.reach("version in place")?;
-                nofollow::sync(&versions).at("flush", &path)?;
-                Ok(id)
-            });
+    let source = Source { dir: &source, path: &source_path, rules: RULES };
+    let taken = copy_whole(&source, &versions, &temp, &path, checkpoints)
+        .and_then(|content| put_in_place(&versions, &path, &temp, id_of(&content, salt), checkpoints));
     if let Err(Stop::Failed(_)) = &taken {
         // The disk may be full: gives the space back. Should that fail too, the next call does it.
         let _ = versions.remove_dir_all(&temp);
     }
     taken
+}
+
+fn id_of(content: &Digest, salt: &str) -> VersionId {
+    let mut digest = DigestOf::default();
+    digest.field(content.as_str().as_bytes());
+    digest.field(salt.as_bytes());
+    VersionId::of(&digest.finish())
+}
+
+/// Gives a complete copy its name, unless the version is there already.
+fn put_in_place(
+    versions: &Dir,
+    path: &Path,
+    temp: &str,
+    id: VersionId,
+    checkpoints: &Checkpoints,
+) -> Outcome<VersionId> {
+    if exists(versions, path, &id)? {
+        versions.remove_dir_all(temp).at("remove", path.join(temp))?;
+        return Ok(id);
+    }
+    // Before the name: it may reach the disk before the content otherwise.
+    nofollow::sync_filesystem(versions).at("flush", path)?;
+    checkpoints.reach("version flushed")?;
+    versions.rename(temp, versions, id.as_str()).at("move new version to", path.join(id.as_str()))?;
+    checkpoints.reach("version in place")?;
+    nofollow::sync(versions).at("flush", path)?;
+    Ok(id)
 }
 
 /// Removes every checkout but these.
