@@ -9,19 +9,23 @@
 //! - An app that serves on another network gets nothing new before it is its turn to move.
 //! - Data is moved only by a goal that carries a purge token.
 
-use std::collections::BTreeSet;
+mod limits;
+mod trial;
+mod versions;
 
-use crate::model::manifest::DEFAULT_START_TIMEOUT;
-use crate::model::observed::{ContainerState, EngineInfo};
+use crate::model::observed::ContainerState;
 use crate::model::{
-    AppSpec, Bytes, Cause, Code, Diagnosis, Digest, FailedDeploy, ObservedContainer, PurgeToken, RestartPolicy,
-    Routing, Seconds, Strategy, VersionId,
+    AppSpec, Cause, Digest, ObservedContainer, PurgeToken, RestartPolicy, Routing, Strategy, VersionId,
 };
 
 use super::motion::{must_wait, stays_elsewhere};
 use super::roles::Roles;
 use super::step::{Action, Plan, Target};
-use super::view::{AppView, Goal, OwnedContainer, Readiness};
+use super::view::{AppView, Goal, OwnedContainer};
+
+pub(super) use limits::tunables_differ;
+use trial::{Failure, Trial, record_failure, trial};
+use versions::{drop_versions, last_that_served, missing_version, take_version};
 
 /// Restarts by Docker's policy after which a new container counts as failed, and an app as crash-looping.
 pub const CRASH_LOOP_RESTARTS: u32 = 3;
@@ -43,8 +47,8 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     prepare(view, spec, plan);
     let roles = Roles::sort(view, spec);
     give_up_on_useless(view, spec, &roles, plan);
-    if let Some(lost) = needs_version(view, spec) {
-        take_version(view, spec, &roles, lost, plan);
+    if let Some(missing) = missing_version(view, spec) {
+        take_version(view, spec, &roles, missing, plan);
         return;
     }
     if let Some((best, doubles)) = roles.fresh.split_first() {
@@ -139,54 +143,6 @@ fn prepare(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     }
 }
 
-/// A version has to be taken before the app can be what it should be; inside, one whose checkout is gone and which a container
-/// mounts all the same.
-#[expect(clippy::option_option, reason = "whether, and instead of what")]
-fn needs_version<'s>(view: &AppView, spec: &'s AppSpec) -> Option<Option<&'s VersionId>> {
-    match &spec.code {
-        Code::Live => None,
-        Code::Due => Some(None),
-        Code::Version(version) if view.folder.versions.contains(version) => None,
-        Code::Version(version) => {
-            let is_mounted = view.containers.iter().any(|owned| owned.version().as_ref() == Some(version));
-            Some(Some(version).filter(|_| is_mounted))
-        }
-    }
-}
-
-/// What runs meanwhile is kept as it is.
-fn take_version(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, lost: Option<&VersionId>, plan: &mut Plan) {
-    let serving = roles.serving(view).or(roles.old.first().copied());
-    if let Some(best) = serving {
-        bring_back(view, spec, best, plan);
-    }
-    let versions = view.recorded.as_ref().and_then(|row| row.versions.as_ref());
-    let previous = serving.and_then(OwnedContainer::version).filter(|version| Some(version) != lost);
-    let previous = previous.or_else(|| versions.and_then(|versions| versions.previous.clone()));
-    let cause = Cause::new(match (&spec.code, versions.and_then(|versions| versions.version.as_ref())) {
-        (Code::Version(_), _) => "the version that should run is not there any more",
-        (_, None) => "there is none yet",
-        (_, Some(_)) => "the app is to be deployed",
-    });
-    plan.push(Action::TakeVersion { previous, lost: lost.cloned() }, &cause);
-}
-
-/// Checkouts are kept for as long as a container or the inventory names them.
-fn drop_versions(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
-    let mut named: BTreeSet<VersionId> = spec.version().cloned().into_iter().collect();
-    if !planted!(CheckoutDroppedEarly) {
-        named.extend(view.containers.iter().filter_map(OwnedContainer::version));
-        let versions = view.recorded.as_ref().and_then(|row| row.versions.as_ref());
-        named.extend(
-            versions.into_iter().flat_map(|versions| [&versions.version, &versions.previous]).flatten().cloned(),
-        );
-    }
-    if !view.folder.versions.is_subset(&named) {
-        let kept = view.folder.versions.intersection(&named).cloned().collect();
-        plan.push(Action::KeepVersions { kept }, &Cause::new("nothing names them"));
-    }
-}
-
 fn write_compose(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     let text = crate::compose::compose_yaml(&spec.container(view.key.container_name(), &view.instance));
     if view.folder.compose.as_ref() != Some(&Digest::of(text.as_bytes())) {
@@ -250,15 +206,6 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
     plan.push_new(spec.container(name, &view.instance), &cause);
 }
 
-/// The specification with the version before, when the wanted one was given up: an unhealthy version is never what a lost
-/// container comes back to.
-fn last_that_served(view: &AppView, spec: &AppSpec) -> Option<AppSpec> {
-    view.failed_before(spec)?;
-    let previous = view.recorded.as_ref()?.versions.as_ref()?.previous.clone()?;
-    let there = view.folder.versions.contains(&previous);
-    there.then(|| AppSpec { code: Code::Version(previous), ..spec.clone() })
-}
-
 /// The wanted make was tried and failed, just now or before.
 fn given_up(view: &AppView, spec: &AppSpec, plan: &Plan) -> bool {
     view.failed_before(spec).is_some()
@@ -317,89 +264,8 @@ fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'
     }
 }
 
-/// How a new container is doing beside the old one.
-enum Trial {
-    Running,
-    Passed,
-    Failed(Failure),
-}
-
-/// Why a new container is given up.
-struct Failure {
-    reason: String,
-    /// How long it was given, where more time might have been enough.
-    waited: Option<Seconds>,
-    diagnosis: Option<Diagnosis>,
-}
-
-impl Failure {
-    fn new(reason: String) -> Self {
-        Self { reason, waited: None, diagnosis: None }
-    }
-}
-
-fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContainer) -> Trial {
-    let ended = |words: &str| Failure {
-        reason: match view.last_end(container) {
-            Some(end) => format!("{words} ({end})"),
-            None => words.to_owned(),
-        },
-        waited: None,
-        diagnosis: view.why_ended(&container.id).cloned(),
-    };
-    if container.restart_count >= CRASH_LOOP_RESTARTS {
-        return Trial::Failed(ended("the new container keeps ending by itself"));
-    }
-    let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
-    let given = if planted!(StartTimeoutIgnored) { DEFAULT_START_TIMEOUT } else { spec.start_timeout };
-    match container.state {
-        ContainerState::Running if view.answers(&container.id) => Trial::Passed,
-        ContainerState::Running if age > given.millis() && !planted!(TrialNeverFails) => {
-            match view.readiness.get(&container.id) {
-                Some(Readiness::Silent(why)) => Trial::Failed(silent(view, spec, container, why)),
-                Some(Readiness::Answers { .. }) | None => Trial::Running,
-            }
-        }
-        ContainerState::Exited
-            if container.started_at.is_some() && !was_stopped_from_outside(spec.restart, container) =>
-        {
-            Trial::Failed(ended("the new container ended by itself"))
-        }
-        _ => Trial::Running,
-    }
-}
-
-fn silent(view: &AppView, spec: &AppSpec, container: &ObservedContainer, why: &str) -> Failure {
-    let diagnosis = view.why_silent(spec, &container.id);
-    let given = spec.start_timeout;
-    let reason = match &diagnosis {
-        Some(_) => format!("the new container did not answer within {given}"),
-        None => format!(
-            "the new container did not answer within {given}: {why}. If it only needs longer, allow more with `startTimeout`"
-        ),
-    };
-    Failure { reason, waited: Some(given), diagnosis }
-}
-
 fn oom(container: &ObservedContainer) -> &'static str {
     if container.oom_killed { ", out of memory" } else { "" }
-}
-
-fn record_failure(view: &AppView, spec: &AppSpec, failed: &OwnedContainer, failure: Failure, plan: &mut Plan) {
-    let Failure { reason, waited, diagnosis } = failure;
-    let failure = FailedDeploy {
-        identity: spec.identity(),
-        image_id: failed.get().image_id.clone(),
-        reason,
-        waited,
-        diagnosis,
-        at: view.now,
-        // Whoever carries it out reads it from the container.
-        log: Vec::new(),
-    };
-    let cause = Cause::new(failure.told());
-    let action = Action::RecordFailure { failure: Box::new(failure), target: Target::known(failed) };
-    plan.push(action, &cause);
 }
 
 /// Repairs in place whatever differs on a container that stays.
@@ -465,56 +331,6 @@ pub fn was_stopped_from_outside(policy: RestartPolicy, container: &ObservedConta
         RestartPolicy::OnFailure(None) => container.exit_code != 0,
         RestartPolicy::OnFailure(Some(most)) => by_signal && container.restart_count < most,
     }
-}
-
-/// What `docker update` can change, where it is not as it should be; in the words and units of the manifest.
-pub(super) fn tunables_differ(engine: &EngineInfo, spec: &AppSpec, container: &ObservedContainer) -> Option<String> {
-    let (want, have) = (spec.limits, container.limits);
-    let memory = i64::try_from(want.memory.get()).unwrap_or(i64::MAX);
-    let mut differences = Vec::new();
-    let mut differs = |name: &str, want: &dyn std::fmt::Display, have: String| {
-        differences.push(format!("{name} is {have} instead of {want}"));
-    };
-    if engine.memory_limit && memory != have.memory {
-        differs("memory", &want.memory, bytes(have.memory));
-    }
-    // Both move together; saying it twice tells nobody more.
-    let said_already = engine.memory_limit && memory != have.memory && have.memory_swap == have.memory;
-    if engine.swap_limit && memory != have.memory_swap && !said_already {
-        differs("memory with swap", &want.memory, bytes(have.memory_swap));
-    }
-    if engine.cpu_limit && want.cpus.nano() != have.nano_cpus {
-        differs("cpus", &want.cpus, cores(have.nano_cpus));
-    }
-    if engine.pids_limit && i64::from(want.pids) != have.pids {
-        differs("pids", &want.pids, limit(have.pids).map_or_else(unlimited, |pids| pids.to_string()));
-    }
-    if container.restart != Some(spec.restart) {
-        let have = container.restart.map_or("unknown".to_owned(), |policy| policy.to_string());
-        differences.push(format!("restart is {have} instead of {}", spec.restart));
-    }
-    (!differences.is_empty() && !planted!(LimitsNeverRepaired)).then(|| differences.join(", "))
-}
-
-/// Docker writes "no limit" as 0 or below.
-fn limit(observed: i64) -> Option<u64> {
-    u64::try_from(observed).ok().filter(|limit| *limit > 0)
-}
-
-fn unlimited() -> String {
-    "unlimited".to_owned()
-}
-
-fn bytes(observed: i64) -> String {
-    limit(observed).map_or_else(unlimited, |bytes| Bytes(bytes).to_string())
-}
-
-/// All nine decimals: what somebody set by hand need not be whole thousandths.
-fn cores(observed: i64) -> String {
-    limit(observed).map_or_else(unlimited, |nano| {
-        let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    })
 }
 
 fn halt(owned: &OwnedContainer, cause: &Cause, plan: &mut Plan) {
