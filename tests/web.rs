@@ -53,7 +53,19 @@ async fn every_page_is_the_dashboard_and_its_files_are_kept_for_ever() {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
-    for path in ["/enter", "/first", "/new", "/me", "/all", "/system", "/sites/alice/diary", "/sites/alice/diary/log"] {
+    for path in [
+        "/enter",
+        "/first",
+        "/new",
+        "/me",
+        "/all",
+        "/system",
+        "/join",
+        "/people",
+        "/people/alice",
+        "/sites/alice/diary",
+        "/sites/alice/diary/log",
+    ] {
         assert_eq!(portal.get(path, &[]).await.body, first.body, "{path}");
     }
     assert_eq!(portal.get("/sites/a/diary", &[]).await.verdict(), (400, "bad-name".to_owned()));

@@ -43,7 +43,7 @@ const ICONS = [
   "download", "ellipsis", "external-link", "eye", "eye-off", "file-text", "globe", "hard-drive", "history", "house",
   "key-round", "languages", "layout-grid", "link", "loader-circle", "lock", "log-out", "moon", "network", "package", "pause",
   "play", "plus", "qr-code", "refresh-cw", "search", "server", "settings", "share-2", "sun", "trash-2", "triangle-alert",
-  "undo-2", "user-round", "wifi-off", "x",
+  "monitor", "smartphone", "undo-2", "user-round", "users-round", "wifi-off", "x",
 ];
 
 function version(name) {

@@ -57,15 +57,14 @@ async fn reset(context: &mut Context, args: &OneUser) -> anyhow::Result<Exit> {
 
 /// Only the link goes to standard output, so that a script can take it from there.
 fn tell(context: &mut Context, link: &InvitationLink) -> anyhow::Result<Exit> {
-    let url = context.settings()?.portal_url();
     match context.format(Format::Table) {
         Format::Table => {
             context.err.note(format_args!("link for `{}`, shown only now; it works once, for seven days:", link.name));
-            context.out.line(format_args!("{url}{}", link.path))?;
+            context.out.line(&link.url)?;
         }
         format => {
             let link = serde_json::json!({
-                "name": link.name, "link": format!("{url}{}", link.path), "token": link.token, "expiresAt": link.expires_at,
+                "name": link.name, "link": link.url, "token": link.token, "expiresAt": link.expires_at,
             });
             context.out.value(format, &link)?;
         }

@@ -24,14 +24,17 @@ pub(super) struct File {
 include!(concat!(env!("OUT_DIR"), "/web.rs"));
 
 /// The addresses that a person may open, keep and come back to: where, the operation's id, and what is there.
-pub(super) const PAGES: [(&str, &str, &str); 7] = [
+pub(super) const PAGES: [(&str, &str, &str); 10] = [
     ("/", "dashboard", "The dashboard: your sites"),
     ("/enter", "enterPage", "Sign in"),
     ("/first", "firstPage", "The first sign-in of an installation; the word comes behind `#`"),
+    ("/join", "joinPage", "An invitation; its token comes behind `#`"),
     ("/new", "newPage", "Make a site"),
     ("/all", "allPage", "Every site of this server"),
+    ("/people", "peoplePage", "Everybody who may come in, for admins"),
+    ("/people/{name}", "personPage", "One of them"),
     ("/system", "systemPage", "How the server is doing"),
-    ("/me", "mePage", "Password, API keys, language and colours"),
+    ("/me", "mePage", "Password, where you are signed in, API keys, language and colours"),
 ];
 
 /// The same below a site.

@@ -85,6 +85,8 @@ pub struct InvitationLink {
     pub token: String,
     /// Of the page for people, to be put behind the portal's address. What follows the `#` a browser sends to nobody.
     pub path: String,
+    /// The same behind the portal's address as the settings have it.
+    pub url: String,
     pub expires_at: Timestamp,
 }
 
@@ -94,10 +96,12 @@ impl std::fmt::Debug for InvitationLink {
     }
 }
 
-impl From<Invited> for InvitationLink {
-    fn from(invited: Invited) -> Self {
+impl InvitationLink {
+    fn new(invited: Invited, state: &PortalState) -> Self {
         let token = invited.token.reveal().to_owned();
-        Self { name: invited.name, path: format!("/join#{token}"), token, expires_at: invited.expires_at }
+        let path = format!("/join#{token}");
+        let url = format!("{}{path}", state.settings_rx.borrow().portal_url());
+        Self { name: invited.name, path, url, token, expires_at: invited.expires_at }
     }
 }
 
@@ -118,7 +122,7 @@ pub async fn invite(
 ) -> Result<(StatusCode, Data<InvitationLink>), ApiError> {
     let invited = state.accounts.invite(&name, role).await?;
     tracing::info!(user = name, role = role.word(), by = %caller, "invited");
-    Ok((StatusCode::CREATED, Data(invited.into())))
+    Ok((StatusCode::CREATED, Data(InvitationLink::new(invited, &state))))
 }
 
 pub async fn invite_again(
@@ -128,7 +132,7 @@ pub async fn invite_again(
 ) -> Result<(StatusCode, Data<InvitationLink>), ApiError> {
     let invited = state.accounts.invite_again(&name).await?;
     tracing::info!(user = invited.name, by = %caller, "invited again");
-    Ok((StatusCode::CREATED, Data(invited.into())))
+    Ok((StatusCode::CREATED, Data(InvitationLink::new(invited, &state))))
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -146,10 +146,10 @@ await inChromium(async (browser) => {
   assert.match(secret, /^paas_/);
   await one.look('keys');
   await page.reload();
-  await page.waitForSelector('.row');
+  await page.waitForSelector('.keys .row');
   assert.ok(!(await page.textContent('body')).includes(secret), 'shown once');
-  await page.click('.row .danger');
-  await page.waitForSelector('.row', { state: 'detached' });
+  await page.click('.keys .row .danger');
+  await page.waitForSelector('.keys .row', { state: 'detached' });
 
   step('the same on a phone');
   await page.setViewportSize(PHONE);
@@ -161,7 +161,7 @@ await inChromium(async (browser) => {
 
   step('and on the narrowest, 320 px wide, which is also a desk at 400 %');
   await page.setViewportSize({ width: 320, height: 640 });
-  for (const [address, there] of [['', '.site-card'], ['new?template=static-v1', '#name'], ['all', 'tbody tr'], ['system', '.checks li'], ['me', '.panel'], ['sites/eve/page', '.timeline li'], ['sites/eve/page/manifest', '#manifest']]) {
+  for (const [address, there] of [['', '.site-card'], ['new?template=static-v1', '#name'], ['all', 'tbody tr'], ['system', '.checks li'], ['me', '.sessions .row'], ['people', '.row.person'], ['people/admin', '.choice'], ['sites/eve/page', '.timeline li'], ['sites/eve/page/manifest', '#manifest']]) {
     await page.goto(`${portal}/${address}`);
     await page.waitForSelector(there);
     await one.look(`narrow-${address.split(/[/?]/)[0] || 'home'}${address.endsWith('manifest') ? '-manifest' : ''}`);

@@ -17,6 +17,9 @@ import { FirstPassword } from "./screens/password.js";
 const LATER = {
   new: () => import("./screens/new.js").then((module) => module.New),
   me: () => import("./screens/me.js").then((module) => module.Me),
+  join: () => import("./screens/join.js").then((module) => module.Join),
+  people: () => import("./screens/people.js").then((module) => module.People),
+  person: () => import("./screens/person.js").then((module) => module.OnePerson),
   all: () => import("./screens/all.js").then((module) => module.All),
   system: () => import("./screens/system.js").then((module) => module.System),
   manifest: () => import("./screens/manifest.js").then((module) => module.Manifest),
@@ -28,7 +31,7 @@ const LATER = {
 /** @type {import("./vendor/signals.js").Signal<Record<string, (props: any) => any>>} */
 const loaded = signal(/** @type {Record<string, (props: any) => any>} */ ({}));
 
-/** @param {{ name: string, app?: string }} props */
+/** @param {{ name: string, app?: string, person?: string }} props */
 function Later({ name, ...props }) {
   const Screen = loaded.value[name];
   useEffect(() => {
@@ -55,6 +58,10 @@ function Screen() {
     case "new":
     case "me":
       return html`<${Later} name=${first} key=${first} />`;
+    case "people":
+      return user
+        ? html`<${Later} name="person" person=${user} key=${`people/${user}`} />`
+        : html`<${Later} name="people" key="people" />`;
     case "sites":
       return html`<${Later} name=${view === "making" || view === "log" || view === "manifest" ? view : "site"} app=${app} key=${app + view} />`;
     default:
@@ -74,6 +81,7 @@ function Frame() {
         <${Link} href="/" aria-current=${current(first === "" || first === "sites" || first === "new")}><${Icon} name="house" /><span>${t("home.title")}</span><//>
         ${isAdmin.value &&
         html`<${Link} href="/all" aria-current=${current(first === "all")}><${Icon} name="layout-grid" /><span>${t("nav.all")}</span><//>
+          <${Link} href="/people" aria-current=${current(first === "people")}><${Icon} name="users-round" /><span>${t("nav.people")}</span><//>
           <${Link} href="/system" aria-current=${current(first === "system")}><${Icon} name="server" /><span>${t("nav.system")}</span><//>`}
         <${Link} href="/me" aria-current=${current(first === "me")}><${Icon} name="user-round" /><span>${t("nav.me")}</span><//>
       </nav>
@@ -107,6 +115,8 @@ function App() {
   useEffect(() => {
     if (who && (path === "/enter" || path === "/first")) go("/", { replace: true });
   }, [who, path]);
+  // An invitation is for whoever holds it, whoever is signed in at this browser.
+  if (path === "/join") return html`<${Later} name="join" key="join" /><${Toasts} />`;
   if (who === undefined) {
     return html`<${Outside}>${unknown.value ? html`<p>${t("error.away")}</p><p class="soft">${t("error.away.wait")}</p>` : null}<//>`;
   }

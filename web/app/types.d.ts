@@ -64,3 +64,13 @@ export interface Daemon {
   restartRequired: string[];
   lastResync?: string;
 }
+
+/** Somebody who has an account, or is invited to one. */
+export interface PersonView {
+  name: string;
+  role: "admin" | "member";
+  state: "invited" | "mustChangePassword" | "active";
+  createdAt: string;
+  invitedUntil: string | null;
+  apps: string[];
+}

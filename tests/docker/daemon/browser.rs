@@ -108,3 +108,19 @@ fn whoever_runs_the_server_sees_all_of_it_live() {
     println!("{}", drive("operator.mjs", &given));
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
+
+/// From an invitation on the administrator's phone to a site on another, and out again.
+#[test]
+fn somebody_who_is_invited_has_a_corner_of_their_own() {
+    let domain = format!("ppl{}.localhost", std::process::id());
+    let mut daemon = Daemon::prepared();
+    daemon.set(&[("PAAS_DOMAIN", &domain)]);
+    daemon.serve();
+    let given = json!({
+        "portal": format!("http://{domain}:{}", daemon.port),
+        "pictures": pictures(&daemon),
+        "word": first_word(&daemon),
+    });
+    println!("{}", drive("people.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}

@@ -76,6 +76,11 @@ export function when(time) {
   return format("day", { year: "numeric", month: "long", day: "numeric" }).format(at);
 }
 
+/** A moment that is to come, as a day and its time. @param {string} time */
+export function until(time) {
+  return format("until", { month: "long", day: "numeric", weekday: "short", hour: "numeric", minute: "2-digit" }).format(Date.parse(time));
+}
+
 /** @param {number} at */
 function midnight(at) {
   return new Date(at).setHours(0, 0, 0, 0);

@@ -163,6 +163,19 @@ export function Password({ id, label, value, onInput, autocomplete, hint, error,
   <//>`;
 }
 
+/**
+ * One of a few. `column`: each on a line of its own.
+ * @param {{ name: string, label: string, value: string, options: [string, string][], onChange: (value: any) => void, column?: boolean }} props
+ */
+export function Choice({ name, label, value, options, onChange, column }) {
+  return html`<div class=${`choice ${column ? "column" : ""}`} role="radiogroup" aria-label=${label}>
+    ${options.map(
+      ([key, text]) => html`<label key=${key}><input type="radio" name=${name} value=${key} checked=${value === key}
+        onChange=${() => onChange(key)} /><span>${text}</span></label>`,
+    )}
+  </div>`;
+}
+
 /** The heading of a screen: the focus goes there when it opens. @param {{ children?: any, title?: string, quiet?: boolean }} props */
 export function Heading({ children, title, quiet }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));

@@ -5,9 +5,10 @@ import { html, signal } from "../lib/html.js";
 import { language, speak, t } from "../lib/i18n.js";
 import { local } from "../lib/kept.js";
 import { isAdmin, leave, me } from "../lib/session.js";
-import { Act, Heading, say, told } from "../lib/ui.js";
+import { Act, Choice, Details, Heading, say, told } from "../lib/ui.js";
 import { Keys } from "./keys.js";
 import { PasswordForm } from "./password.js";
+import { Sessions } from "./sessions.js";
 
 /** @typedef {"auto" | "light" | "dark"} Theme */
 
@@ -37,31 +38,22 @@ export function Me() {
     <p class="soft">${t("me.name", { name: me.value?.username ?? "" })}</p>
     <section class="panel">
       <h2>${t("me.language")}</h2>
-      <${Choice} name="language" value=${language.value} onChange=${speak}
+      <${Choice} name="language" label=${t("me.language")} value=${language.value} onChange=${speak}
         options=${[["ko", t("language.ko")], ["en", t("language.en")]]} />
       <h2>${t("me.theme")}</h2>
-      <${Choice} name="theme" value=${theme.value} onChange=${paint}
+      <${Choice} name="theme" label=${t("me.theme")} value=${theme.value} onChange=${paint}
         options=${[["auto", t("theme.auto")], ["light", t("theme.light")], ["dark", t("theme.dark")]]} />
     </section>
     <section class="panel">
       <h2>${t("password.change")}</h2>
       <${PasswordForm} onDone=${() => say(t("password.saved"))} />
     </section>
-    ${isAdmin.value && html`<${Keys} />`}
+    <${Sessions} />
+    ${isAdmin.value ? html`<${Keys} />` : html`<${Details} label=${t("keys.title")}><${Keys} /><//>`}
     <section class="panel">
       <${Act} icon="log-out" onClick=${leave}>${t("leave")}<//>
       <p class="soft">${t("leave.all.text")}</p>
       <${Act} class="danger" onClick=${everywhere}>${t("leave.all")}<//>
     </section>
   `;
-}
-
-/** @param {{ name: string, value: string, options: [string, string][], onChange: (value: any) => void }} props */
-function Choice({ name, value, options, onChange }) {
-  return html`<div class="choice" role="radiogroup" aria-label=${name === "theme" ? t("me.theme") : t("me.language")}>
-    ${options.map(
-      ([key, text]) => html`<label key=${key}><input type="radio" name=${name} value=${key} checked=${value === key}
-        onChange=${() => onChange(key)} /><span>${text}</span></label>`,
-    )}
-  </div>`;
 }

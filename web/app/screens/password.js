@@ -64,7 +64,7 @@ export function PasswordForm({ first = false, onDone }) {
 }
 
 /** @param {{ strength: import("../lib/strength.js").Strength, typed: boolean }} props */
-function Meter({ strength, typed }) {
+export function Meter({ strength, typed }) {
   const level = { short: 0, long: 0, weak: 1, fair: 2, good: 3 }[strength];
   const text = typed ? t(`strength.${strength}`) : t("strength.advice");
   return html`<span class="meter" data-level=${typed ? level : undefined}><i></i><i></i><i></i></span><span>${text}</span>`;

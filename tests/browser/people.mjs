@@ -1,0 +1,184 @@
+// People: an invitation made by whoever runs the server, taken up on a phone, a site of one's own; then everything that happens
+// to an account afterwards. Given: portal, word, pictures (a folder).
+
+import assert from 'node:assert/strict';
+import { given, inChromium, step } from './chromium.mjs';
+import { DESK, HOSTILE, person } from './dashboard.mjs';
+
+const { portal, word } = given;
+const SMALL = { width: 360, height: 740 };
+const PASSWORD = 'four words for an operator';
+const FIRST = '분홍 우산 두 개';
+const SECOND = '초록 기차 세 량';
+const MINUTE = 60_000;
+
+/** The link of the dialog that is open, which goes. */
+async function takeLink({ page }) {
+  await page.waitForSelector('dialog .qr path[d^=M]');
+  const link = await page.textContent('dialog .link-text code');
+  assert.match(link, /\/join#[0-9a-f]{64}$/);
+  assert.ok(link.startsWith(portal), link);
+  return link;
+}
+async function closeDialog({ page }) {
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog', { state: 'detached' });
+}
+
+await inChromium(async (browser) => {
+  step('the first sign-in of whoever runs the server');
+  const admin = await person(browser, { viewport: SMALL });
+  await admin.page.goto(`${portal}/first#${word}`);
+  await admin.page.waitForSelector('#new');
+  await admin.page.fill('#new', PASSWORD);
+  await admin.page.click('form .main');
+  await admin.page.waitForSelector('.welcome');
+
+  step('somebody is invited: a name that a site may have, and a link that is shown once');
+  await admin.page.click('nav a[href="/people"]');
+  await admin.page.waitForSelector('.row.person');
+  await admin.look('people-one');
+  await admin.page.click('.thumb');
+  await admin.page.fill('#person', HOSTILE.slice(0, 19));
+  await admin.page.click('dialog form .main');
+  await admin.page.waitForSelector('dialog .wrong');
+  await admin.page.fill('#person', 'admin');
+  await admin.page.click('dialog form .main');
+  await admin.page.waitForSelector('dialog .failure');
+  await admin.look('invite-wrong');
+  await admin.page.fill('#person', 'alice');
+  await admin.page.click('dialog form .main');
+  const link = await takeLink(admin);
+  await admin.look('invitation-link');
+  await closeDialog(admin);
+  await admin.page.waitForSelector('.row.person[href="/people/alice"]');
+  await admin.look('people-two');
+  assert.ok(!(await admin.page.content()).includes(link.split('#')[1]), 'shown once');
+
+  step('it is taken up on a phone, and leads to a site');
+  const alice = await person(browser, { viewport: SMALL });
+  await alice.page.goto(link);
+  await alice.page.waitForSelector('#new');
+  assert.equal(alice.page.url(), `${portal}/join`, 'the token is out of the address');
+  assert.equal(await alice.page.inputValue('#username'), 'alice');
+  assert.deepEqual(
+    [await alice.page.getAttribute('#username', 'autocomplete'), await alice.page.getAttribute('#new', 'autocomplete')],
+    ['username', 'new-password'],
+  );
+  await alice.look('join');
+  await alice.page.reload();
+  await alice.page.waitForSelector('#new');
+  await alice.page.fill('#new', 'short');
+  await alice.page.click('form .main');
+  assert.equal(alice.page.url(), `${portal}/join`);
+  await alice.page.fill('#new', 'password1');
+  await alice.page.click('form .main');
+  await alice.page.waitForSelector('.failure');
+  await alice.look('join-weak');
+  await alice.page.fill('#new', FIRST);
+  await alice.page.click('form .main');
+  await alice.page.waitForSelector('.template-card img');
+  assert.equal(alice.page.url(), `${portal}/new`);
+  assert.equal(await alice.page.locator('nav a[href="/people"], nav a[href="/all"], nav a[href="/system"]').count(), 0);
+  await alice.look('join-new');
+  await alice.page.click('.template-card a[href*="diary-v1"]');
+  await alice.page.waitForSelector('.address-card[data-tone=good]');
+  assert.equal(await alice.page.locator('#owner').count(), 0, 'whose it is goes without saying');
+  await alice.page.fill('#name', 'diary');
+  await alice.page.waitForSelector('.address-card[data-tone=good]');
+  await alice.page.click('form .main');
+  await alice.page.waitForSelector('.ready .qr path[d^=M]', { timeout: MINUTE });
+  await alice.page.goto(`${portal}/people`);
+  await alice.page.waitForSelector('.failure');
+
+  step('a used link says so, in English as well');
+  const late = await person(browser, { viewport: SMALL, locale: 'en-GB' });
+  await late.page.goto(link);
+  await late.page.waitForSelector('a.button[href="/"]');
+  await late.look('join-over');
+  // Another one, opened over that page, is looked at anew.
+  await late.page.goto(`${portal}/join#${'0'.repeat(64)}`);
+  await late.page.waitForSelector('a.button[href="/"]');
+  await late.page.click('a.button[href="/"]');
+  await late.page.waitForSelector('#username');
+
+  step('where somebody is signed in is listed, and ended one by one');
+  await late.page.fill('#username', 'alice');
+  await late.page.fill('#password', FIRST);
+  await late.page.click('form .main');
+  await late.page.waitForSelector('.site-card');
+  await alice.page.goto(`${portal}/me`);
+  await alice.page.waitForFunction(() => document.querySelectorAll('.sessions .row').length === 2);
+  assert.match(await alice.page.textContent('.sessions .row:first-child'), /Chrome · Linux/);
+  await alice.page.locator('.sessions').scrollIntoViewIfNeeded();
+  await alice.look('sessions');
+  await alice.page.click('.sessions .row button');
+  await alice.page.waitForFunction(() => document.querySelectorAll('.sessions .row').length === 1);
+  await late.page.waitForSelector('dialog #password', { timeout: 30_000 });
+  await late.leave();
+
+  step('a key is narrowed to one site and to publishing');
+  await alice.page.click('.details > summary');
+  await alice.page.fill('#key-name', 'laptop');
+  await alice.page.selectOption('#key-app', 'alice-diary');
+  await alice.page.check('#key-deploy');
+  await alice.page.click('form:has(#key-name) button:last-of-type');
+  await alice.page.waitForSelector('.secret code');
+  await alice.page.locator('#key-name').scrollIntoViewIfNeeded();
+  await alice.look('key-narrowed');
+  const [key] = (await alice.call('GET', '/api-keys')).data;
+  assert.deepEqual([key.name, key.app, key.deployOnly], ['laptop', 'alice-diary', true]);
+
+  step('a forgotten password: a new link, and the same page says what it is for');
+  await admin.page.click('.row.person[href="/people/alice"]');
+  await admin.page.waitForSelector('.new-link');
+  await admin.look('person');
+  await admin.page.click('.new-link');
+  const reset = await takeLink(admin);
+  await admin.look('reset-link');
+  await closeDialog(admin);
+  const again = await person(browser, { viewport: SMALL, locale: 'en-GB' });
+  await again.page.goto(reset);
+  await again.page.waitForSelector('#new');
+  await again.look('reset');
+  await again.page.fill('#new', SECOND);
+  await again.page.click('form .main');
+  await again.page.waitForSelector('.site-card');
+  assert.equal(again.page.url(), `${portal}/`);
+  await alice.leave();
+
+  step('a role is changed, and taken back');
+  await admin.page.click('.choice input[value=admin]');
+  await admin.page.waitForSelector('.toast button');
+  await admin.page.waitForFunction(() => document.querySelector('.choice input[value=admin]').checked);
+  assert.equal((await again.call('GET', '/auth/me')).data.role, 'admin');
+  await admin.page.click('.toast button');
+  await admin.page.waitForFunction(() => document.querySelector('.choice input[value=member]').checked);
+  assert.equal((await again.call('GET', '/auth/me')).data.role, 'member');
+  // There is always somebody who runs the server.
+  await admin.page.goto(`${portal}/people/admin`);
+  await admin.page.waitForSelector('.choice');
+  assert.equal(await admin.page.locator('.farewell').count(), 0, 'nobody removes themselves');
+  await admin.page.click('.choice input[value=member]');
+  await admin.page.waitForSelector('.toast[data-tone=bad]');
+  await admin.page.waitForFunction(() => document.querySelector('.choice input[value=admin]').checked);
+
+  step('somebody leaves, and what becomes of their sites is asked');
+  await admin.page.goto(`${portal}/people/alice`);
+  await admin.page.click('.farewell .danger');
+  await admin.page.waitForSelector('dialog .choice');
+  await admin.look('leaving');
+  await admin.page.click('dialog .choice input[value=stop]');
+  await admin.page.click('dialog .leave-now');
+  await admin.page.waitForSelector('.row.person[href="/people/alice"]', { state: 'detached' });
+  await again.page.waitForSelector('dialog #password', { timeout: 30_000 });
+  assert.equal((await admin.call('GET', '/apps/alice/diary')).data.desired, 'stopped');
+  await admin.page.goto(`${portal}/people/alice`);
+  await admin.page.waitForSelector('.welcome');
+  await admin.page.setViewportSize(DESK);
+  await admin.page.goto(`${portal}/people`);
+  await admin.page.waitForSelector('.row.person');
+  await admin.look('people-desk');
+  await again.leave();
+  await admin.leave();
+});
