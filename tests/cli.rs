@@ -146,7 +146,7 @@ fn validate_reads_standard_input_and_speaks_json() {
     let report: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(ran.code, 1);
     assert_eq!(
-        (&report[0]["path"], &report[0]["ok"], &report[0]["problem"]["line"]),
+        (&report[0]["path"], &report[0]["ok"], &report[0]["problems"][0]["line"]),
         (&json!("-"), &json!(false), &json!(3))
     );
 }
@@ -207,6 +207,52 @@ fn validate_suits_a_git_hook() {
     let ran = root.run(&["validate", good, "apps.d/gone-app.yaml"]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("apps.d/gone-app.yaml: error: cannot be read"), "{}", ran.out);
+}
+
+#[test]
+fn validate_of_a_folder_is_validate_of_all_manifests_in_it_as_the_daemon_reads_them() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    root.put("apps.d/alice-notes.yaml", "template: diary-v1\n");
+    assert_eq!(root.run(&["validate", "apps.d"]).done(), "2 manifests: ok\n");
+    std::fs::create_dir_all(root.path().join("checkout/apps.d")).unwrap();
+    let ran = root.run(&["validate", "checkout", "apps.d/README.md"]);
+    let nothing = "error: nothing was checked, because there is no manifest in checkout, apps.d/README.md: ";
+    assert!(ran.code == 1 && ran.err.contains(nothing), "{}", ran.text(&root));
+    root.put("checkout/Bob.yaml", "template: diary-v1\n");
+    root.put("checkout/alice-diary.yaml", "template: diary-v1\n");
+    root.put("checkout/alice-diary.yml", "template: diary-v1\n");
+    std::fs::create_dir_all(root.path().join("checkout/carol-web.yaml")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", root.path().join("checkout/dave-web.yaml")).unwrap();
+    root.put("checkout/.hidden-app.yaml", "no manifest");
+    let ran = root.run(&["validate", "checkout", "apps.d/alice-diary.yaml"]);
+    assert!(ran.code == 1 && ran.err.contains("4 of 5 manifests refused"), "{}", ran.text(&root));
+    for told in [
+        "checkout/Bob.yaml: error: `Bob` is not an app",
+        "checkout/alice-diary.yml: error: `alice-diary.yaml` is about the same app",
+        "checkout/carol-web.yaml: error: the file is not a plain file",
+        "checkout/dave-web.yaml: error: the file is a symbolic link that leads out of the folder",
+    ] {
+        assert!(ran.out.contains(told), "{told}: {}", ran.text(&root));
+    }
+}
+
+#[test]
+fn validate_tells_everything_that_is_wrong_with_a_file_in_the_order_of_its_lines() {
+    let root = Root::new();
+    root.put(
+        "apps.d/alice-diary.yaml",
+        "memory: lots\nenv: {PORT: 1, 2X: two}\ntemplate: diary-v1\nbackup: {keep: 0, when: now}\nmemmory: 1g\nkeepData: true\n",
+    );
+    let ran = root.run(&["validate", "apps.d"]);
+    let told = ran.out.lines().filter(|line| line.contains(": error: ")).map(|line| line.split(' ').next().unwrap());
+    let places: Vec<&str> = told.map(|place| place.strip_prefix("apps.d/alice-diary.yaml:").unwrap()).collect();
+    assert_eq!(places, ["1:9:", "2:7:", "2:16:", "4:16:", "4:19:", "5:1:", "6:1:"], "{}", ran.text(&root));
+    let many = (0..1000).map(|number| format!("k{number}: 1")).collect::<Vec<_>>().join("\n");
+    root.put("apps.d/alice-diary.yaml", &many);
+    let ran = root.run(&["validate", "apps.d", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(report[0]["problems"].as_array().unwrap().len(), 20, "and no more work than that");
 }
 
 #[test]
@@ -342,6 +388,16 @@ fn create_refuses_before_anything_is_written() {
     assert_eq!(
         (code, err.as_str()),
         (1, "error: there is no template `dairy-v1` in ROOT/templates: did you mean `diary-v1`?\n")
+    );
+    // A folder of that name that is no template is not what was meant by its own name.
+    std::fs::create_dir_all(root.path().join("templates/evil-dir")).unwrap();
+    let (code, err) = create(&["alice-diary", "--template", "evil-dir"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (
+            1,
+            "error: template `evil-dir`: template.json is missing: write one with at least `id`, `name` and `version`\n"
+        )
     );
     let (code, err) = create(&["alice-diary", "--template", "diary-v1", "--env", "PORT=1"]);
     assert_eq!((code, err.as_str()), (1, "error: the variable PORT is set by the platform: choose another name\n"));
@@ -637,6 +693,49 @@ fn a_bad_setting_is_told_and_stops_only_what_depends_on_it() {
     let ran = root.run(&["get", "alice-diary"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.starts_with("error: ") && ran.err.contains(".env:1"), "{}", ran.err);
+    // One that is about something else leaves no doubt.
+    root.put(".env", "PAAS_DOMAIN='home.test\n");
+    let ran = root.run(&["get", "alice-diary"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "template: diary-v1\n"), "{}", ran.err);
+}
+
+#[test]
+fn whoever_talks_to_the_daemon_needs_its_socket_only() {
+    let root = Root::new();
+    std::fs::create_dir(root.path().join("elsewhere")).unwrap();
+    let text = "template: diary-v1\nstate: stopped\n";
+    root.put("elsewhere/alice-diary.yaml", text);
+    root.put(".env", "PAAS_MANIFESTS_DIR=\nthis is no setting\n");
+    let folder = |name: &str| root.path().join(name).display().to_string();
+    let status = json!({
+        "version": "test", "engine": {"state": "connecting"}, "manifests": {"state": "complete"},
+        "folders": {
+            "root": folder(""), "manifests": folder("elsewhere"), "apps": folder("apps"), "templates": folder("templates"),
+        },
+        "image": {"state": "unknown"}, "network": {"state": "unknown"}, "apps": {}, "fileProblems": [],
+        "settingsProblems": [], "restartRequired": [],
+    });
+    let wrap = |data: &Value| json!({"ok": true, "data": data}).to_string();
+    let mut stopped = view(&digest(text), "Stopped", "Synced", &json!([]));
+    stopped["desired"] = json!("stopped");
+    let answers = vec![
+        ("/status", wrap(&status)),
+        ("/apps", wrap(&json!([]))),
+        ("/events", format!("event: apps\ndata: [{stopped}]\n\n")),
+        ("/events/log?limit=50", wrap(&json!([]))),
+        ("/confirm", wrap(&json!({"apps": []}))),
+    ];
+    let _daemon = PlayedDaemon::start(&root, answers);
+    // The socket is found beside `.env`, whatever the settings say about the root.
+    let run = |args: &[&str]| Ran::of(root.command(args).env_remove("PAAS_ROOT").output().unwrap());
+    for args in [&["status"][..], &["stop", "alice-diary"], &["get", "alice-diary"], &["events"], &["confirm"]] {
+        let ran = run(args);
+        assert_eq!(ran.code, 0, "{args:?}: {}{}", ran.out, ran.err);
+        assert!(ran.err.contains("warning: ") && ran.err.contains(".env:2: not a setting"), "{args:?}: {}", ran.err);
+    }
+    assert_eq!(root.read("elsewhere/alice-diary.yaml"), text);
+    let ran = run(&["plan"]);
+    assert!(ran.code == 1 && ran.err.contains(".env:1"), "it does not talk to the daemon: {}", ran.err);
 }
 
 /// Answers one request per connection with a canned body, for ever.

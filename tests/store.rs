@@ -10,7 +10,7 @@ use minipaas::model::{
     AppKey, Cause, Digest, Event, EventKind, Identity, InstanceId, Manifest, RunState, Template, TemplateId, Timestamp,
     VersionId, VersionRecord,
 };
-use minipaas::store::{FailedDeploy, InventoryRow, MAX_EVENTS, SqliteStore, Store as _};
+use minipaas::store::{FailedDeploy, InventoryRow, MAX_EVENTS, Removals, SqliteStore, Store as _};
 
 struct Place(tempfile::TempDir);
 
@@ -99,17 +99,34 @@ fn event(number: i64, app: Option<&str>) -> Event {
 }
 
 #[tokio::test]
-async fn confirmed_removals_outlive_the_daemon() {
+async fn confirmed_and_held_removals_outlive_the_daemon() {
     let place = Place::new();
     let store = place.open();
-    assert_eq!(store.confirmed().await.unwrap(), BTreeSet::new());
-    let apps = BTreeSet::from([key("alice-diary"), key("bob-one")]);
-    store.set_confirmed(&apps).await.unwrap();
+    assert_eq!(store.removals().await.unwrap(), Removals::default());
+    let removals = Removals {
+        confirmed: BTreeSet::from([key("alice-diary"), key("bob-one")]),
+        held: BTreeSet::from([key("bob-two")]),
+    };
+    store.set_removals(&removals).await.unwrap();
     drop(store);
     let store = place.open();
-    assert_eq!(store.confirmed().await.unwrap(), apps);
-    store.set_confirmed(&BTreeSet::new()).await.unwrap();
-    assert_eq!(store.confirmed().await.unwrap(), BTreeSet::new());
+    assert_eq!(store.removals().await.unwrap(), removals);
+    store.set_removals(&Removals::default()).await.unwrap();
+    assert_eq!(store.removals().await.unwrap(), Removals::default());
+}
+
+#[tokio::test]
+async fn the_log_tells_what_was_last_done_to_each_file() {
+    let place = Place::new();
+    let store = place.open();
+    // Of four kinds in turn, the last is what people did.
+    let apps = ["alice-diary", "bob-one", "carol-web"].into_iter().flat_map(|app| [app; 4]);
+    let log: Vec<Event> = (0..).zip(apps).map(|(number, app)| event(number, Some(app))).collect();
+    store.append(&log).await.unwrap();
+    store.append(&[event(15, None), event(19, Some("alice-diary")), event(20, Some("alice-diary"))]).await.unwrap();
+    let last: Vec<String> =
+        store.last_changes().await.unwrap().into_iter().map(|(app, what)| format!("{app}: {what}")).collect();
+    assert_eq!(last, ["alice-diary: step 19", "bob-one: step 7", "carol-web: step 11"]);
 }
 
 #[tokio::test]

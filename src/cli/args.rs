@@ -77,9 +77,10 @@ Examples:
 Examples:
   paas validate                           every manifest of the installation
   paas validate apps.d/alice-diary.yaml
+  paas validate checkout                  every manifest in that folder
   paas validate - < new.yaml
   as .git/hooks/pre-commit:
-    paas validate $(git diff --cached --name-only --diff-filter=d -- apps.d)")]
+    paas validate $(git diff --cached --name-only --diff-filter=d -- 'apps.d/*.yaml' 'apps.d/*.yml')")]
     Validate(Validate),
     /// Show what would be done and why, without doing it
     #[command(after_help = "\
@@ -375,7 +376,7 @@ pub struct RevokeAll {
 
 #[derive(Debug, Args)]
 pub struct Validate {
-    /// Manifests to check, `-` for standard input; all of the installation when none is named
+    /// Manifests to check, folders of manifests, `-` for standard input; all of the installation when none is named
     #[arg(value_name = "FILES")]
     pub files: Vec<PathBuf>,
 }

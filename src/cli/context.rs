@@ -6,7 +6,7 @@ use super::args::{Format, Global};
 use super::client::Client;
 use super::manifests;
 use super::output::{Err, Out};
-use crate::model::Settings;
+use crate::model::{DaemonStatus, Settings};
 use crate::settings::SettingsSource;
 
 #[derive(Debug)]
@@ -56,6 +56,27 @@ impl Context {
             self.settings = Some(settings);
         }
         self.settings.as_ref().context("the settings were read just above")
+    }
+
+    /// Lets a running daemon say which folders are meant, where the settings leave that open: it runs well on the last good
+    /// ones, and whoever talks to it needs no more than its socket. To be called before the settings are asked for.
+    pub async fn ask_daemon(&mut self) {
+        let Ok(source) = self.source() else { return };
+        let (mut settings, problems) = source.read();
+        if self.settings.is_some() || !problems.iter().any(manifests::hides_folders) {
+            return;
+        }
+        // The folder of `.env` is the root of most installations.
+        let beside = source.file().parent().map(|folder| Settings { root: folder.to_owned(), ..settings.clone() });
+        for candidate in std::iter::once(settings.clone()).chain(beside) {
+            let answer = Client::new(candidate.socket_path()).get::<DaemonStatus>("/status").await;
+            if let Ok(DaemonStatus { folders: Some(folders), .. }) = answer {
+                folders.put_into(&mut settings);
+                self.untold = problems.iter().map(ToString::to_string).collect();
+                self.settings = Some(settings);
+                return;
+            }
+        }
     }
 
     /// Warns of the refused lines not told yet, but not of those that the reader has from elsewhere.

@@ -7,7 +7,7 @@ use super::manifests::Manifests;
 use super::names;
 use super::trash;
 use super::wait::{self, Goal};
-use crate::desired::ManifestDir;
+use crate::desired::{ManifestDir, templates};
 use crate::model::manifest::{Manifest, RESERVED_ENV, RunState};
 use crate::model::{AppKey, Settings, TemplateId};
 
@@ -84,24 +84,22 @@ async fn bring_back(
 /// The daemon would say the same, but only after the file is written.
 fn check_template(settings: &Settings, wanted: &TemplateId) -> anyhow::Result<()> {
     let folder = &settings.templates_dir;
-    if folder.join(wanted.as_str()).join("template.json").is_file() {
-        return Ok(());
+    let mut known = templates::load(folder).unwrap_or_default();
+    match known.remove(wanted) {
+        Some(Ok(_)) => return Ok(()),
+        Some(Err(problem)) => anyhow::bail!("{problem}"),
+        None => {}
     }
-    let mut there: Vec<String> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| TemplateId::parse(name).is_ok())
-        .collect();
-    there.sort();
+    known.retain(|_, template| template.is_ok());
     let folder = folder.display();
-    if let Some(meant) = names::closest(wanted.as_str(), there.iter().map(String::as_str)) {
+    if let Some(meant) = names::closest(wanted.as_str(), known.keys().map(TemplateId::as_str)) {
         anyhow::bail!("there is no template `{wanted}` in {folder}: did you mean `{meant}`?");
     }
-    if there.is_empty() {
+    if known.is_empty() {
         anyhow::bail!(
-            "there is no template `{wanted}`: {folder} has none at all; copy the product's `templates/` there"
+            "there is no template `{wanted}`: {folder} has none that can be used; copy the product's `templates/` there"
         );
     }
+    let there: Vec<&str> = known.keys().map(TemplateId::as_str).collect();
     anyhow::bail!("there is no template `{wanted}` in {folder}: choose one of {}", there.join(", "))
 }

@@ -46,9 +46,10 @@ pub fn settings_source(global: &Global) -> anyhow::Result<SettingsSource> {
 pub fn hides_folders(problem: &SettingProblem) -> bool {
     use crate::settings::Problem;
     match problem.problem {
-        Problem::File(_) | Problem::Line { .. } => true,
-        Problem::Value { .. } | Problem::Duplicate { .. } => {
-            problem.key == "PAAS_ROOT" || problem.key.ends_with("_DIR")
+        Problem::File(_) => true,
+        // One that cannot be read at all may have been about a folder.
+        Problem::Line { .. } | Problem::Value { .. } | Problem::Duplicate { .. } => {
+            problem.key.is_empty() || problem.key == "PAAS_ROOT" || problem.key.ends_with("_DIR")
         }
         Problem::Unknown { .. } => false,
     }

@@ -85,30 +85,41 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Serve(_) => serve::run(context, backend),
         Command::Init(args) => block_on(init::run(context, &args)),
         Command::Validate(args) => validate::run(context, &args),
-        Command::Get(args) => block_on(get::run(context, &args)),
+        Command::Get(args) => with_daemon(context, async |context| get::run(context, &args).await),
         Command::Schema => schema::run(context),
         Command::Completions(args) => completions::run(context, &args),
         Command::Names(args) => completions::names(context, &args),
         Command::Version => block_on(version::run(context)),
         Command::Plan(args) => block_on(plan::run(context, &args, backend)),
-        Command::Status(args) => block_on(status::run(context, &args)),
-        Command::Logs(args) => block_on(logs::run(context, &args)),
-        Command::Events(args) => block_on(events::run(context, &args)),
-        Command::Start(args) => block_on(start::run(context, &args)),
-        Command::Stop(args) => block_on(stop::run(context, &args)),
-        Command::Deploy(args) => block_on(deploy::run(context, &args, deploy::Fresh::Deploy)),
-        Command::Restart(args) => block_on(deploy::run(context, &args, deploy::Fresh::Restart)),
+        Command::Status(args) => with_daemon(context, async |context| status::run(context, &args).await),
+        Command::Logs(args) => with_daemon(context, async |context| logs::run(context, &args).await),
+        Command::Events(args) => with_daemon(context, async |context| events::run(context, &args).await),
+        Command::Start(args) => with_daemon(context, async |context| start::run(context, &args).await),
+        Command::Stop(args) => with_daemon(context, async |context| stop::run(context, &args).await),
+        Command::Deploy(args) => with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Deploy).await),
+        Command::Restart(args) => with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Restart).await),
         Command::Templates => templates::run(context),
-        Command::Create(args) => block_on(create::run(context, &args)),
-        Command::Delete(args) => block_on(delete::run(context, &args)),
+        Command::Create(args) => with_daemon(context, async |context| create::run(context, &args).await),
+        Command::Delete(args) => with_daemon(context, async |context| delete::run(context, &args).await),
         Command::Trash(command) => block_on(trash::run(context, &command)),
-        Command::Confirm(args) => block_on(confirm::run(context, &args)),
+        Command::Confirm(args) => with_daemon(context, async |context| confirm::run(context, &args).await),
         Command::Down(args) => block_on(down::run(context, &args, backend)),
         Command::Admin(command) => block_on(admin::run(context, &command)),
         Command::User(command) => block_on(user::run(context, &command)),
         Command::Doctor => block_on(doctor::run(context, backend)),
         Command::Firewall(args) => firewall::run(context, &args),
     }
+}
+
+/// For commands that talk to the daemon: a bad line in `.env` is a warning for them, as long as there is one to talk to.
+fn with_daemon(
+    context: &mut Context,
+    work: impl AsyncFnOnce(&mut Context) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    block_on(async {
+        context.ask_daemon().await;
+        work(context).await
+    })
 }
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

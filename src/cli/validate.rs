@@ -1,8 +1,11 @@
-//! `paas validate [FILES|-]`: exit code 1 when one of them is refused.
+//! `paas validate [FILES|FOLDERS|-]`: exit code 1 when one of them is refused, or when there was nothing to check.
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
 
 use owo_colors::OwoColorize;
 use serde::Serialize;
@@ -11,46 +14,74 @@ use super::args::{Format, Validate};
 use super::context::Context;
 use super::diagnostic::Caret;
 use super::exit::Exit;
-use super::manifests::{self, Manifests, Naming};
+use super::manifests::{self, Naming};
+use crate::desired::parse::Problems;
 use crate::desired::resolve::{exceeds, lacks_api};
-use crate::desired::{self, Diagnostic, templates};
+use crate::desired::{self, Diagnostic, ManifestFolder, templates};
 use crate::model::observed::Capacity;
-use crate::model::{AppKey, Bytes, Manifest, RunState, Settings, Template, TemplateId};
+use crate::model::{AppKey, Bytes, Manifest, RunState, Settings, Template, TemplateId, Timestamp};
 
 #[derive(Serialize)]
 struct Report {
     path: String,
     ok: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Diagnostic>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Diagnostic>,
 }
 
 pub(super) fn run(context: &mut Context, args: &Validate) -> anyhow::Result<Exit> {
-    let files = if args.files.is_empty() { Manifests::new(context.settings()?).files()? } else { args.files.clone() };
+    let asked = match args.files.as_slice() {
+        [] => vec![context.settings()?.manifests_dir.clone()],
+        files => files.to_vec(),
+    };
     // Named files can be checked anywhere, with no settings at all or with some that are none of ours.
     let here = context.settings_quietly().ok().map(Here::look);
     let format = context.format(Format::Table);
-    let mut reports = Vec::new();
-    for path in &files {
-        let shown = path.display().to_string();
-        let checked =
-            if path == Path::new("-") { Some(check_stdin(here.as_ref())?) } else { check_file(path, here.as_ref()) };
-        let Some((source, result)) = checked else {
-            if format == Format::Table {
-                context.err.note(format_args!("{shown}: skipped, it is no manifest"));
+    let mut checked = Vec::new();
+    for path in &asked {
+        if path == Path::new("-") {
+            checked.push(check_stdin(here.as_ref())?);
+        } else if path.is_dir() {
+            checked.extend(check_folder(path, here.as_ref())?);
+        } else {
+            match check_file(path, here.as_ref()) {
+                Some(file) => checked.push(file),
+                None if format == Format::Table => {
+                    context.err.note(format_args!("{}: skipped, it is no manifest", path.display()));
+                }
+                None => {}
             }
-            continue;
-        };
-        if let (Format::Table, Err(diagnostic)) = (format, &result) {
-            context.out.line(Caret { path: &shown, source: &source, diagnostic })?;
         }
-        reports.push(Report { path: shown, ok: result.is_ok(), problem: result.err() });
     }
-    let bad = reports.iter().filter(|report| !report.ok).count();
+    if checked.is_empty() {
+        // In a git hook an empty yes would let everything pass.
+        let asked: Vec<_> = asked.iter().map(|path| path.display().to_string()).collect();
+        anyhow::bail!(
+            "nothing was checked, because there is no manifest in {}: name a file `userid-appname.yaml`, or the folder that \
+             has some (folders inside of it are not read)",
+            asked.join(", ")
+        );
+    }
+    let bad = checked.iter().filter(|file| !file.problems.is_empty()).count();
     match format {
-        Format::Table if bad == 0 => context.out.line(format_args!("{}: {}", plural(reports.len()), "ok".green()))?,
-        Format::Table => context.err.note(format_args!("{bad} of {} refused", plural(reports.len()))),
-        other => context.out.value(other, &reports)?,
+        Format::Table => {
+            for Checked { path, source, problems } in &checked {
+                for diagnostic in problems {
+                    context.out.line(Caret { path, source, diagnostic })?;
+                }
+            }
+            if bad == 0 {
+                context.out.line(format_args!("{}: {}", plural(checked.len()), "ok".green()))?;
+            } else {
+                context.err.note(format_args!("{bad} of {} refused", plural(checked.len())));
+            }
+        }
+        other => {
+            let report =
+                |file: Checked| Report { path: file.path, ok: file.problems.is_empty(), problems: file.problems };
+            let reports: Vec<Report> = checked.into_iter().map(report).collect();
+            context.out.value(other, &reports)?;
+        }
     }
     Ok(if bad == 0 { Exit::Done } else { Exit::Failed })
 }
@@ -59,40 +90,87 @@ fn plural(count: usize) -> String {
     if count == 1 { "1 manifest".to_owned() } else { format!("{count} manifests") }
 }
 
-type Checked = (String, Result<(), Diagnostic>);
+/// One file, and what is wrong with it in the order of its lines.
+struct Checked {
+    /// As the person named it.
+    path: String,
+    source: String,
+    problems: Vec<Diagnostic>,
+}
 
 fn check_stdin(here: Option<&Here>) -> anyhow::Result<Checked> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(manifests::MAX_READ).read_to_end(&mut bytes)?;
-    Ok(check("<stdin>", &bytes, None, here))
+    Ok(check("-".to_owned(), "<stdin>", &bytes, None, here))
+}
+
+/// Every manifest that the daemon would find in this folder, by its own reading: links that lead out of it, or two files about
+/// one app, are refused as there.
+fn check_folder(folder: &Path, here: Option<&Here>) -> anyhow::Result<Vec<Checked>> {
+    let shown = folder.display();
+    std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read the folder {shown}: check the path and who may read it"))?;
+    let now = Timestamp(jiff::Timestamp::now().as_millisecond());
+    // Its templates are judged by what is `here`.
+    let reading = ManifestFolder::new(folder.to_owned(), folder.to_owned(), Arc::new(move || now)).load_blocking();
+    let mut checked: BTreeMap<PathBuf, Checked> = BTreeMap::new();
+    for problem in reading.problems {
+        let path = folder.join(&problem.file);
+        let found = refused_as_a_whole(&path, &problem.file, problem.message, RENAME);
+        checked.insert(path, found);
+    }
+    for (key, entry) in reading.files {
+        let name = entry.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = entry.path.display().to_string();
+        let found = match (entry.parsed, manifests::read(&entry.path)) {
+            // About the file as such, not about a line of it.
+            (Err(diagnostic), _) if diagnostic.line == 0 => {
+                Checked { path, source: String::new(), problems: vec![diagnostic] }
+            }
+            (_, Ok(bytes)) => check(path, &name, &bytes, Some(&key), here),
+            (_, Err(error)) => refused_as_a_whole(&entry.path, &name, format!("cannot be read: {error}"), READABLE),
+        };
+        checked.insert(entry.path, found);
+    }
+    Ok(checked.into_values().collect())
+}
+
+const RENAME: &str = "rename the file to `userid-appname.yaml`";
+const READABLE: &str = "check the path and who may read it";
+
+fn refused_as_a_whole(path: &Path, name: &str, message: String, help: &str) -> Checked {
+    let problem = Diagnostic { file: name.to_owned(), line: 0, column: 0, message, help: Some(help.to_owned()) };
+    Checked { path: path.display().to_string(), source: String::new(), problems: vec![problem] }
 }
 
 /// `None` for a file that the daemon would ignore.
 fn check_file(path: &Path, here: Option<&Here>) -> Option<Checked> {
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let whole_file = |message: String, help: &str| {
-        let help = Some(help.to_owned());
-        Some((String::new(), Err(Diagnostic { file: name.clone(), line: 0, column: 0, message, help })))
-    };
     let key = match manifests::naming(&name) {
         Naming::Ignored => return None,
-        Naming::Bad(message) => return whole_file(message, "rename the file to `userid-appname.yaml`"),
+        Naming::Bad(message) => return Some(refused_as_a_whole(path, &name, message, RENAME)),
         Naming::App(key) => key,
     };
-    match manifests::read(path) {
-        Ok(bytes) => Some(check(&name, &bytes, Some(&key), here)),
-        Err(error) => whole_file(format!("cannot be read: {error}"), "check the path and who may read it"),
-    }
+    Some(match manifests::read(path) {
+        Ok(bytes) => check(path.display().to_string(), &name, &bytes, Some(&key), here),
+        Err(error) => refused_as_a_whole(path, &name, format!("cannot be read: {error}"), READABLE),
+    })
 }
 
-fn check(name: &str, bytes: &[u8], key: Option<&AppKey>, here: Option<&Here>) -> Checked {
+fn check(path: String, name: &str, bytes: &[u8], key: Option<&AppKey>, here: Option<&Here>) -> Checked {
     let source = String::from_utf8_lossy(bytes).into_owned();
-    let result =
-        desired::parse(name, bytes).and_then(|manifest| match here.and_then(|here| here.refuses(&manifest, key)) {
-            None => Ok(()),
-            Some((key, message)) => Err(at_key(name, &source, key, &message)),
-        });
-    (source, result)
+    let mut problems = match desired::check(name, bytes) {
+        Ok(manifest) => {
+            let refused = here.map(|here| here.refuses(&manifest, key)).unwrap_or_default();
+            refused.into_iter().map(|(key, message)| at_key(name, &source, key, &message)).collect()
+        }
+        Err(Problems { first, mut others }) => {
+            others.push(first);
+            others
+        }
+    };
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    Checked { path, source, problems }
 }
 
 /// What the daemon of this machine would refuse besides, as far as this machine has an installation.
@@ -115,27 +193,26 @@ impl Here {
         Self { templates: templates::load(&settings.templates_dir).ok(), capacity, settings: settings.clone() }
     }
 
-    /// The key that is wrong and the daemon's words about it.
-    fn refuses(&self, manifest: &Manifest, key: Option<&AppKey>) -> Option<(&'static str, String)> {
+    /// The keys that are wrong and the daemon's words about each.
+    fn refuses(&self, manifest: &Manifest, key: Option<&AppKey>) -> Vec<(&'static str, String)> {
         // Nothing is needed to delete an app.
         if manifest.state == RunState::Deleted {
-            return None;
+            return Vec::new();
         }
-        if let Some(known) = &self.templates {
-            match known.get(&manifest.template) {
-                Some(Ok(template)) => {
-                    if let Some(message) = lacks_api(manifest, template) {
-                        return Some(("enableApi", message));
-                    }
-                }
-                // An app that has its code already goes on without its template.
-                _ if key.is_some_and(|key| self.has_code(key)) => {}
-                Some(Err(message)) => return Some(("template", message.clone())),
-                None => return Some(("template", templates::missing(&manifest.template, known))),
-            }
+        let excess = exceeds(manifest, &self.settings, self.capacity);
+        let excess = excess.map(|excess| (excess.key.unwrap_or(""), excess.message));
+        self.refuses_template(manifest, key).into_iter().chain(excess).collect()
+    }
+
+    fn refuses_template(&self, manifest: &Manifest, key: Option<&AppKey>) -> Option<(&'static str, String)> {
+        let known = self.templates.as_ref()?;
+        match known.get(&manifest.template) {
+            Some(Ok(template)) => Some(("enableApi", lacks_api(manifest, template)?)),
+            // An app that has its code already goes on without its template.
+            _ if key.is_some_and(|key| self.has_code(key)) => None,
+            Some(Err(message)) => Some(("template", message.clone())),
+            None => Some(("template", templates::missing(&manifest.template, known))),
         }
-        let excess = exceeds(manifest, &self.settings, self.capacity)?;
-        Some((excess.key.unwrap_or(""), excess.message))
     }
 
     fn has_code(&self, key: &AppKey) -> bool {

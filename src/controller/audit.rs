@@ -6,8 +6,9 @@
 //! # Guarantees
 //! - What came about while the daemon was down was done by whoever signed the file (`desired::signature`), so a crash between
 //!   a change and its row loses nobody's name.
-//! - A change of a file that the daemon saw is told once per life of the daemon. One that came about while the daemon was
-//!   down is told at its start, against what the inventory holds; a crash right then may tell it twice.
+//! - A change of a file that the daemon saw is told once. One that came about while the daemon was down is told at its start,
+//!   against what the inventory holds, unless it is the last that the event log tells of that file: the inventory follows later
+//!   than the log, and may never (a quota, a hold).
 //! - Values of `env` are never told.
 //!
 //! # What remains
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::desired::{FileEntry, Snapshot, changes};
+use crate::model::shown::message;
 use crate::model::{AppKey, Cause, Digest, Event, EventKind, InventoryRow, Manifest, RunState, Timestamp};
 
 /// An announced change that was not seen by then was not made, or was overwritten at once.
@@ -32,6 +34,8 @@ const MOST_OF_ONE: usize = 64;
 
 const UNANNOUNCED: &str = "a file on disk";
 const MEANWHILE: &str = "a file on disk, while the daemon was down";
+/// What is told of an app whose removal a person has confirmed.
+pub(super) const CONFIRMED: &str = "confirmed that it is removed, its manifest having vanished";
 
 /// What was announced, and what was last seen.
 #[derive(Debug, Default)]
@@ -39,6 +43,8 @@ pub(super) struct Audit {
     announced: VecDeque<Announced>,
     /// The last reading that was complete. What is absent from any other may only be out of sight.
     seen: Option<Arc<Snapshot>>,
+    /// What the event log last told of each file, before this life.
+    told: BTreeMap<AppKey, String>,
 }
 
 #[derive(Debug)]
@@ -50,6 +56,11 @@ struct Announced {
 }
 
 impl Audit {
+    /// `told`: what the event log last tells of each file.
+    pub(super) fn new(told: BTreeMap<AppKey, String>) -> Self {
+        Self { told, ..Self::default() }
+    }
+
     /// The app's file is about to have this digest.
     pub(super) fn announce(&mut self, key: AppKey, digest: Digest, by: String) {
         let now = Instant::now();
@@ -92,9 +103,12 @@ impl Audit {
         now: Timestamp,
     ) -> Vec<Event> {
         let seen = self.seen.replace(Arc::clone(complete));
+        let told = std::mem::take(&mut self.told);
+        let is_told = |key: &AppKey, what: &str| told.get(key).is_some_and(|told| message(told) == message(what));
         let mut events = Vec::new();
         for (key, file) in &complete.files {
-            if let Some(what) = what_changed(seen.as_deref(), key, rows.get(key), file) {
+            let what = what_changed(seen.as_deref(), key, rows.get(key), file);
+            if let Some(what) = what.filter(|what| !is_told(key, what)) {
                 let by = self.who(key, file, seen.is_some());
                 events.push(Event {
                     at: now,
@@ -111,6 +125,10 @@ impl Audit {
         };
         for key in vanished {
             let what = format!("removed {}", key.file_name());
+            let is_confirmed = told.get(key).is_some_and(|told| told == CONFIRMED);
+            if is_told(key, &what) || is_confirmed {
+                continue;
+            }
             let by = if seen.is_some() { UNANNOUNCED } else { MEANWHILE };
             events.push(Event {
                 at: now,
@@ -225,7 +243,7 @@ mod tests {
         text.map(|text| (key(), row(text))).into_iter().collect()
     }
 
-    fn told(events: &[Event]) -> String {
+    fn tell(events: &[Event]) -> String {
         let lines: Vec<_> = events.iter().map(|event| format!("{} - {}", event.what, event.cause)).collect();
         lines.join("\n")
     }
@@ -246,7 +264,35 @@ mod tests {
             (Some(ONE), Some("template: ["), ""),
         ] {
             let events = Audit::default().compare(&reading(file), &rows(row), Timestamp(0));
-            assert_eq!(told(&events), want, "{row:?} {file:?}");
+            assert_eq!(tell(&events), want, "{row:?} {file:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_event_log_tells_already_is_not_told_at_the_next_start() {
+        let removed = "removed alice-diary.yaml";
+        let changed = "changed `memory`: default → 512m";
+        let created = "created from template `diary-v1`";
+        for (told, row, file, want) in [
+            (removed, Some(ONE), None, ""),
+            (CONFIRMED, Some(ONE), None, ""),
+            (changed, Some(ONE), None, "removed alice-diary.yaml - a file on disk, while the daemon was down"),
+            (changed, Some(ONE), Some(TWO), ""),
+            (
+                removed,
+                Some(ONE),
+                Some(TWO),
+                "changed `memory`: default → 512m - a file on disk, while the daemon was down",
+            ),
+            (created, None, Some(ONE), ""),
+            (removed, None, Some(ONE), "created from template `diary-v1` - a file on disk, while the daemon was down"),
+        ] {
+            let mut audit = Audit::new(BTreeMap::from([(key(), told.to_owned())]));
+            let events = audit.compare(&reading(file), &rows(row), Timestamp(0));
+            assert_eq!(tell(&events), want, "{told} {row:?} {file:?}");
+            // It counts for the first reading only.
+            let events = audit.compare(&reading(None), &rows(row), Timestamp(0));
+            assert_eq!(events.len(), usize::from(file.is_some()), "{told} {row:?} {file:?}");
         }
     }
 
@@ -259,9 +305,9 @@ mod tests {
         };
         let mut audit = Audit::default();
         let events = audit.compare(&signed(TWO), &rows(Some(ONE)), Timestamp(0));
-        assert_eq!(told(&events), "changed `memory`: default → 512m - key 1");
+        assert_eq!(tell(&events), "changed `memory`: default → 512m - key 1");
         let events = audit.compare(&signed(ONE), &rows(Some(TWO)), Timestamp(0));
-        assert_eq!(told(&events), "changed `memory`: 512m → default - a file on disk");
+        assert_eq!(tell(&events), "changed `memory`: 512m → default - a file on disk");
     }
 
     #[test]
@@ -290,7 +336,7 @@ mod tests {
         ] {
             let mut audit = Audit { seen: Some(reading(before)), ..Audit::default() };
             let events = audit.compare(&reading(after), &rows(row), Timestamp(0));
-            assert_eq!(told(&events), want, "{before:?} → {after:?}");
+            assert_eq!(tell(&events), want, "{before:?} → {after:?}");
         }
     }
 

@@ -18,6 +18,7 @@ mod log;
 mod news;
 mod once;
 mod passes;
+mod removals;
 mod shared;
 mod turn;
 
@@ -30,8 +31,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::confirm::Confirmations;
 use self::once::Once;
+use self::removals::RemovalWriter;
 use self::turn::Turn;
 use super::addresses::Addresses;
 use super::audit::Audit;
@@ -47,7 +48,7 @@ use crate::desired::Snapshot;
 use crate::engine::events::Signal;
 use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
-use crate::model::status::{EngineStatus, HeldRemoval, ImageStatus};
+use crate::model::status::{DaemonFolders, EngineStatus, HeldRemoval, ImageStatus};
 use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Settings, Subnet};
 use crate::plan::RemovalGuard;
 use crate::store::{Store as _, StoreError};
@@ -119,8 +120,8 @@ enum Work {
     Listed(Option<BTreeSet<AppKey>>),
     Image(ImageOutcome),
     Network(NetworkOutcome),
-    /// Confirmed removals were written down, or not.
-    Confirmed(confirm::Writing, Result<(), StoreError>),
+    /// What is held and what is confirmed was written down, or not.
+    Noted(removals::Writing, Result<(), StoreError>),
 }
 
 /// How long a daemon that stops goes on writing the event log.
@@ -142,13 +143,16 @@ pub struct Controller<W: Seams> {
     loaded: bool,
     loading: Once,
     listing: Once,
+    /// Docker has told once which apps have containers.
+    listed: bool,
     rows: BTreeMap<AppKey, InventoryRow>,
     admissions: BTreeMap<AppKey, Admission>,
     /// Apps that have containers but neither file nor row: the inventory was lost.
     orphans: BTreeSet<AppKey>,
     missing_since: BTreeMap<AppKey, Instant>,
     guard: RemovalGuard,
-    confirmations: Confirmations,
+    removal_writer: RemovalWriter,
+    /// In force at once; told in the status when it is written down, or cannot be.
     held: Option<HeldRemoval>,
     audit: Audit,
     /// Rows of the event log that wait for the ones being written.
@@ -199,13 +203,13 @@ impl<W: Seams> Controller<W> {
     pub async fn new(world: Arc<W>, config: Config, news: SettingsNews) -> Result<(Self, Ends), StoreError> {
         let rows: BTreeMap<_, _> =
             world.store().inventory().await?.into_iter().map(|row| (row.key.clone(), row)).collect();
-        let confirmed = world.store().confirmed().await?;
-        let mut guard = RemovalGuard::default();
-        guard.confirm(confirmed.iter().cloned());
+        let removals = world.store().removals().await?;
+        let told = world.store().last_changes().await?;
         let (inputs_tx, inputs) = mpsc::channel(256);
         let (commands_tx, commands) = mpsc::channel(64);
         let (progress_tx, progress_rx) = mpsc::channel(16);
         let status = DaemonStatus {
+            folders: Some(DaemonFolders::of(&news.settings)),
             settings_problems: news.problems.clone(),
             restart_required: news.restart_required.clone(),
             ..DaemonStatus::unseen()
@@ -229,14 +233,15 @@ impl<W: Seams> Controller<W> {
             loaded: false,
             loading: Once::Idle,
             listing: Once::Idle,
+            listed: false,
             rows,
             admissions: BTreeMap::new(),
             orphans: BTreeSet::new(),
             missing_since: BTreeMap::new(),
-            guard,
-            confirmations: Confirmations::new(confirmed),
+            guard: RemovalGuard::of(removals.clone()),
+            removal_writer: RemovalWriter::new(removals),
             held: None,
-            audit: Audit::default(),
+            audit: Audit::new(told),
             unlogged: Vec::new(),
             logging: JoinSet::new(),
             engine: None,
@@ -296,7 +301,7 @@ impl<W: Seams> Controller<W> {
             Work::Listed(keys) => self.take_listing(keys),
             Work::Image(outcome) => self.take_image(outcome),
             Work::Network(outcome) => self.take_network(outcome),
-            Work::Confirmed(writing, result) => self.take_confirmed(writing, &result),
+            Work::Noted(writing, result) => self.take_noted(writing, &result),
         }
     }
 
@@ -309,7 +314,7 @@ impl<W: Seams> Controller<W> {
             .chain(queue)
             .chain(self.image_retry)
             .chain(self.network_retry)
-            .chain(self.confirmations.retry_at())
+            .chain(self.removal_writer.retry_at())
             .min()
             .unwrap_or(self.next_resync)
             .min(self.next_resync)
@@ -328,8 +333,8 @@ impl<W: Seams> Controller<W> {
             self.network_retry = None;
             self.start_network();
         }
-        if self.confirmations.retry_at().is_some_and(|at| at <= now) {
-            self.note_confirmed();
+        if self.removal_writer.retry_at().is_some_and(|at| at <= now) {
+            self.note_removals();
         }
         let over: Vec<AppKey> = self
             .missing_since

@@ -25,7 +25,7 @@ pub use draft::Draft;
 pub use edit::{Change, TextError, edit_text};
 pub use folder::{Current, EditError, Edited, LockedDir, ManifestDir};
 pub use load::ManifestFolder;
-pub use parse::parse;
+pub use parse::{check, parse};
 pub use render::render;
 pub use resolve::{Desired, Dirs, Resolved, resolve};
 pub use schema::manifest_schema;

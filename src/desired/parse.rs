@@ -33,14 +33,30 @@ pub const KEYS: [&str; 15] = [
     "code",
 ];
 
+/// So many problems of a file are told; whoever has more has them told when these are mended.
+pub const MOST_PROBLEMS: usize = 20;
+
 const MIN_DISK: Bytes = Bytes::mib(1);
 pub(super) const MAX_REDEPLOY_CHARS: usize = 200;
 const SMALLEST: &str = "the smallest manifest is one line: `template: diary-v1`";
+
+/// What is wrong with a file: at least one problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems {
+    pub first: Diagnostic,
+    /// At most [`MOST_PROBLEMS`] together with the first.
+    pub others: Vec<Diagnostic>,
+}
 
 /// Reads one manifest. `file_name` only goes into the message.
 ///
 /// The message never contains text from another line than the one it points at, and never a value of `env`.
 pub fn parse(file_name: &str, bytes: &[u8]) -> Result<Manifest, Diagnostic> {
+    check(file_name, bytes).map_err(|problems| problems.first)
+}
+
+/// As [`parse`], with everything that is wrong. A text that is no YAML has one problem: what follows it cannot be judged.
+pub fn check(file_name: &str, bytes: &[u8]) -> Result<Manifest, Problems> {
     let diagnostic = |(line, column), message: String, help: Option<String>| Diagnostic {
         file: Shown::new(file_name).to_string(),
         line,
@@ -48,14 +64,18 @@ pub fn parse(file_name: &str, bytes: &[u8]) -> Result<Manifest, Diagnostic> {
         message,
         help,
     };
+    let refused = |refusal: Refusal| diagnostic((refusal.at.line, refusal.at.column), refusal.message, refusal.help);
+    let only = |first| Problems { first, others: Vec::new() };
     let text = match text_of(bytes) {
         Ok(text) => text,
-        Err((at, message, help)) => return Err(diagnostic(at, message, Some(help.to_owned()))),
+        Err((at, message, help)) => return Err(only(diagnostic(at, message, Some(help.to_owned())))),
     };
-    let refused = |refusal: Refusal| diagnostic((refusal.at.line, refusal.at.column), refusal.message, refusal.help);
-    match yaml::read(text).map_err(refused)? {
-        None => Err(diagnostic((0, 0), "the file is empty".to_owned(), Some(SMALLEST.to_owned()))),
-        Some(root) => manifest(root).map_err(refused),
+    match yaml::read(text).map_err(|refusal| only(refused(refusal)))? {
+        None => Err(only(diagnostic((0, 0), "the file is empty".to_owned(), Some(SMALLEST.to_owned())))),
+        Some(root) => manifest(root).map_err(|Refusals { first, others }| Problems {
+            first: refused(first),
+            others: others.into_iter().map(refused).collect(),
+        }),
     }
 }
 
@@ -87,58 +107,141 @@ fn place_after(before: &[u8]) -> (u32, u32) {
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
-fn manifest(root: Node) -> Result<Manifest, Refusal> {
+fn manifest(root: Node) -> Result<Manifest, Refusals> {
     let Value::Group(entries) = root.value else {
         let message = format!("a manifest is made of `key: value` lines, not of {}", root.value.describe());
         let help = match &root.value {
             Value::Plain(text) if text.contains(':') => "write a space after the colon: `template: diary-v1`",
             _ => SMALLEST,
         };
-        return Err(Refusal::new(root.at, message, help));
+        return Err(Refusal::new(root.at, message, help).into());
     };
-    for entry in &entries {
-        known_key(entry, &KEYS)?;
-    }
-    let fields = Fields(&entries);
-    let template = fields.get("template").ok_or_else(|| {
-        Refusal::new(root.at, "`template` is missing", "every manifest names one, for example `template: diary-v1`")
-    })?;
-    let manifest = Manifest {
-        template: parsed::<TemplateId>(template, "the name of a template such as `diary-v1`")?,
-        enable_api: fields.read("enableApi", boolean)?.unwrap_or(false),
-        state: fields.read("state", state)?.unwrap_or_default(),
-        memory: fields.read("memory", |entry| size(entry, MIN_MEMORY))?,
-        cpus: fields.read("cpus", cpus)?,
-        pids: fields.read("pids", |entry| whole(entry, 1, u32::MAX, "128"))?,
-        restart: fields.read("restart", |entry| parsed(entry, "a restart policy such as `unless-stopped`"))?,
-        env: fields.read("env", env)?.unwrap_or_default(),
-        redeploy: fields.read("redeploy", redeploy)?,
-        keep_data: fields.read("keepData", boolean)?,
-        backup: fields.read("backup", backup)?,
-        disk: fields.read("disk", |entry| size(entry, MIN_DISK))?,
-        strategy: fields.read("strategy", strategy)?,
-        start_timeout: fields.read("startTimeout", start_timeout)?,
-        code: fields.read("code", code)?,
+    let mut fields = Fields::of(&entries, &KEYS);
+    let missing =
+        || Refusal::new(root.at, "`template` is missing", "every manifest names one, for example `template: diary-v1`");
+    let template = match fields.get("template") {
+        None => {
+            // A mistyped key is told already, with what it was meant to be.
+            if !entries.iter().any(|entry| nearest(&entry.key, &KEYS) == Some("template")) {
+                fields.note(missing());
+            }
+            None
+        }
+        Some(_) => {
+            fields.read("template", |entry| parsed::<TemplateId>(entry, "the name of a template such as `diary-v1`"))
+        }
     };
-    if let Some(entry) = fields.get("keepData").filter(|_| manifest.state != RunState::Deleted) {
-        return Err(Refusal::new(
+    let enable_api = fields.read("enableApi", boolean).unwrap_or(false);
+    let state = fields.read("state", state);
+    let memory = fields.read("memory", |entry| size(entry, MIN_MEMORY));
+    let cpus = fields.read("cpus", cpus);
+    let pids = fields.read("pids", |entry| whole(entry, 1, u32::MAX, "128"));
+    let restart = fields.read("restart", |entry| parsed(entry, "a restart policy such as `unless-stopped`"));
+    let env = fields.read("env", env).unwrap_or_default();
+    let redeploy = fields.read("redeploy", redeploy);
+    let keep_data = fields.read("keepData", boolean);
+    let backup = fields.read("backup", backup);
+    let disk = fields.read("disk", |entry| size(entry, MIN_DISK));
+    let strategy = fields.read("strategy", strategy);
+    let start_timeout = fields.read("startTimeout", start_timeout);
+    let code = fields.read("code", code);
+    // A state that cannot be read may have been meant to be that one.
+    let is_kept = fields.get("state").is_none() || state.is_some_and(|state| state != RunState::Deleted);
+    if let Some(entry) = fields.get("keepData").filter(|_| is_kept) {
+        fields.note(Refusal::new(
             entry.key_at,
             "`keepData` only means something together with `state: deleted`",
             "remove it, or write `state: deleted`",
         ));
     }
-    Ok(manifest)
+    fields.end()?;
+    Ok(Manifest {
+        template: template.ok_or_else(missing)?,
+        enable_api,
+        state: state.unwrap_or_default(),
+        memory,
+        cpus,
+        pids,
+        restart,
+        env,
+        redeploy,
+        keep_data,
+        backup,
+        disk,
+        strategy,
+        start_timeout,
+        code,
+    })
 }
 
-struct Fields<'a>(&'a [Entry]);
+/// Refusals of one text: at least one.
+#[derive(Debug)]
+struct Refusals {
+    first: Refusal,
+    others: Vec<Refusal>,
+}
+
+impl From<Refusal> for Refusals {
+    fn from(first: Refusal) -> Self {
+        Self { first, others: Vec::new() }
+    }
+}
+
+/// The keys of a group, and what is wrong with them so far.
+struct Fields<'a> {
+    entries: &'a [Entry],
+    refused: Option<Refusals>,
+}
 
 impl<'a> Fields<'a> {
-    fn get(&self, key: &str) -> Option<&'a Entry> {
-        self.0.iter().find(|entry| entry.key == key)
+    /// `keys`: those that the group may have.
+    fn of(entries: &'a [Entry], keys: &[&str]) -> Self {
+        let mut fields = Self { entries, refused: None };
+        for entry in entries {
+            // Each costs a comparison with every key, and a file may hold thousands.
+            if fields.is_full() {
+                break;
+            }
+            if let Err(refusal) = known_key(entry, keys) {
+                fields.note(refusal);
+            }
+        }
+        fields
     }
 
-    fn read<T>(&self, key: &str, read: impl FnOnce(&'a Entry) -> Result<T, Refusal>) -> Result<Option<T>, Refusal> {
-        self.get(key).map(read).transpose()
+    fn is_full(&self) -> bool {
+        self.refused.as_ref().is_some_and(|refused| refused.others.len() + 1 >= MOST_PROBLEMS)
+    }
+
+    fn note(&mut self, found: impl Into<Refusals>) {
+        let found = found.into();
+        match &mut self.refused {
+            None => self.refused = Some(found),
+            Some(refused) => {
+                refused.others.push(found.first);
+                refused.others.extend(found.others);
+                refused.others.truncate(MOST_PROBLEMS - 1);
+            }
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<&'a Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// `None` where the key is absent, and where its value is refused.
+    fn read<T, E: Into<Refusals>>(&mut self, key: &str, read: impl FnOnce(&'a Entry) -> Result<T, E>) -> Option<T> {
+        match read(self.get(key)?) {
+            Ok(value) => Some(value),
+            Err(refused) => {
+                self.note(refused);
+                None
+            }
+        }
+    }
+
+    fn end(self) -> Result<(), Refusals> {
+        self.refused.map_or(Ok(()), Err)
     }
 }
 
@@ -336,9 +439,18 @@ fn redeploy(entry: &Entry) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-fn env(entry: &Entry) -> Result<BTreeMap<String, String>, Refusal> {
+fn env(entry: &Entry) -> Result<BTreeMap<String, String>, Refusals> {
     let entries = group(entry, "a group of variables, for example `env: {GREETING: hello}`")?;
-    entries.iter().map(|variable| Ok((env_name(variable)?, env_value(variable)?))).collect()
+    let mut fields = Fields { entries, refused: None };
+    let mut variables = BTreeMap::new();
+    for variable in entries {
+        match env_name(variable).and_then(|name| Ok((name, env_value(variable)?))) {
+            Ok((name, value)) => drop(variables.insert(name, value)),
+            Err(refusal) => fields.note(refusal),
+        }
+    }
+    fields.end()?;
+    Ok(variables)
 }
 
 fn group<'a>(entry: &'a Entry, expected: &str) -> Result<&'a [Entry], Refusal> {
@@ -394,17 +506,13 @@ fn env_value(variable: &Entry) -> Result<String, Refusal> {
     }
 }
 
-fn backup(entry: &Entry) -> Result<BackupPolicy, Refusal> {
+fn backup(entry: &Entry) -> Result<BackupPolicy, Refusals> {
     let example = "a group, for example `backup: {schedule: \"0 3 * * *\", keep: 7}`";
-    let entries = group(entry, example)?;
-    for inner in entries {
-        known_key(inner, &["schedule", "keep"])?;
-    }
-    let fields = Fields(entries);
-    Ok(BackupPolicy {
-        schedule: fields.read("schedule", schedule)?,
-        keep: fields.read("keep", |entry| whole(entry, 1, 1000, "7"))?,
-    })
+    let mut fields = Fields::of(group(entry, example)?, &["schedule", "keep"]);
+    let schedule = fields.read("schedule", schedule);
+    let keep = fields.read("keep", |entry| whole(entry, 1, 1000, "7"));
+    fields.end()?;
+    Ok(BackupPolicy { schedule, keep })
 }
 
 fn schedule(entry: &Entry) -> Result<String, Refusal> {

@@ -132,3 +132,12 @@ pub struct FolderState {
     /// Digest of `docker-compose.yml`; `None` when there is none, or not the filter of system calls beside it.
     pub compose: Option<Digest>,
 }
+
+/// Apps whose file vanished and that are not gone yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removals {
+    /// Many vanished together: nothing is removed before a person confirms it.
+    pub held: BTreeSet<AppKey>,
+    /// A person did.
+    pub confirmed: BTreeSet<AppKey>,
+}

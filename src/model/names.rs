@@ -42,11 +42,13 @@ fn is_name(text: &str, min: usize, max: usize, hyphens: bool) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || (hyphens && b == b'-'))
 }
 
-/// The closest of the candidates, if it is close enough to be a slip of the fingers.
+/// The closest of the candidates, if it is close enough to be a slip of the fingers. Never what was typed: who reads "did you
+/// mean" it looks for a difference that is not there.
 #[must_use]
 pub fn closest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
+        .filter(|candidate| *candidate != typed)
         .map(|candidate| (strsim::jaro_winkler(typed, candidate), candidate))
         .filter(|(likeness, _)| *likeness >= 0.85)
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -11,6 +12,7 @@ use super::diagnosis::Diagnosis;
 use super::manifest::RunState;
 use super::names::{AppKey, TemplateId};
 use super::observed::{ContainerId, EngineInfo};
+use super::settings::Settings;
 use super::spec::Limits;
 use super::units::{Digest, Timestamp};
 
@@ -216,6 +218,35 @@ impl AppStatus {
     }
 }
 
+/// Where the daemon's files are: only a restart changes it, whatever `.env` says meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DaemonFolders {
+    pub root: PathBuf,
+    pub manifests: PathBuf,
+    pub apps: PathBuf,
+    pub templates: PathBuf,
+}
+
+impl DaemonFolders {
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            root: settings.root.clone(),
+            manifests: settings.manifests_dir.clone(),
+            apps: settings.apps_dir.clone(),
+            templates: settings.templates_dir.clone(),
+        }
+    }
+
+    /// Takes the place of what settings say about them.
+    pub fn put_into(self, settings: &mut Settings) {
+        let Self { root, manifests, apps, templates } = self;
+        (settings.root, settings.manifests_dir) = (root, manifests);
+        (settings.apps_dir, settings.templates_dir) = (apps, templates);
+    }
+}
+
 /// State of the connection to Docker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "camelCase")]
@@ -302,6 +333,9 @@ pub struct FileProblem {
 #[serde(rename_all = "camelCase")]
 pub struct DaemonStatus {
     pub version: String,
+    /// `None` before the daemon has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folders: Option<DaemonFolders>,
     pub engine: EngineStatus,
     pub manifests: ManifestsStatus,
     #[serde(default)]
@@ -331,6 +365,7 @@ impl DaemonStatus {
     pub fn unseen() -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            folders: None,
             engine: EngineStatus::Connecting,
             manifests: ManifestsStatus::Unknown,
             database: DatabaseStatus::Usable,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::inventory::Removals;
 use crate::model::{AppKey, Digest};
 
 /// From so many vanished apps on a removal can be held at all…
@@ -20,46 +21,49 @@ pub enum Guard {
 /// Remembers what is held, and what a person has confirmed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemovalGuard {
-    held: BTreeSet<AppKey>,
-    confirmed: BTreeSet<AppKey>,
+    removals: Removals,
 }
 
 impl RemovalGuard {
+    /// As a life before left it.
+    #[must_use]
+    pub fn of(removals: Removals) -> Self {
+        Self { removals }
+    }
+
+    /// What a next life has to know.
+    #[must_use]
+    pub fn removals(&self) -> &Removals {
+        &self.removals
+    }
+
     /// `vanished`: apps in the inventory whose file is gone, whether their grace is over or not. `known`: how many apps
     /// the inventory has. Held when three or more **and** over half of all vanish together. An app stays held until its file
     /// is back or its removal is confirmed: that the others became few says nothing about it.
     pub fn judge(&mut self, vanished: &BTreeSet<AppKey>, known: usize) -> Guard {
-        let open: BTreeSet<AppKey> = vanished.difference(&self.confirmed).cloned().collect();
+        let open: BTreeSet<AppKey> = vanished.difference(&self.removals.confirmed).cloned().collect();
         if !planted!(NoMassGuard) && open.len() >= HELD_FROM && vanished.len() * 2 > known {
-            self.held.clone_from(&open);
+            self.removals.held = open;
         } else {
-            self.held.retain(|key| open.contains(key));
+            self.removals.held.retain(|key| open.contains(key));
         }
-        if self.held.is_empty() {
-            Guard::Allowed
-        } else {
-            Guard::Held { token: token(&self.held), apps: self.held.clone() }
-        }
+        let held = &self.removals.held;
+        if held.is_empty() { Guard::Allowed } else { Guard::Held { token: token(held), apps: held.clone() } }
     }
 
     /// Accepts what a person confirmed.
     pub fn confirm(&mut self, apps: impl IntoIterator<Item = AppKey>) {
-        self.confirmed.extend(apps);
-    }
-
-    #[must_use]
-    pub fn confirmed(&self) -> &BTreeSet<AppKey> {
-        &self.confirmed
+        self.removals.confirmed.extend(apps);
     }
 
     #[must_use]
     pub fn is_confirmed(&self, app: &AppKey) -> bool {
-        self.confirmed.contains(app)
+        self.removals.confirmed.contains(app)
     }
 
     /// A confirmation ends when its app is gone, or its file is back: it never covers a later disappearance.
     pub fn forget_all_but(&mut self, vanished: &BTreeSet<AppKey>) {
-        self.confirmed.retain(|key| vanished.contains(key));
+        self.removals.confirmed.retain(|key| vanished.contains(key));
     }
 }
 
@@ -114,6 +118,14 @@ mod tests {
         guard.confirm(apps(&["seven"]));
         assert_eq!(guard.judge(&apps(&["one", "seven"]), 7), Guard::Allowed);
         assert_eq!(guard.judge(&apps(&["one"]), 7), Guard::Allowed);
+    }
+
+    #[test]
+    fn a_hold_of_a_life_before_stands_however_few_are_still_gone() {
+        let removals = Removals { held: apps(&["one", "two", "three", "four", "five"]), ..Removals::default() };
+        let mut guard = RemovalGuard::of(removals);
+        let Guard::Held { apps: held, .. } = guard.judge(&apps(&["four"]), 5) else { panic!("it is still gone") };
+        assert_eq!((held, guard.removals().held.len()), (apps(&["four"]), 1));
     }
 
     #[test]

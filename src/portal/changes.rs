@@ -132,6 +132,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
     // Named one by one, so that a new field does not compile until somebody has thought of it here.
     let DaemonStatus {
         version,
+        folders,
         engine,
         manifests,
         database,
@@ -146,6 +147,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         last_resync,
     } = a;
     *version == b.version
+        && *folders == b.folders
         && *engine == b.engine
         && *manifests == b.manifests
         && *database == b.database

@@ -170,6 +170,7 @@ fn for_members(status: &DaemonStatus) -> DaemonStatus {
 fn without_apps(status: &DaemonStatus) -> DaemonStatus {
     DaemonStatus {
         version: status.version.clone(),
+        folders: status.folders.clone(),
         engine: status.engine.clone(),
         manifests: status.manifests.clone(),
         database: status.database.clone(),

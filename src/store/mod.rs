@@ -6,13 +6,13 @@ mod explain;
 mod schema;
 mod sqlite;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 
 pub use accounts::AccountStore;
 pub use sqlite::{MAX_EVENTS, SqliteStore};
 
-pub use crate::model::inventory::{FailedDeploy, InventoryRow};
+pub use crate::model::inventory::{FailedDeploy, InventoryRow, Removals};
 use crate::model::{AppKey, Event, InstanceId};
 
 /// The store could not do it. The message names the file, the problem and the remedy.
@@ -31,12 +31,14 @@ pub trait Store: Send + Sync + 'static {
     fn put(&self, row: &InventoryRow) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn forget(&self, key: &AppKey) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Apps whose removal a person has confirmed and that are not gone yet.
-    fn confirmed(&self) -> impl Future<Output = Result<BTreeSet<AppKey>, StoreError>> + Send;
-    fn set_confirmed(&self, apps: &BTreeSet<AppKey>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Apps whose file vanished and that are not gone yet: whose removal is held, and whose a person has confirmed.
+    fn removals(&self) -> impl Future<Output = Result<Removals, StoreError>> + Send;
+    fn set_removals(&self, removals: &Removals) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Appends to the event log, which keeps the newest 10,000 rows.
     fn append(&self, events: &[Event]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// What the log last says that somebody did to an app's manifest, for each app that it says that of.
+    fn last_changes(&self) -> impl Future<Output = Result<BTreeMap<AppKey, String>, StoreError>> + Send;
     /// Newest first; of one app, or of everything.
     fn events(&self, app: Option<&AppKey>, limit: u32) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send;
 }

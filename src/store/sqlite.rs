@@ -12,7 +12,7 @@
 
 mod accounts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::explain::{explain, is_damage};
 use super::schema::{self, SchemaError};
-use super::{InventoryRow, Store, StoreError};
+use super::{InventoryRow, Removals, Store, StoreError};
 use crate::model::shown::message;
 use crate::model::{AppKey, Cause, Event, EventKind, InstanceId, Shown, Timestamp};
 
@@ -42,8 +42,9 @@ const QUEUE: usize = 64;
 
 /// Name of this installation's id in `meta`.
 const INSTANCE: &str = "instance";
-/// Name of the apps, separated by spaces, whose removal is confirmed.
+/// Names of the apps, separated by spaces, whose removal is confirmed, and of those whose is held.
 const CONFIRMED: &str = "confirmed-removals";
+const HELD: &str = "held-removals";
 
 type Request = Box<dyn FnOnce(&mut Database) + Send>;
 
@@ -295,15 +296,34 @@ impl Store for SqliteStore {
         self.call(move |connection| connection.execute("DELETE FROM inventory WHERE app = ?1", [app]).map(drop)).await
     }
 
-    async fn confirmed(&self) -> Result<BTreeSet<AppKey>, StoreError> {
-        // What is no app is none that could be removed.
-        let apps = |text: String| text.split(' ').filter_map(|app| AppKey::parse(app).ok()).collect();
-        Ok(self.meta(CONFIRMED).await?.map(apps).unwrap_or_default())
+    async fn removals(&self) -> Result<Removals, StoreError> {
+        let rows: Vec<(String, String)> = self
+            .call(|connection| {
+                let mut statement = connection.prepare("SELECT name, value FROM meta WHERE name IN (?1, ?2)")?;
+                statement.query_map([CONFIRMED, HELD], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .await?;
+        let mut removals = Removals::default();
+        for (name, apps) in rows {
+            // What is no app is none that could be removed.
+            let apps = apps.split(' ').filter_map(|app| AppKey::parse(app).ok()).collect();
+            if name == HELD { removals.held = apps } else { removals.confirmed = apps }
+        }
+        Ok(removals)
     }
 
-    async fn set_confirmed(&self, apps: &BTreeSet<AppKey>) -> Result<(), StoreError> {
-        let apps: Vec<String> = apps.iter().map(AppKey::to_string).collect();
-        self.set_meta(CONFIRMED, apps.join(" ")).await
+    async fn set_removals(&self, removals: &Removals) -> Result<(), StoreError> {
+        let names = |apps: &BTreeSet<AppKey>| apps.iter().map(AppKey::to_string).collect::<Vec<_>>().join(" ");
+        let (confirmed, held) = (names(&removals.confirmed), names(&removals.held));
+        self.call(move |connection| {
+            connection
+                .execute(
+                    "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2), (?3, ?4)",
+                    params![CONFIRMED, confirmed, HELD, held],
+                )
+                .map(drop)
+        })
+        .await
     }
 
     async fn append(&self, events: &[Event]) -> Result<(), StoreError> {
@@ -312,6 +332,19 @@ impl Store for SqliteStore {
         }
         let events = events.to_vec();
         self.call(move |connection| append(connection, &events)).await
+    }
+
+    async fn last_changes(&self) -> Result<BTreeMap<AppKey, String>, StoreError> {
+        let rows: Vec<(String, String)> = self
+            .call(|connection| {
+                let mut statement = connection.prepare(
+                    "SELECT app, what FROM events WHERE id IN
+                         (SELECT max(id) FROM events WHERE kind = ?1 AND app IS NOT NULL GROUP BY app)",
+                )?;
+                statement.query_map([word(EventKind::Changed)], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .await?;
+        Ok(rows.into_iter().filter_map(|(app, what)| Some((AppKey::parse(&app).ok()?, what))).collect())
     }
 
     async fn events(&self, app: Option<&AppKey>, limit: u32) -> Result<Vec<Event>, StoreError> {

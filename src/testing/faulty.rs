@@ -1,7 +1,7 @@
 //! The other seams with faults: folders, store and manifests around the real or in-memory ones. The engine's is
 //! [`crate::engine::faulty`].
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::engine::ErrorKind;
 use crate::engine::faulty::{CallKind, Life, Verdict, guard};
 use crate::folders::{FolderError, FolderState, Folders, Origin, Space};
 use crate::model::{AppKey, Bytes, Event, InstanceId, PurgeToken, VersionId};
-use crate::store::{InventoryRow, Store, StoreError};
+use crate::store::{InventoryRow, Removals, Store, StoreError};
 
 /// [`Folders`] with faults.
 #[derive(Debug)]
@@ -143,16 +143,20 @@ impl<S: Store> Store for FaultyStore<S> {
         self.call("store.forget", key.to_string(), CallKind::Write, self.inner.forget(key)).await
     }
 
-    async fn confirmed(&self) -> Result<BTreeSet<AppKey>, StoreError> {
-        self.call("store.confirmed", String::new(), CallKind::Read, self.inner.confirmed()).await
+    async fn removals(&self) -> Result<Removals, StoreError> {
+        self.call("store.removals", String::new(), CallKind::Read, self.inner.removals()).await
     }
 
-    async fn set_confirmed(&self, apps: &BTreeSet<AppKey>) -> Result<(), StoreError> {
-        self.call("store.set_confirmed", String::new(), CallKind::Write, self.inner.set_confirmed(apps)).await
+    async fn set_removals(&self, removals: &Removals) -> Result<(), StoreError> {
+        self.call("store.set_removals", String::new(), CallKind::Write, self.inner.set_removals(removals)).await
     }
 
     async fn append(&self, events: &[Event]) -> Result<(), StoreError> {
         self.call("store.append", String::new(), CallKind::Write, self.inner.append(events)).await
+    }
+
+    async fn last_changes(&self) -> Result<BTreeMap<AppKey, String>, StoreError> {
+        self.call("store.last_changes", String::new(), CallKind::Read, self.inner.last_changes()).await
     }
 
     async fn events(&self, app: Option<&AppKey>, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -38,6 +38,9 @@ mutants! {
     ConfirmationForgotten,
     /// What a person confirmed is not remembered by the daemon's next life.
     ConfirmationUnwritten,
+    /// That many vanished together is not remembered by the daemon's next life, so what is still gone by then goes at once
+    /// (kubelet's static pods: an empty directory is a wish).
+    HoldUnwritten,
     /// A write that failed is taken for one that was not made: a confirmation that landed all the same is never struck off
     /// (Sieve: an update that timed out and happened).
     FailedWriteForgotten,

@@ -1,13 +1,13 @@
 //! The store in memory: it survives the daemon, as the file does, and a power loss as well, because what the real one has
 //! answered is flushed (`store`: WAL with `synchronous=FULL`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::model::{AppKey, Event, InstanceId};
-use crate::store::{InventoryRow, Store, StoreError};
+use crate::model::{AppKey, Event, EventKind, InstanceId};
+use crate::store::{InventoryRow, Removals, Store, StoreError};
 
 /// How many rows the event log keeps.
 const EVENTS_KEPT: usize = 10_000;
@@ -24,7 +24,7 @@ pub struct RowChange {
 struct Tables {
     instance: Option<InstanceId>,
     inventory: BTreeMap<AppKey, InventoryRow>,
-    confirmed: BTreeSet<AppKey>,
+    removals: Removals,
     /// Oldest first.
     events: Vec<Event>,
     row_changes: Vec<RowChange>,
@@ -47,17 +47,17 @@ impl MemStore {
         self.lock().inventory.values().cloned().collect()
     }
 
-    /// Whose removal it holds to be confirmed.
+    /// Whose removal it knows to be held, and whose to be confirmed.
     #[must_use]
-    pub fn confirmations(&self) -> BTreeSet<AppKey> {
-        self.lock().confirmed.clone()
+    pub fn noted_removals(&self) -> Removals {
+        self.lock().removals.clone()
     }
 
     /// The database is lost; an empty one takes its place. The installation's id is known from the marker.
     pub fn lose_inventory(&self) {
         let mut tables = self.lock();
         tables.inventory.clear();
-        tables.confirmed.clear();
+        tables.removals = Removals::default();
     }
 
     /// Every write of a row so far.
@@ -101,12 +101,12 @@ impl Store for MemStore {
         Ok(())
     }
 
-    async fn confirmed(&self) -> Result<BTreeSet<AppKey>, StoreError> {
-        Ok(self.lock().confirmed.clone())
+    async fn removals(&self) -> Result<Removals, StoreError> {
+        Ok(self.noted_removals())
     }
 
-    async fn set_confirmed(&self, apps: &BTreeSet<AppKey>) -> Result<(), StoreError> {
-        self.lock().confirmed.clone_from(apps);
+    async fn set_removals(&self, removals: &Removals) -> Result<(), StoreError> {
+        self.lock().removals.clone_from(removals);
         Ok(())
     }
 
@@ -116,6 +116,12 @@ impl Store for MemStore {
         let surplus = log.len().saturating_sub(EVENTS_KEPT);
         log.drain(..surplus);
         Ok(())
+    }
+
+    async fn last_changes(&self) -> Result<BTreeMap<AppKey, String>, StoreError> {
+        let log = &self.lock().events;
+        let changes = log.iter().filter(|event| event.kind == EventKind::Changed);
+        Ok(changes.filter_map(|event| Some((event.app.clone()?, event.what.clone()))).collect())
     }
 
     async fn events(&self, app: Option<&AppKey>, limit: u32) -> Result<Vec<Event>, StoreError> {

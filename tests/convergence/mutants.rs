@@ -20,6 +20,7 @@ fn likely_script(mutant: Mutant) -> &'static str {
         Mutant::NoGrace | Mutant::AbsenceTakenOnTrust => "back-within-grace",
         Mutant::NoMassGuard => "wipe-restore",
         Mutant::ConfirmationForgotten | Mutant::ConfirmationUnwritten => "wipe-confirm",
+        Mutant::HoldUnwritten => "wipe-restore-some",
         Mutant::FailedWriteForgotten => "wipe-confirm-restore",
         Mutant::AddressHandedOn => "docker-kill-beside",
         Mutant::NoResync | Mutant::EventDroppedWhileBusy | Mutant::LostAnswerForgotten => "edit-revert-at-once",

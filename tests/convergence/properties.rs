@@ -1,4 +1,4 @@
-//! P1 to P12 and P14 of the design, as far as they can be seen from outside.
+//! P1 to P14 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -50,6 +50,11 @@ pub(crate) struct Record {
     /// Apps whose removal a person asked to let go on, and of these the ones they were told it does; as long as their files
     /// stay away.
     asked: BTreeSet<AppKey>,
+    /// Apps of which the status said that nothing is removed before their files are back or a person confirms it, and neither
+    /// has happened since.
+    held: BTreeSet<AppKey>,
+    /// Rows' changes that were looked at.
+    row_changes: usize,
     promised: BTreeSet<AppKey>,
     /// The container and the file that were last said to be in force.
     claims: BTreeMap<AppKey, (ContainerId, Digest)>,
@@ -180,7 +185,15 @@ impl Record {
         let stays_away = |key: &AppKey| world.manifests.get(&key.file_name()).is_none();
         self.asked.retain(stays_away);
         self.promised.retain(stays_away);
+        self.held.retain(stays_away);
+        self.look_at_rows(world);
         let held = status.and_then(|status| status.held.as_ref()).map(|held| held.apps.clone()).unwrap_or_default();
+        if status
+            .and_then(|status| status.held.as_ref())
+            .is_some_and(|held| !held.message.contains("keep the daemon running"))
+        {
+            self.held.extend(held.iter().cloned());
+        }
         let asked_again: Vec<AppKey> = held.into_iter().filter(|key| self.promised.contains(key)).collect();
         if asked_again.is_empty() {
             return;
@@ -192,9 +205,21 @@ impl Record {
         }
     }
 
+    /// P13: what is held stays, whoever else is back, and however often the daemon dies meanwhile.
+    fn look_at_rows(&mut self, world: &World) {
+        let changes = world.store.row_changes();
+        let gone = changes[self.row_changes..].iter().filter(|change| !change.present).map(|change| &change.key);
+        let gone: Vec<AppKey> =
+            gone.filter(|key| self.held.contains(key) && !self.asked.contains(key)).cloned().collect();
+        self.row_changes = changes.len();
+        for key in gone {
+            self.broken(format!("P13 {key} was removed, and it was said to be held"));
+        }
+    }
+
     /// P11: the store holds no confirmation of an app whose file is there.
     pub(crate) fn look_at_confirmations(&mut self, world: &World) {
-        for key in world.store.confirmations() {
+        for key in world.store.noted_removals().confirmed {
             if world.manifests.get(&key.file_name()).is_some() {
                 self.broken(format!(
                     "P11 the store holds that the removal of {key} is confirmed, and its file is there"

@@ -9,6 +9,7 @@ use crate::clock::Clock as _;
 use crate::controller::goal::Absence;
 use crate::controller::queue::Urgency;
 use crate::controller::seams::Seams;
+use crate::model::inventory::Removals;
 use crate::model::status::{HeldRemoval, ManifestsStatus};
 use crate::model::{AppKey, RunState};
 use crate::plan::Guard;
@@ -35,12 +36,14 @@ impl<W: Seams> Controller<W> {
     /// What is held, and which confirmations stand. Looks at the last reading: one that cannot be trusted changes nothing, or
     /// it would strike off what a person has confirmed as if all files were back.
     pub(super) fn judge_removals(&mut self) {
-        if self.snapshot.complete(&self.config.instance).is_none() {
-            return;
+        let Some(complete) = self.snapshot.complete(&self.config.instance) else { return };
+        let mut vanished: BTreeSet<AppKey> = self.missing_since.keys().cloned().collect();
+        if !self.listed {
+            // An app without a row is known by its containers only, and those are not known yet.
+            let Removals { held, confirmed } = self.guard.removals();
+            vanished.extend(held.iter().chain(confirmed).filter(|key| complete.lacks(key)).cloned());
         }
-        let vanished: BTreeSet<AppKey> = self.missing_since.keys().cloned().collect();
         self.guard.forget_all_but(&vanished);
-        self.note_confirmed();
         let known = self.rows.keys().chain(&self.orphans).collect::<BTreeSet<_>>().len();
         let held = match self.guard.judge(&vanished, known) {
             Guard::Allowed => None,
@@ -61,10 +64,10 @@ impl<W: Seams> Controller<W> {
             for key in &vanished {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());
             }
-            self.held.clone_from(&held);
-            self.status.held = held;
-            self.changed = true;
+            self.held = held;
         }
+        self.note_removals();
+        self.tell_held();
     }
 
     pub(super) fn absence(&self, key: &AppKey) -> Absence {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use minipaas::testing::seams::World;
 
 use super::Expect::{Gone, Running};
-use super::{A, Action, BYSTANDER, Script, Step, create, key, quick, script, to};
+use super::{A, Action, BYSTANDER, Script, Step, create, down, key, quick, script, to};
 use crate::world::diary;
 
 const CONFIRM: Step = Step { sentence: "paas confirm", action: Action::Confirm };
@@ -95,6 +95,24 @@ pub(super) fn all() -> Vec<Script> {
         )
         .and("bob-three", Running)
         .foundation(2)
+        .wipes(),
+        // In the middle of a repair the daemon is started anew: what is still gone by then is too little to be held for itself.
+        script(
+            "wipe-restore-some",
+            Running,
+            vec![
+                create(),
+                to("three more", three_more),
+                quick("rm *", 70_000, |world| world.manifests.wipe()),
+                down("git checkout of some", |world| {
+                    for name in [A, "bob-one.yaml", "carol-quiet.yaml"] {
+                        world.manifests.put(name, diary(""));
+                    }
+                }),
+            ],
+        )
+        .and("bob-one", Running)
+        .foundation(3)
         .wipes(),
         // Twice as many as are worked on at a time, so that some wait for others.
         crowd("twelve", "twelve apps at once", 12, |world| appear(world, 12)),
