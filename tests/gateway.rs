@@ -15,7 +15,7 @@ use gateway_support::{
 use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
 use minipaas::gateway::{GatewayConfig, PortalNames, Tuning, Visitor};
-use minipaas::model::{AppKey, AppStatus, Health, RunState, SyncState};
+use minipaas::model::{AppKey, AppStatus, Condition, ConditionKind, Health, RunState, SyncState, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn short() -> Tuning {
@@ -971,6 +971,20 @@ async fn an_app_s_own_431_stays_its_own_and_the_next_head_gets_the_page() {
 
 // --- pages ----------------------------------------------------------------------------------------------------------
 
+/// As the daemon tells of an app while Docker cannot be asked.
+fn without_engine() -> AppStatus {
+    let condition = Condition {
+        kind: ConditionKind::EngineUnreachable,
+        status: true,
+        reason: "EngineUnreachable".to_owned(),
+        message: "Docker cannot be reached".to_owned(),
+        digest: None,
+        since: Timestamp(0),
+    };
+    let app = status("alice-diary", Health::Unknown);
+    AppStatus { sync: SyncState::OutOfSync, conditions: vec![condition], ..app }
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_told_kindly_in_the_visitor_s_language() {
     let world = World::with(Tuning { hold: Duration::ZERO, ..short() }, None).await;
@@ -980,6 +994,7 @@ async fn what_is_not_there_is_told_kindly_in_the_visitor_s_language() {
         (wanted(RunState::Stopped, Health::Stopped), "503", "closed", "닫혀", false),
         (status("alice-diary", Health::Starting), "503", "Opening", "여는 중", true),
         (status("alice-diary", Health::Unknown), "503", "Opening", "여는 중", true),
+        (without_engine(), "503", "The server is not ready yet", "서버가 아직 준비되지", true),
         (status("alice-diary", Health::CrashLoop), "503", "paas logs alice-diary", "paas logs alice-diary", true),
         (status("alice-diary", Health::Degraded), "502", "stopped", "문제가", false),
         (held(SyncState::Invalid, Health::Unknown), "503", "paas status alice-diary", "설정에 문제", false),

@@ -282,6 +282,17 @@ async fn every_answer_wears_the_envelope() {
 }
 
 #[tokio::test]
+async fn before_the_manifests_are_read_nobody_is_told_that_there_are_no_apps() {
+    let daemon = Daemon::start(DaemonStatus::unseen()).await;
+    for path in ["/apps", "/apps/alice/diary", "/apps/alice/diary/logs"] {
+        let (status, answer) = daemon.ask("GET", path, "").await;
+        assert_eq!((status, answer["code"].as_str()), (503, Some("starting")), "{path}: {answer}");
+    }
+    let (_, _, figures) = daemon.ask_raw("GET", "/metrics", "", "").await;
+    assert!(figures.contains("minipaas_engine_up 0") && !figures.contains("minipaas_apps{"), "{figures}");
+}
+
+#[tokio::test]
 async fn an_app_shows_its_phase_and_where_to_open_it() {
     let mut updating = app("alice-diary", Health::Running);
     updating.sync = SyncState::OutOfSync;

@@ -29,7 +29,7 @@ pub(super) async fn run(context: &mut Context, args: &OneApp) -> anyhow::Result<
     let status = match context.client()?.get::<AppView>(&app_path(&key, "")).await {
         Ok(view) => Some(view),
         Err(ClientError::NotRunning { .. }) => None,
-        Err(error) if error.code() == Some("no-such-app") => None,
+        Err(error) if matches!(error.code(), Some("no-such-app" | "starting")) => None,
         Err(error) => return Err(error.into()),
     };
     context.out.value(Format::Json, &Whole { app: key, manifest, status })?;

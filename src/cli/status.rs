@@ -68,7 +68,9 @@ fn with_views(status: &DaemonStatus, views: &[AppView]) -> serde_json::Result<se
 }
 
 fn overview(context: &mut Context, status: &DaemonStatus, views: &[AppView]) -> anyhow::Result<()> {
-    if views.is_empty() {
+    if views.is_empty() && status.manifests != ManifestsStatus::Complete {
+        context.out.line("which apps there are is not known yet")?;
+    } else if views.is_empty() {
         context.out.line("no apps yet: make one with `paas create USERID-APPNAME --template diary-v1`")?;
     } else {
         let now = now();

@@ -89,7 +89,7 @@ pub struct Config {
     /// For jitter only.
     pub seed: u64,
     pub metrics: Metrics,
-    /// Cancelled when the status tells of every app for the first time, or Docker cannot be asked.
+    /// Cancelled when the status tells of every app for the first time, were it only that Docker cannot be asked about it.
     pub first_look: CancellationToken,
 }
 
@@ -350,8 +350,7 @@ impl<W: Seams> Controller<W> {
     fn has_looked(&self) -> bool {
         match self.status.engine {
             EngineStatus::Connecting => false,
-            EngineStatus::Unreachable { .. } | EngineStatus::Unsupported { .. } => true,
-            EngineStatus::Connected { .. } => {
+            EngineStatus::Unreachable { .. } | EngineStatus::Unsupported { .. } | EngineStatus::Connected { .. } => {
                 self.loaded && self.known().iter().all(|key| self.status.apps.contains_key(key))
             }
         }

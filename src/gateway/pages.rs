@@ -17,6 +17,8 @@ pub(super) enum Page {
     NoSuchApp,
     Stopped,
     Starting,
+    /// Whether it runs is not known, because Docker cannot be asked.
+    NotReady,
     /// It keeps ending, and is started again each time.
     Restarting,
     /// It ended, and stays down.
@@ -56,9 +58,13 @@ impl Page {
     fn status(self) -> StatusCode {
         match self {
             Self::NoSuchApp => StatusCode::NOT_FOUND,
-            Self::Stopped | Self::Starting | Self::Restarting | Self::NotAnswering | Self::Blocked | Self::Busy => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Stopped
+            | Self::Starting
+            | Self::NotReady
+            | Self::Restarting
+            | Self::NotAnswering
+            | Self::Blocked
+            | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Crashed | Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::TooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::BadRequest | Self::BadHost => StatusCode::BAD_REQUEST,
@@ -82,6 +88,7 @@ impl Page {
             Self::NoSuchApp => "no-such-app",
             Self::Stopped => "app-stopped",
             Self::Starting => "app-starting",
+            Self::NotReady => "server-not-ready",
             Self::Restarting => "app-restarting",
             Self::Crashed => "app-crashed",
             Self::Blocked => "app-blocked",
@@ -105,7 +112,7 @@ impl Page {
     fn retry_after(self) -> Option<u8> {
         match self {
             Self::Starting => Some(2),
-            Self::Restarting | Self::NotAnswering | Self::Busy => Some(5),
+            Self::NotReady | Self::Restarting | Self::NotAnswering | Self::Busy => Some(5),
             _ => None,
         }
     }
@@ -127,6 +134,11 @@ impl Page {
                 Some(("내 사이트라면 이렇게 다시 열 수 있어요", "paas start")),
             ),
             Self::Starting => ("여는 중이에요", "잠시만 기다려 주세요. 준비되면 저절로 열려요.", None),
+            Self::NotReady => (
+                "서버가 아직 준비되지 않았어요",
+                "잠시만 기다려 주세요. 서버가 준비되면 저절로 열려요.",
+                Some((WHY, "paas status")),
+            ),
             Self::Restarting => (
                 "다시 여는 중이에요",
                 "사이트가 자꾸 멈춰서 다시 열고 있어요. 잠시 뒤에 저절로 다시 열어 볼게요.",
@@ -194,6 +206,11 @@ impl Page {
             Self::Starting => {
                 ("Opening the site", "One moment please. It opens by itself as soon as it is ready.", None)
             }
+            Self::NotReady => (
+                "The server is not ready yet",
+                "One moment please. The site opens by itself as soon as the server is ready.",
+                Some((WHY, "paas status")),
+            ),
             Self::Restarting => (
                 "Opening the site again",
                 "It keeps stopping and is being opened again. This page tries once more in a moment.",

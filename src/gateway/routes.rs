@@ -11,7 +11,7 @@ use super::pages::Page;
 use super::traffic::{AppTraffic, TrafficStats};
 use super::workers::WORKERS;
 use super::{Inner, host};
-use crate::model::{AppKey, AppStatus, DaemonStatus, Health, RunState, SyncState};
+use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Health, RunState, SyncState};
 
 /// One app's entry, one for each worker.
 #[derive(Debug)]
@@ -94,6 +94,8 @@ fn page_of(app: &AppStatus) -> Page {
     match (app.desired, app.health, app.sync) {
         (RunState::Deleted, ..) | (_, Health::Deleted, _) => Page::NoSuchApp,
         (RunState::Stopped, ..) => Page::Stopped,
+        // Whatever else there is to say about it, it may run or not.
+        (_, Health::Unknown, _) if app.condition(ConditionKind::EngineUnreachable).is_some() => Page::NotReady,
         (_, Health::CrashLoop, _) => Page::Restarting,
         (_, Health::Degraded, _) => Page::Crashed,
         // Nothing is going to happen until the owner does something, so a page that refreshes itself would be a lie.

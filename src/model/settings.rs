@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cidr::Cidr;
+use super::public_url::PublicUrl;
 use super::subnet::Subnet;
 use super::units::{Bytes, MilliCpus, RestartPolicy};
 
@@ -13,6 +14,8 @@ use super::units::{Bytes, MilliCpus, RestartPolicy};
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, written `yes` or `no`")]
 pub struct Settings {
     pub domain: String,
+    /// How the world reaches the portal, where that is not what the other settings say: behind a proxy, say.
+    pub public_url: Option<PublicUrl>,
     pub root: PathBuf,
     pub manifests_dir: PathBuf,
     pub apps_dir: PathBuf,
@@ -74,6 +77,7 @@ impl Settings {
         let root = root.into();
         Self {
             domain: "localhost".to_owned(),
+            public_url: None,
             manifests_dir: root.join("apps.d"),
             apps_dir: root.join("apps"),
             templates_dir: root.join("templates"),
@@ -161,10 +165,24 @@ impl Settings {
     pub fn first_word_path(&self) -> PathBuf {
         self.root.join("run/first-word")
     }
-    /// Where people find the portal, without a slash at the end: at the domain where the gateway answers with it and the domain
+    /// Where people find what answers to this name, with a slash at the end.
+    #[must_use]
+    pub fn app_url(&self, host: &str) -> String {
+        match (&self.public_url, self.routing, self.gateway_port) {
+            (Some(public), ..) => format!("{}/", public.at(host)),
+            // In direct mode somebody else's proxy listens, on the usual port as far as anyone here knows.
+            (None, Routing::Direct, _) | (None, Routing::Gateway, 80) => format!("http://{host}/"),
+            (None, Routing::Gateway, port) => format!("http://{host}:{port}/"),
+        }
+    }
+
+    /// Where people find the portal, without a slash at the end: where `PAAS_PUBLIC_URL` says, else at the domain where the gateway answers with it and the domain
     /// is a name that other machines know, else at its own port. A proxy that adds TLS is assumed at the usual port.
     #[must_use]
     pub fn portal_url(&self) -> String {
+        if let Some(public) = &self.public_url {
+            return public.to_string();
+        }
         let domain = &self.domain;
         let at_domain = self.portal_on_gateway && self.routing == Routing::Gateway;
         if at_domain && domain != "localhost" && !domain.ends_with(".localhost") {
@@ -216,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn an_app_is_where_people_reach_it() {
+        let url = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = Settings::defaults("/paas");
+            change(&mut settings);
+            settings.app_url("a-b.home.example.org")
+        };
+        assert_eq!(url(&|_| {}), "http://a-b.home.example.org:8080/");
+        assert_eq!(url(&|s| s.gateway_port = 80), "http://a-b.home.example.org/");
+        assert_eq!(url(&|s| s.routing = Routing::Direct), "http://a-b.home.example.org/");
+        let public = |settings: &mut Settings| settings.public_url = "https://home.example.org".parse().ok();
+        assert_eq!(url(&public), "https://a-b.home.example.org/");
+        assert_eq!(url(&|s| (public(s), s.routing = Routing::Direct).0), "https://a-b.home.example.org/");
+    }
+
+    #[test]
     fn the_portal_is_where_people_reach_it() {
         let url = |change: &dyn Fn(&mut Settings)| {
             let mut settings = Settings::defaults("/paas");
@@ -224,6 +257,9 @@ mod tests {
         };
         let domain = |settings: &mut Settings| settings.domain = "home.example.org".to_owned();
         assert_eq!(url(&|_| {}), "http://localhost:3000");
+        let public = |settings: &mut Settings| settings.public_url = "https://home.example.org:8443".parse().ok();
+        assert_eq!(url(&|s| (domain(s), public(s)).0), "https://home.example.org:8443");
+        assert_eq!(url(&|s| (public(s), s.routing = Routing::Direct).0), "https://home.example.org:8443");
         assert_eq!(url(&|s| s.domain = "sec.localhost".to_owned()), "http://localhost:3000");
         assert_eq!(url(&domain), "http://home.example.org:8080");
         assert_eq!(url(&|s| (domain(s), s.gateway_port = 80).0), "http://home.example.org");

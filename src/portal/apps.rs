@@ -18,13 +18,33 @@ use super::state::PortalState;
 use super::traffic::Traffic;
 use super::view::AppView;
 use crate::desired::{ManifestDir, parse};
-use crate::model::{AppKey, AppStatus, Manifest, RunState};
+use crate::model::status::ManifestsStatus;
+use crate::model::{AppKey, AppStatus, DaemonStatus, Manifest, RunState};
 
-pub async fn list(State(state): State<PortalState>, caller: Caller) -> Data<Vec<AppView>> {
+pub async fn list(State(state): State<PortalState>, caller: Caller) -> Result<Data<Vec<AppView>>, ApiError> {
     let settings = state.settings_rx.borrow().clone();
     let status = state.controller.status();
+    if !is_known_which(&status) {
+        return Err(starting());
+    }
     let own = status.apps.values().filter(|app| caller.may_see(&app.app));
-    Data(own.map(|app| AppView::new(app, &settings)).collect())
+    Ok(Data(own.map(|app| AppView::new(app, &settings)).collect()))
+}
+
+/// Whether the daemon has read which apps there are: before that, an empty answer would be a wrong one.
+pub(super) fn is_known_which(status: &DaemonStatus) -> bool {
+    status.manifests != ManifestsStatus::Unknown
+}
+
+pub(super) fn starting() -> ApiError {
+    ApiError::new(
+        code::STARTING,
+        said!(
+            "the daemon is starting and has not read yet which apps there are: ask again in a moment",
+            "데몬이 시작하는 중이라 어떤 앱이 있는지 아직 읽지 못했습니다: 잠시 뒤에 다시 물어보세요"
+        ),
+    )
+    .retry_after(1)
 }
 
 /// One app, and what its file says.
@@ -45,12 +65,14 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Res
     // What is in the way of reading one file is the app's condition as well; its status is worth showing all the same.
     let current = blocking(move || dir.read(&asked).map_err(refusal)).await.unwrap_or_default();
     let manifest = current.as_ref().and_then(|current| parse(&key.file_name(), current.text.as_bytes()).ok());
-    let status = match (state.controller.status().apps.get(&key), &current) {
+    let daemon = state.controller.status();
+    let status = match (daemon.apps.get(&key), &current) {
         (Some(status), _) => (**status).clone(),
         (None, Some(current)) => {
             let desired = manifest.as_ref().map_or(RunState::Running, |manifest| manifest.state);
             AppStatus::unseen(&key, desired, Some(current.digest.clone()), &settings.domain)
         }
+        (None, None) if !is_known_which(&daemon) => return Err(starting()),
         (None, None) => return Err(no_such_app(&key)),
     };
     let traffic = state.traffic.as_ref().map(|traffic| Traffic::from(&traffic.app(&key)));
@@ -63,7 +85,9 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Res
 
 /// The app's present status, or the 404 that says so.
 pub(super) fn find(state: &PortalState, key: &AppKey) -> Result<Arc<AppStatus>, ApiError> {
-    state.controller.status().apps.get(key).cloned().ok_or_else(|| no_such_app(key))
+    let status = state.controller.status();
+    let missing = || if is_known_which(&status) { no_such_app(key) } else { starting() };
+    status.apps.get(key).cloned().ok_or_else(missing)
 }
 
 pub(super) fn no_such_app(key: &AppKey) -> ApiError {

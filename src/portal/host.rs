@@ -5,7 +5,7 @@
 //!
 //! - IP addresses, names of one label (`mybox`) and names below [`HOME`]: nobody elsewhere can make them lead anywhere
 //! - the machine's own name, `PAAS_DOMAIN` and `portal.` below it
-//! - names in `PORTAL_HOSTS`
+//! - names in `PORTAL_HOSTS`, and that of `PAAS_PUBLIC_URL`
 //!
 //! Below `PAAS_DOMAIN` are the apps, and a browser gives a cookie to every port of a name: the portal under the name of an app
 //! would hand the app its sessions. So what lies there is asked first, and is the portal's only where no app can ever be.
@@ -106,6 +106,7 @@ fn could_be_an_app_s(below: &str) -> bool {
 
 fn is_listed(settings: &Settings, name: &str) -> bool {
     settings.portal_hosts.iter().any(|host| host == name)
+        || settings.public_url.as_ref().is_some_and(|public| public.host == name)
 }
 
 fn misdirected(host: &str, settings: &Settings) -> ApiError {

@@ -12,6 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::apps::is_known_which;
 use super::code;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
@@ -79,6 +80,10 @@ impl Collector for Present {
             metric.encode_gauge(&i64::from(matches!(status.engine, EngineStatus::Connected { .. })))
         })?;
         gauge(&mut encoder, "apps", "Apps by their phase", |metric| {
+            // Until it is known which there are, no figure is right.
+            if !is_known_which(status) {
+                return Ok(());
+            }
             let mut counts: BTreeMap<&str, i64> = PHASES.iter().map(|phase| (*phase, 0)).collect();
             for app in status.apps.values() {
                 *counts.entry(phase(app)).or_default() += 1;

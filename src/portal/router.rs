@@ -375,7 +375,9 @@ fn table(state: &PortalState) -> Table<'_> {
             "/apps",
             Member,
             apps::list,
-            Operation::new("apps", "listApps", "Your apps; for an admin all of them").answers::<Vec<AppView>>(200, "In order of their names."),
+            Operation::new("apps", "listApps", "Your apps; for an admin all of them")
+                .answers::<Vec<AppView>>(200, "In order of their names.")
+                .refuses(&[code::STARTING]),
         )
         .on(
             Get,
@@ -385,7 +387,7 @@ fn table(state: &PortalState) -> Table<'_> {
             Operation::new("apps", "showApp", "One app: desired, observed, phase, conditions, address")
                 .more("The `ETag` is the manifest file's digest: send it as `If-Match` to change exactly this version.")
                 .answers::<apps::AppDetail>(200, "As the daemon last saw it, and its manifest as it is now.")
-                .refuses(&[code::NO_SUCH_APP]),
+                .refuses(&[code::NO_SUCH_APP, code::STARTING]),
         )
         .on(
             Get,
@@ -546,7 +548,7 @@ fn table(state: &PortalState) -> Table<'_> {
                 .header("Last-Event-ID", "The id of the last event that was read, to go on after it.")
                 .answers::<logs::Log>(200, "The lines, or the stream.")
                 .answers_with(200, "text/event-stream", "The stream.")
-                .refuses(&[code::NO_SUCH_APP, code::NO_CONTAINER, code::LOG_UNAVAILABLE, code::BUSY]),
+                .refuses(&[code::NO_SUCH_APP, code::STARTING, code::NO_CONTAINER, code::LOG_UNAVAILABLE, code::BUSY]),
         )
         .on(
             Get,

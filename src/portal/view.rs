@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppStatus, Condition, ConditionKind, Health, Routing, RunState, Settings, SyncState};
+use crate::model::{AppStatus, Condition, ConditionKind, Health, RunState, Settings, SyncState};
 
 /// `GET /apps/{userid}/{appname}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +19,7 @@ pub struct AppView {
 impl AppView {
     #[must_use]
     pub fn new(status: &AppStatus, settings: &Settings) -> Self {
-        Self { phase: phase(status).to_owned(), url: url(&status.host, settings), status: status.clone() }
+        Self { phase: phase(status).to_owned(), url: settings.app_url(&status.host), status: status.clone() }
     }
 }
 
@@ -98,16 +98,6 @@ pub fn troubles(status: &AppStatus) -> Vec<&Condition> {
         .find(|condition| condition.status)
         .filter(|ailing| first.is_some_and(|first| first.kind < ailing.kind));
     first.into_iter().chain(ailing).collect()
-}
-
-/// Where a browser on the same network opens the app.
-#[must_use]
-pub fn url(host: &str, settings: &Settings) -> String {
-    match (settings.routing, settings.gateway_port) {
-        // In direct mode somebody else's proxy listens, on the usual port as far as anyone here knows.
-        (Routing::Direct, _) | (Routing::Gateway, 80) => format!("http://{host}/"),
-        (Routing::Gateway, port) => format!("http://{host}:{port}/"),
-    }
 }
 
 #[cfg(test)]

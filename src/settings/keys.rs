@@ -61,6 +61,14 @@ pub(super) const KEYS: [Key; 35] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
+    key!(
+        "PAAS_PUBLIC_URL",
+        public_url,
+        AtOnce,
+        "the portal's address as people type it, without a path, for example `https://my.example.org`, or nothing for what \
+         follows from PAAS_DOMAIN and PAAS_GATEWAY_PORT",
+        |text, _| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+    ),
     key!("PAAS_MANIFESTS_DIR", manifests_dir, Restart, "the path of a folder, for example `/paas/apps.d`", path),
     key!("PAAS_APPS_DIR", apps_dir, Restart, "the path of a folder, for example `/paas/apps`", path),
     key!("PAAS_TEMPLATES_DIR", templates_dir, Restart, "the path of a folder, for example `/paas/templates`", path),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::model::{Bytes, MilliCpus, RestartPolicy, Routing};
+use crate::model::{Bytes, MilliCpus, PublicUrl, RestartPolicy, Routing, Scheme};
 
 fn bases() -> Bases<'static> {
     Bases { file: Path::new("/etc/paas"), process: Path::new("/home/me") }
@@ -43,6 +43,9 @@ fn every_key_reaches_its_setting() {
         seen += 1;
     };
     check("PAAS_DOMAIN=Home.Example.org", &|s| s.domain = "home.example.org".into());
+    check("PAAS_PUBLIC_URL=https://Home.example.org:8443/", &|s| {
+        s.public_url = Some(PublicUrl { scheme: Scheme::Https, host: "home.example.org".into(), port: 8443 });
+    });
     check("PAAS_ROOT=/srv", &|s| *s = Settings::defaults("/srv"));
     check("PAAS_MANIFESTS_DIR=/m", &|s| s.manifests_dir = "/m".into());
     check("PAAS_APPS_DIR=../a", &|s| s.apps_dir = "/etc/a".into());
@@ -123,6 +126,7 @@ fn the_shipped_example_shows_every_setting_with_its_default() {
 fn bad_values_are_refused_with_the_accepted_form() {
     for (key, bad) in [
         ("PAAS_DOMAIN", &["", "a b", "x:80", "-x", "x..y", "http://x", "192.168.0.1", "under_score", "x.", "한국"][..]),
+        ("PAAS_PUBLIC_URL", &["home.example.org", "ftp://x.org", "https://x.org/paas", "https://x.org:0"]),
         ("PAAS_ROOT", &[""]),
         ("PAAS_APPS_DIR", &["", "$HOME/apps", "$PAAS_ROOT", "a/$b"]),
         ("PORTAL_PORT", &["", "0", "65536", "+80", "80a", "-1"]),

@@ -45,6 +45,7 @@ impl<W: Seams> Controller<W> {
         self.audit();
         self.note_missing();
         self.readmit();
+        self.tell_without_engine();
         if first || trust_changed || old.templates != new.templates {
             self.mark_all(Urgency::Edit);
             return;

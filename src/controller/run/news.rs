@@ -9,6 +9,7 @@ use super::turn::Turn;
 use super::{Controller, Input, SettingsNews};
 use crate::clock::Clock as _;
 use crate::controller::handle::Command;
+use crate::controller::pass::Memory;
 use crate::controller::queue::Urgency;
 use crate::controller::seams::Seams;
 use crate::engine::events::Signal;
@@ -86,16 +87,31 @@ impl<W: Seams> Controller<W> {
         // Whoever waits is looked at when Docker is back, and whoever moves takes its turn again.
         self.turn = Turn::default();
         self.changed = true;
+        self.tell_without_engine();
+    }
+
+    /// While Docker cannot be asked: what the files say of each app. That nobody can look at it is no reason to say nothing, and
+    /// least of all that there is no such app.
+    pub(super) fn tell_without_engine(&mut self) {
+        let reason = match &self.status.engine {
+            EngineStatus::Connecting | EngineStatus::Connected { .. } => return,
+            _ if planted!(LossUnreported) => return,
+            EngineStatus::Unreachable { reason, .. } | EngineStatus::Unsupported { reason } => reason,
+        };
         let finding = Finding::new(
             ConditionKind::EngineUnreachable,
             "EngineUnreachable",
             format!("Docker cannot be reached, so nothing is known or changed until it is back: {reason}"),
         );
         for key in self.known() {
-            if planted!(LossUnreported) {
-                break;
+            let is_in_doubt = self.memories.get(&key).is_some_and(Memory::is_row_in_doubt);
+            let is_left = self.rows.contains_key(&key) || self.orphans.contains(&key) || is_in_doubt;
+            if is_left || self.snapshot.files.contains_key(&key) || !self.loaded {
+                self.report_without_looking(&key, &finding, Health::Unknown);
+            } else if !self.running.contains_key(&key) {
+                // Its file came and went while nothing could be made of it.
+                self.drop_app(&key);
             }
-            self.report_without_looking(&key, &finding, Health::Unknown);
         }
     }
 
@@ -168,3 +184,6 @@ fn apps_of_event(event: &EngineEvent) -> BTreeSet<AppKey> {
     };
     by_label().or_else(|| by_name("name")).into_iter().chain(by_name("oldName")).collect()
 }
+
+#[cfg(test)]
+mod daemon_tests;
