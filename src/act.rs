@@ -102,7 +102,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
                 self.put(row).await?;
                 Ok(Outcome::Changed)
             }
-            Action::RecordFailure { failure, target } => self.record_failure(failure, target).await,
+            Action::RecordFailure { failure, target } => self.record_failure(failure, target.as_ref()).await,
             Action::Forget => {
                 self.row_in_doubt = !planted!(LostAnswerForgotten);
                 self.store.forget(self.key).await?;
@@ -187,8 +187,11 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         Ok(Outcome::Changed)
     }
 
-    async fn record_failure(&mut self, failure: &FailedDeploy, target: &Target) -> Result<Outcome, StepError> {
-        let log = log_excerpt(self.engine, self.id(target)?).await;
+    async fn record_failure(&mut self, failure: &FailedDeploy, target: Option<&Target>) -> Result<Outcome, StepError> {
+        let log = match target {
+            Some(target) => log_excerpt(self.engine, self.id(target)?).await,
+            None => Vec::new(),
+        };
         let korean = failure.diagnosis.as_ref().map(|diagnosis| format!("{}\n", diagnosis.korean)).unwrap_or_default();
         let text = format!("{} deploy given up: {}\n{korean}{}\n", failure.at, failure.told(), log.join("\n"));
         self.folders.append_deploy_log(self.key, &text).await?;

@@ -369,7 +369,7 @@ async fn a_database_that_was_taken_away_is_not_used_until_it_is_back() {
     let away = place.0.path().join("away");
     fs::rename(place.path(), &away).unwrap();
     let told = store.put(&row("bob-notes")).await.unwrap_err().to_string();
-    insta::assert_snapshot!(told.replace(place.0.path().to_str().unwrap(), "DIR"), @"the database DIR/portal-data/portal.sqlite3 was removed or replaced while the daemon uses it, so nothing is written any more and nobody can sign in: put the file back; or stop the daemon, move the -wal and -shm beside it away, put a backup there and start it; without one the start makes a new database, the inventory is rebuilt from the manifests, and users, sessions, API keys and the event log begin anew");
+    insta::assert_snapshot!(told.replace(place.0.path().to_str().unwrap(), "DIR"), @"the database DIR/portal-data/portal.sqlite3 (or the -wal beside it) was removed or replaced while the daemon uses it, so nothing is written any more and nobody can sign in: put the file back; or stop the daemon, move the -wal and -shm beside it away, put a backup there and start it; without one the start makes a new database, the inventory is rebuilt from the manifests, and users, sessions, API keys and the event log begin anew");
     assert!(trouble_rx.has_changed().unwrap() && trouble_rx.borrow_and_update().is_some());
     // `paas admin reset-password` makes a new one, say: what is in there is not what the daemon has open.
     fs::File::create_new(place.path()).unwrap();
@@ -379,6 +379,15 @@ async fn a_database_that_was_taken_away_is_not_used_until_it_is_back() {
 
     fs::rename(&away, place.path()).unwrap();
     assert_eq!(store.inventory().await.unwrap(), [row("alice-diary")]);
+    assert!(trouble_rx.borrow_and_update().is_none());
+
+    // What was answered last is only in the log beside it.
+    let wal = place.path().with_extension("sqlite3-wal");
+    fs::rename(&wal, &away).unwrap();
+    store.put(&row("bob-notes")).await.unwrap_err();
+    assert!(trouble_rx.borrow_and_update().is_some());
+    fs::rename(&away, &wal).unwrap();
+    store.put(&row("bob-notes")).await.unwrap();
     assert!(trouble_rx.borrow_and_update().is_none());
 }
 

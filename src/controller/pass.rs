@@ -17,7 +17,7 @@ use crate::engine::ErrorKind;
 use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::{
-    AppKey, AppStatus, ContainerId, DiagnosisCode, Digest, Event, InstanceId, InventoryRow, Limits, RestartPolicy,
+    AppKey, AppSpec, AppStatus, ContainerId, DiagnosisCode, Digest, Event, Identity, InstanceId, InventoryRow, Limits, RestartPolicy,
     RunState, Settings, Timestamp, VersionId,
 };
 use crate::plan::step::Action;
@@ -31,6 +31,9 @@ use super::seams::Seams;
 
 /// Looks per pass: a plan that still is not empty after so many rounds does not converge, and waits like a failure.
 const MAX_ROUNDS: usize = 6;
+
+/// Failed creations of one make after which its predecessor is brought back.
+const MAX_CREATE_FAILURES: u32 = 3;
 
 /// What the controller remembers about an app between passes. Losing it costs repeated probes, nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub struct Memory {
     told: BTreeMap<ContainerId, Vec<Option<DiagnosisCode>>>,
     /// Containers whose start Docker refused because it is in conflict with itself.
     abandoned: BTreeSet<ContainerId>,
+    /// What Docker refused to create, and how often in a row.
+    uncreated: Option<Uncreated>,
     /// The last write of the app's row failed, and may have happened all the same.
     row_in_doubt: bool,
     /// What the app was last seen to be in every respect: a step for the same is a repair of drift.
@@ -63,6 +68,14 @@ struct Answered {
     since: Timestamp,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Uncreated {
+    identity: Identity,
+    failures: u32,
+    /// Why the last time.
+    reason: String,
+}
+
 /// What an app is to be, as far as it decides about its container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
@@ -74,6 +87,19 @@ struct Wanted {
 }
 
 impl Memory {
+    fn not_created(&mut self, spec: Option<&AppSpec>, reason: String) {
+        let Some(identity) = spec.map(AppSpec::identity) else { return };
+        let before = self.uncreated.take().filter(|uncreated| uncreated.identity == identity);
+        let failures = before.map_or(0, |uncreated| uncreated.failures) + 1;
+        self.uncreated = Some(Uncreated { identity, failures, reason });
+    }
+
+    /// That nothing of this make can be created, and why.
+    fn uncreatable(&self, spec: Option<&AppSpec>) -> Option<String> {
+        let uncreated = self.uncreated.as_ref().filter(|uncreated| uncreated.failures >= MAX_CREATE_FAILURES)?;
+        (uncreated.identity == spec?.identity()).then(|| uncreated.reason.clone())
+    }
+
     /// The inventory may hold a row that the controller does not know of.
     #[must_use]
     pub fn is_row_in_doubt(&self) -> bool {

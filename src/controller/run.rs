@@ -143,8 +143,8 @@ pub struct Controller<W: Seams> {
     loaded: bool,
     loading: Once,
     listing: Once,
-    /// Docker has told once which apps have containers.
-    listed: bool,
+    /// When Docker last told which apps have containers.
+    listed_at: Option<Instant>,
     rows: BTreeMap<AppKey, InventoryRow>,
     admissions: BTreeMap<AppKey, Admission>,
     /// Apps that have containers but neither file nor row: the inventory was lost.
@@ -233,7 +233,7 @@ impl<W: Seams> Controller<W> {
             loaded: false,
             loading: Once::Idle,
             listing: Once::Idle,
-            listed: false,
+            listed_at: None,
             rows,
             admissions: BTreeMap::new(),
             orphans: BTreeSet::new(),
@@ -310,8 +310,10 @@ impl<W: Seams> Controller<W> {
         let queue = self.queue.next_due().filter(|_| ready);
         let grace =
             self.missing_since.values().map(|since| *since + self.config.grace).filter(|end| *end > Instant::now());
+        let turn = self.turn.free_at().filter(|at| *at > Instant::now());
         grace
             .chain(queue)
+            .chain(turn)
             .chain(self.image_retry)
             .chain(self.network_retry)
             .chain(self.removal_writer.retry_at())
@@ -332,6 +334,9 @@ impl<W: Seams> Controller<W> {
         if self.network_retry.is_some_and(|at| at <= now) {
             self.network_retry = None;
             self.start_network();
+        }
+        if self.turn.free_at().is_some_and(|at| at <= now) {
+            self.call_next();
         }
         if self.removal_writer.retry_at().is_some_and(|at| at <= now) {
             self.note_removals();

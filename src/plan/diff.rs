@@ -161,7 +161,7 @@ fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &
             let said = &useless.get().error;
             let said = if said.is_empty() { String::new() } else { format!(": {said}") };
             let failure = Failure::new(format!("Docker could not start the new container{said}"));
-            record_failure(view, spec, useless, failure, plan);
+            record_failure(view, spec, Some(*useless), failure, plan);
         }
         discard(useless, &Cause::new("it can never run again"), plan);
     }
@@ -184,7 +184,16 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
         && spec.strategy == Strategy::Rolling
         && best.runs();
     let name = if rolling && best.name() == main { view.key.next_container_name() } else { main.clone() };
-    if waits || given_up(view, spec, plan) || !may_create(view, roles, &name) {
+    // In place the old one waits, stopped, for a successor that never comes.
+    let waits_in_vain = best.name() == view.key.previous_container_name() && !best.runs();
+    if let Some(why) = view.uncreatable.as_ref().filter(|_| waits_in_vain && !given_up(view, spec, plan)) {
+        let failure = Failure::new(format!("Docker could not create the new container: {why}"));
+        record_failure(view, spec, None, failure, plan);
+    }
+    // It would be stopped, and then could not be put aside.
+    let aside = view.key.previous_container_name();
+    let is_stuck = !rolling && best.name() == main && (view.squatted.contains(&aside) || roles.is_leaving(&aside));
+    if waits || is_stuck || given_up(view, spec, plan) || !may_create(view, roles, &name) {
         bring_back(view, spec, best, plan);
         put_name_right(view, best, roles, plan);
         return;
@@ -254,7 +263,7 @@ fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'
         }
         Trial::Running => keep(view, spec, best, plan),
         Trial::Failed(failure) => {
-            record_failure(view, spec, best, failure, plan);
+            record_failure(view, spec, Some(best), failure, plan);
             let cause = Cause::new("it did not become healthy; the previous container stays");
             discard(best, &cause, plan);
             let old = roles.old[0];

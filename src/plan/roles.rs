@@ -46,7 +46,15 @@ impl<'a> Roles<'a> {
             (!owned.runs(), !view.answers(owned.id()), !published(owned), owned.name() != main)
         };
         roles.fresh.sort_by_key(rank);
-        roles.old.sort_by_key(rank);
+        // What was put aside has answered once. A successor in place that has not is no predecessor for the next one: an edit in
+        // mid-deploy would leave nothing to bring back.
+        let aside = view.key.previous_container_name();
+        let trust = |owned: &&OwnedContainer| match (owned.runs() && view.answers(owned.id()), owned.name() == aside) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        };
+        roles.old.sort_by_key(|owned| (trust(owned), rank(owned)));
         roles
     }
 

@@ -82,7 +82,8 @@ pub enum Action {
     /// Remember that this successor was given up, so that it is not tried for ever.
     RecordFailure {
         failure: Box<FailedDeploy>,
-        target: Target,
+        /// Whose log tells why; `None` when it was never created.
+        target: Option<Target>,
     },
     TrashCode,
     TrashData(PurgeToken),

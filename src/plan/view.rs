@@ -136,6 +136,8 @@ pub struct AppView {
     /// Containers that Docker can never start again through no fault of theirs (it was killed while it started them): to be
     /// replaced, and no reason to give a deploy up.
     pub abandoned: BTreeSet<ContainerId>,
+    /// Docker refused again and again to create a container of the wanted make: in which words.
+    pub uncreatable: Option<String>,
     /// Of the running containers that were asked.
     pub readiness: BTreeMap<ContainerId, Readiness>,
     /// Running containers that requests no longer go to, but that still answer some: for how many milliseconds they have.

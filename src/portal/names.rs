@@ -8,7 +8,6 @@ use super::edits::{blocking, refusal};
 use super::envelope::{ApiError, Data};
 use super::extract::{App, bad_name};
 use super::state::PortalState;
-use super::view::url;
 use crate::desired::{ManifestDir, parse};
 use crate::model::{Health, RunState};
 
@@ -26,7 +25,7 @@ pub struct NameView {
 pub async fn look(State(state): State<PortalState>, App(key): App) -> Result<Data<NameView>, ApiError> {
     key.allowed_for_new().map_err(|error| bad_name(&error))?;
     let settings = state.settings_rx.borrow().clone();
-    let url = url(&key.host(&settings.domain), &settings);
+    let url = settings.app_url(&key.host(&settings.domain));
     let status = state.controller.status();
     let gone = status.apps.get(&key).is_none_or(|app| app.health == Health::Deleted);
     let dir = ManifestDir::new(settings.manifests_dir.clone());

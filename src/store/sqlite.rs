@@ -18,7 +18,7 @@ use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +80,8 @@ impl SqliteStore {
         let file = identity(path).ok_or_else(|| lost(path))?;
         let (trouble_tx, trouble_rx) = watch::channel(None);
         let path: Arc<Path> = path.into();
-        let mut database = Database { connection, path: Arc::clone(&path), file, is_lost: false, trouble_tx };
+        let mut database =
+            Database { connection, path: Arc::clone(&path), file, wal: None, is_lost: false, trouble_tx };
         let (requests_tx, mut requests_rx) = mpsc::channel::<Request>(QUEUE);
         std::thread::Builder::new()
             .name("store".to_owned())
@@ -150,6 +151,8 @@ struct Database {
     connection: Connection,
     path: Arc<Path>,
     file: Identity,
+    /// Of the log beside it, as soon as there is one: what was answered last is only there.
+    wal: Option<Identity>,
     is_lost: bool,
     trouble_tx: watch::Sender<Option<StoreError>>,
 }
@@ -157,14 +160,20 @@ struct Database {
 impl Database {
     fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         // SQLite itself would go on with a file that has no name any more.
-        let is_lost = identity(&self.path) != Some(self.file);
+        let wal = identity(&wal_of(&self.path));
+        let is_lost = identity(&self.path) != Some(self.file) || (self.wal.is_some() && wal != self.wal);
         if is_lost != std::mem::replace(&mut self.is_lost, is_lost) {
             self.trouble_tx.send_replace(is_lost.then(|| lost(&self.path)));
         }
         if is_lost {
             return Err(lost(&self.path));
         }
-        work(&mut self.connection).map_err(|error| {
+        let done = work(&mut self.connection);
+        // It is made at the first use and stays for as long as the connection, whoever else opens the database meanwhile.
+        if self.wal.is_none() {
+            self.wal = identity(&wal_of(&self.path));
+        }
+        done.map_err(|error| {
             let told = explain(&error, &self.path);
             if is_damage(&error) {
                 self.trouble_tx.send_if_modified(|trouble| trouble.replace(told.clone()).is_none());
@@ -177,13 +186,19 @@ impl Database {
 /// A file as such, whatever its name is: its device and inode.
 type Identity = (u64, u64);
 
+fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
 fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 fn lost(path: &Path) -> StoreError {
     StoreError(format!(
-        "the database {} was removed or replaced while the daemon uses it, so nothing is written any more and nobody can sign in: \
+        "the database {} (or the -wal beside it) was removed or replaced while the daemon uses it, so nothing is written any more and nobody can sign in: \
          put the file back; or stop the daemon, move the -wal and -shm beside it away, put a backup there and start it; without \
          one the start makes a new database, the inventory is rebuilt from the manifests, and users, sessions, API keys and the \
          event log begin anew",

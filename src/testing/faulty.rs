@@ -1,7 +1,7 @@
 //! The other seams with faults: folders, store and manifests around the real or in-memory ones. The engine's is
 //! [`crate::engine::faulty`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};

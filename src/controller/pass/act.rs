@@ -33,6 +33,9 @@ impl<W: Seams> Pass<'_, W> {
             let event = |kind, cause: Cause| Event { at, app: Some(key.clone()), kind, what: what.clone(), cause };
             match result {
                 Ok(Outcome::Changed) => {
+                    if matches!(step.action, Action::Create(_)) {
+                        self.memory.uncreated = None;
+                    }
                     self.input.metrics.step(step.action.word(), "done");
                     if self.memory.settled_as.as_ref() == Some(&wanted) {
                         self.input.metrics.drift_repaired(step.action.word());
@@ -55,6 +58,9 @@ impl<W: Seams> Pass<'_, W> {
                     self.input.metrics.step(step.action.word(), "failed");
                     tracing::warn!(app = %key, cause = %step.cause, %error, "could not {what}");
                     self.events.push(event(EventKind::Failed, Cause::new(error.to_string())));
+                    if matches!(step.action, Action::Create(_)) && error.kind != ErrorKind::Unreachable {
+                        self.memory.not_created(self.input.decision.spec(), error.to_string());
+                    }
                     failure = Some(Failure { what, word: step.action.word(), error });
                     break;
                 }

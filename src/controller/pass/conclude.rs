@@ -38,7 +38,7 @@ impl<W: Seams> Pass<'_, W> {
                 });
                 match error.kind {
                     ErrorKind::Unreachable => Next::Unreachable,
-                    ErrorKind::Terminal if error.unstartable.is_none() => Next::Terminal,
+                    ErrorKind::Terminal if error.unstartable.is_none() && !is_away(&view) => Next::Terminal,
                     // A name that is busy being removed is free in a moment.
                     ErrorKind::Conflict if view.containers.iter().any(OwnedContainer::is_leaving) => {
                         Next::Recheck(Duration::from_millis(200))
@@ -154,4 +154,10 @@ impl<W: Seams> Pass<'_, W> {
         let last_exit = previous.and_then(|status| status.last_exit.clone());
         report(&context, verdict, findings, last_exit, false)
     }
+}
+
+/// Its predecessor was stopped for a successor: waiting for somebody to change something would keep visitors waiting.
+fn is_away(view: &AppView) -> bool {
+    let aside = view.key.previous_container_name();
+    view.containers.iter().any(|owned| owned.name() == aside && !owned.runs())
 }

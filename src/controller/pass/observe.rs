@@ -94,6 +94,7 @@ impl<W: Seams> Pass<'_, W> {
                 .map(|(id, _)| id.clone())
                 .collect(),
             abandoned: self.memory.abandoned.clone(),
+            uncreatable: self.memory.uncreatable(spec.as_ref()),
             readiness,
             calm_restarts: self.memory.calm_restarts.clone(),
             ended: self.memory.ended.clone(),
@@ -161,11 +162,14 @@ impl<W: Seams> Pass<'_, W> {
             if !have_main && self.is_squatted(&main).await? {
                 squatted.insert(main);
             }
-            // The names of a successor and a predecessor are only worth a question when one is about to be used.
+            // The names of a successor and a predecessor are only worth a question when one is about to be used. What does not
+            // run needs no successor beside it, but may be put aside.
             let running = owned.iter().any(OwnedContainer::runs);
-            for name in [key.next_container_name(), key.previous_container_name()] {
+            for (name, is_used) in
+                [(key.next_container_name(), running), (key.previous_container_name(), !owned.is_empty())]
+            {
                 let ours = owned.iter().any(|container| container.name() == name);
-                if running && !ours && self.replacement_is_due(&owned) && self.is_squatted(&name).await? {
+                if is_used && !ours && self.replacement_is_due(&owned) && self.is_squatted(&name).await? {
                     squatted.insert(name);
                 }
             }

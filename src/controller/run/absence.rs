@@ -38,7 +38,7 @@ impl<W: Seams> Controller<W> {
     pub(super) fn judge_removals(&mut self) {
         let Some(complete) = self.snapshot.complete(&self.config.instance) else { return };
         let mut vanished: BTreeSet<AppKey> = self.missing_since.keys().cloned().collect();
-        if !self.listed {
+        if self.listed_at.is_none() {
             // An app without a row is known by its containers only, and those are not known yet.
             let Removals { held, confirmed } = self.guard.removals();
             vanished.extend(held.iter().chain(confirmed).filter(|key| complete.lacks(key)).cloned());

@@ -72,6 +72,7 @@ impl<W: Seams> Controller<W> {
         self.status.engine = EngineStatus::Connected { info: info.clone() };
         self.engine = Some(info);
         self.changed = true;
+        self.turn.look_first(self.known(), Instant::now());
         // Whatever failed while Docker was away may work now: no backoff of those failures counts any more.
         self.mark_all(Urgency::Edit);
     }

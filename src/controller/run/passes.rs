@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use super::turn::Looked;
 use super::{Controller, Work};
 use crate::clock::Clock as _;
 use crate::controller::goal::{Admission, Circumstances, Decision, decide};
@@ -50,7 +51,7 @@ impl<W: Seams> Controller<W> {
                 continue;
             }
             // Who is on its way already is only known after the first look.
-            let may_move = self.config.first_look.is_cancelled() && self.turn.ask(&key);
+            let may_move = self.config.first_look.is_cancelled() && self.turn.ask(&key, now);
             let input = PassInput {
                 instance: self.config.instance.clone(),
                 decision: self.decide(&key),
@@ -118,7 +119,8 @@ impl<W: Seams> Controller<W> {
         let key = output.key;
         self.end_pass(&key, output.next.word());
         self.queue.finish(&key);
-        self.turn.end(&key, output.motion);
+        let looked = if output.next == Next::Unreachable { Looked::No } else { Looked::Yes };
+        self.turn.end(&key, output.motion, looked, now);
         self.memories.insert(key.clone(), output.memory);
         let had_row = self.rows.contains_key(&key);
         match output.row {
@@ -168,9 +170,10 @@ impl<W: Seams> Controller<W> {
 
     /// Looks at the app whose turn to move it is.
     pub(super) fn call_next(&mut self) {
-        let next = self.turn.next().filter(|_| self.config.first_look.is_cancelled());
-        if let Some(key) = next {
-            self.queue.mark(key.clone(), Urgency::Hint, Instant::now());
+        let now = Instant::now();
+        let next = self.turn.next(now).filter(|_| self.config.first_look.is_cancelled());
+        if let Some(key) = next.filter(|key| !self.running.contains_key(*key)) {
+            self.queue.mark(key.clone(), Urgency::Hint, now);
         }
     }
 
@@ -188,6 +191,7 @@ impl<W: Seams> Controller<W> {
         self.missing_since.remove(key);
         self.backoffs.reset(key);
         self.queue.forget(key);
+        self.turn.forget(key);
         self.changed = true;
         self.judge_removals();
     }
@@ -196,7 +200,7 @@ impl<W: Seams> Controller<W> {
         tracing::error!(app = %key, "a pass panicked; the app is looked at again after a while");
         self.end_pass(key, "panic");
         self.queue.finish(key);
-        self.turn.end(key, Motion::AtRest);
+        self.turn.end(key, Motion::AtRest, Looked::Yes, Instant::now());
         self.call_next();
         let wait = self.backoffs.next(key.clone(), "panic");
         self.queue.hold(key.clone(), wait, Instant::now());
@@ -252,3 +256,6 @@ impl<W: Seams> Controller<W> {
         self.put_status(status);
     }
 }
+
+#[cfg(test)]
+mod daemon_tests;

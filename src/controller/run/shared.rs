@@ -58,7 +58,7 @@ impl<W: Seams> Controller<W> {
             self.start_listing();
         }
         let Some(keys) = keys else { return };
-        self.listed = true;
+        self.listed_at = Some(Instant::now());
         self.orphans = keys.into_iter().filter(|key| !self.rows.contains_key(key)).collect();
         for key in self.orphans.clone() {
             self.queue.mark(key, Urgency::Hint, Instant::now());

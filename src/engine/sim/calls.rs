@@ -37,6 +37,10 @@ impl World {
     fn create_unrecorded(&mut self, spec: &ContainerSpec) -> Result<ContainerId> {
         check_memory(Some(spec.limits.memory))?;
         self.check_mounts(spec)?;
+        if self.config.quirks.failing_creations > 0 {
+            self.config.quirks.failing_creations -= 1;
+            return Err(error(ErrorKind::Retryable, "no space left on device"));
+        }
         let image_id = self
             .images
             .resolve(&spec.image)

@@ -105,6 +105,8 @@ pub struct Quirks {
     pub list_lag: Duration,
     /// So many removals fail half-way and leave the container `dead`.
     pub failing_removals: u32,
+    /// So many creations are refused, as by a full disk.
+    pub failing_creations: u32,
     /// A container loses its name before it is gone, as Docker's list shows it for a moment.
     pub nameless_while_removing: bool,
 }

@@ -71,17 +71,19 @@ fn silent(view: &AppView, spec: &AppSpec, container: &ObservedContainer, why: &s
     Failure { reason, waited: Some(given), diagnosis }
 }
 
+/// `failed`: `None` when none came about.
 pub(super) fn record_failure(
     view: &AppView,
     spec: &AppSpec,
-    failed: &OwnedContainer,
+    failed: Option<&OwnedContainer>,
     failure: Failure,
     plan: &mut Plan,
 ) {
     let Failure { reason, waited, diagnosis } = failure;
+    let image_id = failed.map(|failed| failed.get().image_id.clone()).or_else(|| view.image_id.clone());
     let failure = FailedDeploy {
         identity: spec.identity(),
-        image_id: failed.get().image_id.clone(),
+        image_id: image_id.unwrap_or_default(),
         reason,
         waited,
         diagnosis,
@@ -90,6 +92,6 @@ pub(super) fn record_failure(
         log: Vec::new(),
     };
     let cause = Cause::new(failure.told());
-    let action = Action::RecordFailure { failure: Box::new(failure), target: Target::known(failed) };
+    let action = Action::RecordFailure { failure: Box::new(failure), target: failed.map(Target::known) };
     plan.push(action, &cause);
 }

@@ -153,7 +153,7 @@ async fn a_hold_that_cannot_be_written_down_holds_and_says_so() {
     let all_ready = |status: &DaemonStatus| status.apps.values().filter(|app| app.is_ready()).count() == APPS.len();
     assert!(daemon.until(MINUTE, |status| all_ready(status)).await, "{:#?}", daemon.status());
     // The row of the event log comes first.
-    world.injector.strike_in(2, Fault::LoseAnswer);
+    world.injector.inject_in(2, CallFault::LoseAnswer);
     world.manifests.wipe();
     assert!(daemon.until(MINUTE, |status| status.held.is_some()).await, "{:#?}", daemon.status());
     let message = daemon.status().held.clone().unwrap().message;
