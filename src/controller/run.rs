@@ -168,6 +168,7 @@ pub struct Controller<W: Seams> {
     network_job: Once,
     image_retry: Option<Instant>,
     network_retry: Option<Instant>,
+    listing_retry: Option<Instant>,
 
     queue: Queue<AppKey>,
     /// Passes under way, and since when.
@@ -251,6 +252,7 @@ impl<W: Seams> Controller<W> {
             network_job: Once::Idle,
             image_retry: None,
             network_retry: None,
+            listing_retry: None,
             queue: Queue::default(),
             running: BTreeMap::new(),
             turn: Turn::default(),
@@ -316,6 +318,7 @@ impl<W: Seams> Controller<W> {
             .chain(turn)
             .chain(self.image_retry)
             .chain(self.network_retry)
+            .chain(self.listing_retry)
             .chain(self.removal_writer.retry_at())
             .min()
             .unwrap_or(self.next_resync)
@@ -334,6 +337,10 @@ impl<W: Seams> Controller<W> {
         if self.network_retry.is_some_and(|at| at <= now) {
             self.network_retry = None;
             self.start_network();
+        }
+        if self.listing_retry.is_some_and(|at| at <= now) {
+            self.listing_retry = None;
+            self.start_listing();
         }
         if self.turn.free_at().is_some_and(|at| at <= now) {
             self.call_next();

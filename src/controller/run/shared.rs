@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,6 +15,9 @@ use crate::controller::seams::Seams;
 use crate::controller::{image, network};
 use crate::engine::{Engine as _, ListFilter};
 use crate::model::{AppKey, Ownership};
+
+/// When the first list of containers is asked for again after it failed.
+const LIST_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl<W: Seams> Controller<W> {
     /// A full look: what was missed is found here.
@@ -57,7 +61,12 @@ impl<W: Seams> Controller<W> {
         if self.listing.done() {
             self.start_listing();
         }
-        let Some(keys) = keys else { return };
+        let Some(keys) = keys else {
+            // Later ones come with the next full look; before the first it is not known which holds and confirmations are over.
+            self.listing_retry =
+                self.listed_at.is_none().then(|| Instant::now() + self.jitter.spread(LIST_AGAIN_AFTER));
+            return;
+        };
         self.listed_at = Some(Instant::now());
         self.orphans = keys.into_iter().filter(|key| !self.rows.contains_key(key)).collect();
         for key in self.orphans.clone() {
