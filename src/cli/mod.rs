@@ -96,8 +96,12 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Events(args) => with_daemon(context, async |context| events::run(context, &args).await),
         Command::Start(args) => with_daemon(context, async |context| start::run(context, &args).await),
         Command::Stop(args) => with_daemon(context, async |context| stop::run(context, &args).await),
-        Command::Deploy(args) => with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Deploy).await),
-        Command::Restart(args) => with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Restart).await),
+        Command::Deploy(args) => {
+            with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Deploy).await)
+        }
+        Command::Restart(args) => {
+            with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Restart).await)
+        }
         Command::Templates => templates::run(context),
         Command::Create(args) => with_daemon(context, async |context| create::run(context, &args).await),
         Command::Delete(args) => with_daemon(context, async |context| delete::run(context, &args).await),

@@ -17,8 +17,8 @@ use crate::engine::ErrorKind;
 use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::{
-    AppKey, AppSpec, AppStatus, ContainerId, DiagnosisCode, Digest, Event, Identity, InstanceId, InventoryRow, Limits, RestartPolicy,
-    RunState, Settings, Timestamp, VersionId,
+    AppKey, AppSpec, AppStatus, ContainerId, DiagnosisCode, Digest, Event, Identity, InstanceId, InventoryRow, Limits,
+    RestartPolicy, RunState, Settings, Timestamp, VersionId,
 };
 use crate::plan::step::Action;
 use crate::plan::view::{Ended, RefusedLimits};
