@@ -967,6 +967,18 @@ async fn a_key_is_shown_once_listed_without_its_secret_and_opens_nothing_once_re
 }
 
 #[tokio::test]
+async fn the_legacy_key_opens_nothing_before_the_first_password_was_changed() {
+    let portal = Portal::fresh().await;
+    portal.set(|settings| settings.portal_api_key = "the-legacy-key".to_owned());
+    let with = async |key: &str| portal.get("/apps", &[("x-api-key", key)]).await;
+    assert_eq!(with("the-legacy-key").await.verdict(), (403, "password-change-required".to_owned()));
+    assert_eq!(with("another-key-of-old").await.status, 401);
+    let begun = portal.accounts.login("admin", "admin", &Visit::here(HERE)).await.unwrap().session;
+    portal.accounts.change_password(begun.id, &begun.user, "admin", PASSWORD, HERE).await.unwrap();
+    assert_eq!(with("the-legacy-key").await.status, 200);
+}
+
+#[tokio::test]
 async fn the_legacy_key_follows_the_settings_and_is_off_when_empty() {
     let portal = Portal::settled().await;
     let with = async |key: &str| portal.get("/apps", &[("x-api-key", key)]).await.status;

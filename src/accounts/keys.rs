@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::error::{KeyError, Refused};
 use super::limiter::KeyAttempt;
 use super::secret::{self, Secret};
-use super::{Accounts, ApiKey, KeyId, KeyScope, User, UserRef};
+use super::{Accounts, ApiKey, FIRST_USER, KeyId, KeyScope, User, UserRef};
 use crate::model::shown::{self, Shown};
 use crate::store::StoreError;
 use crate::store::accounts::NewKeyRow;
@@ -58,6 +58,12 @@ impl Accounts {
     pub fn is_legacy_key(&self, secret: &str) -> bool {
         let settings = self.settings();
         !settings.portal_api_key.is_empty() && secret::same(secret, &settings.portal_api_key)
+    }
+
+    /// Whether `PORTAL_API_KEY` opens nothing yet: not before the first user has a password of their own, as nothing else does. Who
+    /// wrote the key into `.env` need not know that the installation is still open to whoever knows its first password.
+    pub async fn legacy_key_waits(&self) -> Result<bool, StoreError> {
+        Ok(self.store.user(FIRST_USER).await?.is_none_or(|(user, _)| user.must_change))
     }
 
     /// The user's keys, oldest first. Names that an older version let in, with characters that would be refused now, are shown as

@@ -223,12 +223,17 @@ impl Standing {
         loop {
             tokio::time::sleep(pause).await;
             match identify(accounts, presented.clone()).await {
-                Ok(Some(caller)) if caller == admitted => {}
+                Ok(Some(caller)) if caller == admitted && !waits(accounts, &caller).await => {}
                 Err(_) => {}
                 Ok(_) => return,
             }
         }
     }
+}
+
+/// Whether `PORTAL_API_KEY` is of no use yet; a database that cannot be asked changes nothing.
+async fn waits(accounts: &Accounts, caller: &Caller) -> bool {
+    *caller == Caller::Legacy && accounts.legacy_key_waits().await.unwrap_or(false)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Standing {

@@ -94,7 +94,8 @@ async fn admit(gate: &Gate, request: &Parts) -> Result<Option<(Caller, Standing)
         Rule::Known => known(gate, request).await.map(Some),
         Rule::Member | Rule::Owner | Rule::Deploy | Rule::Admin => {
             let (caller, standing) = known(gate, request).await?;
-            if caller.must_change_password() {
+            let waits = caller == Caller::Legacy && gate.state.accounts.legacy_key_waits().await?;
+            if caller.must_change_password() || waits {
                 // The text of the specification, word for word in English.
                 return Err(ApiError::new(
                     code::PASSWORD_CHANGE_REQUIRED,

@@ -7,9 +7,11 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use minipaas::accounts::{Accounts, Visit};
 use minipaas::model::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -83,7 +85,24 @@ impl Daemon {
         let mut daemon = Self::prepared();
         daemon.set(settings);
         daemon.serve();
+        if daemon.env.contains_key("PORTAL_API_KEY") {
+            daemon.change_first_password();
+        }
         daemon
+    }
+
+    /// Before that no key opens anything. Beside the running daemon, which looks into the database for every request.
+    fn change_first_password(&self) {
+        let here = std::net::IpAddr::from([127, 0, 0, 1]);
+        let settings = minipaas::model::Settings::defaults(self.dir.path());
+        let store = minipaas::store::SqliteStore::open(&settings.portal_db_path).unwrap();
+        let (_settings_tx, settings_rx) = tokio::sync::watch::channel(Arc::new(settings));
+        let accounts = Accounts::new(Arc::new(store), Arc::new(minipaas::clock::SystemClock), settings_rx);
+        let change = async {
+            let begun = accounts.login("admin", "admin", &Visit::here(here)).await.unwrap().session;
+            accounts.change_password(begun.id, &begun.user, "admin", "a fine day for tests", here).await.unwrap();
+        };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(change);
     }
 
     /// A fresh installation, daemon not started.
