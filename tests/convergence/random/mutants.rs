@@ -7,7 +7,7 @@ use super::{SEED, SHRINKING, figure, try_seed};
 use crate::sweep::{parallel, tell};
 
 /// Scripts per planted bug, unless `CASES` says otherwise.
-const CASES: u64 = 10;
+const CASES: u64 = 25;
 /// No random script edits an app's code or its folder, which is what these are about; the sweep has scripts for them.
 const ABOUT_CODE: [Mutant; 3] = [Mutant::VersionIsLive, Mutant::CheckoutDroppedEarly, Mutant::CodeBackFromTemplate];
 /// In hundredths.

@@ -145,7 +145,7 @@ fn a_full_disk_under_attack_stops_nothing_and_loses_nothing() {
     daemon.serve();
     let before = daemon.run("alice-diary", DIARY);
     daemon.write_entry("alice-diary", "kept");
-    let password = daemon.paas(&["admin", "reset-password"]).done().trim().to_owned();
+    let password = daemon.change_first_password();
     let login = |daemon: &Daemon| {
         let body = serde_json::json!({ "username": "admin", "password": password });
         daemon.call("POST", "/auth/login", Some(&body))

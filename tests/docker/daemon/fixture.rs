@@ -92,7 +92,9 @@ impl Daemon {
     }
 
     /// Before that no key opens anything. Beside the running daemon, which looks into the database for every request.
-    fn change_first_password(&self) {
+    /// Returns the new one.
+    pub(crate) fn change_first_password(&self) -> &'static str {
+        let password = "a fine day for tests";
         let here = std::net::IpAddr::from([127, 0, 0, 1]);
         let settings = minipaas::model::Settings::defaults(self.dir.path());
         let store = minipaas::store::SqliteStore::open(&settings.portal_db_path).unwrap();
@@ -100,9 +102,10 @@ impl Daemon {
         let accounts = Accounts::new(Arc::new(store), Arc::new(minipaas::clock::SystemClock), settings_rx);
         let change = async {
             let begun = accounts.login("admin", "admin", &Visit::here(here)).await.unwrap().session;
-            accounts.change_password(begun.id, &begun.user, "admin", "a fine day for tests", here).await.unwrap();
+            accounts.change_password(begun.id, &begun.user, "admin", password, here).await.unwrap();
         };
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(change);
+        password
     }
 
     /// A fresh installation, daemon not started.
