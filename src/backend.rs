@@ -13,7 +13,7 @@ use crate::model::Settings;
 use crate::serve::{World, serve};
 use crate::settings::SettingsSource;
 use crate::sockets::PassedSockets;
-use crate::store::Store as _;
+use crate::store::{AccountStore as _, Store as _};
 
 /// Worker threads of the daemon: it waits far more than it computes.
 const WORKERS: usize = 2;
@@ -60,7 +60,7 @@ impl Backend for Daemon {
             Some(instance) => instance,
             None => marker::read(&settings.manifests_dir).map_err(|error| anyhow!("the manifests folder {error}"))?,
         };
-        let found = preview::preview(&world, Arc::new(settings.clone()), &instance)
+        let found = preview::preview(&world, Arc::new(settings.clone()), &world.store.quotas().await?, &instance)
             .await
             .map_err(|message| anyhow!(message))?;
         let shared =

@@ -26,7 +26,7 @@ use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
 use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
-use crate::model::{ContainerId, DaemonStatus, Routing, Settings, Subnet};
+use crate::model::{ContainerId, DaemonStatus, Quotas, Routing, Settings, Subnet};
 use crate::portal::{PortalState, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::service;
@@ -177,7 +177,12 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     config.metrics = world.metrics.clone();
     config.avoid = host_routes().into();
     let first_look = config.first_look.clone();
-    let (controller, ends) = Controller::new(Arc::clone(&world), config, news(&settings_rx.borrow())).await?;
+    let state_rx = settings_rx;
+    let settings_rx = only_settings(state_rx.clone(), &tasks, stop.clone());
+    let accounts = Arc::new(accounts(&world.store, settings_rx.clone()).await?);
+    let quotas_rx = accounts.quotas();
+    let first_news = news(&state_rx.borrow(), &quotas_rx.borrow());
+    let (controller, ends) = Controller::new(Arc::clone(&world), config, first_news).await?;
     let logs = Arc::new(EngineLogs(Arc::clone(&world.engine)));
     let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, logs);
     tasks.spawn(service::keep_alive(handle.clone(), stop.clone()));
@@ -189,11 +194,9 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     tasks.spawn(watching);
     let signals_rx = events::subscribe(Arc::clone(&world.engine), &tasks, stop.clone());
     tasks.spawn(watch_database(world.store.clone(), LOOK_AT_DATABASE, ends.inputs_tx.clone(), stop.clone()));
-    tasks.spawn(bring_news(settings_rx.clone(), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
+    tasks.spawn(bring_news((state_rx, quotas_rx), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
 
-    let settings_rx = only_settings(settings_rx, &tasks, stop.clone());
     let config_rx = gateway_config(settings_rx.clone(), ends.status_rx.clone(), &tasks, stop.clone());
-    let accounts = Arc::new(accounts(&world.store, settings_rx.clone()).await?);
     // From here on nothing can keep the daemon from starting.
     tasks.spawn(controller.run(stop.clone()));
 
@@ -247,9 +250,10 @@ fn first_settings(source: &SettingsSource) -> Result<Settings> {
     bail!("the settings cannot be used:\n  {}", lines.join("\n  "))
 }
 
-fn news(state: &SettingsState) -> SettingsNews {
+fn news(state: &SettingsState, quotas: &Arc<Quotas>) -> SettingsNews {
     SettingsNews {
         settings: Arc::clone(&state.settings),
+        quotas: Arc::clone(quotas),
         problems: state.problems.iter().map(ToString::to_string).collect(),
         restart_required: state.restart_required.clone(),
     }
@@ -257,7 +261,7 @@ fn news(state: &SettingsState) -> SettingsNews {
 
 /// Carries what the watchers see to the controller.
 async fn bring_news(
-    mut settings_rx: watch::Receiver<Arc<SettingsState>>,
+    (mut settings_rx, mut quotas_rx): (watch::Receiver<Arc<SettingsState>>, watch::Receiver<Arc<Quotas>>),
     mut changes_rx: mpsc::Receiver<Changed>,
     mut signals_rx: mpsc::Receiver<events::Signal>,
     inputs_tx: mpsc::Sender<Input>,
@@ -267,7 +271,8 @@ async fn bring_news(
         // Cancel-safe: each receive takes an item only when it is returned.
         let input = tokio::select! {
             () = stop.cancelled() => return,
-            Ok(()) = settings_rx.changed() => Input::Settings(news(&settings_rx.borrow_and_update())),
+            Ok(()) = settings_rx.changed() => Input::Settings(news(&settings_rx.borrow_and_update(), &quotas_rx.borrow())),
+            Ok(()) = quotas_rx.changed() => Input::Settings(news(&settings_rx.borrow(), &quotas_rx.borrow_and_update())),
             Some(change) = changes_rx.recv() => match change {
                 Changed::Manifests | Changed::Templates => Input::Folders,
                 Changed::Runtime => Input::Runtime,

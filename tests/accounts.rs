@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use minipaas::accounts::{
-    AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, Keys, LoginError, MAX_KEY_NAME,
-    MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, Role, SessionId, User,
-    UserRef, Visit,
+    AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, KeyScope, Keys, LoginError,
+    MAX_KEY_NAME, MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, Role,
+    SessionId, User, UserRef, Visit,
 };
 use minipaas::clock::Clock;
-use minipaas::model::{Settings, Timestamp};
+use minipaas::model::{AppKey, Settings, Timestamp, UserId};
 use minipaas::store::SqliteStore;
 use minipaas::store::accounts::{NewPassword, NewSessionRow, PasswordHash, SecretHash, Sessions};
 use tokio::sync::watch;
@@ -58,6 +58,14 @@ impl House {
         let store = SqliteStore::open(&folder.path().join("portal.sqlite3")).unwrap();
         let accounts = Accounts::new(Arc::new(store.clone()), clock.clone(), settings_rx);
         Self { folder, clock, settings_tx, store, accounts }
+    }
+
+    /// On the database that is kept of this schema.
+    fn of_version(version: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/store/{version}.sqlite3"));
+        std::fs::copy(&fixture, folder.path().join("portal.sqlite3")).unwrap();
+        Self::on(folder)
     }
 
     /// With `admin`, whose password is [`PASSWORD`].
@@ -633,20 +641,49 @@ async fn a_stamp_that_cannot_be_written_makes_no_key_invalid() {
 /// Users, sessions and keys of every released schema since there are any; `tests/store.rs` has the rest of it.
 #[tokio::test]
 async fn whoever_was_let_in_by_an_earlier_version_still_is() {
-    for (version, token, key) in [(
-        "v2",
-        "04411a7519c2de03bc04112b14a010fc8a76dbc314fd2abbf598756610f30de8",
-        "paas_2f2d2e06fd35594dcb5b6860ed38224570a1428ba32a7b02ffb02b387bb44c07",
-    )] {
-        let folder = tempfile::tempdir().unwrap();
-        let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/store/{version}.sqlite3"));
-        std::fs::copy(&fixture, folder.path().join("portal.sqlite3")).unwrap();
-        let house = House::on(folder);
+    let token = "04411a7519c2de03bc04112b14a010fc8a76dbc314fd2abbf598756610f30de8";
+    let key = "paas_2f2d2e06fd35594dcb5b6860ed38224570a1428ba32a7b02ffb02b387bb44c07";
+    // Each was made of the one before.
+    for version in ["v2", "v3"] {
+        let house = House::of_version(version);
         let session = house.accounts.session(token).await.unwrap().unwrap();
         let expected = User { id: UserRef(1), name: "admin".to_owned(), role: Role::Admin, must_change: false };
         assert_eq!((session.id, session.user), (SessionId(1), expected.clone()), "{version}");
         let owner = house.accounts.key(key).await.unwrap().unwrap();
         assert_eq!((owner.key.id, owner.key.name.as_str(), owner.user), (KeyId(1), "backup", expected), "{version}");
         house.login(PASSWORD).await.unwrap();
+    }
+}
+
+/// What came with schema 3: members, invitations, quotas, narrowed keys, where a session was begun.
+#[tokio::test]
+async fn people_of_an_earlier_version_keep_what_they_have() {
+    for version in ["v3"] {
+        let house = House::of_version(version);
+        house.accounts.bootstrap().await.unwrap();
+        let people = house.accounts.people().await.unwrap();
+        let told: Vec<_> = people
+            .iter()
+            .map(|one| {
+                (one.user.name.as_str(), one.user.role, one.has_password, one.max_apps, one.invited_until.is_some())
+            })
+            .collect();
+        let expected = [
+            ("admin", Role::Admin, true, None, false),
+            ("alice", Role::Member, true, Some(2), false),
+            ("bob", Role::Admin, false, None, true),
+        ];
+        assert_eq!(told, expected, "{version}");
+        assert_eq!(house.accounts.quotas().borrow().of(&UserId::parse("alice").unwrap()), Some(2));
+
+        let token = "6a9a64089a3c72c3e3b11e7941d35ee937334697981332c13d96a1cb3397df93";
+        let alice = house.accounts.session(token).await.unwrap().unwrap().user;
+        let (session, _) = house.accounts.sessions(alice.id).await.unwrap().remove(0);
+        assert_eq!((session.address.as_str(), session.agent.as_str()), ("10.0.0.1", "Phone/1"));
+        let key = "paas_ac4336357bcec97ac82f61cd146cc39a14c71b2a7b08d081839802132d74975f";
+        let scope = house.accounts.key(key).await.unwrap().unwrap().key.scope;
+        assert_eq!(scope, KeyScope { app: AppKey::parse("alice-diary").ok(), deploy_only: true });
+        let invitation = "22dcf77ad8ccc7b0e0bd3e47b77d919f515d25ba049347ad6e89431f88d6a950";
+        house.accounts.accept(invitation, PASSWORD, &Visit::here(HOME.into())).await.unwrap();
     }
 }

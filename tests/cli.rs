@@ -196,6 +196,28 @@ fn validate_refuses_what_only_the_daemon_of_this_machine_would_refuse() {
 }
 
 #[test]
+fn validate_tells_of_what_a_quota_holds_back() {
+    let root = Root::new();
+    root.run(&["init"]).done();
+    root.put(".env", "MAX_APPS_PER_USER=1\n");
+    root.put("apps.d/alice-one.yaml", "template: diary-v1\n");
+    root.put("apps.d/alice-two.yaml", "template: diary-v1\n");
+    insta::assert_snapshot!(root.run(&["validate"]).text(&root), @"
+    exit 1
+    ROOT/apps.d/alice-two.yaml: error: user alice has 1 apps already and MAX_APPS_PER_USER is 1
+        = help: delete one, or raise it in .env
+    1 of 2 manifests refused
+    ");
+    // A draft elsewhere takes nobody's place.
+    std::fs::create_dir(root.path().join("drafts")).unwrap();
+    root.put("drafts/alice-two.yaml", "template: diary-v1\n");
+    root.run(&["validate", "drafts/alice-two.yaml"]).done();
+    assert_eq!(root.run(&["validate", "apps.d/alice-two.yaml"]).code, 1);
+    root.put(".env", "MAX_APPS_PER_USER=2\n");
+    root.run(&["validate"]).done();
+}
+
+#[test]
 fn validate_suits_a_git_hook() {
     let root = Root::new();
     let good = root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");

@@ -147,7 +147,7 @@ async fn roles_change_people_leave_and_somebody_always_runs_the_box() {
     assert_eq!(portal.get("/users", &by_alice).await.verdict(), (403, "admin-only".to_owned()));
 
     // The only admin stays one; somebody who is only invited as one cannot help.
-    portal.accounts.invite("carol", Role::Admin).await.unwrap();
+    portal.accounts.invite("carol", Role::Admin, None).await.unwrap();
     let last = (409, "last-admin".to_owned());
     let demote = Some(json!({"role": "member"}));
     assert_eq!(admin.ask("PATCH", "/users/admin", demote.clone()).await.verdict(), last);

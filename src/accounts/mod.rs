@@ -23,7 +23,7 @@ mod sessions;
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 pub use error::{
     AcceptError, ChangeError, Failure, FirstRefusal, KeyError, LoginError, PeopleError, Refused, ResetError,
@@ -39,7 +39,7 @@ use self::first::FIRST_PASSWORD;
 use self::limiter::Limiter;
 use self::password::{HashError, Hasher, Password};
 use crate::clock::Clock;
-use crate::model::Settings;
+use crate::model::{Quotas, Settings};
 use crate::store::StoreError;
 pub use crate::store::accounts::{
     AccountStore, ApiKey, KeyId, KeyScope, Keys, Revoked, Role, SessionId, SessionInfo, User, UserRef,
@@ -72,6 +72,9 @@ pub struct Accounts {
     settings_rx: watch::Receiver<Arc<Settings>>,
     hasher: Hasher,
     limiter: Limiter,
+    quotas_tx: watch::Sender<Arc<Quotas>>,
+    /// The turn to change them.
+    quotas: Mutex<()>,
 }
 
 impl fmt::Debug for Accounts {
@@ -87,14 +90,23 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         settings_rx: watch::Receiver<Arc<Settings>>,
     ) -> Self {
-        Self { store, clock, settings_rx, hasher: Hasher::new(), limiter: Limiter::default() }
+        Self {
+            store,
+            clock,
+            settings_rx,
+            hasher: Hasher::new(),
+            limiter: Limiter::default(),
+            quotas_tx: watch::Sender::default(),
+            quotas: Mutex::default(),
+        }
     }
 
-    /// Makes the first user when there is none. To be called before anybody can log in.
+    /// Makes the first user when there is none, and reads everybody's quota. To be called before anybody can log in.
     ///
     /// # Crash
     /// The user is there with the password, or not at all.
     pub async fn bootstrap(&self) -> Result<Bootstrap, Failure> {
+        self.publish_quotas(&self.quotas.lock().await).await?;
         if !self.store.users().await?.is_empty() {
             return Ok(Bootstrap::Found);
         }

@@ -3,7 +3,10 @@
 //! A person comes in by an invitation: a link that works once, for a week, and lets them choose a password. The same link made
 //! again mends a forgotten one. An admin never learns a password, and nobody but its reader has the link: at rest is its hash.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::{MutexGuard, watch};
 
 use super::error::{AcceptError, PeopleError};
 use super::first::Visit;
@@ -11,7 +14,7 @@ use super::password::{HashError, Password};
 use super::secret::{self, Secret};
 use super::sessions::{NewSession, back, forth};
 use super::{Accounts, Role, User};
-use crate::model::{AppKey, AppName, Timestamp, UserId};
+use crate::model::{AppKey, AppName, Quotas, Timestamp, UserId};
 use crate::store::StoreError;
 use crate::store::accounts::{Changed, NewPerson, PersonRow};
 
@@ -27,6 +30,8 @@ pub struct Person {
     pub created_at: Timestamp,
     /// Until when an invitation may be taken up; one that is over counts as none.
     pub invited_until: Option<Timestamp>,
+    /// How many apps they may have; `None`: as the settings say.
+    pub max_apps: Option<u32>,
 }
 
 /// An invitation that was just made.
@@ -60,15 +65,17 @@ impl Accounts {
 
     /// Makes an account without a password, and the link to it. A name is the userid of its owner's apps, so it has to be one
     /// that a new app may have.
-    pub async fn invite(&self, name: &str, role: Role) -> Result<Invited, PeopleError> {
+    pub async fn invite(&self, name: &str, role: Role, max_apps: Option<u32>) -> Result<Invited, PeopleError> {
         let user = UserId::parse(name)?;
         // The rule is that of an app's address, whichever app it is.
         AppKey::new(user, AppName::parse("site")?).allowed_for_new()?;
         let (token, now) = (Secret::token()?, self.clock.now());
-        let new = NewPerson { name: name.to_owned(), role, invitation: token.hash(), created_at: now };
+        let new = NewPerson { name: name.to_owned(), role, max_apps, invitation: token.hash(), created_at: now };
+        let turn = self.quotas.lock().await;
         if !self.store.add_person(new).await? {
             return Err(PeopleError::Exists { name: name.to_owned() });
         }
+        self.publish_quotas(&turn).await?;
         Ok(Invited { name: name.to_owned(), token, expires_at: forth(now, INVITATION_LIFE) })
     }
 
@@ -118,9 +125,40 @@ impl Accounts {
         changed(self.store.set_role(name, role).await?, name)
     }
 
+    /// How many apps they may have from now on; `None`: as the settings say. What they have beyond that stays.
+    pub async fn set_quota(&self, name: &str, max_apps: Option<u32>) -> Result<(), PeopleError> {
+        let turn = self.quotas.lock().await;
+        if !self.store.set_quota(name, max_apps).await? {
+            return Err(PeopleError::NoSuchUser { name: name.to_owned() });
+        }
+        self.publish_quotas(&turn).await?;
+        Ok(())
+    }
+
+    /// The quotas in force, and every change of them. To be asked after [`Accounts::bootstrap`].
+    #[must_use]
+    pub fn quotas(&self) -> watch::Receiver<Arc<Quotas>> {
+        self.quotas_tx.subscribe()
+    }
+
+    /// After a change of them. Whoever calls has the turn from before the change on, so that what was read later is published
+    /// later.
+    pub(super) async fn publish_quotas(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
+        let quotas = self.store.quotas().await?;
+        self.quotas_tx.send_if_modified(|now| {
+            let changed = **now != quotas;
+            *now = Arc::new(quotas);
+            changed
+        });
+        Ok(())
+    }
+
     /// Their sessions, keys and invitation go with them.
     pub async fn remove_person(&self, name: &str) -> Result<(), PeopleError> {
-        changed(self.store.remove_person(name).await?, name)
+        let turn = self.quotas.lock().await;
+        changed(self.store.remove_person(name).await?, name)?;
+        self.publish_quotas(&turn).await?;
+        Ok(())
     }
 }
 
@@ -138,6 +176,7 @@ fn person(row: PersonRow, now: Timestamp) -> Person {
         user: row.user,
         has_password: row.has_password,
         created_at: row.created_at,
+        max_apps: row.max_apps,
         invited_until: until.filter(|until| now < *until),
     }
 }

@@ -308,6 +308,14 @@ Examples:
     /// Make a new link for somebody who has forgotten their password, or lost the link before
     #[command(after_help = "Examples:\n  paas user reset alice")]
     Reset(OneUser),
+    /// Set how many apps somebody may have
+    #[command(after_help = "\
+A quota refuses new apps; what they have beyond it stays. `default` is MAX_APPS_PER_USER.
+
+Examples:
+  paas user quota alice 3
+  paas user quota alice default")]
+    Quota(QuotaOfUser),
     /// Remove somebody, and say what becomes of their apps
     #[command(after_help = "\
 The data of their apps stays in each case. Without --apps it asks, if there are apps.
@@ -325,6 +333,36 @@ pub struct InviteUser {
     /// Let them run the server, too
     #[arg(long)]
     pub admin: bool,
+    /// How many apps they may have, instead of `MAX_APPS_PER_USER`
+    #[arg(long, value_name = "NUMBER")]
+    pub max_apps: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct QuotaOfUser {
+    /// Their name, for example `alice`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// How many apps, or `default`
+    #[arg(value_name = "NUMBER", value_parser = quota)]
+    pub most: Quota,
+}
+
+/// How many apps somebody may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quota {
+    /// As `MAX_APPS_PER_USER` says.
+    Default,
+    Own(u32),
+}
+
+fn quota(text: &str) -> Result<Quota, String> {
+    match text {
+        "default" => Ok(Quota::Default),
+        number => {
+            number.parse().map(Quota::Own).map_err(|_| "write a whole number, for example `3`, or `default`".to_owned())
+        }
+    }
 }
 
 #[derive(Debug, Args)]

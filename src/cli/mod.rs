@@ -84,7 +84,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         // Owns its runtime: the daemon's is not a client's.
         Command::Serve(_) => serve::run(context, backend),
         Command::Init(args) => block_on(init::run(context, &args)),
-        Command::Validate(args) => validate::run(context, &args),
+        Command::Validate(args) => block_on(validate::run(context, &args)),
         Command::Get(args) => with_daemon(context, async |context| get::run(context, &args).await),
         Command::Schema => schema::run(context),
         Command::Completions(args) => completions::run(context, &args),

@@ -4,19 +4,22 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use anyhow::bail;
 
-use super::args::{AppsOfRemoved, Format, InviteUser, OneUser, RemoveUser, User};
+use super::args::{AppsOfRemoved, Format, InviteUser, OneUser, Quota, QuotaOfUser, RemoveUser, User};
 use super::context::Context;
 use super::exit::Exit;
 use super::output::{Err, table};
 use crate::accounts::Role;
 use crate::model::UserId;
-use crate::portal::people::{AppsThen, InvitationLink, Invite, PersonState, PersonView, Remove, Removed};
+use crate::portal::people::{
+    AppsThen, InvitationLink, Invite, MaxApps, Patch, PersonState, PersonView, Remove, Removed,
+};
 
 pub(super) async fn run(context: &mut Context, command: &User) -> anyhow::Result<Exit> {
     match command {
         User::List => list(context).await,
         User::Invite(args) => invite(context, args).await,
         User::Reset(args) => reset(context, args).await,
+        User::Quota(args) => quota(context, args).await,
         User::Remove(args) => remove(context, args).await,
     }
 }
@@ -34,7 +37,12 @@ async fn list(context: &mut Context) -> anyhow::Result<Exit> {
                     (PersonState::Invited, Some(_)) => "invited",
                     (PersonState::Invited, None) => "the invitation is over",
                 };
-                rows.add_row([&person.name, person.role.word(), state, &person.apps.len().to_string()]);
+                rows.add_row([
+                    &person.name,
+                    person.role.word(),
+                    state,
+                    &format!("{}/{}", person.apps.len(), person.apps_allowed),
+                ]);
             }
             context.out.table(&rows)?;
         }
@@ -45,7 +53,8 @@ async fn list(context: &mut Context) -> anyhow::Result<Exit> {
 
 async fn invite(context: &mut Context, args: &InviteUser) -> anyhow::Result<Exit> {
     let role = if args.admin { Role::Admin } else { Role::Member };
-    let link = context.client()?.post("/users", &Invite { name: args.name.clone(), role }).await?;
+    let link =
+        context.client()?.post("/users", &Invite { name: args.name.clone(), role, max_apps: args.max_apps }).await?;
     tell(context, &link)
 }
 
@@ -53,6 +62,24 @@ async fn reset(context: &mut Context, args: &OneUser) -> anyhow::Result<Exit> {
     let path = format!("{}/invitation", path_of(&args.name)?);
     let link = context.client()?.post(&path, &serde_json::json!({})).await?;
     tell(context, &link)
+}
+
+async fn quota(context: &mut Context, args: &QuotaOfUser) -> anyhow::Result<Exit> {
+    let max_apps = match args.most {
+        Quota::Default => None,
+        Quota::Own(most) => Some(most),
+    };
+    let patch = Patch { role: None, max_apps: Some(MaxApps(max_apps)) };
+    let person: PersonView = context.client()?.patch(&path_of(&args.name)?, &patch).await?;
+    match context.format(Format::Table) {
+        Format::Table => {
+            let (has, most) = (person.apps.len(), person.apps_allowed);
+            let from = if person.max_apps.is_some() { "" } else { ", as MAX_APPS_PER_USER says" };
+            context.out.line(format_args!("`{}` has {has} of {most} apps{from}", person.name))?;
+        }
+        format => context.out.value(format, &person)?,
+    }
+    Ok(Exit::Done)
 }
 
 /// Only the link goes to standard output, so that a script can take it from there.

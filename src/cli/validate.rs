@@ -15,11 +15,14 @@ use super::context::Context;
 use super::diagnostic::Caret;
 use super::exit::Exit;
 use super::manifests::{self, Naming};
+use crate::clock::{Clock as _, SystemClock};
+use crate::controller::{Admission, admit};
 use crate::desired::parse::Problems;
 use crate::desired::resolve::{exceeds, lacks_api};
-use crate::desired::{self, Diagnostic, ManifestFolder, templates};
+use crate::desired::{self, Diagnostic, ManifestFolder, Manifests as _, templates};
 use crate::model::observed::Capacity;
 use crate::model::{AppKey, Bytes, Manifest, RunState, Settings, Template, TemplateId, Timestamp};
+use crate::store::{AccountStore as _, SqliteStore, Store as _};
 
 #[derive(Serialize)]
 struct Report {
@@ -29,13 +32,16 @@ struct Report {
     problems: Vec<Diagnostic>,
 }
 
-pub(super) fn run(context: &mut Context, args: &Validate) -> anyhow::Result<Exit> {
+pub(super) async fn run(context: &mut Context, args: &Validate) -> anyhow::Result<Exit> {
     let asked = match args.files.as_slice() {
         [] => vec![context.settings()?.manifests_dir.clone()],
         files => files.to_vec(),
     };
     // Named files can be checked anywhere, with no settings at all or with some that are none of ours.
-    let here = context.settings_quietly().ok().map(Here::look);
+    let here = match context.settings_quietly() {
+        Ok(settings) => Some(Here::look(settings).await),
+        Err(_) => None,
+    };
     let format = context.format(Format::Table);
     let mut checked = Vec::new();
     for path in &asked {
@@ -162,7 +168,10 @@ fn check(path: String, name: &str, bytes: &[u8], key: Option<&AppKey>, here: Opt
     let mut problems = match desired::check(name, bytes) {
         Ok(manifest) => {
             let refused = here.map(|here| here.refuses(&manifest, key)).unwrap_or_default();
-            refused.into_iter().map(|(key, message)| at_key(name, &source, key, &message)).collect()
+            let held = here.zip(key).filter(|(here, _)| here.has(Path::new(&path)));
+            let held = held.and_then(|(here, key)| Some(("", here.over_quota.get(key)?.clone())));
+            let all = refused.into_iter().chain(held);
+            all.map(|(key, message)| at_key(name, &source, key, &message)).collect()
         }
         Err(Problems { first, mut others }) => {
             others.push(first);
@@ -180,17 +189,28 @@ struct Here {
     templates: Option<BTreeMap<TemplateId, Result<Template, String>>>,
     /// Unknown where no manifests folder of ours is: a manifest that is only edited here runs on another machine.
     capacity: Capacity,
+    /// Apps that the daemon would not let in, and why. None where the database may not be read.
+    over_quota: BTreeMap<AppKey, String>,
 }
 
 impl Here {
-    fn look(settings: &Settings) -> Self {
+    async fn look(settings: &Settings) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         let ours = manifests::instance(settings).is_ok();
         let capacity = Capacity {
             memory: read("/proc/meminfo").as_deref().and_then(total_memory).filter(|_| ours),
             cpus: read("/proc/stat").as_deref().and_then(cores).filter(|_| ours),
         };
-        Self { templates: templates::load(&settings.templates_dir).ok(), capacity, settings: settings.clone() }
+        let over_quota = if ours { over_quota(settings).await.unwrap_or_default() } else { BTreeMap::new() };
+        let templates = templates::load(&settings.templates_dir).ok();
+        Self { templates, capacity, over_quota, settings: settings.clone() }
+    }
+
+    /// Whether this is a file of the manifests folder, and no draft of one.
+    fn has(&self, path: &Path) -> bool {
+        let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let folder = folder.and_then(|folder| folder.canonicalize().ok());
+        folder.is_some() && folder == self.settings.manifests_dir.canonicalize().ok()
     }
 
     /// The keys that are wrong and the daemon's words about each.
@@ -218,6 +238,25 @@ impl Here {
     fn has_code(&self, key: &AppKey) -> bool {
         self.settings.apps_dir.join(key.user.as_str()).join(key.app.as_str()).join("app").is_dir()
     }
+}
+
+/// Judged as the controller judges it.
+async fn over_quota(settings: &Settings) -> Option<BTreeMap<AppKey, String>> {
+    // To open it would make it.
+    if !settings.portal_db_path.exists() {
+        return None;
+    }
+    let store = SqliteStore::open(&settings.portal_db_path).ok()?;
+    let (rows, quotas) = (store.inventory().await.ok()?, store.quotas().await.ok()?);
+    let now = Arc::new(|| SystemClock.now());
+    let folder = ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now);
+    let files = folder.load().await.files;
+    let verdicts = admit(&files, &rows.iter().map(|row| &row.key).collect(), settings, &quotas);
+    let refused = verdicts.into_iter().filter_map(|(key, verdict)| match verdict {
+        Admission::Refused(quota) => Some((key, quota.to_string())),
+        Admission::Admitted => None,
+    });
+    Some(refused.collect())
 }
 
 /// From `MemTotal:  8028560 kB`: what Docker reports too.

@@ -7,7 +7,7 @@ use crate::clock::Clock as _;
 use crate::desired::{Dirs, Manifests as _};
 use crate::engine::{Engine as _, ListFilter};
 use crate::folders::Folders as _;
-use crate::model::{AppKey, InstanceId, InventoryRow, Ownership, Settings, labels};
+use crate::model::{AppKey, InstanceId, InventoryRow, Ownership, Quotas, Settings, labels};
 use crate::plan::{Guard, Plan, RemovalGuard};
 use crate::store::Store as _;
 
@@ -30,7 +30,12 @@ pub struct Previewed {
 ///
 /// # Errors
 /// What could not be looked at, in words for people.
-pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &InstanceId) -> Result<Previewed, String> {
+pub async fn preview<W: Seams>(
+    world: &W,
+    settings: Arc<Settings>,
+    quotas: &Quotas,
+    instance: &InstanceId,
+) -> Result<Previewed, String> {
     let engine = world.engine();
     let info = engine.info().await.map_err(|error| error.to_string())?;
     let rows: BTreeMap<AppKey, InventoryRow> = world
@@ -53,7 +58,7 @@ pub async fn preview<W: Seams>(world: &W, settings: Arc<Settings>, instance: &In
         shared.push(format!("create network {}", settings.app_network()));
     }
 
-    let admissions = admit(&snapshot.files, &rows.keys().collect(), &settings);
+    let admissions = admit(&snapshot.files, &rows.keys().collect(), &settings, quotas);
     let known: BTreeSet<AppKey> = rows.keys().chain(&orphans).cloned().collect();
     let complete = snapshot.complete(instance);
     let vanished: BTreeSet<AppKey> =

@@ -49,7 +49,7 @@ use crate::engine::events::Signal;
 use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::status::{DaemonFolders, EngineStatus, HeldRemoval, ImageStatus};
-use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Settings, Subnet};
+use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Quotas, Settings, Subnet};
 use crate::plan::RemovalGuard;
 use crate::store::{Store as _, StoreError};
 
@@ -70,6 +70,8 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettingsNews {
     pub settings: Arc<Settings>,
+    /// What of them counts otherwise for single people.
+    pub quotas: Arc<Quotas>,
     pub problems: Vec<String>,
     pub restart_required: Vec<String>,
 }

@@ -25,7 +25,8 @@ use crate::desired::resolve::lacks_api;
 use crate::desired::{Completeness, Current, FileEntry, LockedDir, ManifestFolder, Snapshot, templates};
 use crate::model::names::closest;
 use crate::model::{
-    AppKey, AppStatus, DaemonStatus, Digest, Health, Manifest, RunState, Settings, SyncState, TemplateId, Timestamp,
+    AppKey, AppStatus, DaemonStatus, Digest, Health, Manifest, Quotas, RunState, Settings, SyncState, TemplateId,
+    Timestamp,
 };
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -56,6 +57,7 @@ pub async fn create(
     available(&state)?;
     let writer = Writer::new(&state, &caller);
     let (status, settings) = (state.controller.status(), state.settings_rx.borrow().clone());
+    let quotas = state.accounts.quotas().borrow().clone();
     let location = format!("/apps/{}/{}", key.user, key.app);
     let goal = blocking(move || {
         let folder = writer.dir.lock().map_err(refusal)?;
@@ -63,7 +65,7 @@ pub async fn create(
         let manifest = manifest_of(&body, &snapshot)?;
         let current = folder.read(&key).map_err(refusal)?;
         free(&key, &folder, current.as_ref(), &manifest, &status)?;
-        within_quota(&key, &manifest, snapshot, &status, &settings)?;
+        within_quota(&key, &manifest, snapshot, &status, (&settings, &quotas))?;
         let draft = folder.draft_new(&key, &manifest).map_err(refusal)?;
         let digest = writer.write(&key, draft).map_err(refusal)?;
         Ok(Goal { key, digest, state: RunState::Running, dir: writer.dir.clone() })
@@ -185,7 +187,7 @@ fn within_quota(
     manifest: &Manifest,
     snapshot: Snapshot,
     status: &DaemonStatus,
-    settings: &Settings,
+    (settings, quotas): (&Settings, &Quotas),
 ) -> Result<(), ApiError> {
     // The template of an app is known exactly as long as the inventory has a row of it.
     let rows = status.apps.iter().filter(|(_, app)| app.template.is_some()).map(|(key, _)| key).collect();
@@ -198,7 +200,7 @@ fn within_quota(
         signed: None,
     };
     files.insert(key.clone(), entry);
-    match admit(&files, &rows, settings).remove(key) {
+    match admit(&files, &rows, settings, quotas).remove(key) {
         Some(Admission::Refused(quota)) => Err(over_quota(&quota)),
         Some(Admission::Admitted) | None => Ok(()),
     }
@@ -215,6 +217,14 @@ fn over_quota(quota: &QuotaReached) -> ApiError {
             said!(
                 "{quota}",
                 "{user} 사용자의 앱이 이미 {apps}개이고 MAX_APPS_PER_USER는 {most}입니다: 하나를 지우거나 .env에서 늘리세요"
+            ),
+        ),
+        QuotaReached::Own { user, apps, most } => ApiError::new(
+            code::USER_QUOTA,
+            said!(
+                "{quota}",
+                "{user} 사용자의 앱이 이미 {apps}개이고 이 사용자는 {most}개까지 가질 수 있습니다: 하나를 지우거나, 관리자가 대시보드나 \
+                 `paas user quota {user} NUMBER`로 늘리세요"
             ),
         ),
     }

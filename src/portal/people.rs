@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::auth::{AskedAt, Me, Through, Typed, address, place};
 use super::caller::{Caller, Peer};
@@ -28,6 +28,10 @@ pub struct PersonView {
     pub created_at: Timestamp,
     /// Until when an invitation may be taken up; null: there is none, or it is over.
     pub invited_until: Option<Timestamp>,
+    /// How many apps they may have; null: as `MAX_APPS_PER_USER` says.
+    pub max_apps: Option<u32>,
+    /// How many that is.
+    pub apps_allowed: u32,
     pub apps: Vec<AppKey>,
 }
 
@@ -54,6 +58,8 @@ impl PersonView {
             state: word,
             created_at: person.created_at,
             invited_until: person.invited_until,
+            max_apps: person.max_apps,
+            apps_allowed: person.max_apps.unwrap_or(state.settings_rx.borrow().max_apps_per_user),
             apps: apps_of(state, &person.user.name),
         }
     }
@@ -64,12 +70,15 @@ fn apps_of(state: &PortalState, name: &str) -> Vec<AppKey> {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Invite {
     #[schemars(extend("pattern" = "^[a-z][a-z0-9]{2,19}$"))]
     pub name: String,
     #[serde(default = "member")]
     pub role: Role,
+    /// How many apps they may have; left out or null: as `MAX_APPS_PER_USER` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_apps: Option<u32>,
 }
 
 fn member() -> Role {
@@ -118,9 +127,9 @@ pub async fn show(State(state): State<PortalState>, PathText(name): PathText) ->
 pub async fn invite(
     State(state): State<PortalState>,
     caller: Caller,
-    Body(Invite { name, role }): Body<Invite>,
+    Body(Invite { name, role, max_apps }): Body<Invite>,
 ) -> Result<(StatusCode, Data<InvitationLink>), ApiError> {
-    let invited = state.accounts.invite(&name, role).await?;
+    let invited = state.accounts.invite(&name, role, max_apps).await?;
     tracing::info!(user = name, role = role.word(), by = %caller, "invited");
     Ok((StatusCode::CREATED, Data(InvitationLink::new(invited, &state))))
 }
@@ -135,20 +144,42 @@ pub async fn invite_again(
     Ok((StatusCode::CREATED, Data(InvitationLink::new(invited, &state))))
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// What is left out stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Patch {
-    pub role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// How many apps they may have; null: as `MAX_APPS_PER_USER` says. What they have beyond that stays.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u32>")]
+    pub max_apps: Option<MaxApps>,
+}
+
+/// A quota, or `None` for what the settings say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MaxApps(pub Option<u32>);
+
+/// Tells null from what is left out.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<MaxApps>, D::Error> {
+    MaxApps::deserialize(value).map(Some)
 }
 
 pub async fn change(
     State(state): State<PortalState>,
     caller: Caller,
     PathText(name): PathText,
-    Body(Patch { role }): Body<Patch>,
+    Body(Patch { role, max_apps }): Body<Patch>,
 ) -> Result<Data<PersonView>, ApiError> {
-    state.accounts.set_role(&name, role).await?;
-    tracing::info!(user = name, role = role.word(), by = %caller, "changed the role");
+    if let Some(role) = role {
+        state.accounts.set_role(&name, role).await?;
+        tracing::info!(user = name, role = role.word(), by = %caller, "changed the role");
+    }
+    if let Some(MaxApps(max_apps)) = max_apps {
+        state.accounts.set_quota(&name, max_apps).await?;
+        tracing::info!(user = name, ?max_apps, by = %caller, "changed the quota");
+    }
     show(State(state), PathText(name)).await
 }
 

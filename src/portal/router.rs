@@ -302,8 +302,11 @@ fn table(state: &PortalState) -> Table<'_> {
             Admin,
             people::change,
             Operation::new("people", "changeUser", "Change what somebody may do")
-                .more("It counts from their next request on; streams that they have open end.")
-                .takes::<people::Patch>(json!({"role": "admin"}))
+                .more(
+                    "What is left out stays. A role counts from their next request on; streams that they have open end. A quota \
+                     (`maxApps`) refuses new apps and stops none.",
+                )
+                .takes::<people::Patch>(json!({"role": "member", "maxApps": 3}))
                 .answers::<people::PersonView>(200, "As they are now.")
                 .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN]),
         )

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::model::{AppKey, Timestamp};
+use crate::model::{AppKey, Quotas, Timestamp};
 
 /// An answer that can stand behind a `dyn AccountStore`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -209,6 +209,8 @@ pub struct PersonRow {
     pub created_at: Timestamp,
     /// When the invitation was made that nobody has taken up yet, be it over or not.
     pub invited_at: Option<Timestamp>,
+    /// `None`: as the settings say.
+    pub max_apps: Option<u32>,
 }
 
 /// Somebody about to be invited: without a password.
@@ -216,6 +218,7 @@ pub struct PersonRow {
 pub struct NewPerson {
     pub name: String,
     pub role: Role,
+    pub max_apps: Option<u32>,
     pub invitation: SecretHash,
     pub created_at: Timestamp,
 }
@@ -251,6 +254,10 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Uses up an invitation made after this time: the password is set, every session of before ends. `None`: there is none.
     fn accept(&self, token: SecretHash, issued_after: Timestamp, password: PasswordHash) -> Answer<'_, Option<User>>;
     fn set_role(&self, name: &str, role: Role) -> Answer<'_, Changed>;
+    /// How many apps they may have; `None`: as the settings say. `false`: there is no such user.
+    fn set_quota(&self, name: &str, max_apps: Option<u32>) -> Answer<'_, bool>;
+    /// Of everybody who has one of their own.
+    fn quotas(&self) -> Answer<'_, Quotas>;
     /// With their sessions, keys and invitation.
     fn remove_person(&self, name: &str) -> Answer<'_, Changed>;
 

@@ -76,6 +76,7 @@ impl World {
             visitors: SimDrain::default(),
             settings_tx: Arc::new(watch::Sender::new(SettingsNews {
                 settings: Arc::new(Settings::defaults("/paas")),
+                quotas: Arc::default(),
                 problems: Vec::new(),
                 restart_required: Vec::new(),
             })),

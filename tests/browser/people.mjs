@@ -147,6 +147,20 @@ await inChromium(async (browser) => {
   assert.equal(again.page.url(), `${portal}/`);
   await alice.leave();
 
+  step('a quota of their own: one site they have, and no other');
+  await admin.page.fill('#quota', 'many');
+  await admin.page.waitForSelector('.quota .wrong');
+  await admin.page.fill('#quota', '1');
+  await admin.page.click('.quota button');
+  await admin.page.waitForSelector('.toast');
+  await admin.look('quota');
+  await again.page.goto(`${portal}/new?template=static-v1`);
+  await again.page.fill('#name', 'another');
+  await again.page.waitForSelector('.address-card[data-tone=good]');
+  await again.page.click('form .main');
+  await again.page.waitForSelector('.failure');
+  await again.look('quota-reached');
+
   step('a role is changed, and taken back');
   await admin.page.click('.choice input[value=admin]');
   await admin.page.waitForSelector('.toast button');
@@ -172,7 +186,8 @@ await inChromium(async (browser) => {
   await admin.page.click('dialog .leave-now');
   await admin.page.waitForSelector('.row.person[href="/people/alice"]', { state: 'detached' });
   await again.page.waitForSelector('dialog #password', { timeout: 30_000 });
-  assert.equal((await admin.call('GET', '/apps/alice/diary')).data.desired, 'stopped');
+  // The daemon reads the manifest a moment later.
+  await admin.page.waitForFunction(async () => (await (await fetch('/apps/alice/diary')).json()).data.desired === 'stopped');
   await admin.page.goto(`${portal}/people/alice`);
   await admin.page.waitForSelector('.welcome');
   await admin.page.setViewportSize(DESK);

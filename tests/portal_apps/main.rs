@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use minipaas::engine::sim::Behaviour;
 use minipaas::model::status::DatabaseStatus;
-use minipaas::model::{AppKey, Digest, Health, RunState};
+use minipaas::model::{AppKey, ConditionKind, Digest, Health, RunState, SyncState};
 use serde_json::{Value, json};
 
 use place::{Place, soon};
@@ -176,6 +176,54 @@ async fn a_template_that_cannot_be_used_is_listed_with_the_reason() {
     place.ask("POST", "/apps", Some(body)).await.refused(409, "template-unusable");
 }
 
+/// The same quota for whoever asks the API and whoever puts a file there; and when it is raised, what waited comes in.
+#[tokio::test]
+async fn a_person_s_own_quota_counts_for_the_api_and_for_files_alike() {
+    let place = Place::start().await;
+    place.ask("POST", "/users", Some(json!({"name": "alice", "maxApps": 1}))).await.is(201);
+    place.ask("POST", "/users", Some(json!({"name": "bob"}))).await.is(201);
+    let create = |user: &'static str, app: &'static str| {
+        let body = json!({"userid": user, "appname": app, "templateId": "static-v1"});
+        place.ask("POST", "/apps?wait=0", Some(body))
+    };
+    create("alice", "one").await.is(202);
+    for app in ["one", "two"] {
+        create("bob", app).await.is(202);
+    }
+    let refused = create("alice", "two").await;
+    refused.refused(429, "user-quota");
+    let told = refused.body["error"].as_str().unwrap();
+    assert!(told.contains("`paas user quota alice NUMBER`"), "{told}");
+
+    // By hand, by whoever has the folder: left alone, and told why.
+    place.until(|status| status.apps.len() == 3 && status.apps.values().all(|app| app.is_ready())).await;
+    place.save("alice-hand", "template: static-v1\n");
+    let hand = AppKey::parse("alice-hand").unwrap();
+    place.until(|status| status.apps.get(&hand).is_some_and(|app| !app.conditions.is_empty())).await;
+    let status = place.status_rx.borrow().clone();
+    let held = status.apps[&hand].conditions.iter().find(|one| one.kind == ConditionKind::QuotaExceeded).unwrap();
+    assert!(held.message.contains("their own quota is 1"), "{}", held.message);
+    assert_eq!(status.apps[&hand].sync, SyncState::Held);
+
+    let raised = place.ask("PATCH", "/users/alice", Some(json!({"maxApps": 2}))).await.is(200);
+    assert_eq!((&raised.data()["maxApps"], &raised.data()["appsAllowed"]), (&json!(2), &json!(2)));
+    place.until(|status| status.apps.get(&hand).is_some_and(|app| app.is_ready())).await;
+    // Lower than what there is: nothing more comes in, and nothing goes.
+    place.ask("PATCH", "/users/alice", Some(json!({"maxApps": 0}))).await.is(200);
+    create("alice", "three").await.refused(429, "user-quota");
+    // What is left out stays, and null is what the settings say.
+    let same = place.ask("PATCH", "/users/alice", Some(json!({"role": "member"}))).await.is(200);
+    assert_eq!(same.data()["maxApps"], json!(0));
+    let usual = place.ask("PATCH", "/users/alice", Some(json!({"maxApps": null}))).await.is(200);
+    assert_eq!((&usual.data()["maxApps"], &usual.data()["appsAllowed"]), (&Value::Null, &json!(5)));
+    create("alice", "three").await.is(202);
+    place.until(|status| status.apps.len() == 5 && status.apps.values().all(|app| app.is_ready())).await;
+    for wrong in [json!({"maxApps": -1}), json!({"maxApps": "3"}), json!({"quota": 3})] {
+        place.ask("PATCH", "/users/alice", Some(wrong)).await.refused(422, "wrong-shape");
+    }
+    place.ask("PATCH", "/users/carol", Some(json!({"maxApps": 3}))).await.refused(404, "no-such-user");
+}
+
 #[tokio::test]
 async fn a_quota_is_never_exceeded_however_many_ask_at_once() {
     let place = Place::start_with(|settings| {
@@ -189,7 +237,7 @@ async fn a_quota_is_never_exceeded_however_many_ask_at_once() {
     };
     let answers = join_all((0..6).map(|number| create("alice", number))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 202);
-    assert_eq!(made.len(), 2);
+    assert_eq!(made.len(), 2, "{refused:#?}");
     for answer in &refused {
         answer.refused(429, "user-quota");
     }

@@ -25,7 +25,8 @@ use minipaas::engine::Engine as _;
 use minipaas::engine::events;
 use minipaas::engine::faulty::{Injector, Scope};
 use minipaas::engine::sim::{Behaviour, SimConfig};
-use minipaas::model::{ContainerId, DaemonStatus, Settings, Timestamp};
+use minipaas::model::status::ManifestsStatus;
+use minipaas::model::{ContainerId, DaemonStatus, Quotas, Settings, Timestamp};
 use minipaas::portal::{Peer, PortalState, router};
 use minipaas::serve::watch_database;
 use minipaas::store::SqliteStore;
@@ -171,10 +172,20 @@ impl Place {
         let manifests = ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now);
         let half = Arc::new(Half { sim: world.seams(), manifests });
         let settings = Arc::new(settings);
-        let news = SettingsNews { settings: Arc::clone(&settings), problems: Vec::new(), restart_required: Vec::new() };
+        let news = move |settings: &Arc<Settings>, quotas: &Arc<Quotas>| SettingsNews {
+            settings: Arc::clone(settings),
+            quotas: Arc::clone(quotas),
+            problems: Vec::new(),
+            restart_required: Vec::new(),
+        };
+        let store = SqliteStore::open(&root.path().join("portal.sqlite3")).unwrap();
+        let (settings_tx, settings_rx) = watch::channel(Arc::clone(&settings));
+        let (accounts, key) = accounts(&store, settings_rx.clone()).await;
+        let mut quotas_rx = accounts.quotas();
+        let first_news = news(&settings, &quotas_rx.borrow());
         let mut config = Config::new(world.instance.clone(), 1);
         config.grace = Duration::from_millis(300);
-        let (controller, ends) = Controller::new(Arc::clone(&half), config, news).await.unwrap();
+        let (controller, ends) = Controller::new(Arc::clone(&half), config, first_news).await.unwrap();
         let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, Arc::new(Logs(Arc::clone(&half))));
         let stopping = CancellationToken::new();
         let tracker = TaskTracker::new();
@@ -185,12 +196,13 @@ impl Place {
         // The controller itself goes on: a test may only stop the doors.
         tasks.spawn(controller.run(CancellationToken::new()));
         let inputs_tx = ends.inputs_tx;
-        let store = SqliteStore::open(&root.path().join("portal.sqlite3")).unwrap();
         let every = Duration::from_millis(20);
         tasks.spawn(watch_database(store.clone(), every, inputs_tx.clone(), CancellationToken::new()));
+        let in_force = Arc::clone(&settings);
         tasks.spawn(async move {
             loop {
                 let input = tokio::select! {
+                    Ok(()) = quotas_rx.changed() => Input::Settings(news(&in_force, &quotas_rx.borrow_and_update())),
                     Some(change) = changes_rx.recv() => match change {
                         Changed::Manifests | Changed::Templates => Input::Folders,
                         Changed::Runtime => Input::Runtime,
@@ -203,10 +215,10 @@ impl Place {
                 }
             }
         });
-        let (settings_tx, settings_rx) = watch::channel(settings);
-        let (accounts, key) = accounts(&store, settings_rx.clone()).await;
         let events = Arc::new(world.store.clone());
         let state = PortalState::new(handle, events, accounts, settings_rx, stopping.clone());
+        // Until the first reading the API refuses what would change an app.
+        soon(ends.status_rx.clone().wait_for(|status| status.manifests != ManifestsStatus::Unknown)).await.unwrap();
         Self {
             root,
             world,

@@ -106,7 +106,7 @@ impl Portal {
 
     /// A member of this name, whose password is [`PASSWORD`].
     pub async fn add_member(&self, name: &str) {
-        let invited = self.accounts.invite(name, Role::Member).await.unwrap();
+        let invited = self.accounts.invite(name, Role::Member, None).await.unwrap();
         self.accounts.accept(invited.token.reveal(), PASSWORD, &Visit::here(HERE)).await.unwrap();
     }
 

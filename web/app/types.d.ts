@@ -72,5 +72,8 @@ export interface PersonView {
   state: "invited" | "mustChangePassword" | "active";
   createdAt: string;
   invitedUntil: string | null;
+  /** `null`: as the settings say. */
+  maxApps: number | null;
+  appsAllowed: number;
   apps: string[];
 }

@@ -74,7 +74,8 @@ impl<W: Seams> Controller<W> {
     }
 
     pub(super) fn readmit(&mut self) {
-        let admissions = admit(&self.snapshot.files, &self.rows.keys().collect(), &self.news.settings);
+        let admissions =
+            admit(&self.snapshot.files, &self.rows.keys().collect(), &self.news.settings, &self.news.quotas);
         for (key, admission) in &admissions {
             if self.admissions.get(key) != Some(admission) {
                 self.queue.mark(key.clone(), Urgency::Edit, Instant::now());

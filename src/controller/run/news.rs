@@ -39,6 +39,9 @@ impl<W: Seams> Controller<W> {
         self.status.restart_required.clone_from(&self.news.restart_required);
         self.changed = true;
         if old.settings == self.news.settings {
+            if old.quotas != self.news.quotas {
+                self.readmit();
+            }
             return;
         }
         if old.settings.app_network() != self.news.settings.app_network() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{BUSY_TIMEOUT, SqliteStore};
-use crate::model::{AppKey, Timestamp};
+use crate::model::{AppKey, Quotas, Timestamp, UserId};
 use crate::store::accounts::{
     AccountStore, Answer, ApiKey, Changed, KeyId, KeyScope, Keys, NewKeyRow, NewPassword, NewPerson, NewSessionRow,
     PasswordHash, PersonRow, Revoked, Role, SecretHash, SessionId, SessionInfo, SessionRow, Sessions, User, UserRef,
@@ -90,9 +90,9 @@ impl AccountStore for SqliteStore {
             let transaction = connection.transaction()?;
             let added: Option<i64> = transaction
                 .query_row(
-                    "INSERT INTO users (name, password, must_change, created_at, role) VALUES (?1, '', 0, ?2, ?3)
+                    "INSERT INTO users (name, password, must_change, created_at, role, max_apps) VALUES (?1, '', 0, ?2, ?3, ?4)
                      ON CONFLICT (name) DO NOTHING RETURNING id",
-                    params![new.name, new.created_at.0, new.role.word()],
+                    params![new.name, new.created_at.0, new.role.word(), new.max_apps],
                     |row| row.get(0),
                 )
                 .optional()?;
@@ -158,6 +158,27 @@ impl AccountStore for SqliteStore {
                 transaction.execute("UPDATE users SET role = ?1 WHERE name = ?2", params![role.word(), name])?;
             transaction.commit()?;
             Ok(if changed == 0 { Changed::NoSuchUser } else { Changed::Done })
+        }))
+    }
+
+    fn set_quota(&self, name: &str, max_apps: Option<u32>) -> Answer<'_, bool> {
+        let name = name.to_owned();
+        Box::pin(self.call(move |connection| {
+            let set = connection.execute("UPDATE users SET max_apps = ?1 WHERE name = ?2", params![max_apps, name])?;
+            Ok(set == 1)
+        }))
+    }
+
+    fn quotas(&self) -> Answer<'_, Quotas> {
+        Box::pin(self.call(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT name, max_apps FROM users WHERE max_apps IS NOT NULL")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+            let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            // Whose name is no userid has no apps.
+            Ok(Quotas::new(
+                rows.into_iter().filter_map(|(name, most)| Some((UserId::parse(&name).ok()?, most))).collect(),
+            ))
         }))
     }
 
@@ -278,7 +299,8 @@ impl AccountStore for SqliteStore {
     }
 }
 
-const PERSON: &str = "SELECT id, name, role, must_change, password <> '', users.created_at, invitations.created_at
+const PERSON: &str =
+    "SELECT id, name, role, must_change, password <> '', users.created_at, invitations.created_at, max_apps
      FROM users LEFT JOIN invitations ON invitations.user = users.id";
 
 fn read_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
@@ -287,6 +309,7 @@ fn read_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
         has_password: row.get(4)?,
         created_at: Timestamp(row.get(5)?),
         invited_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+        max_apps: row.get(7)?,
     })
 }
 

@@ -6,7 +6,7 @@ import { t, until } from "../lib/i18n.js";
 import { LinkDialog } from "../lib/invitation.js";
 import { go, Link } from "../lib/router.js";
 import { look, me } from "../lib/session.js";
-import { Act, Choice, Dialog, Failure, Heading, Icon, say, told, useRead } from "../lib/ui.js";
+import { Act, Choice, Dialog, Failure, Field, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
 import { since, standing } from "./people.js";
 
@@ -30,20 +30,54 @@ export function OnePerson({ person: name }) {
     <header class="screen-head"><${Heading} title=${person.name}>${person.name}<//>
       <span class="state" data-tone=${tone}><${Icon} name=${icon} />${text}</span></header>
     <p class="soft">${since(person)}</p>
-    <${Sites} person=${person} />
+    <${Sites} person=${person} key=${`${person.maxApps}`} onDone=${() => (mark.value += 1)} />
     <${Role} person=${person} onDone=${() => (mark.value += 1)} />
     <${NewLink} person=${person} onDone=${() => (mark.value += 1)} />
     <${Leaving} person=${person} />
   `;
 }
 
-/** @param {{ person: PersonView }} props */
-function Sites({ person }) {
+/** Their sites, and how many they may have. @param {{ person: PersonView, onDone: () => void }} props */
+function Sites({ person, onDone }) {
+  const { apps, appsAllowed, maxApps } = person;
+  const most = useSignal(maxApps === null ? "" : String(maxApps));
+  const error = useSignal(/** @type {unknown} */ (null));
+  const fits = /^\d{0,4}$/.test(most.value);
+  const wrong = fits ? null : t("quota.wrong");
+
+  /** @param {Event} event */
+  async function save(event) {
+    event.preventDefault();
+    if (!fits) {
+      document.getElementById("quota")?.focus();
+      return;
+    }
+    error.value = null;
+    try {
+      const now = await call("PATCH", `/users/${person.name}`, { body: { maxApps: most.value === "" ? null : Number(most.value) } });
+      say(t("quota.saved", { n: now.appsAllowed }));
+      onDone();
+    } catch (why) {
+      error.value = why;
+    }
+  }
+
   return html`<section class="panel">
     <h2>${t("person.sites")}</h2>
-    ${person.apps.length === 0
+    ${apps.length === 0
       ? html`<p class="soft">${t("people.sites.none")}</p>`
-      : html`<ul class="names">${person.apps.map((app) => html`<li key=${app}><${Link} href=${`/sites/${pathOf(app)}`}>${nameOf(app)}<//></li>`)}</ul>`}
+      : html`<ul class="names">${apps.map((app) => html`<li key=${app}><${Link} href=${`/sites/${pathOf(app)}`}>${nameOf(app)}<//></li>`)}</ul>`}
+    <form class="stack quota" onSubmit=${save} novalidate>
+      <${Field} label=${t("quota.label")} id="quota" hint=${wrong ? null : t(maxApps === null ? "quota.default" : "quota.own", { n: appsAllowed })} error=${wrong}>
+        <div class="with-button">
+          <input id="quota" value=${most.value} inputmode="numeric" autocomplete="off" maxlength="5" placeholder=${maxApps === null ? String(appsAllowed) : ""}
+            aria-invalid=${wrong ? "true" : undefined} aria-describedby=${wrong ? "quota-error" : "quota-hint"}
+            onInput=${(/** @type {any} */ event) => (most.value = event.currentTarget.value.trim())} />
+          <button class="button"><span>${t("quota.save")}</span></button>
+        </div>
+      <//>
+      <${Failure} error=${error.value} />
+    </form>
   </section>`;
 }
 
