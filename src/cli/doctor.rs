@@ -169,6 +169,13 @@ async fn docker<B: Backend>(settings: &Settings, backend: &B) -> Vec<Check> {
                      CONFIG_SECCOMP_FILTER, and Docker as your distribution or docker.com builds it";
         check("system calls", Verdict::Note, found)
     });
+    checks.push(if info.apparmor {
+        check("AppArmor", Verdict::Good, "confines apps, by Docker's own profile")
+    } else {
+        let found = "does not confine apps here, so one wall less is around them: use a kernel with AppArmor (Debian's and \
+                     Ubuntu's are), `apt install apparmor`, then restart Docker";
+        check("AppArmor", Verdict::Note, found)
+    });
     let image = &settings.runtime_image;
     checks.push(match engine.image(image).await {
         Ok(Some(_)) => check("runtime image", Verdict::Good, image),
@@ -211,7 +218,7 @@ fn apart(settings: &Settings, tried: &Isolation) -> Option<Check> {
         }
         Isolation::Kept | Isolation::Broken(_) => Some(check(WHAT, Verdict::Good, "they do not reach each other")),
         // Said once, by the other line.
-        Isolation::Unknown(_) => None,
+        Isolation::Unknown(_) | Isolation::NoContainer(_) => None,
     }
 }
 
@@ -238,11 +245,26 @@ fn walls(settings: &Settings, tried: Isolation, rules: Option<Result<(), Deviati
     }
     match tried {
         Isolation::Unknown(reason) => check(WHAT, Verdict::Note, format!("could not be tried: {reason}")),
+        Isolation::NoContainer(reason) => {
+            let found =
+                format!("could not be tried, because Docker starts no container: {reason}{}", starting(&reason));
+            check(WHAT, Verdict::Bad, found)
+        }
         Isolation::Kept | Isolation::Broken(_) => {
             let lan = if settings.app_lan { "" } else { " and nothing around it" };
             let found = format!("apps reach no port of this host{lan}, but name servers");
             check(WHAT, Verdict::Good, found)
         }
+    }
+}
+
+/// What helps against Docker's reason for starting no container.
+fn starting(reason: &str) -> &'static str {
+    // A kernel with AppArmor, and not the program that loads a profile into it.
+    if reason.contains("AppArmor") || reason.contains("apparmor") {
+        "; `apt install apparmor`, then `systemctl restart docker`"
+    } else {
+        "; `journalctl -u docker` says more"
     }
 }
 
@@ -256,5 +278,24 @@ fn port(what: &'static str, address: IpAddr, port: u16, setting: &str) -> Check 
             );
             check(what, Verdict::Bad, found)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_docker_starts_no_container_is_bad_and_has_a_remedy() {
+        let settings = Settings::defaults("/paas");
+        let told = |reason: &str| walls(&settings, Isolation::NoContainer(reason.to_owned()), None);
+        let without = told("AppArmor enabled on system but the docker-default profile could not be loaded");
+        assert_eq!(without.verdict, Verdict::Bad);
+        assert!(without.found.contains("`apt install apparmor`"), "{}", without.found);
+        let other = told("no space left on device");
+        assert_eq!(other.verdict, Verdict::Bad);
+        assert!(other.found.contains("no space left") && !other.found.contains("apparmor"), "{}", other.found);
+        assert_eq!(walls(&settings, Isolation::Unknown("not yet".to_owned()), None).verdict, Verdict::Note);
+        assert_eq!(apart(&settings, &Isolation::NoContainer(String::new())).map(|check| check.found), None);
     }
 }

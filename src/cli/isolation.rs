@@ -43,6 +43,8 @@ pub(super) enum Isolation {
     Broken(Reached),
     /// It could not be tried, and why.
     Unknown(String),
+    /// Docker starts no container at all, and why: no app either.
+    NoContainer(String),
 }
 
 /// What an app reached, by an address of it.
@@ -59,6 +61,8 @@ pub(super) struct Reached {
 enum Hindrance {
     #[error("{0}")]
     Engine(#[from] EngineError),
+    #[error("{0}")]
+    NoContainer(EngineError),
     #[error("no port could be opened for it: {0}")]
     Port(#[from] io::Error),
     #[error("{0}")]
@@ -69,6 +73,7 @@ enum Hindrance {
 pub(super) async fn try_it<E: Engine>(engine: &E, settings: &Settings, instance: &InstanceId) -> Isolation {
     match attempt(engine, settings, instance).await {
         Ok(isolation) => isolation,
+        Err(Hindrance::NoContainer(error)) => Isolation::NoContainer(error.to_string()),
         Err(hindrance) => Isolation::Unknown(hindrance.to_string()),
     }
 }
@@ -160,7 +165,7 @@ fn listening() -> String {
 async fn begin<E: Engine>(engine: &E, spec: &ContainerSpec) -> Result<ContainerId, Hindrance> {
     clear(engine, spec).await?;
     let id = engine.create(spec).await?;
-    engine.start(&id).await?;
+    engine.start(&id).await.map_err(Hindrance::NoContainer)?;
     Ok(id)
 }
 
@@ -238,6 +243,32 @@ fn container(settings: &Settings, instance: &InstanceId, role: &str, script: Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::NetworkSpec;
+    use crate::engine::sim::{Behaviour, SimConfig, SimDocker};
+
+    /// What cannot be tried yet and what is broken are not told alike.
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_starts_no_container_is_told_from_one_that_is_not_ready() {
+        let settings = Settings::defaults("/paas");
+        let instance = InstanceId::parse("0123456789abcdef").unwrap();
+        let docker = SimDocker::new(SimConfig::seeded(1));
+        let engine = docker.engine();
+        let told = try_it(&engine, &settings, &instance).await;
+        assert!(matches!(&told, Isolation::Unknown(reason) if reason.contains("runtime image")), "{told:?}");
+
+        docker.add_image(&settings.runtime_image, "any", Some(Behaviour::CannotStart));
+        let subnet: Subnet = "10.9.0.0/24".parse().unwrap();
+        let network = NetworkSpec {
+            name: settings.app_network(),
+            labels: BTreeMap::from([(labels::SUBNET.to_owned(), subnet.to_string())]),
+            options: BTreeMap::new(),
+            subnet: Some(subnet),
+            internal: false,
+        };
+        engine.create_network(&network).await.unwrap();
+        let told = try_it(&engine, &settings, &instance).await;
+        assert!(matches!(&told, Isolation::NoContainer(reason) if reason.contains("unable to start")), "{told:?}");
+    }
 
     #[test]
     fn the_router_is_who_gets_everything_else() {

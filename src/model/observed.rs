@@ -213,6 +213,9 @@ pub struct EngineInfo {
     /// Whether system calls can be filtered.
     #[serde(default)]
     pub seccomp: bool,
+    /// Whether `AppArmor` confines every container, by Docker's own profile.
+    #[serde(default)]
+    pub apparmor: bool,
 }
 
 /// What the machine has to give; `None` where it is not known, or no limit of that kind is asked for.

@@ -24,7 +24,7 @@ async fn every_request_carries_the_highest_common_version() {
         let info = engine.info().await.unwrap();
         assert_eq!(info.api_version, spoken);
         assert_eq!((info.version.as_str(), info.memory, info.cpus), (&*format!("fake-{newest}"), 8_000_000_000, 4));
-        assert!(info.swap_limit && info.pids_limit && info.cpu_limit && info.seccomp);
+        assert!(info.swap_limit && info.pids_limit && info.cpu_limit && info.seccomp && !info.apparmor);
         engine.list(&ListFilter::default()).await.unwrap();
         assert_eq!(engine.start(&ContainerId("abc".to_owned())).await.unwrap(), Effect::Done);
         assert_eq!(

@@ -139,7 +139,7 @@ async fn a_container_is_asked_for_with_everything_in_force() {
 /// Docker would refuse to start every container.
 #[tokio::test]
 async fn a_kernel_that_filters_no_system_calls_is_not_asked_to() {
-    for options in ["null", "[]", r#"["name=apparmor"]"#] {
+    for (options, apparmor) in [("null", false), ("[]", false), (r#"["name=apparmor"]"#, true)] {
         let info = INFO.replace(r#"["name=seccomp,profile=default"]"#, options);
         let fake = FakeDocker::engine(41, 12, created);
         fake.replace(move |asked| match asked.path() {
@@ -148,7 +148,8 @@ async fn a_kernel_that_filters_no_system_calls_is_not_asked_to() {
             _ => created(asked),
         });
         let engine = fake.client();
-        assert!(!engine.info().await.unwrap().seccomp, "{options}");
+        let info = engine.info().await.unwrap();
+        assert_eq!((info.seccomp, info.apparmor), (false, apparmor), "{options}");
         engine.create(&spec()).await.unwrap();
         let host = fake.asked().pop().unwrap().json()["HostConfig"].clone();
         assert_eq!(host["SecurityOpt"], serde_json::json!(["no-new-privileges"]), "{options}");

@@ -184,6 +184,13 @@ impl Version {
         // An engine that does not say is asked for limits all the same: it refuses or warns by itself, and a limit never
         // asked for would be missing silently.
         let able = |said: Option<bool>| said.unwrap_or(true);
+        // Written `name=seccomp,profile=default`.
+        let named = |wall: &str| {
+            let mut options = info.security.iter().flat_map(|option| option.split(','));
+            options.any(|part| part.strip_prefix("name=") == Some(wall))
+        };
+        // Said by every engine that can, and one that cannot would start no container.
+        let (seccomp, apparmor) = (named("seccomp"), named("apparmor"));
         EngineInfo {
             version: self.engine,
             api_version: api,
@@ -195,8 +202,8 @@ impl Version {
             swap_limit: able(info.swap_limit) && able(info.memory_limit),
             pids_limit: able(info.pids_limit),
             cpu_limit: able(info.cpu_quota),
-            // `name=seccomp,profile=default`. Said by every engine that can, and one that cannot would start no container.
-            seccomp: info.security.iter().any(|option| option.split(',').any(|part| part == "name=seccomp")),
+            seccomp,
+            apparmor,
         }
     }
 }

@@ -127,6 +127,7 @@ pub fn engine_info() -> EngineInfo {
         pids_limit: true,
         cpu_limit: true,
         seccomp: true,
+        apparmor: true,
     }
 }
 
