@@ -232,6 +232,44 @@ fn validate_suits_a_git_hook() {
 }
 
 #[test]
+fn validate_knows_the_templates_of_the_installation_for_a_manifest_in_a_checkout_too() {
+    let root = Root::new();
+    let checkout = tempfile::tempdir().unwrap();
+    let manifest = checkout.path().join("alice-diary.yaml");
+    for (template, code) in [("dairy-v1", 1), ("diary-v1", 0)] {
+        let text = format!("template: {template}\n");
+        std::fs::File::create(&manifest).unwrap().write_all(text.as_bytes()).unwrap();
+        for asked in [manifest.as_path(), checkout.path()] {
+            let ran = root.run(&["validate", asked.to_str().unwrap()]);
+            assert_eq!(ran.code, code, "{}", ran.text(&root));
+            assert_eq!(ran.out.contains("template `dairy-v1` does not exist"), code == 1, "{}", ran.text(&root));
+        }
+    }
+}
+
+#[test]
+fn validate_of_a_named_file_refuses_what_the_daemon_would_not_open() {
+    let root = Root::new();
+    let elsewhere = root.put("elsewhere.yaml", "template: diary-v1\n");
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
+    let pipe = root.path().join("apps.d/carol-web.yaml");
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, root.path().join("apps.d").join(name)).unwrap();
+    link(&elsewhere, "dave-web.yaml");
+    link(Path::new("alice-diary.yaml"), "erin-web.yaml");
+    link(Path::new("nothing.yaml"), "frank-web.yaml");
+    let told = |name: &str| root.run(&["validate", &format!("apps.d/{name}-web.yaml")]).text(&root);
+    assert!(told("carol").contains("apps.d/carol-web.yaml: error: the file is not a plain file"), "{}", told("carol"));
+    let outside = "apps.d/dave-web.yaml: error: the file is a symbolic link that leads out of the folder";
+    assert!(told("dave").starts_with("exit 1") && told("dave").contains(outside), "{}", told("dave"));
+    assert!(told("erin").starts_with("exit 0"), "one that stays inside is followed: {}", told("erin"));
+    assert!(told("frank").contains("is a symbolic link to nothing"), "{}", told("frank"));
+    let ran =
+        Ran::of(root.command(&["validate", "dave-web.yaml"]).current_dir(root.path().join("apps.d")).output().unwrap());
+    assert!(ran.code == 1 && ran.out.contains("leads out of the folder"), "{}", ran.text(&root));
+}
+
+#[test]
 fn validate_of_a_folder_is_validate_of_all_manifests_in_it_as_the_daemon_reads_them() {
     let root = Root::new();
     root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");

@@ -19,7 +19,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::controller::{Admission, admit};
 use crate::desired::parse::Problems;
 use crate::desired::resolve::{exceeds, lacks_api};
-use crate::desired::{self, Diagnostic, ManifestFolder, Manifests as _, templates};
+use crate::desired::{self, Diagnostic, FileEntry, ManifestFolder, Manifests as _, templates};
 use crate::model::observed::Capacity;
 use crate::model::{AppKey, Bytes, Manifest, RunState, Settings, Template, TemplateId, Timestamp};
 use crate::store::{AccountStore as _, SqliteStore, Store as _};
@@ -116,9 +116,7 @@ fn check_folder(folder: &Path, here: Option<&Here>) -> anyhow::Result<Vec<Checke
     let shown = folder.display();
     std::fs::read_dir(folder)
         .with_context(|| format!("cannot read the folder {shown}: check the path and who may read it"))?;
-    let now = Timestamp(jiff::Timestamp::now().as_millisecond());
-    // Its templates are judged by what is `here`.
-    let reading = ManifestFolder::new(folder.to_owned(), folder.to_owned(), Arc::new(move || now)).load_blocking();
+    let reading = as_the_daemon(folder).load_blocking();
     let mut checked: BTreeMap<PathBuf, Checked> = BTreeMap::new();
     for problem in reading.problems {
         let path = folder.join(&problem.file);
@@ -127,18 +125,28 @@ fn check_folder(folder: &Path, here: Option<&Here>) -> anyhow::Result<Vec<Checke
     }
     for (key, entry) in reading.files {
         let name = entry.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let path = entry.path.display().to_string();
-        let found = match (entry.parsed, manifests::read(&entry.path)) {
-            // About the file as such, not about a line of it.
-            (Err(diagnostic), _) if diagnostic.line == 0 => {
-                Checked { path, source: String::new(), problems: vec![diagnostic] }
-            }
-            (_, Ok(bytes)) => check(path, &name, &bytes, Some(&key), here),
-            (_, Err(error)) => refused_as_a_whole(&entry.path, &name, format!("cannot be read: {error}"), READABLE),
-        };
-        checked.insert(entry.path, found);
+        let path = entry.path.clone();
+        checked.insert(path, check_entry(entry, &name, &key, here));
     }
     Ok(checked.into_values().collect())
+}
+
+/// Its templates are judged by what is `here`.
+fn as_the_daemon(folder: &Path) -> ManifestFolder {
+    let now = Timestamp(jiff::Timestamp::now().as_millisecond());
+    ManifestFolder::new(folder.to_owned(), folder.to_owned(), Arc::new(move || now))
+}
+
+fn check_entry(entry: FileEntry, name: &str, key: &AppKey, here: Option<&Here>) -> Checked {
+    let path = entry.path.display().to_string();
+    match entry.parsed {
+        // About the file as such, not about a line of it: it may be a pipe, which nobody opens.
+        Err(diagnostic) if diagnostic.line == 0 => Checked { path, source: String::new(), problems: vec![diagnostic] },
+        _ => match manifests::read(&entry.path) {
+            Ok(bytes) => check(path, name, &bytes, Some(key), here),
+            Err(error) => refused_as_a_whole(&entry.path, name, format!("cannot be read: {error}"), READABLE),
+        },
+    }
 }
 
 const RENAME: &str = "rename the file to `userid-appname.yaml`";
@@ -157,9 +165,12 @@ fn check_file(path: &Path, here: Option<&Here>) -> Option<Checked> {
         Naming::Bad(message) => return Some(refused_as_a_whole(path, &name, message, RENAME)),
         Naming::App(key) => key,
     };
-    Some(match manifests::read(path) {
-        Ok(bytes) => check(path.display().to_string(), &name, &bytes, Some(&key), here),
-        Err(error) => refused_as_a_whole(path, &name, format!("cannot be read: {error}"), READABLE),
+    // In the folder that it is in, which the daemon would have to open it in.
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    Some(match as_the_daemon(folder).load_one(&name) {
+        // Under the path that the person named.
+        Some(entry) => check_entry(FileEntry { path: path.to_owned(), ..entry }, &name, &key, here),
+        None => refused_as_a_whole(path, &name, "cannot be read: there is no such file".to_owned(), READABLE),
     })
 }
 

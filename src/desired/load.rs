@@ -82,6 +82,16 @@ impl ManifestFolder {
         Self { manifests_dir, templates_dir, now, cache: Arc::default() }
     }
 
+    /// One file by its name, as a reading of the whole folder finds it, but without comparing it with the others. `None` when it
+    /// is gone. Blocks, and remembers nothing.
+    pub fn load_one(&self, name: &str) -> Option<FileEntry> {
+        let (old, new) = (Cache::new(), Cache::new());
+        let now = (self.now)();
+        let reading =
+            &mut Reading { folder: &self.manifests_dir, now, old, new, files: BTreeMap::new(), problems: Vec::new() };
+        reading.entry(name).map(|(_, entry)| entry)
+    }
+
     /// Like [`Manifests::load`], on the calling thread, which it blocks.
     pub fn load_blocking(&self) -> Snapshot {
         // One reading at a time; after a panic in the middle the cache still holds only finished entries.
