@@ -622,6 +622,13 @@ fn init_makes_everything_once() {
     let second = root.run(&["init"]).done();
     assert!(!second.contains("made"), "{second}");
     assert_eq!(root.read("apps.d/.minipaas"), marker);
+    // Where `$schema=./manifest.schema.json` in a copied example leads, and of this very version.
+    let schema = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/manifest.schema.json"));
+    let schema = schema.unwrap();
+    assert_eq!(root.read("apps.d/manifest.schema.json"), schema);
+    root.put("apps.d/manifest.schema.json", "{}");
+    root.run(&["init"]).done();
+    assert_eq!(root.read("apps.d/manifest.schema.json"), schema);
 }
 
 /// A root whose daemon knows these apps, all with their manifests.

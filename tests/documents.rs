@@ -83,3 +83,202 @@ fn a_link_between_documents_leads_to_a_file() {
         }
     }
 }
+
+/// The texts in double quotes of a source file, without its tests. What is filled in stands as `\0`.
+fn literals(code: &str) -> Vec<String> {
+    let code = code.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let mut found = Vec::new();
+    let mut rest = code.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '/' if code[at..].starts_with("//") => while rest.next_if(|(_, c)| *c != '\n').is_some() {},
+            // A quotation mark as a character.
+            '\'' if code[at..].starts_with("'\"'") => drop(rest.nth(1)),
+            '"' => {
+                let raw = code[..at].ends_with('#') || code[..at].ends_with("(r") || code[..at].ends_with(" r");
+                let mut text = String::new();
+                while let Some((at, c)) = rest.next() {
+                    match c {
+                        '"' if !code[..at].ends_with('#') && (!code[at..].starts_with("\",") || !raw) => break,
+                        '"' => break,
+                        '\\' if !raw => match rest.next().map(|(_, c)| c) {
+                            Some('\n') => while rest.next_if(|(_, c)| c.is_whitespace()).is_some() {},
+                            Some('n') => text.push('\n'),
+                            Some(c) => text.push(c),
+                            None => {}
+                        },
+                        '{' if rest.next_if(|(_, c)| *c == '{').is_none() => {
+                            while rest.next_if(|(_, c)| *c != '}').is_some() {}
+                            rest.next();
+                            text.push('\0');
+                        }
+                        c => text.push(c),
+                    }
+                }
+                found.push(text);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// One word of a message as it is printed, against one of the source.
+fn says(source: &str, printed: &str) -> bool {
+    // Marks between sentences belong to how texts are put together.
+    let marks = [',', ';', ':', '.', '(', ')', '?'];
+    let (printed, source) = (printed.trim_matches(marks), source.trim_matches(marks));
+    match source.split_once('\0') {
+        None => source == printed,
+        Some((start, end)) => {
+            let end = end.rsplit('\0').next().unwrap_or(end);
+            printed.contains('…')
+                || printed.len() > start.len() + end.len() && printed.starts_with(start) && printed.ends_with(end)
+        }
+    }
+}
+
+/// The words of `printed` that the source does not say in this order. A message may be made of several texts, of at least two
+/// words each; `…` stands for whatever is filled in.
+fn unsaid<'a>(printed: &'a str, source: &[Vec<&str>]) -> Vec<&'a str> {
+    let words: Vec<&str> = printed.split_whitespace().collect();
+    // How many words from each place on remain unsaid, and how far the text that is said there goes.
+    let mut best = vec![(0, 0); words.len() + 1];
+    for from in (0..words.len()).rev() {
+        best[from] = (best[from + 1].0 + usize::from(words[from] != "…"), 1);
+        for text in source {
+            for start in 0..text.len() {
+                let said =
+                    text[start..].iter().zip(&words[from..]).take_while(|(source, word)| says(source, word)).count();
+                let fixed = text[start..start + said].iter().filter(|word| !word.contains('\0')).count();
+                if fixed >= 2 || said == text.len() && fixed > 0 {
+                    for length in 1..=said {
+                        best[from] = best[from].min((best[from + length].0, length));
+                    }
+                }
+            }
+        }
+    }
+    let mut missing = Vec::new();
+    let mut at = 0;
+    while at < words.len() {
+        let (left, length) = best[at];
+        if left > best[at + length].0 {
+            missing.push(words[at]);
+        }
+        at += length;
+    }
+    missing
+}
+
+/// What a cell of a table quotes, in one or two backticks.
+fn messages(cell: &str) -> Vec<&str> {
+    let (mut found, mut rest) = (Vec::new(), cell);
+    while let Some(start) = rest.find('`') {
+        let mark = if rest[start..].starts_with("``") { "``" } else { "`" };
+        let Some((text, after)) = rest[start + mark.len()..].split_once(mark) else { break };
+        found.push(text.trim());
+        rest = after;
+    }
+    found
+}
+
+/// Whoever looks a message up in a table shall find it there as it was printed.
+#[test]
+fn every_message_in_the_documents_tables_is_one_that_the_program_prints() {
+    let mut files = Vec::new();
+    rust_files(&repository().join("src"), &mut files);
+    files.retain(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "testing"));
+    let texts: Vec<String> = files.iter().flat_map(|path| literals(&fs::read_to_string(path).unwrap())).collect();
+    let source: Vec<Vec<&str>> = texts.iter().map(|text| text.split_whitespace().collect()).collect();
+    let (mut compared, mut wrong) = (0, Vec::new());
+    let mut documents = vec![repository().join("README.md"), repository().join("README.ko.md")];
+    documents.extend(fs::read_dir(repository().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for document in documents.iter().filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
+        let text = fs::read_to_string(document).unwrap();
+        let mut inside = false;
+        for line in text.lines() {
+            let cell = line.strip_prefix("| ").and_then(|line| line.split(" | ").next());
+            inside = match cell {
+                Some("message" | "메시지" | "said") => true,
+                _ => inside && line.starts_with('|'),
+            };
+            for message in cell.filter(|_| inside).map(messages).unwrap_or_default() {
+                compared += 1;
+                // Said by the library that reads YAML; what it says is compared where a file is refused.
+                let message = message.strip_prefix("not valid YAML: ").map_or(message, |_| "not valid YAML:");
+                let missing = unsaid(message, &source);
+                if !missing.is_empty() {
+                    wrong.push(format!("{}: `{message}`: no text says {missing:?}", document.display()));
+                }
+            }
+        }
+    }
+    assert!(compared > 60, "only {compared}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Each section of the manifest's page shows a mistake and what is said about it.
+#[test]
+fn what_the_manifests_page_says_about_mistakes_is_what_validate_says() {
+    let text = fs::read_to_string(repository().join("docs/manifest.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut compared = 0;
+    for block in text.split("\n```\nalice-diary.yaml:").skip(1).map(|rest| rest.split("\n```").next().unwrap()) {
+        let told = format!("alice-diary.yaml:{block}");
+        // The line that is wrong is shown, where it is not too long.
+        let shown = told.lines().find_map(|line| line.trim_start().split_once(" | "));
+        let Some((number, line)) = shown.filter(|(number, _)| number.parse::<u8>().is_ok()) else { continue };
+        let manifest = if number == "1" { format!("{line}\n") } else { format!("template: diary-v1\n{line}\n") };
+        write(&folder.path().join("alice-diary.yaml"), &manifest);
+        let ran = std::process::Command::new(env!("CARGO_BIN_EXE_paas"))
+            .args(["validate", "alice-diary.yaml"])
+            .current_dir(folder.path())
+            .env_clear()
+            .env("PAAS_ROOT", folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ran.stdout).unwrap();
+        assert!(said.trim_end().starts_with(&told), "docs/manifest.md:\n{told}\n`paas validate`:\n{said}");
+        compared += 1;
+    }
+    assert!(compared >= 13, "only {compared}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "test fixtures need no atomic writes")]
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+}
+
+/// Who follows the README first and the API's page then is not told that the app exists already.
+#[test]
+fn the_app_that_the_apis_page_makes_is_made_nowhere_before() {
+    let text = fs::read_to_string(repository().join("docs/api.md")).unwrap();
+    let field = |name: &str| text.split_once(&format!("\"{name}\":\"")).unwrap().1.split_once('"').unwrap().0;
+    let app = format!("{}-{}", field("userid"), field("appname"));
+    for other in ["README.md", "README.ko.md", "scripts/up"] {
+        let there = fs::read_to_string(repository().join(other)).unwrap();
+        assert!(!there.contains(&app), "{other} has {app} already");
+    }
+}
+
+#[test]
+fn the_korean_readme_leads_wherever_the_english_one_does() {
+    let links = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(repository().join(name)).unwrap();
+        let found = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        // The page in Korean where there is one.
+        found.map(|link| link.replace(".ko.", ".")).filter(|link| !link.starts_with("README")).collect()
+    };
+    let (english, korean) = (links("README.md"), links("README.ko.md"));
+    let missing: Vec<_> = english.iter().filter(|link| !korean.contains(link)).collect();
+    assert!(missing.is_empty(), "README.ko.md has no link to {missing:?}");
+    for name in ["npm", "devices", "systemd", "dashboard", "people", "api"] {
+        assert!(english.contains(&format!("docs/{name}.md")), "README.md has no link to docs/{name}.md");
+    }
+    let rows = |name: &str| {
+        let text = fs::read_to_string(repository().join(name)).unwrap();
+        text.lines().filter(|line| line.starts_with("| `")).count()
+    };
+    assert!(rows("README.ko.md") >= rows("README.md"), "a row of a table is not in README.ko.md");
+}

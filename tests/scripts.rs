@@ -175,6 +175,9 @@ fn up_brings_new_versions_of_templates_and_the_runtime_and_keeps_what_somebody_c
         assert_eq!(machine.text("root/runtime/site/index.js"), "newer");
         assert_eq!(machine.text("root/runtime/ca-certificates.crt"), "ours");
     }
+    // "All keys and examples: examples/README.md" stands in every manifest that `paas create` writes.
+    assert_eq!(machine.text("root/examples/README.md"), machine.text("examples/README.md"));
+    assert!(machine.path("root/examples/manifest.schema.json").is_file());
     // Moved away, as it says, the newer one comes.
     fs::rename(machine.path("root/templates/diary-v1"), machine.path("mine")).unwrap();
     machine.up("--detach");

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use tokio::sync::watch;
 
 use super::args::Yes;
@@ -13,11 +15,13 @@ use super::exit::Exit;
 use super::manifests::Manifests;
 use crate::accounts::{Accounts, FIRST_USER};
 use crate::clock::SystemClock;
-use crate::desired::marker;
-use crate::folders::{LockError, RootLock};
+use crate::desired::{manifest_schema, marker};
+use crate::folders::{LockError, RootLock, write_atomic};
 use crate::model::Settings;
 use crate::setup;
 use crate::store::{SqliteStore, Store as _};
+
+const SCHEMA: &str = "manifest.schema.json";
 
 pub(super) async fn run(context: &mut Context, args: &Yes) -> anyhow::Result<Exit> {
     let settings = context.settings()?.clone();
@@ -44,6 +48,7 @@ pub(super) async fn run(context: &mut Context, args: &Yes) -> anyhow::Result<Exi
     let store = SqliteStore::open(&settings.portal_db_path)?;
     let instance = setup::prepare(&settings, &store, setup::Asked::ByInit).await?;
     context.out.line(format_args!("{verb} {} (installation {instance})", path.display()))?;
+    write_schema(&settings.manifests_dir)?;
     let env_file = settings.root.join(".env");
     if !env_file.exists() {
         let file = env_file.display();
@@ -136,6 +141,19 @@ async fn tell_first_word(context: &mut Context, settings: Settings, store: Sqlit
         context.out.line(format_args!("        {url}/first#{word}"))?;
     }
     Ok(())
+}
+
+/// Beside the manifests, where the first line of the examples points editors at it. Always that of this program.
+fn write_schema(folder: &Path) -> anyhow::Result<()> {
+    let schema = manifest_schema();
+    if std::fs::read_to_string(folder.join(SCHEMA)).is_ok_and(|there| there == schema) {
+        return Ok(());
+    }
+    Dir::open_ambient_dir(folder, ambient_authority())
+        .and_then(|dir| write_atomic(&dir, SCHEMA, schema.as_bytes(), 0o644))
+        .with_context(|| {
+            format!("cannot write {}: check its permissions and the space on its disk", folder.join(SCHEMA).display())
+        })
 }
 
 fn make(context: &mut Context, folder: &Path) -> anyhow::Result<()> {
