@@ -66,6 +66,10 @@ impl Repository {
 fn the_hook_of_the_readme_lets_good_manifests_and_commits_without_any_pass_and_nothing_else() {
     for readme in ["README.md", "README.ko.md"] {
         let hook = hook(readme);
+        let help = Command::new(env!("CARGO_BIN_EXE_paas")).args(["validate", "--help"]).output().unwrap().stdout;
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (help, line) = (words(std::str::from_utf8(&help).unwrap()), words(hook.lines().last().unwrap()));
+        assert!(help.contains(&line), "`paas validate --help` and {readme} differ: {help}");
         let repository = Repository::new(&hook);
         let (passed, told) = repository.commit(&[("notes.txt", "no manifest in this commit")]);
         assert!(passed, "{readme}: {told}");

@@ -80,7 +80,8 @@ Examples:
   paas validate checkout                  every manifest in that folder
   paas validate - < new.yaml
   as .git/hooks/pre-commit:
-    paas validate $(git diff --cached --name-only --diff-filter=d -- 'apps.d/*.yaml' 'apps.d/*.yml')")]
+    git diff --cached --name-only --diff-filter=d -z -- 'apps.d/*.yaml' 'apps.d/*.yml' |
+      xargs -0 -r paas validate")]
     Validate(Validate),
     /// Show what would be done and why, without doing it
     #[command(after_help = "\
