@@ -114,12 +114,16 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
                     Some(version) if !planted!(CodeBackFromTemplate) => Origin::Version(version.clone()),
                     _ => Origin::Template(template.clone()),
                 };
-                Ok(self.folders.ensure(self.key, &origin).await.map(changed)?)
+                self.ensure_folder(&origin).await
             }
             Action::TakeVersion { previous, lost } => self.take_version(previous.as_ref(), lost.as_ref()).await,
             Action::KeepVersions { kept } => Ok(self.folders.keep_versions(self.key, kept).await.map(changed)?),
             Action::WriteCompose { text } => Ok(self.folders.write_compose(self.key, text).await.map(changed)?),
-            Action::TrashCode => Ok(self.folders.trash_code(self.key).await.map(changed)?),
+            Action::TrashCode => {
+                let template = self.row.as_ref().map(|row| &row.manifest.template);
+                let template = template.filter(|_| !planted!(TrashWithoutTemplate));
+                Ok(self.folders.trash_code(self.key, template).await.map(changed)?)
+            }
             Action::TrashData(token) => Ok(self.folders.trash_data(token).await.map(changed)?),
             Action::Create(spec) => {
                 let id = match self.engine.create(spec).await {
@@ -170,6 +174,16 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
                 Err(failure)
             }
         }
+    }
+
+    async fn ensure_folder(&self, origin: &Origin) -> Result<Outcome, StepError> {
+        let Some(at) = self.folders.ensure(self.key, origin).await? else { return Ok(Outcome::Changed) };
+        let text =
+            format!("the app's own code of {at} is back from the trash\n{at}에 지운 이 앱의 코드를 다시 가져왔어요\n");
+        if let Err(error) = self.folders.append_deploy_log(self.key, &text).await {
+            tracing::warn!(app = %self.key, %error, "could not write the deploy log");
+        }
+        Ok(Outcome::BroughtBack(at))
     }
 
     /// First the checkout, then the row that names it: a crash in between leaves one that the next look takes again, or drops.

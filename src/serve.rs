@@ -101,7 +101,6 @@ impl World {
     /// # Errors
     /// What cannot be opened, and the remedy.
     pub fn open(settings: &Settings) -> Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now = Arc::new(|| SystemClock.now());
         let metrics = Metrics::default();
         let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
@@ -109,7 +108,7 @@ impl World {
             engine: Arc::new(DockerEngine::measured(host, Deadlines::default(), metrics.clone())?),
             metrics,
             store: SqliteStore::open(&settings.portal_db_path)?,
-            folders: DiskFolders::open(&settings.apps_dir, &settings.trash_dir(), &settings.templates_dir, clock)?,
+            folders: DiskFolders::of(settings)?,
             manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
             runtime: RuntimeFolder::new(settings.runtime_dir()),
             prober: HttpProber,

@@ -34,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model", "controller"]),
     ("act", &["model", "plan", "engine", "folders", "store"]),
     ("controller", &["model", "plan", "act", "desired", "engine", "folders", "store", "clock", "metrics", "firewall"]),
-    ("portal", &["model", "desired", "controller", "store", "settings", "gateway", "metrics", "accounts"]),
+    ("portal", &["model", "desired", "folders", "controller", "store", "settings", "gateway", "metrics", "accounts"]),
     ("gateway", &["model"]),
 ];
 

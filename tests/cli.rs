@@ -7,6 +7,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use minipaas::folders::{DiskFolders, Folders as _, Origin};
+use minipaas::model::{AppKey, TemplateId};
 use serde_json::{Value, json};
 
 struct Root {
@@ -1086,14 +1088,26 @@ fn completion_knows_the_apps_and_templates_of_the_moment() {
 
 /// What the daemon leaves behind when it removes an app: its code in the trash, its data where it was.
 fn delete_as_the_daemon(root: &Root, app: &str) {
-    use minipaas::folders::Folders as _;
+    let template = TemplateId::parse("diary-v1").unwrap();
+    with_folders(root, async |folders| {
+        folders.trash_code(&AppKey::parse(app).unwrap(), Some(&template)).await.unwrap();
+    });
+}
 
+/// What the daemon makes of a manifest.
+fn make_as_the_daemon(root: &Root, app: &str, template: &str) {
+    let origin = Origin::Template(TemplateId::parse(template).unwrap());
+    with_folders(root, async |folders| {
+        folders.ensure(&AppKey::parse(app).unwrap(), &origin).await.unwrap();
+    });
+}
+
+fn with_folders(root: &Root, work: impl AsyncFnOnce(DiskFolders)) {
     let path = |name: &str| root.path().join(name);
     let clock = std::sync::Arc::new(minipaas::clock::SystemClock);
-    let folders =
-        minipaas::folders::DiskFolders::open(&path("apps"), &path("trash"), &path("templates"), clock).unwrap();
+    let folders = DiskFolders::open(&path("apps"), &path("trash"), &path("templates"), clock).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(folders.trash_code(&minipaas::model::AppKey::parse(app).unwrap())).unwrap();
+    runtime.block_on(work(folders));
 }
 
 fn root_with_code(text: &str) -> Root {
@@ -1108,6 +1122,8 @@ fn root_with_code(text: &str) -> Root {
 #[test]
 fn a_deleted_app_that_is_started_or_made_again_gets_its_own_code_back() {
     let root = root_with_code("mine");
+    std::fs::create_dir_all(root.path().join("templates/diary-v1/app")).unwrap();
+    root.put("templates/diary-v1/app/index.html", "the template's");
     let page = "apps/bob/notes/app/index.html";
     let delete = || {
         root.run(&["delete", "bob-notes", "--no-wait"]).done();
@@ -1117,23 +1133,31 @@ fn a_deleted_app_that_is_started_or_made_again_gets_its_own_code_back() {
     delete();
     let ran = root.run(&["start", "bob-notes", "--no-wait"]);
     assert!(ran.code == 0 && ran.err.contains("its own code of"), "{}", ran.err);
+    make_as_the_daemon(&root, "bob-notes", "diary-v1");
     assert_eq!(root.read(page), "mine");
     let ran = root.run(&["start", "bob-notes", "--no-wait"]);
-    assert_eq!(ran.err, "", "nothing to bring back");
+    assert_eq!(ran.err, "", "nothing comes back");
 
     delete();
     let ran = root.run(&["create", "bob-notes", "-t", "diary-v1", "--no-wait"]);
     assert!(ran.code == 0 && ran.err.contains("its own code of"), "{}", ran.err);
+    make_as_the_daemon(&root, "bob-notes", "diary-v1");
     assert_eq!(root.read(page), "mine");
     delete();
     let ran = root.run(&["create", "bob-notes", "-t", "diary-v1", "--fresh", "--no-wait"]);
     assert!(ran.code == 0 && !ran.err.contains("its own code"), "{}", ran.err);
-    assert!(!root.path().join(page).exists(), "the daemon makes it from the template");
+    make_as_the_daemon(&root, "bob-notes", "diary-v1");
+    assert_eq!(root.read(page), "the template's");
+    // What was edited since then is the newest, and comes back again.
+    root.put(page, "mine again");
+    delete();
+    root.run(&["create", "bob-notes", "-t", "diary-v1", "--no-wait"]).done();
+    make_as_the_daemon(&root, "bob-notes", "diary-v1");
+    assert_eq!(root.read(page), "mine again");
     // Of another template, it is told where the code is.
-    root.run(&["delete", "bob-notes", "--no-wait"]).done();
+    delete();
     let ran = root.run(&["create", "bob-notes", "-t", "static-v1", "--no-wait"]);
     assert!(ran.code == 0 && ran.err.contains("paas trash restore "), "{}", ran.err);
-    assert!(!root.path().join(page).exists());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::names;
 use super::trash;
 use super::wait::{self, Goal};
 use crate::desired::{ManifestDir, templates};
+use crate::folders::{DiskFolders, Folders as _};
 use crate::model::manifest::{Manifest, RESERVED_ENV, RunState};
 use crate::model::{AppKey, Settings, TemplateId};
 
@@ -43,40 +44,35 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
     };
     let key = args.app.clone();
     let client = context.client()?;
-    if !args.fresh {
-        bring_back(context, &settings, &key, template).await?;
+    if args.fresh {
+        DiskFolders::of(&settings)?.pass_over(&key).await?;
     }
     let (path, digest) = Manifests::new(&settings).create(&client, &key, &manifest).await?;
     context.err.note(format_args!("wrote {}", path.display()));
+    tell_of_code(context, &settings, &key, template).await?;
     let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
     wait::wait(context, Goal { key, digest, state: RunState::Running, dir }, args.wait).await
 }
 
-/// An app that was deleted and is made again of the same template gets its own code back; of another one, or of one that nobody
-/// knows any more, it is told where that is.
-async fn bring_back(
+/// An app that was deleted and is made again of the same template gets its own code back, from the daemon; where that is not so, and
+/// there is code, it is told where.
+async fn tell_of_code(
     context: &mut Context,
     settings: &Settings,
     app: &AppKey,
     template: &TemplateId,
 ) -> anyhow::Result<()> {
-    let manifests = Manifests::new(settings);
-    let before = if manifests.keys().unwrap_or_default().contains(app) { manifests.manifest(app).ok() } else { None };
-    match before {
-        Some(before) if before.state != RunState::Deleted => {}
-        Some(before) if before.template == *template => {
-            if let Some(trashed) = trash::take_back(settings, app).await? {
-                trash::tell_back(context, &trashed);
-            }
-        }
-        _ => {
-            if let Some(trashed) = trash::newest_code(&trash::folders(settings)?, app).await? {
-                context.err.note(format_args!(
-                    "{app} had code before: `paas stop {app}`, then `paas trash restore {}` brings it back",
-                    trashed.entry
-                ));
-            }
-        }
+    if trash::tell_what_comes_back(context, settings, app, template).await? {
+        return Ok(());
+    }
+    let folders = DiskFolders::of(settings)?;
+    if !folders.code_dir(app).exists()
+        && let Some(trashed) = trash::newest_code(&folders, app).await?
+    {
+        context.err.note(format_args!(
+            "{app} had code before: `paas stop {app}`, then `paas trash restore {}` brings it back",
+            trashed.entry
+        ));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::args;
 use super::chosen;
 use super::context::Context;
 use super::exit::Exit;
+use super::manifests::Manifests;
 use super::trash;
 use crate::desired::Change;
 use crate::model::RunState;
@@ -12,9 +13,9 @@ pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::R
     let Some(apps) = chosen::apps(context, &args.chosen, "start")? else { return Ok(Exit::Failed) };
     let settings = context.settings()?.clone();
     for app in &apps {
-        // One that was deleted comes back as it was, before the daemon makes it anew from its template.
-        if let Some(trashed) = trash::take_back(&settings, app).await? {
-            trash::tell_back(context, &trashed);
+        // One that was deleted comes back as it was.
+        if let Ok(manifest) = Manifests::new(&settings).manifest(app) {
+            trash::tell_what_comes_back(context, &settings, app, &manifest.template).await?;
         }
     }
     // `keepData` means something only beside `state: deleted`.

@@ -2,8 +2,6 @@
 //!
 //! It works on the folders itself, on apps that do not run: nobody else touches those.
 
-use std::sync::Arc;
-
 use comfy_table::Cell;
 
 use super::args::{Format, Restore, Trash};
@@ -12,9 +10,8 @@ use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
 use super::{names, output};
-use crate::clock::SystemClock;
 use crate::folders::{DiskFolders, Folders as _, Part, Restored, Trashed};
-use crate::model::{AppKey, RunState, Settings};
+use crate::model::{AppKey, RunState, Settings, TemplateId};
 use crate::portal::view::AppView;
 
 pub(super) async fn run(context: &mut Context, command: &Trash) -> anyhow::Result<Exit> {
@@ -27,13 +24,8 @@ pub(super) async fn run(context: &mut Context, command: &Trash) -> anyhow::Resul
     }
 }
 
-pub(super) fn folders(settings: &Settings) -> anyhow::Result<DiskFolders> {
-    let clock = Arc::new(SystemClock);
-    Ok(DiskFolders::open(&settings.apps_dir, &settings.trash_dir(), &settings.templates_dir, clock)?)
-}
-
 async fn list(context: &mut Context, only: Option<&AppKey>) -> anyhow::Result<Exit> {
-    let mut found = folders(&context.settings()?.clone())?.trashed().await?;
+    let mut found = DiskFolders::of(&context.settings()?.clone())?.trashed().await?;
     found.retain(|trashed| only.is_none_or(|only| trashed.note.app == *only));
     match context.format(Format::Table) {
         Format::Table if found.is_empty() => context.out.line("there is nothing in the trash")?,
@@ -63,7 +55,7 @@ fn word(part: Part) -> &'static str {
 
 async fn restore(context: &mut Context, args: &Restore) -> anyhow::Result<Exit> {
     let settings = context.settings()?.clone();
-    let folders = folders(&settings)?;
+    let folders = DiskFolders::of(&settings)?;
     let found = folders.trashed().await?;
     let Some(trashed) = found.iter().find(|trashed| trashed.entry == args.entry) else {
         match names::closest(&args.entry, found.iter().map(|trashed| trashed.entry.as_str())) {
@@ -89,28 +81,28 @@ async fn restore(context: &mut Context, args: &Restore) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-/// An app that comes back gets its own newest code, not the template's; the daemon leaves code alone that is there. `None`:
-/// there is none in the trash, or the app still has its own.
-pub(super) async fn take_back(settings: &Settings, app: &AppKey) -> anyhow::Result<Option<Trashed>> {
-    let folders = folders(settings)?;
+/// Says which code an app that is made again of this template begins with, when that is its own from the trash.
+pub(super) async fn tell_what_comes_back(
+    context: &mut Context,
+    settings: &Settings,
+    app: &AppKey,
+    template: &TemplateId,
+) -> anyhow::Result<bool> {
+    let folders = DiskFolders::of(settings)?;
     if folders.code_dir(app).exists() {
-        return Ok(None);
+        return Ok(false);
     }
-    let Some(newest) = newest_code(&folders, app).await? else { return Ok(None) };
-    folders.restore(&newest).await?;
-    Ok(Some(newest))
+    let found = folders.trashed().await?;
+    let Some(trashed) = found.iter().rfind(|trashed| trashed.note.is_code_of(app, template)) else { return Ok(false) };
+    let at = output::local(trashed.note.at);
+    context.err.note(format_args!("{app}: its own code of {at} comes back from the trash"));
+    Ok(true)
 }
 
 /// The newest code of an app in the trash.
 pub(super) async fn newest_code(folders: &DiskFolders, app: &AppKey) -> anyhow::Result<Option<Trashed>> {
     let found = folders.trashed().await?;
     Ok(found.into_iter().rfind(|trashed| trashed.note.app == *app && trashed.note.what == Part::Code))
-}
-
-/// For people: that it is their own code again.
-pub(super) fn tell_back(context: &mut Context, trashed: &Trashed) {
-    let (app, at) = (&trashed.note.app, output::local(trashed.note.at));
-    context.err.note(format_args!("{app}: its own code of {at} is back from the trash"));
 }
 
 /// A container goes on with the folders that it has mounted, and writes into what lies in the trash by then.

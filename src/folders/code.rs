@@ -12,12 +12,12 @@ use rustix::fs::{Mode, OFlags, Stat};
 use super::FolderError;
 use super::atomic;
 use super::nofollow::{self, Kind};
-use super::place::in_the_way;
+use super::place::{Place, in_the_way};
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
 use super::walk::{Bounds, walk};
-use super::{Origin, versions};
+use super::{Origin, trash, versions};
 use crate::model::units::DigestOf;
-use crate::model::{Bytes, Digest, Shown, TemplateId};
+use crate::model::{Bytes, Digest, Shown, TemplateId, Timestamp};
 
 /// Name of the code folder.
 pub(super) const CODE: &str = "app";
@@ -74,9 +74,18 @@ enum ItemKind {
     Link { target: PathBuf },
 }
 
-/// A complete copy of a template under a temporary name.
+/// A complete copy of code under a temporary name.
 pub(super) struct Staged {
     temp: String,
+    /// It is the app's own, which went to trash then.
+    pub(super) from_trash: Option<Timestamp>,
+}
+
+/// Where templates and what was deleted lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) templates: &'a Path,
+    pub(super) trash: &'a Path,
 }
 
 /// Copies the code beside its place in the app's folder, unless `app/` exists. Not flushed.
@@ -85,11 +94,12 @@ pub(super) struct Staged {
 /// A copy that is not [published](Staged::publish) keeps its dot name and is removed by the next call.
 pub(super) fn stage(
     app: &Dir,
-    app_path: &Path,
-    templates: &Path,
+    place: &Place,
+    sources: Sources<'_>,
     origin: &Origin,
     checkpoints: &Checkpoints,
 ) -> Outcome<Option<Staged>> {
+    let app_path = &place.path();
     let target = app_path.join(CODE);
     if exists(app, &target)? {
         return Ok(None);
@@ -97,17 +107,24 @@ pub(super) fn stage(
     remove_leftovers(app, app_path, CODE)?;
     checkpoints.reach("half-made code removed")?;
 
+    let mut from_trash = None;
     let (source, source_path, rules) = match origin {
         Origin::Template(id) => {
-            let path = templates.join(id.as_str()).join(CODE);
-            (open_template(templates, id, &path)?, path, TEMPLATE)
+            if let Some((source, path, at)) = trash::open_code(sources.trash, &place.key, id)? {
+                from_trash = Some(at);
+                // It stays there as well: a copy needs no care about a crash half-way.
+                (source, path, versions::RULES)
+            } else {
+                let path = sources.templates.join(id.as_str()).join(CODE);
+                (open_template(sources.templates, id, &path)?, path, TEMPLATE)
+            }
         }
         Origin::Version(id) => {
             let (source, path) = versions::open(app, app_path, id)?;
             (source, path, versions::RULES)
         }
     };
-    let staged = Staged { temp: atomic::temp_name(CODE) };
+    let staged = Staged { temp: atomic::temp_name(CODE), from_trash };
     match copy_whole(&Source { dir: &source, path: &source_path, rules }, app, &staged.temp, &target, checkpoints) {
         Ok(_) => Ok(Some(staged)),
         Err(stop) => Err(staged.give_up(app, stop)),

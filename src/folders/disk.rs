@@ -16,11 +16,11 @@ use super::data::{self, DATA, Made, Owner};
 use super::nofollow::{self, Kind};
 use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
-use super::trash::{self, Part, Restored, Trashed};
+use super::trash::{self, Discarded, Part, Restored, Trashed};
 use super::{FolderError, FolderState, Folders, Origin, Space, code, deploy_log, versions};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::model::spec::{SECCOMP, SECCOMP_FILE};
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, VersionId};
+use crate::model::{AppKey, Bytes, Digest, PurgeToken, Settings, TemplateId, Timestamp, VersionId};
 
 const COMPOSE: &str = "docker-compose.yml";
 /// It holds the app's environment, so it is not for everyone. Its filter has the same: only who reads the one needs the other.
@@ -72,6 +72,15 @@ impl DiskFolders {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// The folders that the settings name, by the machine's clock.
+    ///
+    /// # Errors
+    /// As [`DiskFolders::open`].
+    pub fn of(settings: &Settings) -> Result<Self, FolderError> {
+        let clock = Arc::new(SystemClock);
+        Self::open(&settings.apps_dir, &settings.trash_dir(), &settings.templates_dir, clock)
+    }
+
     /// Gives `data/` to somebody else than the apps' user: for tests that do not run as root.
     #[must_use]
     pub fn owned_by(self, owner: Owner) -> Self {
@@ -116,6 +125,15 @@ impl DiskFolders {
         self.blocking(move |inner| trash::restore(&place, &inner.trash, &trashed, &inner.checkpoints)).await
     }
 
+    /// Lets the app's code in the trash no longer come back by itself: whoever makes the app anew wants the template's.
+    ///
+    /// # Errors
+    /// When the trash cannot be read or written.
+    pub async fn pass_over(&self, key: &AppKey) -> Result<(), FolderError> {
+        let key = key.clone();
+        self.blocking(move |inner| trash::pass_over(&inner.trash, &key, &inner.checkpoints)).await
+    }
+
     fn place(&self, key: &AppKey) -> Place {
         Place { apps: self.inner.apps.clone(), key: key.clone() }
     }
@@ -153,25 +171,26 @@ impl Folders for DiskFolders {
         self.blocking(move |inner| look(&place, inner.owner)).await
     }
 
-    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<(), FolderError> {
+    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<Option<Timestamp>, FolderError> {
         let (place, origin) = (self.place(key), origin.clone());
         self.blocking(move |inner| {
             let app = place.find_or_make(&inner.checkpoints)?;
             let path = place.path();
-            match code::stage(&app, &path, &inner.templates, &origin, &inner.checkpoints)? {
-                Some(staged) => match ensure_rest(&app, &path, inner) {
-                    Ok(_) => {
-                        nofollow::sync_filesystem(&app).at("flush", &path)?;
-                        inner.checkpoints.reach("everything flushed")?;
-                        staged.publish(&app, &path, &inner.checkpoints)
-                    }
-                    Err(stop) => Err(staged.give_up(&app, stop)),
-                },
-                None => match ensure_rest(&app, &path, inner)? {
-                    Made::Now => nofollow::sync_filesystem(&app).at("flush", &path),
-                    Made::Before => Ok(()),
-                },
+            let sources = code::Sources { templates: &inner.templates, trash: &inner.trash };
+            let Some(staged) = code::stage(&app, &place, sources, &origin, &inner.checkpoints)? else {
+                if ensure_rest(&app, &path, inner)? == Made::Now {
+                    nofollow::sync_filesystem(&app).at("flush", &path)?;
+                }
+                return Ok(None);
+            };
+            if let Err(stop) = ensure_rest(&app, &path, inner) {
+                return Err(staged.give_up(&app, stop));
             }
+            nofollow::sync_filesystem(&app).at("flush", &path)?;
+            inner.checkpoints.reach("everything flushed")?;
+            let from_trash = staged.from_trash;
+            staged.publish(&app, &path, &inner.checkpoints)?;
+            Ok(from_trash)
         })
         .await
     }
@@ -223,10 +242,11 @@ impl Folders for DiskFolders {
         .await
     }
 
-    async fn trash_code(&self, key: &AppKey) -> Result<(), FolderError> {
-        let place = self.place(key);
+    async fn trash_code(&self, key: &AppKey, template: Option<&TemplateId>) -> Result<(), FolderError> {
+        let (place, template) = (self.place(key), template.cloned());
         self.blocking(move |inner| {
-            trash::discard(&place, &inner.trash, Part::Code, inner.clock.now(), &inner.checkpoints)
+            let what = Discarded { part: Part::Code, template: template.as_ref(), at: inner.clock.now() };
+            trash::discard(&place, &inner.trash, &what, &inner.checkpoints)
         })
         .await
     }
@@ -234,7 +254,8 @@ impl Folders for DiskFolders {
     async fn trash_data(&self, token: &PurgeToken) -> Result<(), FolderError> {
         let place = self.place(token.key());
         self.blocking(move |inner| {
-            trash::discard(&place, &inner.trash, Part::Data, inner.clock.now(), &inner.checkpoints)
+            let what = Discarded { part: Part::Data, template: None, at: inner.clock.now() };
+            trash::discard(&place, &inner.trash, &what, &inner.checkpoints)
         })
         .await
     }

@@ -32,7 +32,7 @@ pub use stop::{Checkpoints, Crash};
 pub use trash::{Part, Restored, TrashNote, Trashed};
 
 pub use crate::model::inventory::FolderState;
-use crate::model::{AppKey, Bytes, PurgeToken, TemplateId, VersionId};
+use crate::model::{AppKey, Bytes, PurgeToken, TemplateId, Timestamp, VersionId};
 
 /// A folder operation that failed. The message names the path, the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum FolderError {
     Retryable(String),
 }
 
-/// Where the working copy comes from when there is none.
+/// Where the working copy comes from when there is none, and none of its own in the trash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     Template(TemplateId),
@@ -69,8 +69,15 @@ pub trait Folders: Send + Sync + 'static {
 
     fn look(&self, key: &AppKey) -> impl Future<Output = Result<FolderState, FolderError>> + Send;
     /// Makes what [`FolderState`] says is missing: `app/` copied in one atomic step and never overwritten afterwards,
-    /// `data/` owned by the app's user, `logs/` by the daemon's.
-    fn ensure(&self, key: &AppKey, origin: &Origin) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// `data/` owned by the app's user, `logs/` by the daemon's. An app that had code of this very template before gets its own
+    /// newest code back from the trash rather than the template's, unless it was [passed over](DiskFolders::pass_over).
+    ///
+    /// `Some`: that happened now, and this is when the code went there.
+    fn ensure(
+        &self,
+        key: &AppKey,
+        origin: &Origin,
+    ) -> impl Future<Output = Result<Option<Timestamp>, FolderError>> + Send;
     /// Makes a version of `app/` as it is now: a copy in one atomic step, flushed, with modes that let the app read it. The same
     /// content and salt give the same version, which is then there already.
     fn take_version(&self, key: &AppKey, salt: &str) -> impl Future<Output = Result<VersionId, FolderError>> + Send;
@@ -84,8 +91,12 @@ pub trait Folders: Send + Sync + 'static {
     fn write_compose(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Appends to `logs/deploy.log`, which is cut at 1 MiB.
     fn append_deploy_log(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;
-    /// Moves everything but `data/` to trash. Nothing there = done.
-    fn trash_code(&self, key: &AppKey) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Moves everything but `data/` to trash, with a note of the template it is of, as far as that is known. Nothing there = done.
+    fn trash_code(
+        &self,
+        key: &AppKey,
+        template: Option<&TemplateId>,
+    ) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Moves the data to trash.
     fn trash_data(&self, token: &PurgeToken) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Bytes below `data/`, links not followed.

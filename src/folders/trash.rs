@@ -22,7 +22,7 @@ use super::data::DATA;
 use super::nofollow::{self, Kind};
 use super::place::{Place, in_the_way};
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
-use crate::model::{AppKey, Shown, Timestamp};
+use crate::model::{AppKey, Shown, TemplateId, Timestamp};
 
 const NOTE: &str = "trash.json";
 /// Larger than any that we write.
@@ -61,10 +61,37 @@ pub struct TrashNote {
     pub at: Timestamp,
     /// Where it was.
     pub from: PathBuf,
+    /// Of code: the template that its app named. `None`: nobody knew it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateId>,
+    /// Somebody made the app anew and did not want it back: it comes back by request only.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub passed_over: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl TrashNote {
+    /// Whether an app that is made again of this template begins with it.
+    #[must_use]
+    pub fn is_code_of(&self, app: &AppKey, template: &TemplateId) -> bool {
+        self.what == Part::Code && self.app == *app && self.template.as_ref() == Some(template) && !self.passed_over
+    }
+}
+
+/// What is moved there.
+pub(super) struct Discarded<'a> {
+    pub(super) part: Part,
+    pub(super) template: Option<&'a TemplateId>,
+    pub(super) at: Timestamp,
 }
 
 /// Moves a part of the app to trash and removes its folders as far as they are empty. Nothing there = done.
-pub(super) fn discard(place: &Place, trash: &Path, part: Part, now: Timestamp, checkpoints: &Checkpoints) -> Outcome {
+pub(super) fn discard(place: &Place, trash: &Path, what: &Discarded<'_>, checkpoints: &Checkpoints) -> Outcome {
+    let part = what.part;
     let Some(app) = place.find()? else {
         // A crash may have come between the removal of the app's empty folder and that of its user's.
         return place.remove_if_empty(checkpoints);
@@ -77,7 +104,14 @@ pub(super) fn discard(place: &Place, trash: &Path, part: Part, now: Timestamp, c
     let names = names_of(&app, &app_path, part)?;
     if !names.is_empty() {
         let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
-        let note = TrashNote { app: place.key.clone(), what: part, at: now, from: app_path.clone() };
+        let note = TrashNote {
+            app: place.key.clone(),
+            what: part,
+            at: what.at,
+            from: app_path.clone(),
+            template: what.template.cloned(),
+            passed_over: false,
+        };
         let entry = make_entry(&root, trash, &note, checkpoints)?;
         let moved = move_all(&app, &app_path, &names, &entry, checkpoints);
         if let Err(Stop::Failed(_)) = &moved {
@@ -123,6 +157,42 @@ pub(super) fn list(trash: &Path) -> Outcome<Vec<Trashed>> {
     // Their names begin with the time.
     found.sort_by(|one, other| one.entry.cmp(&other.entry));
     Ok(found)
+}
+
+/// The newest code of this app and template that may come back by itself, and when it came here.
+pub(super) fn open_code(
+    trash: &Path,
+    app: &AppKey,
+    template: &TemplateId,
+) -> Outcome<Option<(Dir, PathBuf, Timestamp)>> {
+    let Some(found) = list(trash)?.into_iter().rfind(|trashed| trashed.note.is_code_of(app, template)) else {
+        return Ok(None);
+    };
+    let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
+    let path = trash.join(&found.entry).join(code::CODE);
+    let dir = nofollow::open_dir(&root, &found.entry).and_then(|entry| nofollow::open_dir(&entry, code::CODE));
+    Ok(Some((dir.at("open", &path)?, path, found.note.at)))
+}
+
+/// Notes of all code of the app that it does not come back by itself.
+///
+/// # Crash
+/// Each note is written anew in one step; those that were not reached still come back.
+pub(super) fn pass_over(trash: &Path, app: &AppKey, checkpoints: &Checkpoints) -> Outcome {
+    let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
+    let of_app = |trashed: &Trashed| trashed.note.app == *app && trashed.note.what == Part::Code;
+    for trashed in list(trash)?.into_iter().filter(|trashed| of_app(trashed) && !trashed.note.passed_over) {
+        let path = trash.join(&trashed.entry);
+        let dir = nofollow::open_dir(&root, &trashed.entry).at("open", &path)?;
+        let text = note_text(&TrashNote { passed_over: true, ..trashed.note })?;
+        let how = (0o600, atomic::Flush::Yes);
+        atomic::replace(&dir, NOTE, text.as_bytes(), how, &path.join(NOTE), checkpoints)?;
+    }
+    Ok(())
+}
+
+fn note_text(note: &TrashNote) -> Outcome<String> {
+    serde_json::to_string_pretty(note).map_err(|error| refuse(format!("cannot write {NOTE}: {error}")))
 }
 
 /// What an entry is about: the rest of it is written anew by the daemon.
@@ -203,7 +273,7 @@ fn make_entry(root: &Dir, root_path: &Path, note: &TrashNote, checkpoints: &Chec
     let temp = atomic::temp_name(&stem);
     let dir = nofollow::make_dir(root, &temp, MODE).at("make", root_path.join(&temp))?;
     checkpoints.reach("trash entry made")?;
-    let text = serde_json::to_string_pretty(note).map_err(|error| refuse(format!("cannot write {NOTE}: {error}")))?;
+    let text = note_text(note)?;
     atomic::write_new(&dir, NOTE, text.as_bytes(), 0o600, atomic::Flush::No)
         .at("write", root_path.join(&temp).join(NOTE))?;
     checkpoints.reach("trash note written")?;

@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use crate::model::{
-    AppKey, Cause, ContainerSpec, FailedDeploy, InventoryRow, Limits, PurgeToken, RestartPolicy, TemplateId, VersionId,
+    AppKey, Cause, ContainerSpec, FailedDeploy, InventoryRow, Limits, PurgeToken, RestartPolicy, TemplateId, Timestamp,
+    VersionId,
 };
 
 use super::view::OwnedContainer;
@@ -199,6 +200,8 @@ impl fmt::Display for Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Changed,
+    /// The app's own code, which went to trash then, is its working copy again.
+    BroughtBack(Timestamp),
     /// The world already was as asked.
     Unchanged,
 }

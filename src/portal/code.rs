@@ -85,6 +85,7 @@ codes! {
     ENGINE_UNSUPPORTED: SERVICE_UNAVAILABLE "engine-unsupported" "This Docker is too old or too new.";
     MANIFESTS_UNAVAILABLE: SERVICE_UNAVAILABLE "manifests-unavailable" "The manifests folder cannot be used.";
     TEMPLATES_UNAVAILABLE: SERVICE_UNAVAILABLE "templates-unavailable" "The templates folder cannot be read.";
+    TRASH_UNAVAILABLE: SERVICE_UNAVAILABLE "trash-unavailable" "The trash folder cannot be read or written.";
     LOG_UNAVAILABLE: SERVICE_UNAVAILABLE "log-unavailable" "The container's log cannot be read now.";
     STORE_UNAVAILABLE: SERVICE_UNAVAILABLE "store-unavailable" "The daemon's database cannot be used now.";
 }

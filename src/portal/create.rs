@@ -23,6 +23,7 @@ use super::state::PortalState;
 use crate::controller::{Admission, QuotaReached, admit};
 use crate::desired::resolve::lacks_api;
 use crate::desired::{Completeness, Current, FileEntry, LockedDir, ManifestFolder, Snapshot, templates};
+use crate::folders::{DiskFolders, FolderError};
 use crate::model::names::closest;
 use crate::model::{
     AppKey, AppStatus, DaemonStatus, Digest, Health, Manifest, Quotas, RunState, Settings, SyncState, TemplateId,
@@ -42,6 +43,9 @@ pub struct Create {
     /// Off: static pages only.
     #[serde(default)]
     enable_api: bool,
+    /// An app of this name that was deleted gets its own code back, if it was of this template. On: it begins with the template's all the same.
+    #[serde(default)]
+    fresh: bool,
 }
 
 /// An app that was deleted earlier finds the data that was kept.
@@ -58,6 +62,9 @@ pub async fn create(
     let writer = Writer::new(&state, &caller);
     let (status, settings) = (state.controller.status(), state.settings_rx.borrow().clone());
     let quotas = state.accounts.quotas().borrow().clone();
+    if body.fresh {
+        pass_over(&settings, &key).await?;
+    }
     let location = format!("/apps/{}/{}", key.user, key.app);
     let goal = blocking(move || {
         let folder = writer.dir.lock().map_err(refusal)?;
@@ -76,6 +83,18 @@ pub async fn create(
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// Before the manifest is written: the daemon may be quicker than we are after it.
+async fn pass_over(settings: &Settings, key: &AppKey) -> Result<(), ApiError> {
+    let failed = |error: FolderError| {
+        ApiError::new(
+            code::TRASH_UNAVAILABLE,
+            said!("{error}", "휴지통에 쓰지 못했습니다: 서버의 디스크를 확인하고 다시 시도하세요"),
+        )
+    };
+    let folders = DiskFolders::of(settings).map_err(failed)?;
+    folders.pass_over(key).await.map_err(failed)
 }
 
 /// Both folders as they are now: what the controller last read may be some milliseconds old.

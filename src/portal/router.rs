@@ -433,7 +433,8 @@ fn table(state: &PortalState) -> Table<'_> {
             create::create,
             waits(Operation::new("apps", "createApp", "Make an app from a template"), 201)
                 .more(
-                    "Writes a new manifest. An app that was deleted and kept its data finds it again. Quotas are \
+                    "Writes a new manifest. An app that was deleted and kept its data finds it again, \
+                     and its own code if it was of this template (`fresh` does without). Quotas are \
                      MAX_APPS_PER_USER and MAX_TOTAL_APPS.",
                 )
                 .takes::<create::Create>(
@@ -443,6 +444,7 @@ fn table(state: &PortalState) -> Table<'_> {
                     code::BAD_NAME,
                     code::NOT_YOUR_NAME,
                     code::UNKNOWN_TEMPLATE,
+                    code::TRASH_UNAVAILABLE,
                     code::TEMPLATE_LACKS_API,
                     code::TEMPLATE_UNUSABLE,
                     code::APP_EXISTS,

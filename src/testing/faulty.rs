@@ -10,7 +10,7 @@ use crate::desired::{Completeness, Manifests, Snapshot};
 use crate::engine::ErrorKind;
 use crate::engine::faulty::{CallKind, Life, Verdict, guard};
 use crate::folders::{FolderError, FolderState, Folders, Origin, Space};
-use crate::model::{AppKey, Bytes, Event, InstanceId, PurgeToken, VersionId};
+use crate::model::{AppKey, Bytes, Event, InstanceId, PurgeToken, TemplateId, Timestamp, VersionId};
 use crate::store::{InventoryRow, Removals, Store, StoreError};
 
 /// [`Folders`] with faults.
@@ -61,7 +61,7 @@ impl<F: Folders> Folders for FaultyFolders<F> {
         self.call("folders.look", Some(key), CallKind::Read, self.inner.look(key)).await
     }
 
-    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<(), FolderError> {
+    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<Option<Timestamp>, FolderError> {
         self.call("folders.ensure", Some(key), CallKind::Write, self.inner.ensure(key, origin)).await
     }
 
@@ -82,8 +82,8 @@ impl<F: Folders> Folders for FaultyFolders<F> {
         self.call("folders.append_deploy_log", Some(key), CallKind::Write, call).await
     }
 
-    async fn trash_code(&self, key: &AppKey) -> Result<(), FolderError> {
-        self.call("folders.trash_code", Some(key), CallKind::Write, self.inner.trash_code(key)).await
+    async fn trash_code(&self, key: &AppKey, template: Option<&TemplateId>) -> Result<(), FolderError> {
+        self.call("folders.trash_code", Some(key), CallKind::Write, self.inner.trash_code(key, template)).await
     }
 
     async fn trash_data(&self, token: &PurgeToken) -> Result<(), FolderError> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::manifests::Unflushed;
 use crate::engine::faulty::{CallKind, Life, guard};
 use crate::folders::{FolderError, FolderState, Folders, Origin, Space};
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId, VersionId};
+use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId, Timestamp, VersionId};
 
 /// What an app keeps: file name to content.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -38,6 +38,8 @@ pub struct Trashed {
     pub part: &'static str,
     /// Of `data`.
     pub data: Option<Files>,
+    /// Of `app`: what it holds, and the template that the app named.
+    pub code: Option<(String, Option<TemplateId>)>,
 }
 
 #[derive(Debug)]
@@ -254,6 +256,13 @@ impl Disk {
         self.root.join("apps").join(key.user.as_str()).join(key.app.as_str()).join(part)
     }
 
+    /// The newest code in the trash that this app, made again of this template, begins with.
+    fn own_code(&self, key: &AppKey, template: &TemplateId) -> Option<String> {
+        let of_app = self.trash.iter().rev().filter(|trashed| trashed.key == *key);
+        let mut codes = of_app.filter_map(|trashed| trashed.code.as_ref());
+        codes.find(|(_, of)| of.as_ref() == Some(template)).map(|(code, _)| code.clone())
+    }
+
     /// As `fsync` of everything that is this app's, in the trash as well; nobody else's reaches the disk by it.
     fn flush(&mut self, key: &AppKey) {
         let (apps, trash) = &mut self.flushed;
@@ -324,10 +333,18 @@ impl Folders for MemFolders {
         }))
     }
 
-    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<(), FolderError> {
+    async fn ensure(&self, key: &AppKey, origin: &Origin) -> Result<Option<Timestamp>, FolderError> {
         let present = self.world.app(key).unwrap_or_default();
+        let mut from_trash = None;
         if present.code.is_none() {
+            let own = match origin {
+                Origin::Template(template) => self.world.lock().own_code(key, template),
+                Origin::Version(_) => None,
+            };
+            // No clock here: when it went there is told, and nobody decides by it.
+            from_trash = own.as_ref().map(|_| Timestamp(0));
             let code = match origin {
+                _ if own.is_some() => own.unwrap_or_default(),
                 Origin::Template(template) if self.world.lock().templates.contains(template) => template.to_string(),
                 Origin::Template(template) => {
                     let text = format!("template `{template}` is not there: put it into templates/{template}");
@@ -371,7 +388,7 @@ impl Folders for MemFolders {
             .await?;
         }
         self.flush(key);
-        Ok(())
+        Ok(from_trash)
     }
 
     async fn take_version(&self, key: &AppKey, salt: &str) -> Result<VersionId, FolderError> {
@@ -415,13 +432,16 @@ impl Folders for MemFolders {
         })
     }
 
-    async fn trash_code(&self, key: &AppKey) -> Result<(), FolderError> {
-        type Take = fn(&mut AppFolder) -> bool;
+    async fn trash_code(&self, key: &AppKey, template: Option<&TemplateId>) -> Result<(), FolderError> {
+        // Whether it was there, and what of it can come back.
+        type Take = fn(&mut AppFolder) -> Option<Option<String>>;
         let parts: [(&'static str, &'static str, Take); 4] = [
-            ("folders.trash_code/compose", "docker-compose.yml", |app| app.compose.take().is_some()),
-            ("folders.trash_code/logs", "logs", |app| app.log.take().is_some()),
-            ("folders.trash_code/app", "app", |app| app.code.take().is_some()),
-            ("folders.trash_code/versions", "versions", |app| !std::mem::take(&mut app.versions).is_empty()),
+            ("folders.trash_code/compose", "docker-compose.yml", |app| app.compose.take().map(|_| None)),
+            ("folders.trash_code/logs", "logs", |app| app.log.take().map(|_| None)),
+            ("folders.trash_code/app", "app", |app| app.code.take().map(Some)),
+            ("folders.trash_code/versions", "versions", |app| {
+                (!std::mem::take(&mut app.versions).is_empty()).then_some(None)
+            }),
         ];
         for (point, part, take) in parts {
             self.step(point, key, |disk| {
@@ -430,8 +450,9 @@ impl Folders for MemFolders {
                 {
                     app.data = None;
                 }
-                if disk.apps.get_mut(key).is_some_and(take) {
-                    disk.trash.push(Trashed { key: key.clone(), part, data: None });
+                if let Some(code) = disk.apps.get_mut(key).and_then(take) {
+                    let code = code.map(|code| (code, template.cloned()));
+                    disk.trash.push(Trashed { key: key.clone(), part, data: None, code });
                 }
             })
             .await?;
@@ -450,7 +471,7 @@ impl Folders for MemFolders {
         let key = token.key();
         self.step("folders.trash_data/rename", key, |disk| {
             if let Some(data) = disk.apps.get_mut(key).and_then(|app| app.data.take()) {
-                disk.trash.push(Trashed { key: key.clone(), part: "data", data: Some(data) });
+                disk.trash.push(Trashed { key: key.clone(), part: "data", data: Some(data), code: None });
             }
         })
         .await?;

@@ -113,6 +113,9 @@ mutants! {
     CheckoutDroppedEarly,
     /// `app/` that vanished comes back as the template it once was made from.
     CodeBackFromTemplate,
+    /// What goes to trash is not marked as what it is, so an app that is made again begins with its template and not with its
+    /// own code.
+    TrashWithoutTemplate,
     // --- order ---
     /// The record goes before what it is a record of (Acto: finalizers dropped before the clean-up).
     ForgetFirst,

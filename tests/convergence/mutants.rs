@@ -42,6 +42,7 @@ fn likely_script(mutant: Mutant) -> &'static str {
         Mutant::VersionIsLive => "code-edit",
         Mutant::CheckoutDroppedEarly => "deploy",
         Mutant::CodeBackFromTemplate => "code-removed",
+        Mutant::TrashWithoutTemplate => "delete-create-own",
         Mutant::TurnIgnored => "network",
         Mutant::StopIgnored => "stop",
         Mutant::ImageIgnored => "image-broken",

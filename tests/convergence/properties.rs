@@ -1,4 +1,4 @@
-//! P1 to P14 of the design, as far as they can be seen from outside.
+//! P1 to P15 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -382,6 +382,12 @@ impl Record {
         for (key, expect) in &script.expect {
             let containers = owned.get(key).map(Vec::as_slice).unwrap_or_default();
             broken.extend(unmet(world, key, *expect, containers, status.apps.get(key).map(|app| &**app)));
+        }
+        if let (Some(own), Some((key, _))) = (script.own_code, script.expect.first()) {
+            let code = world.folders.app(key).and_then(|folder| folder.code);
+            if code.as_deref() != Some(own) {
+                broken.push(format!("P15 the working copy of {key} is {code:?}, and its owner wrote {own:?}"));
+            }
         }
         broken.extend(misled);
         if let Some(undisturbed) = undisturbed {

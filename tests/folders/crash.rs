@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use minipaas::folders::{Checkpoints, Crash, DiskFolders, FolderError, Folders as _, Origin};
 
-use crate::support::{Root, diary, key, purge, put, rm};
+use crate::support::{Root, diary, diary_id, key, purge, put, rm};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
@@ -18,6 +18,9 @@ enum Operation {
     KeepVersions,
     /// `app/` is gone, and comes back from the version that runs.
     EnsureFromVersion,
+    /// The app was deleted, and is made again.
+    EnsureFromTrash,
+    PassOver,
     WriteCompose,
     AppendLog,
     AppendLogFull,
@@ -27,12 +30,14 @@ enum Operation {
     TrashBoth,
 }
 
-const OPERATIONS: [Operation; 11] = [
+const OPERATIONS: [Operation; 13] = [
     Operation::Ensure,
     Operation::EnsureRestored,
     Operation::TakeVersion,
     Operation::KeepVersions,
     Operation::EnsureFromVersion,
+    Operation::EnsureFromTrash,
+    Operation::PassOver,
     Operation::WriteCompose,
     Operation::AppendLog,
     Operation::AppendLogFull,
@@ -52,7 +57,7 @@ async fn prepare(operation: Operation) -> Root {
             put(&root.path("apps/alice/diary/data/c"), "restored too");
             return root;
         }
-        _ => folders.ensure(&key(), &diary()).await.unwrap(),
+        _ => assert_eq!(folders.ensure(&key(), &diary()).await.unwrap(), None),
     }
     folders.write_compose(&key(), "old").await.unwrap();
     folders.append_deploy_log(&key(), "old").await.unwrap();
@@ -62,6 +67,14 @@ async fn prepare(operation: Operation) -> Root {
     put(&folders.data_dir(&key()).join("db.sqlite3"), "precious");
     put(&root.path("apps/alice/diary/app/mine.js"), "a person's");
     put(&root.path("apps/alice/diary/trash.json"), "a person's");
+    if matches!(operation, Operation::EnsureFromTrash | Operation::PassOver) {
+        for _ in 0..2 {
+            folders.trash_code(&key(), Some(&diary_id())).await.unwrap();
+            folders.ensure(&key(), &diary()).await.unwrap();
+        }
+        folders.trash_code(&key(), Some(&diary_id())).await.unwrap();
+        return root;
+    }
     if matches!(operation, Operation::KeepVersions | Operation::EnsureFromVersion) {
         let mine = folders.take_version(&key(), "mine").await.unwrap();
         if operation == Operation::EnsureFromVersion {
@@ -77,7 +90,9 @@ async fn prepare(operation: Operation) -> Root {
 
 async fn run(operation: Operation, folders: &DiskFolders) -> Result<(), FolderError> {
     match operation {
-        Operation::Ensure | Operation::EnsureRestored => folders.ensure(&key(), &diary()).await,
+        Operation::Ensure | Operation::EnsureRestored | Operation::EnsureFromTrash => {
+            folders.ensure(&key(), &diary()).await.map(drop)
+        }
         Operation::TakeVersion => folders.take_version(&key(), "mine").await.map(drop),
         Operation::KeepVersions => {
             let versions = folders.look(&key()).await?.versions;
@@ -86,14 +101,15 @@ async fn run(operation: Operation, folders: &DiskFolders) -> Result<(), FolderEr
         Operation::EnsureFromVersion => {
             let versions = folders.look(&key()).await?.versions;
             let version = versions.into_iter().next().unwrap();
-            folders.ensure(&key(), &Origin::Version(version)).await
+            folders.ensure(&key(), &Origin::Version(version)).await.map(drop)
         }
+        Operation::PassOver => folders.pass_over(&key()).await,
         Operation::WriteCompose => folders.write_compose(&key(), "new").await,
         Operation::AppendLog | Operation::AppendLogFull => folders.append_deploy_log(&key(), "new").await,
-        Operation::TrashCode => folders.trash_code(&key()).await,
+        Operation::TrashCode => folders.trash_code(&key(), None).await,
         Operation::TrashData => folders.trash_data(&purge(&key())).await,
         Operation::TrashBoth => {
-            folders.trash_code(&key()).await?;
+            folders.trash_code(&key(), None).await?;
             folders.trash_data(&purge(&key())).await
         }
     }

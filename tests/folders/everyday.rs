@@ -5,9 +5,9 @@ use std::path::Path;
 
 use minipaas::folders::{Folders as _, LockError, MAX_LOG_BYTES, RootLock};
 use minipaas::model::spec::{SECCOMP, SECCOMP_FILE};
-use minipaas::model::{AppKey, Bytes, Digest};
+use minipaas::model::{AppKey, Bytes, Digest, TemplateId};
 
-use crate::support::{Root, diary, key, link, owner, purge, put};
+use crate::support::{Root, diary, diary_id, key, link, owner, purge, put};
 
 #[tokio::test]
 async fn an_app_gets_a_copy_of_the_template_and_a_data_folder_of_its_own() {
@@ -59,12 +59,50 @@ async fn data_that_stayed_is_found_again_by_an_app_of_the_same_name() {
     let folders = root.open();
     folders.ensure(&key(), &diary()).await.unwrap();
     put(&folders.data_dir(&key()).join("db.sqlite3"), "diary");
-    folders.trash_code(&key()).await.unwrap();
+    folders.trash_code(&key(), None).await.unwrap();
     assert!(!folders.code_dir(&key()).exists());
 
     folders.ensure(&key(), &diary()).await.unwrap();
 
     assert_eq!(fs::read_to_string(folders.data_dir(&key()).join("db.sqlite3")).unwrap(), "diary");
+}
+
+#[tokio::test]
+async fn an_app_that_is_made_again_of_its_template_gets_its_own_newest_code_back() {
+    let root = Root::new();
+    let folders = root.open();
+    let page = folders.code_dir(&key()).join("server.js");
+    let made = async || folders.ensure(&key(), &diary()).await.unwrap();
+    let deleted = async |of: Option<&TemplateId>| folders.trash_code(&key(), of).await.unwrap();
+    assert_eq!(made().await, None);
+    let template = fs::read_to_string(&page).unwrap();
+
+    for mine in ["first()", "second()"] {
+        put(&page, mine);
+        deleted(Some(&diary_id())).await;
+        assert!(made().await.is_some());
+        assert_eq!(fs::read_to_string(&page).unwrap(), mine);
+    }
+    // It lies in the trash as before, and nobody else gets it.
+    assert_eq!(folders.trashed().await.unwrap().len(), 2);
+    let other = AppKey::parse("bob-diary").unwrap();
+    assert_eq!(folders.ensure(&other, &diary()).await.unwrap(), None);
+
+    // Of another template, or of nobody knows which, is no code of this app.
+    put(&page, "other()");
+    deleted(Some(&TemplateId::parse("static-v1").unwrap())).await;
+    assert!(made().await.is_some());
+    assert_eq!(fs::read_to_string(&page).unwrap(), "second()");
+    put(&page, "unknown()");
+    deleted(None).await;
+    assert!(made().await.is_some());
+    assert_eq!(fs::read_to_string(&page).unwrap(), "second()");
+
+    deleted(Some(&diary_id())).await;
+    folders.pass_over(&key()).await.unwrap();
+    assert_eq!(made().await, None, "somebody wanted it fresh");
+    assert_eq!(fs::read_to_string(&page).unwrap(), template);
+    assert_eq!(folders.trashed().await.unwrap().len(), 5, "nothing is lost");
 }
 
 #[tokio::test]
@@ -166,8 +204,8 @@ async fn trash_gets_everything_but_the_data_and_says_what_it_is() {
     put(&root.path("apps/alice/diary/trash.json"), "a person's too");
     folders.write_compose(&key(), "compose").await.unwrap();
 
-    folders.trash_code(&key()).await.unwrap();
-    folders.trash_code(&key()).await.unwrap();
+    folders.trash_code(&key(), None).await.unwrap();
+    folders.trash_code(&key(), None).await.unwrap();
 
     let left: Vec<_> = names(&root.path("apps/alice/diary"));
     assert_eq!(left, ["data"]);
@@ -197,7 +235,7 @@ async fn trash_gets_everything_but_the_data_and_says_what_it_is() {
         ["20261122T100000Z-alice-diary-code-0000", "20261122T100000Z-alice-diary-data-0000"]
     );
 
-    folders.trash_code(&other).await.unwrap();
+    folders.trash_code(&other, None).await.unwrap();
     folders.trash_data(&purge(&other)).await.unwrap();
     assert_eq!(names(&root.path("apps")), [] as [&str; 0]);
 }
@@ -208,7 +246,7 @@ async fn apps_that_are_trashed_within_the_same_second_get_entries_of_their_own()
     let folders = root.open();
     for _ in 0..3 {
         folders.ensure(&key(), &diary()).await.unwrap();
-        folders.trash_code(&key()).await.unwrap();
+        folders.trash_code(&key(), None).await.unwrap();
     }
     let entries = names(&root.path("trash"));
     assert_eq!(entries.len(), 3, "{entries:?}");

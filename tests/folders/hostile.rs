@@ -32,11 +32,11 @@ async fn try_everything(root: &Root) -> Vec<String> {
     let key = key();
     let results: Vec<Result<(), FolderError>> = vec![
         folders.look(&key).await.map(drop),
-        folders.ensure(&key, &diary()).await,
+        folders.ensure(&key, &diary()).await.map(drop),
         folders.write_compose(&key, "compose").await,
         folders.append_deploy_log(&key, "log").await,
         folders.data_usage(&key).await.map(drop),
-        folders.trash_code(&key).await,
+        folders.trash_code(&key, None).await,
         folders.trash_data(&purge(&key)).await,
     ];
     results

@@ -54,7 +54,8 @@ async fn trash_on_another_filesystem_is_refused_and_everything_stays() {
     put(&folders.data_dir(&key()).join("db.sqlite3"), "precious");
     let before = root.tree();
 
-    for error in [folders.trash_code(&key()).await.unwrap_err(), folders.trash_data(&purge(&key())).await.unwrap_err()]
+    for error in
+        [folders.trash_code(&key(), None).await.unwrap_err(), folders.trash_data(&purge(&key())).await.unwrap_err()]
     {
         assert!(matches!(error, FolderError::Terminal(_)), "{error}");
         let text = error.to_string();
@@ -77,7 +78,7 @@ async fn apps_of_one_user_do_not_get_into_each_others_way() {
             for _ in 0..10 {
                 folders.ensure(&key, &diary()).await.unwrap();
                 put(&folders.data_dir(&key).join("file"), "mine");
-                folders.trash_code(&key).await.unwrap();
+                folders.trash_code(&key, None).await.unwrap();
                 folders.trash_data(&purge(&key)).await.unwrap();
             }
         }

@@ -134,7 +134,11 @@ pub(crate) fn key() -> AppKey {
 }
 
 pub(crate) fn diary() -> Origin {
-    Origin::Template(TemplateId::parse("diary-v1").unwrap())
+    Origin::Template(diary_id())
+}
+
+pub(crate) fn diary_id() -> TemplateId {
+    TemplateId::parse("diary-v1").unwrap()
 }
 
 pub(crate) fn purge(key: &AppKey) -> PurgeToken {

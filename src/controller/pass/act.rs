@@ -32,7 +32,11 @@ impl<W: Seams> Pass<'_, W> {
             let at = world.clock().now();
             let event = |kind, cause: Cause| Event { at, app: Some(key.clone()), kind, what: what.clone(), cause };
             match result {
-                Ok(Outcome::Changed) => {
+                Ok(outcome @ (Outcome::Changed | Outcome::BroughtBack(_))) => {
+                    let what = match outcome {
+                        Outcome::BroughtBack(at) => format!("{what}: its own code of {at}, from the trash"),
+                        _ => what.clone(),
+                    };
                     if matches!(step.action, Action::Create(_)) {
                         self.memory.uncreated = None;
                     }
@@ -42,7 +46,7 @@ impl<W: Seams> Pass<'_, W> {
                     }
                     tracing::info!(app = %key, cause = %step.cause, "{what}");
                     self.changes += 1;
-                    self.events.push(event(EventKind::Done, step.cause.clone()));
+                    self.events.push(Event { what, ..event(EventKind::Done, step.cause.clone()) });
                 }
                 Ok(Outcome::Unchanged) => {}
                 Err(error) if is_refusal(step, &error) => {

@@ -9,7 +9,8 @@ use crate::sweep::{parallel, tell};
 /// Scripts per planted bug, unless `CASES` says otherwise.
 const CASES: u64 = 25;
 /// No random script edits an app's code or its folder, which is what these are about; the sweep has scripts for them.
-const ABOUT_CODE: [Mutant; 3] = [Mutant::VersionIsLive, Mutant::CheckoutDroppedEarly, Mutant::CodeBackFromTemplate];
+const ABOUT_CODE: [Mutant; 4] =
+    [Mutant::VersionIsLive, Mutant::CheckoutDroppedEarly, Mutant::CodeBackFromTemplate, Mutant::TrashWithoutTemplate];
 /// In hundredths.
 const GOOD_PART: usize = 40;
 

@@ -125,6 +125,18 @@ pub(super) fn all() -> Vec<Script> {
         script("restart-policy", Running, vec![create(), saves("another restart policy", "restart: on-failure:3\n")]),
         script("delete", Gone, vec![create(), saves("`state: deleted`", "state: deleted\n")]).interrupted(),
         script(
+            "delete-create-own",
+            Running,
+            vec![
+                create(),
+                to("alice edits her page", |world| edit(world, "a page of her own")),
+                saves("`state: deleted`", "state: deleted\n"),
+                saves("created again", ""),
+            ],
+        )
+        .foundation(2)
+        .own_code("a page of her own"),
+        script(
             "delete-create",
             Running,
             vec![create(), saves("`state: deleted`", "state: deleted\n"), saves("created again", "")],

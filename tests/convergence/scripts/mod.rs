@@ -118,6 +118,8 @@ pub(crate) struct Script {
     pub(crate) moves: bool,
     /// All files go at once, the bystander's as well.
     pub(crate) wipes: bool,
+    /// P15: what the first app's `app/` holds in the end.
+    pub(crate) own_code: Option<&'static str>,
 }
 
 fn key(app: &str) -> AppKey {
@@ -167,6 +169,7 @@ fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
         forgets: false,
         moves: false,
         wipes: false,
+        own_code: None,
     }
 }
 
@@ -187,6 +190,11 @@ impl Script {
         self.moves = true;
         self.everyone()
     }
+    fn own_code(mut self, code: &'static str) -> Self {
+        self.own_code = Some(code);
+        self
+    }
+
     fn wipes(mut self) -> Self {
         self.wipes = true;
         self
