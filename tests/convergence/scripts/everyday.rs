@@ -135,6 +135,7 @@ pub(super) fn all() -> Vec<Script> {
             ],
         )
         .foundation(2)
+        .interrupted()
         .own_code("a page of her own"),
         script(
             "delete-create",

@@ -33,13 +33,16 @@ fn an_app_lives_its_whole_life_through_the_api() {
     daemon.until("it is healthy", || (daemon.health().0 == 200).then_some(()));
     let app = "/apps/alice/diary";
     let call = |method: &str, path: &str| daemon.call(method, path, None);
-    let create = || {
-        let body = json!({"userid": "alice", "appname": "diary", "templateId": "diary-v1", "enableApi": true});
+    let create = |fresh: bool| {
+        let mut body = json!({"userid": "alice", "appname": "diary", "templateId": "diary-v1", "enableApi": true});
+        if fresh {
+            body["fresh"] = json!(true);
+        }
         // The runtime image may have to be built first.
         let (status, made) = daemon.call("POST", "/apps?wait=300", Some(&body));
         assert_eq!((status, &made["phase"], &made["converged"]), (201, &json!("Running"), &json!(true)), "{made:#}");
     };
-    create();
+    create(false);
     assert!(daemon.get("alice-diary", "/").text().contains("일기"));
     daemon.write_entry("alice-diary", "kept");
     let first = daemon.container("alice-diary");
@@ -51,6 +54,7 @@ fn an_app_lives_its_whole_life_through_the_api() {
     let (status, started) = call("POST", &format!("{app}/start"));
     assert_eq!((status, &started["phase"]), (200, &json!("Running")), "{started:#}");
     assert_eq!(daemon.entries("alice-diary"), ["kept"]);
+    write(&daemon.folder("alice-diary").join("app/index.html"), "<title>all mine</title>");
     let (status, deployed) = call("POST", &format!("{app}/deploy"));
     assert_eq!((status, &deployed["converged"]), (200, &json!(true)), "{deployed:#}");
     assert_ne!(daemon.container("alice-diary")["Id"], first["Id"]);
@@ -62,8 +66,23 @@ fn an_app_lives_its_whole_life_through_the_api() {
     assert!(daemon.container("alice-diary").is_null());
     assert!(daemon.folder("alice-diary").join("data/db.sqlite3").exists());
     assert_eq!(call("DELETE", app).0, 200);
-    create();
-    assert_eq!(daemon.entries("alice-diary"), ["kept"]);
+    // Their own page, by the API, and because the file comes back; the template's when they ask for it.
+    let page = || daemon.get("alice-diary", "/").text().contains("all mine");
+    create(false);
+    assert_eq!((page(), daemon.entries("alice-diary")), (true, vec!["kept".to_owned()]));
+    let log = fs::read_to_string(daemon.folder("alice-diary").join("logs/deploy.log")).unwrap();
+    assert!(log.contains("is back from the trash"), "{log}");
+    let manifest = daemon.path("apps.d/alice-diary.yaml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    daemon.until("it is gone", || daemon.container("alice-diary").is_null().then_some(()));
+    daemon.until("its code is", || (!daemon.folder("alice-diary").join("app").exists()).then_some(()));
+    write(&manifest, &text);
+    daemon.ready("alice-diary");
+    assert!(page());
+    assert_eq!(call("DELETE", app).0, 200);
+    create(true);
+    assert!(!page() && daemon.get("alice-diary", "/").text().contains("일기"));
     daemon.paas(&["stop", "alice-diary"]).done();
 
     let (_, events) = call("GET", &format!("{app}/events?limit=1000"));
@@ -81,6 +100,9 @@ fn an_app_lives_its_whole_life_through_the_api() {
         ("changed `state`:", api),
         ("changed `state`:", api),
         ("changed `redeploy`:", api),
+        ("changed `state`:", api),
+        ("removed alice-diary.yaml", "a file on disk"),
+        ("created from", "a file on disk"),
         ("changed `state`:", api),
         ("changed `state`:", api),
         ("changed `state`:", &command),
