@@ -77,6 +77,20 @@ impl<S: Send + Sync> FromRequestParts<S> for SomeApp {
     }
 }
 
+/// `{name}` of the path: a name that a person could have.
+#[derive(Debug, Clone, Copy)]
+pub struct SomePerson;
+
+impl<S: Send + Sync> FromRequestParts<S> for SomePerson {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let named = Path::<String>::from_request_parts(parts, state).await;
+        let Path(name) = named.map_err(|error| bad_path(&error.body_text()))?;
+        UserId::parse(&name).map(|_| Self).map_err(|error| bad_name(&error))
+    }
+}
+
 fn key(user: &str, app: &str) -> Result<AppKey, ApiError> {
     let user = UserId::parse(user).map_err(|error| bad_name(&error))?;
     Ok(AppKey::new(user, AppName::parse(app).map_err(|error| bad_name(&error))?))

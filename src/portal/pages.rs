@@ -9,7 +9,7 @@ use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTE
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
-use super::extract::SomeApp;
+use super::extract::{SomeApp, SomePerson};
 use super::router::no_such_route;
 
 /// One file of `web/app`.
@@ -24,7 +24,7 @@ pub(super) struct File {
 include!(concat!(env!("OUT_DIR"), "/web.rs"));
 
 /// The addresses that a person may open, keep and come back to: where, the operation's id, and what is there.
-pub(super) const PAGES: [(&str, &str, &str); 10] = [
+pub(super) const PAGES: [(&str, &str, &str); 9] = [
     ("/", "dashboard", "The dashboard: your sites"),
     ("/enter", "enterPage", "Sign in"),
     ("/first", "firstPage", "The first sign-in of an installation; the word comes behind `#`"),
@@ -32,10 +32,12 @@ pub(super) const PAGES: [(&str, &str, &str); 10] = [
     ("/new", "newPage", "Make a site"),
     ("/all", "allPage", "Every site of this server"),
     ("/people", "peoplePage", "Everybody who may come in, for admins"),
-    ("/people/{name}", "personPage", "One of them"),
     ("/system", "systemPage", "How the server is doing"),
     ("/me", "mePage", "Password, where you are signed in, API keys, language and colours"),
 ];
+
+/// The same of a person.
+pub(super) const PERSON_PAGE: (&str, &str, &str) = ("/people/{name}", "personPage", "One of them");
 
 /// The same below a site.
 pub(super) const SITE_PAGES: [(&str, &str, &str); 2] = [
@@ -46,6 +48,10 @@ pub(super) const SITE_PAGES: [(&str, &str, &str); 2] = [
 pub(super) async fn page(headers: HeaderMap) -> Response {
     // Names the version, so an older copy would ask for files that are no longer there.
     send(&INDEX, &headers, "no-cache")
+}
+
+pub(super) async fn person_page(_: SomePerson, headers: HeaderMap) -> Response {
+    page(headers).await
 }
 
 pub(super) async fn site_page(_: SomeApp, headers: HeaderMap) -> Response {

@@ -100,8 +100,10 @@ fn table(state: &PortalState) -> Table<'_> {
     for (path, id, what) in pages::PAGES {
         table = table.on(Get, path, Public, pages::page, page(id, what));
     }
+    let (person, person_id, person_what) = pages::PERSON_PAGE;
     let [(site, site_id, site_what), (view, view_id, view_what)] = pages::SITE_PAGES;
     table
+        .on(Get, person, Public, pages::person_page, page(person_id, person_what))
         .on(Get, site, Public, pages::site_page, page(site_id, site_what))
         .on(Get, view, Public, pages::site_view_page, page(view_id, view_what))
         .on(
