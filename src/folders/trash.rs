@@ -261,7 +261,8 @@ fn names_of(app: &Dir, app_path: &Path, part: Part) -> Outcome<Vec<OsString>> {
             names.push(name);
         }
     }
-    names.sort();
+    // The code goes last: when a crash comes in between, no version is left that would be taken for newer than what its owner wrote.
+    names.sort_by_key(|name| (name == OsStr::new(code::CODE), name.clone()));
     Ok(names)
 }
 

@@ -438,10 +438,10 @@ impl Folders for MemFolders {
         let parts: [(&'static str, &'static str, Take); 4] = [
             ("folders.trash_code/compose", "docker-compose.yml", |app| app.compose.take().map(|_| None)),
             ("folders.trash_code/logs", "logs", |app| app.log.take().map(|_| None)),
-            ("folders.trash_code/app", "app", |app| app.code.take().map(Some)),
             ("folders.trash_code/versions", "versions", |app| {
                 (!std::mem::take(&mut app.versions).is_empty()).then_some(None)
             }),
+            ("folders.trash_code/app", "app", |app| app.code.take().map(Some)),
         ];
         for (point, part, take) in parts {
             self.step(point, key, |disk| {

@@ -134,7 +134,7 @@ pub(super) fn all() -> Vec<Script> {
                 saves("created again", ""),
             ],
         )
-        .foundation(2)
+        .foundation(3)
         .interrupted()
         .own_code("a page of her own"),
         script(
