@@ -1,6 +1,7 @@
 //! Users, sessions and API keys on a real database, with time moved by hand.
 #![expect(clippy::unwrap_used, reason = "helpers of tests; clippy only exempts the tests themselves")]
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -8,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use minipaas::accounts::{
-    AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, KeyScope, Keys, LoginError,
-    MAX_KEY_NAME, MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, Refused, ResetError, Revoked, Role,
-    SessionId, User, UserRef, Visit,
+    AcceptError, AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, KeyScope, Keys,
+    LoginError, MAX_KEY_NAME, MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, RECOVERY_CODES, Refused,
+    Removed, ResetError, Revoked, Role, SecondStep, SessionId, TotpError, User, UserRef, Visit,
 };
 use minipaas::clock::Clock;
 use minipaas::model::{AppKey, Settings, Timestamp, UserId};
@@ -144,7 +145,8 @@ async fn the_first_word_lasts_as_long_as_the_first_password_and_only_its_file_sa
     assert_eq!(other.first_word().await.unwrap().unwrap().reveal(), shown, "after a restart");
 
     let at = async |place, first_word: &str| {
-        let visit = Visit { from: [192, 168, 0, 9].into(), place, first_word: Some(first_word), agent: None };
+        let visit =
+            Visit { from: [192, 168, 0, 9].into(), place, first_word: Some(first_word), code: None, agent: None };
         other.login("admin", "admin", &visit).await.map(|begun| begun.session)
     };
     for (place, refusal) in [(Place::Elsewhere, FirstRefusal::Elsewhere), (Place::Unknown, FirstRefusal::BehindProxy)] {
@@ -153,7 +155,7 @@ async fn the_first_word_lasts_as_long_as_the_first_password_and_only_its_file_sa
     }
     let begun = at(Place::PrivateNetwork, &shown).await.unwrap();
     // A wrong password is told of before anything else.
-    let visit = Visit { from: HOME.into(), place: Place::Elsewhere, first_word: None, agent: None };
+    let visit = Visit { from: HOME.into(), place: Place::Elsewhere, first_word: None, code: None, agent: None };
     assert!(matches!(other.login("admin", "wrong", &visit).await, Err(LoginError::Wrong)));
 
     // Lost: nothing opens from the network until somebody on the server asks for another.
@@ -178,7 +180,8 @@ async fn the_first_word_lasts_as_long_as_the_first_password_and_only_its_file_sa
 async fn a_password_given_by_the_operator_needs_no_word() {
     let house = House::new();
     let file = house.folder.path().join("run/first-word");
-    let elsewhere = Visit { from: [203, 0, 113, 9].into(), place: Place::Elsewhere, first_word: None, agent: None };
+    let elsewhere =
+        Visit { from: [203, 0, 113, 9].into(), place: Place::Elsewhere, first_word: None, code: None, agent: None };
     house.accounts.first_word().await.unwrap().unwrap();
     for _ in 0..2 {
         // On an installation that was never started, then on one that is running.
@@ -686,4 +689,166 @@ async fn people_of_an_earlier_version_keep_what_they_have() {
         let invitation = "22dcf77ad8ccc7b0e0bd3e47b77d919f515d25ba049347ad6e89431f88d6a950";
         house.accounts.accept(invitation, PASSWORD, &Visit::here(HOME.into())).await.unwrap();
     }
+}
+
+/// Somebody's phone: it knows the secret and the time.
+struct Phone(String);
+
+impl Phone {
+    fn shows(&self, house: &House) -> String {
+        let secret = totp_rs::Secret::try_from_base32(&self.0).unwrap();
+        let seconds = u64::try_from(house.clock.now().0).unwrap() / 1_000;
+        totp_rs::Builder::new().with_secret(secret).build().unwrap().generate(seconds).to_string()
+    }
+}
+
+/// With a second step, its phone and its recovery codes. The code that it began with is used up.
+async fn with_second_step(house: &House, user: &User) -> (Phone, Vec<String>) {
+    let begun = house.accounts.begin_totp(user, PASSWORD, HOME.into()).await.unwrap();
+    let phone = Phone(begun.secret.reveal().to_owned());
+    let codes = house.accounts.confirm_totp(user, &phone.shows(house), HOME.into()).await.unwrap();
+    (phone, codes.iter().map(|code| code.reveal().to_owned()).collect())
+}
+
+const STEP: i64 = 30_000;
+
+#[tokio::test]
+async fn a_second_step_takes_a_code_of_the_phone_and_each_code_once() {
+    let (house, begun) = House::settled().await;
+    let user = begun.session.user;
+    let login = async |code: Option<&str>| {
+        let visit = Visit { code, ..Visit::here(HOME.into()) };
+        house.accounts.login("admin", PASSWORD, &visit).await
+    };
+    // Who finds an open session needs the password; and what is only begun is asked of nobody.
+    let refused = house.accounts.begin_totp(&user, "a guess", HOME.into()).await;
+    assert!(matches!(refused, Err(TotpError::WrongPassword)), "{refused:?}");
+    let refused = house.accounts.confirm_totp(&user, "123456", HOME.into()).await;
+    assert!(matches!(refused, Err(TotpError::NotBegun)), "{refused:?}");
+    let begun = house.accounts.begin_totp(&user, PASSWORD, HOME.into()).await.unwrap();
+    let secret = begun.secret.reveal();
+    assert_eq!(begun.uri.reveal(), format!("otpauth://totp/localhost:admin?secret={secret}&issuer=localhost"));
+    assert!(secret.len() == 32 && !format!("{begun:?}").contains(secret));
+    assert_eq!(house.accounts.totp(&user).await.unwrap(), SecondStep::Begun);
+    login(None).await.unwrap();
+    let refused = house.accounts.confirm_totp(&user, "000000", HOME.into()).await;
+    assert!(matches!(refused, Err(TotpError::WrongCode)), "{refused:?}");
+
+    let (phone, codes) = with_second_step(&house, &user).await;
+    assert_eq!((codes.len(), BTreeSet::from_iter(&codes).len()), (RECOVERY_CODES, RECOVERY_CODES));
+    assert_eq!(house.accounts.totp(&user).await.unwrap(), SecondStep::On { recovery_codes_left: 10 });
+    assert!(house.accounts.person("admin").await.unwrap().unwrap().has_totp);
+    let again = house.accounts.begin_totp(&user, PASSWORD, HOME.into()).await;
+    assert!(matches!(again, Err(TotpError::On)), "{again:?}");
+    assert!(matches!(login(None).await, Err(LoginError::CodeNeeded)));
+    assert!(matches!(login(Some(" ")).await, Err(LoginError::CodeNeeded)));
+    // The one it was switched on with is used up.
+    let first = phone.shows(&house);
+    assert!(matches!(login(Some(&first)).await, Err(LoginError::WrongCode)));
+
+    house.clock.pass(STEP);
+    let code = phone.shows(&house);
+    // As the phone shows it, and at the same moment from two places: one gets in.
+    let spaced = format!("{} {}", &code[..3], &code[3..]);
+    let both = tokio::join!(login(Some(&spaced)), login(Some(&code)));
+    assert_eq!([both.0.is_ok(), both.1.is_ok()].iter().filter(|one| **one).count(), 1);
+    assert!(matches!(login(Some(&code)).await, Err(LoginError::WrongCode)));
+    house.clock.pass(5 * STEP);
+    let code = phone.shows(&house);
+    house.clock.pass(STEP);
+    login(Some(&code)).await.unwrap();
+    // That it was of the step before does not make the one of before that good again.
+    house.clock.pass(5 * STEP);
+    let late = phone.shows(&house);
+    house.clock.pass(2 * STEP);
+    assert!(matches!(login(Some(&late)).await, Err(LoginError::WrongCode)));
+    // A clock that is set back makes nothing good again that was used.
+    house.clock.pass(-8 * STEP);
+    assert!(matches!(login(Some(&code)).await, Err(LoginError::WrongCode)));
+
+    // A recovery code, as it is typed from paper, once.
+    house.clock.pass(HOUR);
+    let typed = codes[3].to_uppercase().replace('-', " ");
+    login(Some(&typed)).await.unwrap();
+    assert!(matches!(login(Some(&codes[3])).await, Err(LoginError::WrongCode)));
+    assert_eq!(house.accounts.totp(&user).await.unwrap(), SecondStep::On { recovery_codes_left: 9 });
+
+    // Off with both, and then the password is enough.
+    house.clock.pass(HOUR);
+    let end = async |password: &str, code: &str| house.accounts.end_totp(&user, password, code, HOME.into()).await;
+    assert!(matches!(end("a guess", &codes[0]).await, Err(TotpError::WrongPassword)));
+    assert!(matches!(end(PASSWORD, "000000").await, Err(TotpError::WrongCode)));
+    end(PASSWORD, &codes[0]).await.unwrap();
+    login(None).await.unwrap();
+    assert_eq!(house.accounts.totp(&user).await.unwrap(), SecondStep::Off);
+}
+
+#[tokio::test]
+async fn codes_are_guessed_no_faster_than_passwords() {
+    let (house, begun) = House::settled().await;
+    let (phone, _) = with_second_step(&house, &begun.session.user).await;
+    house.clock.pass(STEP);
+    let stranger = [203, 0, 113, 7];
+    let login = async |code: Option<&str>| {
+        let visit = Visit { code, ..Visit::here(stranger.into()) };
+        house.accounts.login("admin", PASSWORD, &visit).await
+    };
+    let mut refused = 0;
+    for guess in 0..40 {
+        // To ask without a code in between forgives nothing.
+        match login(None).await {
+            Err(LoginError::CodeNeeded) => {}
+            Err(LoginError::Refused(Refused::TooOften { .. })) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+        match login(Some(&format!("{guess:06}"))).await {
+            Err(LoginError::WrongCode) => {}
+            Err(LoginError::Refused(Refused::TooOften { .. })) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 60, "only {refused} of 80 were refused");
+    let right = login(Some(&phone.shows(&house))).await;
+    assert!(matches!(right, Err(LoginError::Refused(_))), "not even the right one gets in meanwhile: {right:?}");
+    // Who only forgot the code has made no wrong attempt, however often.
+    let (house, begun) = House::settled().await;
+    let (phone, _) = with_second_step(&house, &begun.session.user).await;
+    for _ in 0..40 {
+        let asked = house.accounts.login("admin", PASSWORD, &Visit::here(stranger.into())).await;
+        assert!(matches!(asked, Err(LoginError::CodeNeeded)), "{asked:?}");
+    }
+    house.clock.pass(STEP);
+    let code = phone.shows(&house);
+    let visit = Visit { code: Some(&code), ..Visit::here(stranger.into()) };
+    house.accounts.login("admin", PASSWORD, &visit).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_for_a_new_password_takes_the_code_and_whoever_runs_the_box_gets_people_back_in() {
+    let (house, admin) = House::settled().await;
+    let visit = Visit::here(HOME.into());
+    let invited = house.accounts.invite("alice", Role::Member, None).await.unwrap();
+    let alice = house.accounts.accept(invited.token.reveal(), PASSWORD, &visit).await.unwrap().session.user;
+    let (phone, codes) = with_second_step(&house, &alice).await;
+
+    let link = house.accounts.invite_again("alice").await.unwrap();
+    let link = link.token.reveal();
+    assert!(house.accounts.invitation(link).await.unwrap().unwrap().needs_code);
+    let accept = async |code: Option<&str>| {
+        house.accounts.accept(link, "another sentence", &Visit { code, ..Visit::here(HOME.into()) }).await
+    };
+    assert!(matches!(accept(None).await, Err(AcceptError::CodeNeeded)));
+    assert!(matches!(accept(Some("000000")).await, Err(AcceptError::WrongCode)));
+    house.clock.pass(STEP);
+    accept(Some(&phone.shows(&house))).await.unwrap();
+    assert!(matches!(accept(Some(&codes[0])).await, Err(AcceptError::NoSuchInvitation)));
+
+    // Phone and paper are lost: an admin switches it off.
+    assert!(house.accounts.remove_totp(&alice).await.unwrap() && !house.accounts.remove_totp(&alice).await.unwrap());
+    house.accounts.login("alice", "another sentence", &visit).await.unwrap();
+    // The admin's own: the console is the way back in.
+    with_second_step(&house, &admin.session.user).await;
+    let reset = house.accounts.reset_password("admin", Keys::Keep).await.unwrap();
+    assert_eq!(reset.second_step, Removed::Something);
+    house.accounts.login("admin", reset.password.reveal(), &visit).await.unwrap();
 }

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use minipaas::accounts::Visit;
+use minipaas::clock::{Clock as _, SystemClock};
 use minipaas::portal::{UnixDoor, router};
 use portal_support::{PASSWORD, Portal};
 use serde_json::{Value, json};
@@ -66,6 +67,17 @@ impl Place {
     /// What the program printed as JSON.
     async fn json(&self, args: &str) -> Value {
         serde_json::from_str(&self.run(&format!("{args} -o json")).await.done()).unwrap()
+    }
+
+    async fn switch_second_step_on(&self, name: &str) {
+        let here = [127, 0, 0, 1].into();
+        let accounts = &self.portal.accounts;
+        let user = accounts.person(name).await.unwrap().unwrap().user;
+        let begun = accounts.begin_totp(&user, PASSWORD, here).await.unwrap();
+        let secret = totp_rs::Secret::try_from_base32(begun.secret.reveal()).unwrap();
+        let seconds = u64::try_from(SystemClock.now().0).unwrap() / 1_000;
+        let code = totp_rs::Builder::new().with_secret(secret).build().unwrap().generate(seconds).to_string();
+        accounts.confirm_totp(&user, &code, here).await.unwrap();
     }
 
     async fn opens(&self, link: &str) -> bool {
@@ -143,6 +155,16 @@ async fn people_come_in_get_a_new_link_a_quota_and_leave() {
     insta::assert_snapshot!(place.run("user quota carol 3").await.text(), @"
     exit 1
     error: there is no user `carol`: see `GET /users`
+    ");
+
+    insta::assert_snapshot!(place.run("user totp-off alice").await.text(), @"
+    exit 0
+    `alice` had no second step
+    ");
+    place.switch_second_step_on("alice").await;
+    insta::assert_snapshot!(place.run("user totp-off alice").await.text(), @"
+    exit 0
+    `alice` signs in with the password alone now
     ");
 
     // There is no terminal to ask at, so it says what to write, and nothing is done.

@@ -726,6 +726,9 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     paas_portal_session=; Domain=home.example.org; Path=/auth/revoke-all; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/auth/sessions; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/auth/sessions/; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/totp; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/totp/; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/auth/totp/confirm; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/confirm; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/edits; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/events; Max-Age=0

@@ -4,8 +4,9 @@
 mod portal_support;
 
 use minipaas::accounts::{LoginError, Role, Visit};
+use minipaas::clock::{Clock as _, SystemClock};
 use portal_support::{Answer, Ask, PASSWORD, Portal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NEW: &str = "three words nobody guesses";
 
@@ -181,4 +182,65 @@ async fn names_are_those_that_an_app_may_have() {
         let answer = admin.ask("POST", "/users", Some(json!({"name": name}))).await;
         assert_eq!(answer.verdict(), (400, "bad-name".to_owned()), "{name}");
     }
+}
+
+/// The second step over the API: switched on, asked for, guessed no faster than a password, switched off by an admin.
+#[tokio::test]
+async fn a_second_step_is_asked_for_at_the_door_and_nowhere_else() {
+    let portal = Portal::settled().await;
+    portal.add_member("alice").await;
+    let (cookie, origin) = (portal.session_of("alice", PASSWORD).await, portal.origin());
+    let person = [("cookie", cookie.as_str()), ("origin", origin.as_str())];
+    let ask = async |method: &str, path: &str, body: Option<Value>| {
+        let body = body.map(|body| body.to_string());
+        portal.ask(&Ask { method, path, headers: &person, body: body.as_deref() }).await
+    };
+    assert_eq!(ask("GET", "/auth/totp", None).await.data(), json!({"state": "off", "recoveryCodesLeft": 0}));
+    let wrong = ask("POST", "/auth/totp", Some(json!({"currentPassword": "a guess"}))).await;
+    assert_eq!(wrong.verdict(), (401, "wrong-password".to_owned()));
+    let begun = ask("POST", "/auth/totp", Some(json!({"currentPassword": PASSWORD}))).await;
+    assert_eq!(begun.status, 201, "{}", begun.body);
+    let secret = totp_rs::Secret::try_from_base32(begun.data()["secret"].as_str().unwrap()).unwrap();
+    let phone = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    let seconds = || u64::try_from(SystemClock.now().0).unwrap() / 1_000;
+    let wrong = ask("POST", "/auth/totp/confirm", Some(json!({"code": "12345"}))).await;
+    assert_eq!(wrong.verdict(), (401, "wrong-code".to_owned()));
+    let code = phone.generate(seconds()).to_string();
+    let on = ask("POST", "/auth/totp/confirm", Some(json!({"code": code}))).await;
+    let codes = on.data()["recoveryCodes"].clone();
+    assert_eq!((on.status, codes.as_array().unwrap().len()), (200, 10), "{}", on.body);
+    assert_eq!(ask("GET", "/auth/totp", None).await.data(), json!({"state": "on", "recoveryCodesLeft": 10}));
+    let again = ask("POST", "/auth/totp", Some(json!({"currentPassword": PASSWORD}))).await;
+    assert_eq!(again.verdict(), (409, "second-step-on".to_owned()));
+    let not_begun = ask("POST", "/auth/totp/confirm", Some(json!({"code": code}))).await;
+    assert_eq!(not_begun.verdict(), (409, "second-step-not-begun".to_owned()));
+
+    let login = async |code: Value| {
+        let mut body = json!({"username": "alice", "password": PASSWORD});
+        if !code.is_null() {
+            body["code"] = code;
+        }
+        portal.post("/auth/login", &[], &body.to_string()).await
+    };
+    let needed = login(Value::Null).await;
+    assert_eq!(needed.verdict(), (401, "code-needed".to_owned()));
+    assert!(needed.header("set-cookie").is_none());
+    assert_eq!(login(json!(code)).await.verdict(), (401, "wrong-code".to_owned()), "it was used");
+    assert_eq!(login(codes[0].clone()).await.status, 200);
+    assert_eq!(login(codes[0].clone()).await.verdict(), (401, "wrong-code".to_owned()));
+
+    // At rest there is no recovery code.
+    let kept = String::from_utf8_lossy(&std::fs::read(portal.database()).unwrap()).into_owned();
+    assert!(!kept.contains(codes[1].as_str().unwrap()));
+    let admin = Admin::of(&portal).await;
+    assert_eq!(admin.ask("GET", "/users/alice", None).await.data()["secondStep"], true);
+    let link = admin.ask("POST", "/users/alice/invitation", Some(json!({}))).await.data()["token"].clone();
+    let told = portal.get(&format!("/invitations/{}", link.as_str().unwrap()), &[]).await.data();
+    assert_eq!((&told["isReset"], &told["needsCode"]), (&json!(true), &json!(true)));
+    assert_eq!(accept(&portal, link.as_str().unwrap(), NEW).await.verdict(), (401, "code-needed".to_owned()));
+
+    assert_eq!(ask("DELETE", "/users/alice/totp", None).await.verdict(), (403, "admin-only".to_owned()));
+    let off = admin.ask("DELETE", "/users/alice/totp", None).await;
+    assert_eq!((off.status, &off.data()["secondStep"]), (200, &json!(false)), "{}", off.body);
+    assert_eq!(login(Value::Null).await.status, 200);
 }

@@ -72,6 +72,11 @@ pub enum LoginError {
     /// The password is right, and not enough.
     #[error(transparent)]
     First(#[from] FirstRefusal),
+    /// The same.
+    #[error("this account has a second step: send the code of the phone, or a recovery code, as `code`")]
+    CodeNeeded,
+    #[error("{WRONG_CODE}")]
+    WrongCode,
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error(transparent)]
@@ -119,8 +124,32 @@ pub enum AcceptError {
     /// Used, over, replaced, or never made: which one is not told.
     #[error("this invitation does not work any more: ask for a new one")]
     NoSuchInvitation,
+    #[error("this account has a second step: send the code of the phone, or a recovery code, as `code`")]
+    CodeNeeded,
+    #[error("{WRONG_CODE}")]
+    WrongCode,
     #[error(transparent)]
     Rule(#[from] PasswordRule),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Does not say which of these: a code that was used opens nothing, whoever has read it over a shoulder.
+const WRONG_CODE: &str =
+    "this code is wrong, too old or was used already: wait for the phone's next one, or take a recovery code";
+
+#[derive(Debug, thiserror::Error)]
+pub enum TotpError {
+    #[error("the current password is wrong; on the server, `paas admin reset-password` gives a new one")]
+    WrongPassword,
+    #[error("{WRONG_CODE}")]
+    WrongCode,
+    #[error("there is no second step that waits for its first code: begin with `POST /auth/totp`")]
+    NotBegun,
+    #[error("the second step is on already: switch it off first, for another phone")]
+    On,
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error(transparent)]
@@ -152,4 +181,4 @@ macro_rules! from_store {
         }
     )*};
 }
-from_store!(LoginError, ChangeError, KeyError, PeopleError, AcceptError, ResetError);
+from_store!(LoginError, ChangeError, KeyError, PeopleError, AcceptError, TotpError, ResetError);

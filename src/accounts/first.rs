@@ -33,6 +33,8 @@ pub struct Visit<'a> {
     pub place: Place,
     /// As it was typed. Not looked at where it is not asked for.
     pub first_word: Option<&'a str>,
+    /// Of the second step, as it was typed. Not looked at where there is none.
+    pub code: Option<&'a str>,
     /// What the browser or program calls itself, for the list of sessions.
     pub agent: Option<&'a str>,
 }
@@ -41,7 +43,7 @@ impl Visit<'_> {
     /// On this very machine.
     #[must_use]
     pub fn here(from: IpAddr) -> Self {
-        Self { from, place: Place::ThisMachine, first_word: None, agent: None }
+        Self { from, place: Place::ThisMachine, first_word: None, code: None, agent: None }
     }
 }
 
@@ -221,6 +223,7 @@ mod tests {
                 from: [192, 168, 0, 9].into(),
                 place: Place::PrivateNetwork,
                 first_word: Some(given),
+                code: None,
                 agent: None,
             };
             admit(&visit, &file).is_ok()

@@ -19,6 +19,7 @@ mod password;
 mod people;
 mod secret;
 mod sessions;
+mod totp;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 
 pub use error::{
-    AcceptError, ChangeError, Failure, FirstRefusal, KeyError, LoginError, PeopleError, Refused, ResetError,
+    AcceptError, ChangeError, Failure, FirstRefusal, KeyError, LoginError, PeopleError, Refused, ResetError, TotpError,
 };
 pub use first::{FIRST_USER, Place, Visit};
 pub use keys::{IssuedKey, KeyOwner, MAX_KEY_NAME, MAX_KEYS};
@@ -34,6 +35,7 @@ pub use password::{MAX_BYTES, MIN_CHARS, PasswordRule};
 pub use people::{INVITATION_LIFE, Invitation, Invited, Person};
 pub use secret::{Secret, may_be_token};
 pub use sessions::{MAX_SESSIONS, NewSession, Session};
+pub use totp::{RECOVERY_CODES, SecondStep, TotpBegun};
 
 use self::first::FIRST_PASSWORD;
 use self::limiter::Limiter;
@@ -63,6 +65,15 @@ pub struct Reset {
     pub password: Secret,
     /// The API keys that the user had. With [`Keys::Keep`] they stay valid.
     pub keys: Vec<ApiKey>,
+    /// There was one, which may be on a phone that is lost.
+    pub second_step: Removed,
+}
+
+/// Whether there was something to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    Something,
+    Nothing,
 }
 
 /// Users, sessions and keys. One per process, shared.
@@ -158,7 +169,7 @@ impl Accounts {
         let hash = self.hash_within(password.reveal()).await?;
         if name == FIRST_USER && self.store.add_first_user(name, hash.clone(), self.clock.now()).await? {
             self.forget_first_word(name);
-            return Ok(Reset { password, keys: Vec::new() });
+            return Ok(Reset { password, keys: Vec::new(), second_step: Removed::Nothing });
         }
         let user = self.named(name).await?;
         let had = self.store.keys(user.id).await?;
@@ -172,7 +183,10 @@ impl Accounts {
         };
         self.store.set_password(new).await?;
         self.forget_first_word(name);
-        Ok(Reset { password, keys: had })
+        // Who can do this on the server can read the database: this is the way back in, also without the phone.
+        let removed = self.store.remove_totp(user.id).await?;
+        let second_step = if removed { Removed::Something } else { Removed::Nothing };
+        Ok(Reset { password, keys: had, second_step })
     }
 
     /// The API keys of the user of this name, for whoever decides what becomes of them. None where there is no user yet.

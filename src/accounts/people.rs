@@ -13,6 +13,7 @@ use super::first::Visit;
 use super::password::{HashError, Password};
 use super::secret::{self, Secret};
 use super::sessions::{NewSession, back, forth};
+use super::totp::Step;
 use super::{Accounts, Role, User};
 use crate::model::{AppKey, AppName, Quotas, Timestamp, UserId};
 use crate::store::StoreError;
@@ -32,6 +33,8 @@ pub struct Person {
     pub invited_until: Option<Timestamp>,
     /// How many apps they may have; `None`: as the settings say.
     pub max_apps: Option<u32>,
+    /// Signing in takes a code besides the password.
+    pub has_totp: bool,
 }
 
 /// An invitation that was just made.
@@ -49,6 +52,8 @@ pub struct Invitation {
     pub user: User,
     /// It mends a forgotten password; otherwise it opens the account.
     pub is_reset: bool,
+    /// Taking it up takes a code of the second step: the link mends a password, and no lost phone.
+    pub needs_code: bool,
     pub expires_at: Timestamp,
 }
 
@@ -96,6 +101,7 @@ impl Accounts {
         Ok(found.invited_until.map(|expires_at| Invitation {
             user: found.user,
             is_reset: found.has_password,
+            needs_code: found.has_totp,
             expires_at,
         }))
     }
@@ -108,6 +114,14 @@ impl Accounts {
         let found = self.invitation(token).await?.ok_or(AcceptError::NoSuchInvitation)?;
         let hash = secret::token_hash(token).ok_or(AcceptError::NoSuchInvitation)?;
         let chosen = Password::chosen(password, &found.user.name)?;
+        if found.needs_code {
+            let attempt = self.admit(&found.user.name, visit.from)?;
+            match self.second_step(&found.user, visit.code, &attempt).await? {
+                Step::Passed => self.limiter.undecided(&attempt),
+                Step::Needed => return Err(AcceptError::CodeNeeded),
+                Step::Wrong => return Err(AcceptError::WrongCode),
+            }
+        }
         let fresh = self.hasher.hash(chosen, self.settings().bcrypt_rounds).await.map_err(|error| match error {
             HashError::Refused(why) => AcceptError::Refused(why),
             HashError::Failed(failure) => AcceptError::Failed(failure),
@@ -177,6 +191,7 @@ fn person(row: PersonRow, now: Timestamp) -> Person {
         has_password: row.has_password,
         created_at: row.created_at,
         max_apps: row.max_apps,
+        has_totp: row.has_totp,
         invited_until: until.filter(|until| now < *until),
     }
 }

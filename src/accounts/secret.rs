@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::Failure;
 use crate::model::units::hex;
-use crate::store::accounts::SecretHash;
+use crate::store::accounts::{SecretHash, TotpSecret};
 
 /// What every issued key begins with, so that a scanner of leaked secrets can know one.
 pub(super) const KEY_PREFIX: &str = "paas_";
@@ -61,6 +61,31 @@ impl Secret {
         let letters = random::<20>()?.map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
         let groups: Vec<String> = letters.chunks(5).map(|group| group.iter().collect()).collect();
         Ok(Self(groups.join("-")))
+    }
+
+    /// What the codes of a phone are computed from: 160 bits as RFC 4226 asks for, in base 32 as authenticator apps take it.
+    pub(super) fn totp() -> Result<(Self, TotpSecret), Failure> {
+        let bytes = random::<20>()?;
+        let text = totp_rs::Secret::from(&bytes[..]).to_base32();
+        Ok((Self(text), TotpSecret(bytes.to_vec())))
+    }
+
+    /// An address that has a secret in it.
+    pub(super) fn of_uri(uri: String) -> Self {
+        Self(uri)
+    }
+
+    /// What may be a recovery code, as somebody typed it from paper; they are made by [`Self::one_time_password`].
+    pub(super) fn of_recovery_code(typed: &str) -> Option<Self> {
+        let letters: Vec<char> = typed
+            .chars()
+            .filter(|letter| !letter.is_whitespace() && *letter != '-')
+            .map(|one| one.to_ascii_lowercase())
+            .collect();
+        let whole = letters.len() == 20
+            && letters.iter().all(|one| u8::try_from(*one).is_ok_and(|one| ALPHABET.contains(&one)));
+        let groups: Vec<String> = letters.chunks(5).map(|group| group.iter().collect()).collect();
+        whole.then(|| Self(groups.join("-")))
     }
 
     /// What a first sign-in from another machine needs: 80 bits in groups of four.

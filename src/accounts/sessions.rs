@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::error::{ChangeError, Failure, LoginError, Refused};
+use super::error::{ChangeError, Failure, LoginError, Refused, TotpError};
 use super::first::{self, AdmitError, Visit};
 use super::limiter::Attempt;
 use super::password::{self, HashError, Password, PasswordRule};
 use super::secret::{self, Secret};
+use super::totp::Step;
 use super::{Accounts, SessionId, SessionInfo, User, UserRef};
 use crate::model::{Timestamp, shown};
 use crate::store::StoreError;
@@ -71,6 +72,11 @@ impl Accounts {
                 }
                 AdmitError::Failed(failure) => LoginError::Failed(failure),
             })?;
+        }
+        match self.second_step(&user, visit.code, &attempt).await? {
+            Step::Passed => {}
+            Step::Needed => return Err(LoginError::CodeNeeded),
+            Step::Wrong => return Err(LoginError::WrongCode),
         }
         self.limiter.succeeded(&attempt, self.clock.now());
         let verified = self.renew(&user, given, stored, rounds).await;
@@ -174,14 +180,19 @@ impl Accounts {
         Ok(())
     }
 
-    fn admit(&self, name: &str, from: IpAddr) -> Result<Attempt, Refused> {
+    pub(super) fn admit(&self, name: &str, from: IpAddr) -> Result<Attempt, Refused> {
         self.limiter.admit(name, from, self.clock.now()).map_err(|after| {
             tracing::info!(%from, wait = after.as_secs(), code = "login-refused", "a login is refused after too many failures");
             Refused::TooOften { after }
         })
     }
 
-    async fn verify(&self, attempt: &Attempt, given: Option<Password>, stored: PasswordHash) -> Result<bool, Hashing> {
+    pub(super) async fn verify(
+        &self,
+        attempt: &Attempt,
+        given: Option<Password>,
+        stored: PasswordHash,
+    ) -> Result<bool, Hashing> {
         self.hasher.verify(given, stored).await.map_err(|error| {
             self.limiter.undecided(attempt);
             Hashing(error)
@@ -215,7 +226,7 @@ impl Accounts {
 }
 
 /// A [`HashError`] on its way into the error of whoever asked.
-struct Hashing(HashError);
+pub(super) struct Hashing(HashError);
 
 impl From<Hashing> for LoginError {
     fn from(Hashing(error): Hashing) -> Self {
@@ -227,6 +238,15 @@ impl From<Hashing> for LoginError {
 }
 
 impl From<Hashing> for ChangeError {
+    fn from(Hashing(error): Hashing) -> Self {
+        match error {
+            HashError::Refused(why) => Self::Refused(why),
+            HashError::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+impl From<Hashing> for TotpError {
     fn from(Hashing(error): Hashing) -> Self {
         match error {
             HashError::Refused(why) => Self::Refused(why),

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::manifests;
 use super::output::Err;
-use crate::accounts::{Accounts, ApiKey, Keys, Revoked};
+use crate::accounts::{Accounts, ApiKey, Keys, Removed, Revoked};
 use crate::clock::SystemClock;
 use crate::store::SqliteStore;
 
@@ -53,6 +53,9 @@ async fn reset_password(context: &mut Context, args: &ResetPassword) -> anyhow::
         }
     }
     context.err.note("it must be changed at the first login; every session of this user has ended");
+    if reset.second_step == Removed::Something {
+        context.err.note("the second step is off as well: the password alone opens until it is switched on again");
+    }
     if !reset.keys.is_empty() {
         let names = names(&reset.keys);
         context.err.note(match keys {

@@ -317,6 +317,13 @@ Examples:
   paas user quota alice 3
   paas user quota alice default")]
     Quota(QuotaOfUser),
+    /// Switch off the second step of somebody who has lost their phone and the recovery codes
+    #[command(after_help = "\
+Their password goes on. They switch it on again in the dashboard, with another phone.
+
+Examples:
+  paas user totp-off alice")]
+    TotpOff(OneUser),
     /// Remove somebody, and say what becomes of their apps
     #[command(after_help = "\
 The data of their apps stays in each case. Without --apps it asks, if there are apps.

@@ -20,6 +20,7 @@ pub(super) async fn run(context: &mut Context, command: &User) -> anyhow::Result
         User::Invite(args) => invite(context, args).await,
         User::Reset(args) => reset(context, args).await,
         User::Quota(args) => quota(context, args).await,
+        User::TotpOff(args) => totp_off(context, args).await,
         User::Remove(args) => remove(context, args).await,
     }
 }
@@ -77,6 +78,21 @@ async fn quota(context: &mut Context, args: &QuotaOfUser) -> anyhow::Result<Exit
             let from = if person.max_apps.is_some() { "" } else { ", as MAX_APPS_PER_USER says" };
             context.out.line(format_args!("`{}` has {has} of {most} apps{from}", person.name))?;
         }
+        format => context.out.value(format, &person)?,
+    }
+    Ok(Exit::Done)
+}
+
+async fn totp_off(context: &mut Context, args: &OneUser) -> anyhow::Result<Exit> {
+    let client = context.client()?;
+    let path = path_of(&args.name)?;
+    let before: PersonView = client.get(&path).await?;
+    let person: PersonView = client.delete(&format!("{path}/totp"), &serde_json::json!({})).await?;
+    match context.format(Format::Table) {
+        Format::Table if before.second_step => {
+            context.out.line(format_args!("`{}` signs in with the password alone now", person.name))?;
+        }
+        Format::Table => context.out.line(format_args!("`{}` had no second step", person.name))?,
         format => context.out.value(format, &person)?,
     }
     Ok(Exit::Done)

@@ -48,6 +48,8 @@ pub struct Login {
     pub password: Typed,
     /// Only for `admin` with the first password, from another machine than the server: what `paas init` prints there.
     pub first_word: Option<Typed>,
+    /// Only for accounts with a second step: the six digits that the phone shows, or a recovery code.
+    pub code: Option<Typed>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -108,10 +110,11 @@ pub async fn login(
     State(state): State<PortalState>,
     peer: Peer,
     asked: AskedAt,
-    Body(Login { username, password, first_word }): Body<Login>,
+    Body(Login { username, password, first_word, code }): Body<Login>,
 ) -> Result<(HeaderMap, Data<Me>), ApiError> {
     let first_word = first_word.as_ref().map(|word| word.0.as_str());
-    let visit = Visit { from: address(peer), place: place(peer), first_word, agent: asked.agent() };
+    let code = code.as_ref().map(Typed::text);
+    let visit = Visit { from: address(peer), place: place(peer), first_word, code, agent: asked.agent() };
     let begun = state.accounts.login(&username, &password.0, &visit).await?;
     let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
     let cookies = asked.with_cookie(&state, cookie)?;

@@ -35,6 +35,8 @@ codes! {
     BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is empty, too long or has control characters.";
     SIGN_IN: UNAUTHORIZED "sign-in" "No credentials were sent, or they are wrong, ended or revoked.";
     WRONG_PASSWORD: UNAUTHORIZED "wrong-password" "The user name and password do not belong together, or the current password is wrong.";
+    CODE_NEEDED: UNAUTHORIZED "code-needed" "The password is right, and the account has a second step, which takes `code`.";
+    WRONG_CODE: UNAUTHORIZED "wrong-code" "`code` is no code of the phone that is good now and was not used, and no recovery code that is left.";
     WRONG_FIRST_WORD: UNAUTHORIZED "wrong-first-word" "`firstWord` is not the first word of this installation.";
     FIRST_WORD_NEEDED: FORBIDDEN "first-word-needed" "`admin` signs in with the first password from another machine than the server, which takes `firstWord`.";
     FIRST_LOGIN_ELSEWHERE: FORBIDDEN "first-login-elsewhere" "`admin` signs in with the first password from where that is not allowed, or from nobody knows where.";
@@ -56,6 +58,8 @@ codes! {
     APP_EXISTS: CONFLICT "app-exists" "An app of that name exists already.";
     USER_EXISTS: CONFLICT "user-exists" "There is a user of that name already.";
     LAST_ADMIN: CONFLICT "last-admin" "Nobody else could run the server.";
+    SECOND_STEP_ON: CONFLICT "second-step-on" "The account has a second step already.";
+    SECOND_STEP_NOT_BEGUN: CONFLICT "second-step-not-begun" "No second step waits for its first code.";
     APP_DELETED: CONFLICT "app-deleted" "The app's manifest says `state: deleted`.";
     TEMPLATE_UNUSABLE: CONFLICT "template-unusable" "The template is there, but no app can be made from it.";
     NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";

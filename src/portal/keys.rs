@@ -12,7 +12,7 @@ use super::code;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{Id, MaybeBody};
 use super::state::PortalState;
-use crate::accounts::{ApiKey, KeyId, KeyScope};
+use crate::accounts::{ApiKey, KeyId, KeyScope, Secret};
 use crate::model::AppKey;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -44,6 +44,12 @@ pub struct Issued {
 #[serde(transparent)]
 pub struct Clear(String);
 
+impl From<&Secret> for Clear {
+    fn from(secret: &Secret) -> Self {
+        Self(secret.reveal().to_owned())
+    }
+}
+
 impl std::fmt::Debug for Clear {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Clear(…)")
@@ -71,7 +77,7 @@ pub async fn issue(
     let scope = KeyScope { app, deploy_only };
     let issued = state.accounts.issue_narrowed_key(person.user.id, name.as_deref(), scope).await?;
     tracing::info!(user = person.user.name, key = issued.key.id.0, "issued an API key");
-    let secret = Clear(issued.secret.reveal().to_owned());
+    let secret = Clear::from(&issued.secret);
     Ok((StatusCode::CREATED, Data(Issued { secret, key: issued.key })))
 }
 

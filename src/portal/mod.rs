@@ -48,6 +48,7 @@ pub mod sse;
 pub mod state;
 pub mod tcp;
 pub mod templates;
+pub mod totp;
 pub mod traffic;
 pub mod unix;
 pub mod view;

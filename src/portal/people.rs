@@ -13,7 +13,7 @@ use super::edits::edit_quietly;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{Body, PathText};
 use super::state::PortalState;
-use crate::accounts::{Invited, Person, Role, Visit};
+use crate::accounts::{Invitation, Invited, Person, Role, Visit};
 use crate::desired::Change;
 use crate::model::{AppKey, RunState, Shown, Timestamp};
 
@@ -32,6 +32,8 @@ pub struct PersonView {
     pub max_apps: Option<u32>,
     /// How many that is.
     pub apps_allowed: u32,
+    /// Signing in takes a code of their phone besides the password.
+    pub second_step: bool,
     pub apps: Vec<AppKey>,
 }
 
@@ -60,6 +62,7 @@ impl PersonView {
             invited_until: person.invited_until,
             max_apps: person.max_apps,
             apps_allowed: person.max_apps.unwrap_or(state.settings_rx.borrow().max_apps_per_user),
+            second_step: person.has_totp,
             apps: apps_of(state, &person.user.name),
         }
     }
@@ -183,6 +186,19 @@ pub async fn change(
     show(State(state), PathText(name)).await
 }
 
+/// For somebody who has lost their phone, and the recovery codes with it.
+pub async fn remove_totp(
+    State(state): State<PortalState>,
+    caller: Caller,
+    PathText(name): PathText,
+) -> Result<Data<PersonView>, ApiError> {
+    let person = state.accounts.person(&name).await?.ok_or_else(|| no_such_user(&name))?;
+    if state.accounts.remove_totp(&person.user).await? {
+        tracing::info!(user = name, by = %caller, "switched off the second step of somebody");
+    }
+    show(State(state), PathText(name)).await
+}
+
 /// What becomes of the apps of somebody who leaves. Their data stays in each case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -250,6 +266,8 @@ pub struct InvitationView {
     pub role: Role,
     /// It mends a forgotten password; otherwise it opens the account.
     pub is_reset: bool,
+    /// It takes a code of the second step besides.
+    pub needs_code: bool,
     pub expires_at: Timestamp,
 }
 
@@ -258,8 +276,8 @@ pub async fn invitation(
     PathText(token): PathText,
 ) -> Result<Data<InvitationView>, ApiError> {
     let found = state.accounts.invitation(&token).await?.ok_or_else(no_such_invitation)?;
-    let (user, is_reset, expires_at) = (found.user, found.is_reset, found.expires_at);
-    Ok(Data(InvitationView { name: user.name, role: user.role, is_reset, expires_at }))
+    let Invitation { user, is_reset, needs_code, expires_at } = found;
+    Ok(Data(InvitationView { name: user.name, role: user.role, is_reset, needs_code, expires_at }))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -267,6 +285,8 @@ pub async fn invitation(
 pub struct Accept {
     /// 8 characters or more, 72 bytes at most.
     password: Typed,
+    /// Only where the invitation says `needsCode`: the six digits that the phone shows, or a recovery code.
+    code: Option<Typed>,
 }
 
 /// Signs them in at once.
@@ -275,9 +295,10 @@ pub async fn accept(
     peer: Peer,
     asked: AskedAt,
     PathText(token): PathText,
-    Body(Accept { password }): Body<Accept>,
+    Body(Accept { password, code }): Body<Accept>,
 ) -> Result<(HeaderMap, Data<Me>), ApiError> {
-    let visit = Visit { from: address(peer), place: place(peer), first_word: None, agent: asked.agent() };
+    let code = code.as_ref().map(Typed::text);
+    let visit = Visit { from: address(peer), place: place(peer), first_word: None, code, agent: asked.agent() };
     let begun = state.accounts.accept(&token, password.text(), &visit).await?;
     let cookie = cookie::begin(&state.settings_rx.borrow(), begun.token.reveal(), begun.life);
     let cookies = asked.with_cookie(&state, cookie)?;

@@ -6,7 +6,7 @@ use super::extract::bad_name;
 use super::people::{no_such_invitation, no_such_user};
 use crate::accounts::{
     AcceptError, ChangeError, Failure, FirstRefusal, KeyError, LoginError, MAX_BYTES, MAX_KEY_NAME, MAX_KEYS,
-    MIN_CHARS, PasswordRule, PeopleError, Refused,
+    MIN_CHARS, PasswordRule, PeopleError, Refused, TotpError,
 };
 
 /// Until hashes that are being computed are done.
@@ -73,6 +73,8 @@ impl From<LoginError> for ApiError {
                 Self::new(code::WRONG_PASSWORD, Text { english, korean: korean.to_owned() })
             }
             LoginError::First(refusal) => refusal.into(),
+            LoginError::CodeNeeded => code_needed(english),
+            LoginError::WrongCode => wrong_code(english),
             LoginError::Refused(refused) => refused.into(),
             LoginError::Failed(failure) => failure.into(),
         }
@@ -186,13 +188,49 @@ impl From<PeopleError> for ApiError {
 
 impl From<AcceptError> for ApiError {
     fn from(error: AcceptError) -> Self {
+        let english = error.to_string();
         match error {
             AcceptError::NoSuchInvitation => no_such_invitation(),
+            AcceptError::CodeNeeded => code_needed(english),
+            AcceptError::WrongCode => wrong_code(english),
             AcceptError::Rule(rule) => {
                 Self::new(code::BAD_PASSWORD, Text { english: rule.to_string(), korean: in_korean(rule) })
             }
             AcceptError::Refused(refused) => refused.into(),
             AcceptError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+fn code_needed(english: String) -> ApiError {
+    let korean =
+        "이 계정은 두 번째 확인을 씁니다: 휴대폰에 나온 여섯 자리 숫자나 복구 코드를 `code`로 보내세요".to_owned();
+    ApiError::new(code::CODE_NEEDED, Text { english, korean })
+}
+
+fn wrong_code(english: String) -> ApiError {
+    let korean =
+        "코드가 틀렸거나 오래됐거나 이미 사용했습니다: 휴대폰에 다음 숫자가 나올 때까지 기다리거나 복구 코드를 쓰세요"
+            .to_owned();
+    ApiError::new(code::WRONG_CODE, Text { english, korean })
+}
+
+impl From<TotpError> for ApiError {
+    fn from(error: TotpError) -> Self {
+        let english = error.to_string();
+        match error {
+            TotpError::WrongPassword => ChangeError::Wrong.into(),
+            TotpError::WrongCode => wrong_code(english),
+            TotpError::NotBegun => {
+                let korean = "첫 코드를 기다리는 두 번째 확인이 없습니다: `POST /auth/totp`부터 시작하세요".to_owned();
+                Self::new(code::SECOND_STEP_NOT_BEGUN, Text { english, korean })
+            }
+            TotpError::On => {
+                let korean = "두 번째 확인이 이미 켜져 있습니다: 다른 휴대폰을 쓰려면 먼저 끄세요".to_owned();
+                Self::new(code::SECOND_STEP_ON, Text { english, korean })
+            }
+            TotpError::Refused(refused) => refused.into(),
+            TotpError::Failed(failure) => failure.into(),
         }
     }
 }

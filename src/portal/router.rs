@@ -25,7 +25,7 @@ use super::state::PortalState;
 use super::view::AppView;
 use super::{
     answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
-    people, templates,
+    people, templates, totp,
 };
 use crate::accounts::{ApiKey, Revoked};
 use crate::model::{DaemonStatus, Event, Shown};
@@ -176,6 +176,8 @@ fn table(state: &PortalState) -> Table<'_> {
                     code::WRONG_FIRST_WORD,
                     code::FIRST_WORD_NEEDED,
                     code::FIRST_LOGIN_ELSEWHERE,
+                    code::CODE_NEEDED,
+                    code::WRONG_CODE,
                     code::TOO_MANY_LOGINS,
                     code::BUSY,
                     code::STORE_UNAVAILABLE,
@@ -228,6 +230,51 @@ fn table(state: &PortalState) -> Table<'_> {
                 .in_person()
                 .answers::<auth::Ended>(200, "It opens nothing any more.")
                 .refuses(&[code::NO_SUCH_SESSION]),
+        )
+        .on(
+            Get,
+            "/auth/totp",
+            Known,
+            totp::show,
+            Operation::new("auth", "showTotp", "Whether signing in takes a second step")
+                .in_person()
+                .answers::<totp::TotpView>(200, "And how many recovery codes are left."),
+        )
+        .on(
+            Post,
+            "/auth/totp",
+            Known,
+            totp::begin,
+            Operation::new("auth", "beginTotp", "Begin with a second step")
+                .more("For an authenticator app (RFC 6238). Nothing changes until `POST /auth/totp/confirm` with its first code.")
+                .in_person()
+                .takes::<totp::Begin>(json!({"currentPassword": "correct horse"}))
+                .answers::<totp::Begun>(201, "The secret: shown this once.")
+                .refuses(&[code::WRONG_PASSWORD, code::SECOND_STEP_ON, code::TOO_MANY_LOGINS, code::BUSY]),
+        )
+        .on(
+            Post,
+            "/auth/totp/confirm",
+            Known,
+            totp::confirm,
+            Operation::new("auth", "confirmTotp", "Switch the second step on")
+                .more("From here on `POST /auth/login` takes `code`. Sessions and API keys that are there go on.")
+                .in_person()
+                .takes::<totp::Confirm>(json!({"code": "123456"}))
+                .answers::<totp::Confirmed>(200, "Ten recovery codes: shown this once.")
+                .refuses(&[code::WRONG_CODE, code::SECOND_STEP_NOT_BEGUN, code::TOO_MANY_LOGINS]),
+        )
+        .on(
+            Delete,
+            "/auth/totp",
+            Known,
+            totp::end,
+            Operation::new("auth", "endTotp", "Switch the second step off")
+                .more("Takes the password and a code.")
+                .in_person()
+                .takes::<totp::End>(json!({"currentPassword": "correct horse", "code": "123456"}))
+                .answers::<totp::TotpView>(200, "It is off.")
+                .refuses(&[code::WRONG_PASSWORD, code::WRONG_CODE, code::TOO_MANY_LOGINS, code::BUSY]),
         )
         .on(
             Post,
@@ -334,6 +381,16 @@ fn table(state: &PortalState) -> Table<'_> {
                 .refuses(&[code::NO_SUCH_USER]),
         )
         .on(
+            Delete,
+            "/users/{name}/totp",
+            Admin,
+            people::remove_totp,
+            Operation::new("people", "removeTotp", "Switch off the second step of somebody")
+                .more("For whoever has lost their phone, and the recovery codes with it. The password goes on.")
+                .answers::<people::PersonView>(200, "As they are now.")
+                .refuses(&[code::NO_SUCH_USER]),
+        )
+        .on(
             Get,
             "/invitations/{token}",
             Public,
@@ -351,7 +408,15 @@ fn table(state: &PortalState) -> Table<'_> {
                 .more("Uses the link up, ends every session there was, and sets the session cookie.")
                 .takes::<people::Accept>(json!({"password": "correct horse"}))
                 .answers::<auth::Me>(200, "Signed in.")
-                .refuses(&[code::NO_SUCH_INVITATION, code::BAD_PASSWORD, code::BUSY, code::STORE_UNAVAILABLE]),
+                .refuses(&[
+                    code::NO_SUCH_INVITATION,
+                    code::BAD_PASSWORD,
+                    code::CODE_NEEDED,
+                    code::WRONG_CODE,
+                    code::TOO_MANY_LOGINS,
+                    code::BUSY,
+                    code::STORE_UNAVAILABLE,
+                ]),
         )
         .on(
             Get,

@@ -88,6 +88,25 @@ pub struct User {
     pub must_change: bool,
 }
 
+/// What the codes of a phone are computed from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TotpSecret(pub Vec<u8>);
+
+impl std::fmt::Debug for TotpSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TotpSecret(…)")
+    }
+}
+
+/// Somebody's second step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TotpRow {
+    pub secret: TotpSecret,
+    /// A code of it was typed once, so that signing in takes one.
+    pub confirmed: bool,
+    pub recovery_codes_left: u32,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
     pub id: SessionId,
@@ -211,6 +230,8 @@ pub struct PersonRow {
     pub invited_at: Option<Timestamp>,
     /// `None`: as the settings say.
     pub max_apps: Option<u32>,
+    /// Signing in takes a code besides the password.
+    pub has_totp: bool,
 }
 
 /// Somebody about to be invited: without a password.
@@ -260,6 +281,20 @@ pub trait AccountStore: Send + Sync + 'static {
     fn quotas(&self) -> Answer<'_, Quotas>;
     /// With their sessions, keys and invitation.
     fn remove_person(&self, name: &str) -> Answer<'_, Changed>;
+
+    /// One that is begun too, which counts for nothing.
+    fn totp(&self, user: UserRef) -> Answer<'_, Option<TotpRow>>;
+    /// In place of one that is begun. `false`: one is confirmed.
+    fn begin_totp(&self, user: UserRef, secret: TotpSecret, now: Timestamp) -> Answer<'_, bool>;
+    /// Confirms the one with this secret by the code of this step, and puts these recovery codes in place of those of before.
+    /// `false`: no such one is begun.
+    fn confirm_totp(&self, user: UserRef, secret: TotpSecret, step: u64, codes: Vec<SecretHash>) -> Answer<'_, bool>;
+    /// Uses up the code of this step and all before. `false`: it was used up.
+    fn use_totp(&self, user: UserRef, step: u64) -> Answer<'_, bool>;
+    /// Uses it up. `false`: there is none such.
+    fn use_recovery_code(&self, user: UserRef, code: SecretHash) -> Answer<'_, bool>;
+    /// With the recovery codes. `false`: there was none.
+    fn remove_totp(&self, user: UserRef) -> Answer<'_, bool>;
 
     /// Also throws away what is too old or too many. `None`: the password is not the verified one any more.
     fn add_session(&self, new: NewSessionRow) -> Answer<'_, Option<SessionId>>;

@@ -1,6 +1,7 @@
 // What the dashboard's tests have in common: a person at a screen, who counts clicks, and what must hold on every screen.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { given } from './chromium.mjs';
@@ -102,4 +103,16 @@ async function holds(page, name) {
   );
   assert.deepEqual(small, [], `${name}: too small for a finger`);
   assert.equal(await page.evaluate(() => window.hurt), undefined, `${name}: a text became code`);
+}
+
+/** What an authenticator app shows for this secret, `ahead` steps of 30 s from now. */
+export function phoneShows(secret, ahead = 0) {
+  const letters = [...secret].map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter));
+  const bits = letters.map((value) => value.toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + ahead));
+  const hash = createHmac('sha1', key).update(counter).digest();
+  const value = hash.readUInt32BE(hash[19] & 15) & 0x7fffffff;
+  return String(value % 1_000_000).padStart(6, '0');
 }

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { given, inChromium, step } from './chromium.mjs';
-import { DESK, HOSTILE, person } from './dashboard.mjs';
+import { DESK, HOSTILE, person, phoneShows } from './dashboard.mjs';
 
 const { portal, word } = given;
 const SMALL = { width: 360, height: 740 };
@@ -160,6 +160,46 @@ await inChromium(async (browser) => {
   await again.page.click('form .main');
   await again.page.waitForSelector('.failure');
   await again.look('quota-reached');
+
+  step('a second step: switched on with a phone, asked for at the door, taken away by whoever runs the server');
+  await again.page.goto(`${portal}/me`);
+  await again.page.click('.step-begin');
+  await again.page.fill('#step-password', SECOND);
+  await again.page.click('.second-step form .main');
+  await again.page.waitForSelector('.second-step .qr path[d^=M]');
+  const secret = await again.page.textContent('.step-secret');
+  await again.page.fill('#code', '000000');
+  await again.page.click('.second-step form .main');
+  await again.page.waitForSelector('.second-step .failure');
+  await again.page.locator('.second-step').scrollIntoViewIfNeeded();
+  await again.look('second-step');
+  await again.page.fill('#code', phoneShows(secret));
+  await again.page.click('.second-step form .main');
+  await again.page.waitForSelector('.step-codes');
+  const recovery = await again.page.locator('.step-codes code').allTextContents();
+  assert.equal(recovery.length, 10);
+  await again.page.locator('.second-step').scrollIntoViewIfNeeded();
+  await again.look('recovery-codes');
+  await again.page.click('.second-step > .main');
+  await again.page.waitForSelector('.step-end');
+  const door = await person(browser, { viewport: SMALL });
+  await door.page.goto(portal);
+  await door.page.fill('#username', 'alice');
+  await door.page.fill('#password', SECOND);
+  await door.page.click('form .main');
+  await door.page.waitForSelector('#code');
+  assert.equal(await door.page.locator('.failure').count(), 0, 'to be asked is no failure');
+  await door.look('code');
+  await door.page.fill('#code', '000000');
+  await door.page.click('form .main');
+  await door.page.waitForSelector('.failure');
+  await door.page.fill('#code', phoneShows(secret, 1));
+  await door.page.click('form .main');
+  await door.page.waitForSelector('.site-card');
+  await door.leave();
+  await admin.page.goto(`${portal}/people/alice`);
+  await admin.page.click('.step-lost');
+  await admin.page.waitForSelector('.step-lost', { state: 'detached' });
 
   step('a role is changed, and taken back');
   await admin.page.click('.choice input[value=admin]');

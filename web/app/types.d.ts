@@ -75,5 +75,6 @@ export interface PersonView {
   /** `null`: as the settings say. */
   maxApps: number | null;
   appsAllowed: number;
+  secondStep: boolean;
   apps: string[];
 }

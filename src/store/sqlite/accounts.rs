@@ -10,7 +10,8 @@ use super::{BUSY_TIMEOUT, SqliteStore};
 use crate::model::{AppKey, Quotas, Timestamp, UserId};
 use crate::store::accounts::{
     AccountStore, Answer, ApiKey, Changed, KeyId, KeyScope, Keys, NewKeyRow, NewPassword, NewPerson, NewSessionRow,
-    PasswordHash, PersonRow, Revoked, Role, SecretHash, SessionId, SessionInfo, SessionRow, Sessions, User, UserRef,
+    PasswordHash, PersonRow, Revoked, Role, SecretHash, SessionId, SessionInfo, SessionRow, Sessions, TotpRow,
+    TotpSecret, User, UserRef,
 };
 
 /// How old a key's stamp may be, in milliseconds: every stamp is a flush to disk.
@@ -196,6 +197,80 @@ impl AccountStore for SqliteStore {
         }))
     }
 
+    fn totp(&self, user: UserRef) -> Answer<'_, Option<TotpRow>> {
+        Box::pin(self.call(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT secret, confirmed, (SELECT count(*) FROM recovery_codes WHERE user = ?1)
+                     FROM totp WHERE user = ?1",
+                )?
+                .query_row([user.0], |row| {
+                    let (secret, confirmed) = (TotpSecret(row.get(0)?), row.get(1)?);
+                    Ok(TotpRow { secret, confirmed, recovery_codes_left: row.get(2)? })
+                })
+                .optional()
+        }))
+    }
+
+    fn begin_totp(&self, user: UserRef, secret: TotpSecret, now: Timestamp) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let begun = connection.execute(
+                "INSERT INTO totp (user, secret, begun_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (user) DO UPDATE SET secret = ?2, begun_at = ?3 WHERE confirmed = 0",
+                params![user.0, secret.0, now.0],
+            )?;
+            Ok(begun == 1)
+        }))
+    }
+
+    fn confirm_totp(&self, user: UserRef, secret: TotpSecret, step: u64, codes: Vec<SecretHash>) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let confirmed = transaction.execute(
+                "UPDATE totp SET confirmed = 1, last_step = ?3 WHERE user = ?1 AND secret = ?2 AND confirmed = 0",
+                params![user.0, secret.0, step.cast_signed()],
+            )?;
+            if confirmed == 0 {
+                return Ok(false);
+            }
+            transaction.execute("DELETE FROM recovery_codes WHERE user = ?1", [user.0])?;
+            for code in codes {
+                transaction
+                    .execute("INSERT INTO recovery_codes (user, code) VALUES (?1, ?2)", params![user.0, code.0])?;
+            }
+            transaction.commit()?;
+            Ok(true)
+        }))
+    }
+
+    fn use_totp(&self, user: UserRef, step: u64) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let changed = connection.execute(
+                "UPDATE totp SET last_step = ?2 WHERE user = ?1 AND confirmed = 1 AND last_step < ?2",
+                params![user.0, step.cast_signed()],
+            )?;
+            Ok(changed == 1)
+        }))
+    }
+
+    fn use_recovery_code(&self, user: UserRef, code: SecretHash) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let changed = connection
+                .execute("DELETE FROM recovery_codes WHERE user = ?1 AND code = ?2", params![user.0, code.0])?;
+            Ok(changed == 1)
+        }))
+    }
+
+    fn remove_totp(&self, user: UserRef) -> Answer<'_, bool> {
+        Box::pin(self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("DELETE FROM recovery_codes WHERE user = ?1", [user.0])?;
+            let removed = transaction.execute("DELETE FROM totp WHERE user = ?1", [user.0])?;
+            transaction.commit()?;
+            Ok(removed == 1)
+        }))
+    }
+
     fn add_session(&self, new: NewSessionRow) -> Answer<'_, Option<SessionId>> {
         Box::pin(self.call(move |connection| add_session(connection, &new)))
     }
@@ -300,7 +375,8 @@ impl AccountStore for SqliteStore {
 }
 
 const PERSON: &str =
-    "SELECT id, name, role, must_change, password <> '', users.created_at, invitations.created_at, max_apps
+    "SELECT id, name, role, must_change, password <> '', users.created_at, invitations.created_at, max_apps,
+            EXISTS (SELECT 1 FROM totp WHERE totp.user = users.id AND confirmed = 1)
      FROM users LEFT JOIN invitations ON invitations.user = users.id";
 
 fn read_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
@@ -310,6 +386,7 @@ fn read_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
         created_at: Timestamp(row.get(5)?),
         invited_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
         max_apps: row.get(7)?,
+        has_totp: row.get(8)?,
     })
 }
 

@@ -12,6 +12,8 @@ export function EnterForm({ name = "", onDone }) {
   const password = useSignal("");
   const word = useSignal("");
   const asksWord = useSignal(false);
+  const code = useSignal("");
+  const asksCode = useSignal(false);
   const error = useSignal(/** @type {unknown} */ (null));
   const busy = useSignal(false);
   const nameField = useFirstFocus(!name);
@@ -23,10 +25,13 @@ export function EnterForm({ name = "", onDone }) {
     busy.value = true;
     error.value = null;
     try {
-      await enter(username.value.trim(), password.value, word.value || undefined);
+      await enter(username.value.trim(), password.value, { firstWord: word.value, code: code.value });
       onDone?.();
     } catch (why) {
-      error.value = why;
+      // That a code is asked for is no failure: whoever has one expects it.
+      const asked = why instanceof Refusal && why.code === "code-needed" && !asksCode.value;
+      if (asked) asksCode.value = true;
+      else error.value = why;
       if (why instanceof Refusal && (why.code === "first-word-needed" || why.code === "wrong-first-word")) asksWord.value = true;
     } finally {
       busy.value = false;
@@ -45,9 +50,23 @@ export function EnterForm({ name = "", onDone }) {
       <input id="word" name="word" value=${word.value} autocomplete="off" autocapitalize="off" spellcheck=${false}
         onInput=${(/** @type {any} */ event) => (word.value = event.currentTarget.value)} />
     <//>`}
+    ${asksCode.value &&
+    html`<${CodeField} value=${code.value} label=${t("enter.code")} hint=${t("enter.code.hint")} onInput=${(/** @type {string} */ text) => (code.value = text)} />`}
     <${Failure} error=${error.value} />
     <button class="button main wide" aria-busy=${busy.value ? "true" : undefined}>
       ${busy.value && html`<${Icon} name="loader-circle" class="turns" />`}<span>${t("enter.go")}</span>
     </button>
   </form>`;
+}
+
+/**
+ * A code of the phone, or a recovery code in its place; phones offer one that came by message.
+ * @param {{ value: string, label: string, hint: string, onInput: (text: string) => void }} props
+ */
+export function CodeField({ value, label, hint, onInput }) {
+  const place = useFirstFocus(true);
+  return html`<${Field} label=${label} id="code" hint=${hint}>
+    <input id="code" name="code" value=${value} autocomplete="one-time-code" autocapitalize="off" autocorrect="off" spellcheck=${false}
+      maxlength="40" enterkeyhint="go" ref=${place} aria-describedby="code-hint" onInput=${(/** @type {any} */ event) => onInput(event.currentTarget.value)} />
+  <//>`;
 }

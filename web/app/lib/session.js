@@ -33,9 +33,12 @@ export async function look() {
   }
 }
 
-/** @param {string} username @param {string} password @param {string} [firstWord] */
-export async function enter(username, password, firstWord) {
-  const body = firstWord ? { username, password, firstWord } : { username, password };
+/**
+ * @param {string} username @param {string} password
+ * @param {{ firstWord?: string, code?: string }} [besides] what it may take besides; empty: nothing
+ */
+export async function enter(username, password, { firstWord, code } = {}) {
+  const body = { username, password, ...(firstWord && { firstWord }), ...(code && { code }) };
   const who = await call("POST", "/auth/login", { body });
   const other = me.value && me.value.username !== who.username;
   expired.value = false;

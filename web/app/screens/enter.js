@@ -34,7 +34,7 @@ export function First() {
   /** @param {string} given */
   async function begin(given) {
     try {
-      await enter(FIRST, FIRST, given);
+      await enter(FIRST, FIRST, { firstWord: given });
       tab.write("first", null);
     } catch (why) {
       error.value = why;

@@ -1,6 +1,7 @@
 // An invitation is taken up: whose it is, a password of their own, and in. The same link mends a forgotten password.
 
 import { Refusal, call, expired } from "../lib/api.js";
+import { CodeField } from "../lib/enter-form.js";
 import { html, useEffect, useSignal } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { tab } from "../lib/kept.js";
@@ -11,7 +12,7 @@ import { strengthOf } from "../lib/strength.js";
 import { Failure, Field, Heading, Icon, Password, say } from "../lib/ui.js";
 import { Meter } from "./password.js";
 
-/** @typedef {{ name: string, role: string, isReset: boolean, expiresAt: string }} Invitation */
+/** @typedef {{ name: string, role: string, isReset: boolean, needsCode: boolean, expiresAt: string }} Invitation */
 
 export function Join() {
   const token = useSignal("");
@@ -56,7 +57,8 @@ export function Join() {
 
 /** @param {{ invitation: Invitation, token: string }} props */
 function Choose({ invitation, token }) {
-  const { name, isReset } = invitation;
+  const { name, isReset, needsCode } = invitation;
+  const code = useSignal("");
   const chosen = useSignal("");
   const error = useSignal(/** @type {unknown} */ (null));
   const busy = useSignal(false);
@@ -74,7 +76,7 @@ function Choose({ invitation, token }) {
     busy.value = true;
     error.value = null;
     try {
-      const who = await call("POST", `/invitations/${encodeURIComponent(token)}`, { body: { password: chosen.value } });
+      const who = await call("POST", `/invitations/${encodeURIComponent(token)}`, { body: { password: chosen.value, ...(needsCode && { code: code.value }) } });
       tab.write("join", null);
       // What this browser has read belongs to somebody else.
       if (me.value && me.value.username !== who.username) {
@@ -103,6 +105,7 @@ function Choose({ invitation, token }) {
       <${Password} id="new" label=${t("join.password")} value=${chosen.value} autocomplete="new-password" focus
         onInput=${(/** @type {string} */ text) => (chosen.value = text)}
         hint=${html`<${Meter} strength=${strength} typed=${chosen.value !== ""} />`} />
+      ${needsCode && html`<${CodeField} value=${code.value} label=${t("enter.code")} hint=${t("enter.code.hint")} onInput=${(/** @type {string} */ text) => (code.value = text)} />`}
       <${Failure} error=${error.value} />
       <button class="button main wide" aria-busy=${busy.value ? "true" : undefined}>
         ${busy.value && html`<${Icon} name="loader-circle" class="turns" />`}<span>${t(isReset ? "password.save" : "join.go")}</span>

@@ -8,6 +8,7 @@ import { isAdmin, leave, me } from "../lib/session.js";
 import { Act, Choice, Details, Heading, say, told } from "../lib/ui.js";
 import { Keys } from "./keys.js";
 import { PasswordForm } from "./password.js";
+import { SecondStep } from "./second-step.js";
 import { Sessions } from "./sessions.js";
 
 /** @typedef {"auto" | "light" | "dark"} Theme */
@@ -48,6 +49,7 @@ export function Me() {
       <h2>${t("password.change")}</h2>
       <${PasswordForm} onDone=${() => say(t("password.saved"))} />
     </section>
+    <${SecondStep} />
     <${Sessions} />
     ${isAdmin.value ? html`<${Keys} />` : html`<${Details} label=${t("keys.title")}><${Keys} /><//>`}
     <section class="panel">

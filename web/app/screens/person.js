@@ -32,6 +32,7 @@ export function OnePerson({ person: name }) {
     <p class="soft">${since(person)}</p>
     <${Sites} person=${person} key=${`${person.maxApps}`} onDone=${() => (mark.value += 1)} />
     <${Role} person=${person} onDone=${() => (mark.value += 1)} />
+    ${person.secondStep && html`<${Lost} person=${person} onDone=${() => (mark.value += 1)} />`}
     <${NewLink} person=${person} onDone=${() => (mark.value += 1)} />
     <${Leaving} person=${person} />
   `;
@@ -122,6 +123,24 @@ function NewLink({ person, onDone }) {
     ${person.invitedUntil && html`<p class="soft">${t("person.until", { when: until(person.invitedUntil) })}</p>`}
     <${Act} icon="link" class="new-link" onClick=${make}>${t("person.link")}<//>
     ${link.value && html`<${LinkDialog} link=${link.value} isReset=${isReset} onClose=${() => (link.value = null)} />`}
+  </section>`;
+}
+
+/** For whoever has lost their phone, and the recovery codes with it. @param {{ person: PersonView, onDone: () => void }} props */
+function Lost({ person, onDone }) {
+  async function off() {
+    try {
+      await call("DELETE", `/users/${person.name}/totp`);
+      say(t("step.is.off"));
+    } catch (error) {
+      say(told(error), { tone: "bad" });
+    }
+    onDone();
+  }
+  return html`<section class="panel">
+    <h2>${t("step.title")}</h2>
+    <p class="soft">${t("step.lost")}</p>
+    <${Act} class="step-lost" onClick=${off}>${t("step.off")}<//>
   </section>`;
 }
 
