@@ -694,8 +694,23 @@ fn init_makes_no_marker_before_somebody_saw_what_would_go() {
     std::fs::remove_file(root.path().join("apps.d/bob-notes.yaml")).unwrap();
     let ran = root.run(&["init"]);
     assert!(ran.code == 1 && ran.err.contains(": bob-notes."), "{}", ran.err);
-    root.run(&["init", "--yes"]).done();
+    let ran = root.run(&["init", "--yes"]);
+    assert!(ran.code == 0 && ran.err.contains("nothing is removed yet: bob-notes stay"), "{}", ran.err);
     assert_eq!(root.read("apps.d/.minipaas"), id);
+    assert_eq!(held(&root), ["bob-notes"], "the next daemon asks before it removes even one");
+    // Nothing is new about the marker now: what is held stays held, and nothing is added.
+    std::fs::remove_file(root.path().join("apps.d/alice-diary.yaml")).unwrap();
+    root.run(&["init"]).done();
+    assert_eq!(held(&root), ["bob-notes"]);
+}
+
+/// The apps whose removal waits for a confirmation, as a daemon finds them at its start.
+fn held(root: &Root) -> Vec<String> {
+    use minipaas::store::{SqliteStore, Store as _};
+
+    let store = SqliteStore::open(&root.path().join("portal-data/portal.sqlite3")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(store.removals()).unwrap().held.iter().map(ToString::to_string).collect()
 }
 
 #[test]

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Parser as _;
+
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -281,4 +283,62 @@ fn the_korean_readme_leads_wherever_the_english_one_does() {
         text.lines().filter(|line| line.starts_with("| `")).count()
     };
     assert!(rows("README.ko.md") >= rows("README.md"), "a row of a table is not in README.ko.md");
+}
+
+/// Command lines in backticks, and what follows a prompt: with words of a kind in place of what is filled in.
+fn command_lines(text: &str) -> Vec<String> {
+    let prompts = text.lines().filter_map(|line| line.strip_prefix("$ "));
+    let spans = text.lines().flat_map(quoted).chain(prompts);
+    let ours = spans.map(|span| span.trim().trim_start_matches("sudo ")).filter(|span| span.starts_with("paas "));
+    // A pipe, a comment or another program's line is none of ours.
+    let ours = ours.map(|span| span.split(['|', '#', '<', '>', ';']).next().unwrap().trim().to_owned());
+    ours.filter(|span| !span.contains(['[', '(', '…']) && *span != "paas").collect()
+}
+
+/// Whether the command line's own parser takes it, whatever is filled in.
+fn is_accepted(line: &str) -> bool {
+    ["alice-diary", "alice", "stop", "--apply", "reset-password"].into_iter().any(|filled| {
+        let words = line.split_whitespace().map(|word| match word {
+            "APP" | "USERID-APPNAME" => "alice-diary".to_owned(),
+            "TEMPLATE" | "T" | "ID" | "아이디" => "diary-v1".to_owned(),
+            "TOKEN" => "f47abeea".to_owned(),
+            "NAME" | "이름" => filled.to_owned(),
+            "NUMBER" => "3".to_owned(),
+            word => word.replace('\0', filled),
+        });
+        let help = |error: &clap::Error| !error.use_stderr();
+        minipaas::cli::Cli::try_parse_from(words).map_or_else(|error| help(&error), |_| true)
+    })
+}
+
+/// Whoever does what a message says shall not be told that there is no such command.
+#[test]
+fn every_command_that_a_message_or_a_document_names_is_one_that_there_is() {
+    let mut files = Vec::new();
+    rust_files(&repository().join("src"), &mut files);
+    files.retain(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "testing"));
+    let mut texts: Vec<(PathBuf, String)> = Vec::new();
+    for file in files {
+        let messages = literals(&fs::read_to_string(&file).unwrap());
+        texts.extend(messages.into_iter().map(|text| (file.clone(), text)));
+    }
+    let mut documents: Vec<PathBuf> =
+        ["README.md", "README.ko.md", "examples/README.md"].map(|name| repository().join(name)).into();
+    documents.extend(fs::read_dir(repository().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for document in documents.iter().filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
+        texts.push((document.clone(), fs::read_to_string(document).unwrap()));
+    }
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for (file, text) in &texts {
+        for line in command_lines(text) {
+            tried += 1;
+            // A sentence of a document may speak of a command by its name alone; a message says what to type.
+            let is_name = file.extension().is_some_and(|ending| ending == "md") && line.split_whitespace().count() == 2;
+            if !(is_accepted(&line) || is_name && is_accepted(&format!("{line} --help"))) {
+                wrong.push(format!("{}: `{}`", file.display(), line.replace('\0', "{}")));
+            }
+        }
+    }
+    assert!(tried > 150, "only {tried}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

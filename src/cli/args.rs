@@ -66,6 +66,7 @@ pub enum Command {
     /// Make the folders and the marker of a new installation (harmless to repeat)
     #[command(after_help = "\
 Where the manifests folder lacks apps that the installation knows, it says which would go and asks first.
+They go only when that is confirmed once more, with `paas confirm`.
 
 Examples:
   paas init

@@ -1,5 +1,6 @@
 //! `paas init`: what the daemon needs before its first start. Repeating it changes nothing.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::accounts::{Accounts, FIRST_USER};
 use crate::clock::SystemClock;
 use crate::desired::{manifest_schema, marker};
 use crate::folders::{LockError, RootLock, write_atomic};
-use crate::model::Settings;
+use crate::model::{AppKey, Settings};
 use crate::setup;
 use crate::store::{SqliteStore, Store as _};
 
@@ -26,8 +27,9 @@ const SCHEMA: &str = "manifest.schema.json";
 pub(super) async fn run(context: &mut Context, args: &Yes) -> anyhow::Result<Exit> {
     let settings = context.settings()?.clone();
     // Kept until the marker is there, so that no daemon begins meanwhile.
-    let _lock = match may_mark(context, &settings, args).await? {
-        May::Mark(lock) => lock,
+    let (_lock, gone) = match may_mark(context, &settings, args).await? {
+        May::Mark => (None, BTreeSet::new()),
+        May::MarkAndHold { lock, gone } => (Some(lock), gone),
         May::Not => return Ok(Exit::Failed),
     };
     let folders = [
@@ -46,8 +48,18 @@ pub(super) async fn run(context: &mut Context, args: &Yes) -> anyhow::Result<Exi
     let verb = if marker::read(&settings.manifests_dir).is_ok() { "kept" } else { "made" };
     // The installation's id is what its containers carry: a marker that was lost gets the same one again.
     let store = SqliteStore::open(&settings.portal_db_path)?;
+    // Before the marker: from that on an absent manifest counts.
+    hold(&store, &gone).await?;
     let instance = setup::prepare(&settings, &store, setup::Asked::ByInit).await?;
     context.out.line(format_args!("{verb} {} (installation {instance})", path.display()))?;
+    if !gone.is_empty() {
+        let gone: Vec<String> = gone.iter().map(ToString::to_string).collect();
+        context.err.note(format_args!(
+            "nothing is removed yet: {} stay until their removal is confirmed. With the daemon running, `paas confirm` shows \
+             what would go and asks for it; put their manifests back to keep them",
+            gone.join(", ")
+        ));
+    }
     write_schema(&settings.manifests_dir)?;
     let env_file = settings.root.join(".env");
     if !env_file.exists() {
@@ -68,41 +80,50 @@ pub(super) async fn run(context: &mut Context, args: &Yes) -> anyhow::Result<Exi
 }
 
 enum May {
-    /// With the lock of the root where removals follow from the marker.
-    Mark(Option<RootLock>),
+    /// No removal follows from the marker.
+    Mark,
+    /// These have no manifest. The lock keeps a daemon from beginning before they are held.
+    MarkAndHold { lock: RootLock, gone: BTreeSet<AppKey> },
     /// The question was answered no.
     Not,
+}
+
+/// The next daemon finds them held, as after a mass deletion, however few they are.
+async fn hold(store: &SqliteStore, gone: &BTreeSet<AppKey>) -> anyhow::Result<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let mut removals = store.removals().await?;
+    removals.held.extend(gone.iter().cloned());
+    // What somebody confirmed was confirmed of another folder.
+    removals.confirmed.retain(|key| !gone.contains(key));
+    Ok(store.set_removals(&removals).await?)
 }
 
 /// A new marker says "these manifests are all there are": every app that the inventory knows and that has none goes then, its
 /// container removed and its code moved to trash. Nobody who only follows an advice shall bring that about unseen.
 async fn may_mark(context: &mut Context, settings: &Settings, args: &Yes) -> anyhow::Result<May> {
     if !settings.portal_db_path.exists() {
-        return Ok(May::Mark(None));
+        return Ok(May::Mark);
     }
     let store = SqliteStore::open(&settings.portal_db_path)?;
     if let (Some(stored), Ok(marked)) = (store.instance().await?, marker::read(&settings.manifests_dir))
         && stored == marked
     {
-        return Ok(May::Mark(None));
+        return Ok(May::Mark);
     }
     let here = Manifests::new(settings).keys().unwrap_or_default();
-    let gone: Vec<String> = store
-        .inventory()
-        .await?
-        .into_iter()
-        .filter(|row| !here.contains(&row.key))
-        .map(|row| row.key.to_string())
-        .collect();
+    let rows = store.inventory().await?.into_iter();
+    let gone: BTreeSet<AppKey> = rows.map(|row| row.key).filter(|key| !here.contains(key)).collect();
     if gone.is_empty() {
-        return Ok(May::Mark(None));
+        return Ok(May::Mark);
     }
     let folder = settings.manifests_dir.display();
     let what = format!(
         "{folder} has no manifest of {} of the apps that this installation knows: {}. A new marker there says that they are to \
-         go: their containers are removed and their code moves to trash, their data stays",
+         go: once that is confirmed (`paas confirm`), their containers are removed and their code moves to trash; their data stays",
         gone.len(),
-        gone.join(", ")
+        gone.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     );
     let remedy = "put the manifests back, or mount their disk";
     let lock = match RootLock::acquire(&settings.root) {
@@ -113,7 +134,7 @@ async fn may_mark(context: &mut Context, settings: &Settings, args: &Yes) -> any
         Err(error) => return Err(error.into()),
     };
     if args.yes {
-        return Ok(May::Mark(Some(lock)));
+        return Ok(May::MarkAndHold { lock, gone });
     }
     if !io::stdin().is_terminal() {
         anyhow::bail!("{what}. {remedy}; if that is meant, say so with `paas init --yes`");
@@ -122,7 +143,7 @@ async fn may_mark(context: &mut Context, settings: &Settings, args: &Yes) -> any
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(May::Mark(Some(lock)));
+        return Ok(May::MarkAndHold { lock, gone });
     }
     context.err.note("nothing was changed");
     Ok(May::Not)
