@@ -10,7 +10,8 @@ use crate::engine::{Effect, Engine, EngineError, ErrorKind, Follow};
 use crate::folders::{FolderError, Folders, Origin};
 use crate::model::version;
 use crate::model::{
-    AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow, VersionId, VersionRecord, shown,
+    AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow, Timestamp, VersionId,
+    VersionRecord, shown,
 };
 use crate::plan::step::{Action, Outcome, Step, Target};
 use crate::plan::view::OwnedContainer;
@@ -103,6 +104,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
                 Ok(Outcome::Changed)
             }
             Action::RecordFailure { failure, target } => self.record_failure(failure, target.as_ref()).await,
+            Action::TellFailure { target, at, korean } => self.tell_failure(step, target, *at, korean.as_deref()).await,
             Action::Forget => {
                 self.row_in_doubt = !planted!(LostAnswerForgotten);
                 self.store.forget(self.key).await?;
@@ -212,6 +214,23 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         let Some(row) = &self.row else { return Ok(Outcome::Unchanged) };
         let row = InventoryRow { failed: Some(FailedDeploy { log, ..failure.clone() }), ..row.clone() };
         self.put(&row).await?;
+        Ok(Outcome::Changed)
+    }
+
+    async fn tell_failure(
+        &self,
+        step: &Step,
+        target: &Target,
+        at: Timestamp,
+        korean: Option<&str>,
+    ) -> Result<Outcome, StepError> {
+        let log = log_excerpt(self.engine, self.id(target)?).await.join("\n");
+        let korean = korean.map(|korean| format!("{korean}\n")).unwrap_or_default();
+        let text = format!(
+            "{at} the container that was to replace one that hangs is given up: {}\n{korean}{log}\n",
+            step.cause
+        );
+        self.folders.append_deploy_log(self.key, &text).await?;
         Ok(Outcome::Changed)
     }
 

@@ -26,7 +26,7 @@ use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
 use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
-use crate::model::{ContainerId, DaemonStatus, Quotas, Routing, Settings, Subnet};
+use crate::model::{AppKey, ContainerId, DaemonStatus, Quotas, Routing, Settings, Subnet};
 use crate::portal::{PortalState, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::service;
@@ -193,6 +193,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     tasks.spawn(watching);
     let signals_rx = events::subscribe(Arc::clone(&world.engine), &tasks, stop.clone());
     tasks.spawn(watch_database(world.store.clone(), LOOK_AT_DATABASE, ends.inputs_tx.clone(), stop.clone()));
+    let doubts_tx = ends.inputs_tx.clone();
     tasks.spawn(bring_news((state_rx, quotas_rx), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
 
     let config_rx = gateway_config(settings_rx.clone(), ends.status_rx.clone(), &tasks, stop.clone());
@@ -207,6 +208,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     if let Some((listener, traffic)) = listener.zip(traffic) {
         let (config_rx, portal) = (config_rx.clone(), portal.clone());
         let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), tuning(), traffic);
+        tasks.spawn(bring_doubts(gateway.doubts(), doubts_tx, stop.clone()));
         // It is set once, here.
         let _ = world.visitors.0.set(gateway.clone());
         let (first_look, gateway_stop) = (first_look.clone(), stop.clone());
@@ -280,6 +282,21 @@ async fn bring_news(
             else => return,
         };
         if inputs_tx.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Carries what visitors noticed to the controller.
+async fn bring_doubts(mut doubts_rx: mpsc::Receiver<AppKey>, inputs_tx: mpsc::Sender<Input>, stop: CancellationToken) {
+    loop {
+        // Cancel-safe: a doubt is taken only when it is returned.
+        let app = tokio::select! {
+            () = stop.cancelled() => return,
+            Some(app) = doubts_rx.recv() => app,
+            else => return,
+        };
+        if inputs_tx.send(Input::Unanswered(app)).await.is_err() {
             return;
         }
     }

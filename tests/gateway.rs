@@ -586,6 +586,55 @@ async fn an_app_that_says_nothing_is_a_504_and_a_client_that_stalls_a_408() {
     assert_eq!(code(&wire.head().await), "408");
 }
 
+/// Whether nobody has been told of an app that does not answer.
+fn is_untold(doubts: &mut tokio::sync::mpsc::Receiver<AppKey>) -> bool {
+    doubts.try_recv().is_err()
+}
+
+#[tokio::test]
+async fn an_app_that_leaves_three_visitors_in_a_row_without_an_answer_is_doubted() {
+    let app = raw_app(|mut wire, _| async move {
+        let head = wire.head().await;
+        if head.starts_with("GET /quick ") {
+            wire.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+            return;
+        }
+        wire.rest().await;
+    })
+    .await;
+    let tiny = Duration::from_millis(50);
+    let world = World::with(Tuning { silence_timeout: 8 * tiny, ..short() }, None).await;
+    world.route(app.addr).await;
+    let mut doubts = world.gateway.doubts();
+    // One answer in between, and they begin to be counted anew; both workers may have had some of them.
+    for _ in 0..3 {
+        assert_eq!(code(&world.get("/slow", "").await), "504");
+        assert_eq!(code(&world.get("/slow", "").await), "504");
+        for _ in 0..30 {
+            assert_eq!(code(&world.get("/quick", "").await), "200");
+        }
+    }
+    assert!(is_untold(&mut doubts));
+    let key = AppKey::parse("alice-diary").unwrap();
+    while is_untold(&mut doubts) {
+        assert_eq!(code(&world.get("/slow", "").await), "504");
+    }
+    // A visitor who leaves had been waiting, or not.
+    let world = World::with(Tuning { patience: tiny, ..short() }, None).await;
+    world.route(app.addr).await;
+    let mut doubts = world.gateway.doubts();
+    let told = async {
+        loop {
+            let mut wire = world.connect().await;
+            wire.send(format!("GET /slow HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+            if let Ok(Some(app)) = tokio::time::timeout(2 * tiny, doubts.recv()).await {
+                return app;
+            }
+        }
+    };
+    assert_eq!(within(told).await, key);
+}
+
 #[tokio::test]
 async fn a_live_stream_is_never_cut() {
     let app = raw_app(|mut wire, _| async move {

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use minipaas::model::{
-    AppKey, Cause, Digest, Event, EventKind, Identity, InstanceId, Manifest, RunState, Template, TemplateId, Timestamp,
-    VersionId, VersionRecord,
+    AppKey, Cause, Digest, Event, EventKind, Identity, InstanceId, Manifest, RestartPolicy, RunState, Template,
+    TemplateId, TemplateRestart, Timestamp, VersionId, VersionRecord,
 };
 use minipaas::store::{FailedDeploy, InventoryRow, MAX_EVENTS, Removals, SqliteStore, Store as _};
 
@@ -49,7 +49,7 @@ fn row(app: &str) -> InventoryRow {
             memory: Some("256m".parse().unwrap()),
             cpus: Some("0.5".parse().unwrap()),
             pids: Some(64),
-            restart: Some("on-failure:3".parse().unwrap()),
+            restart: Some(RestartPolicy::OnFailure(Some(3)).into()),
             env: BTreeMap::from([("GREETING".to_owned(), "안녕 \"$HOME\"\n".to_owned())]),
             redeploy: Some("2026-11-22T10:00:00Z".to_owned()),
             keep_data: None,
@@ -68,6 +68,7 @@ fn row(app: &str) -> InventoryRow {
             internal_port: 3000,
             health_path: Some("/healthz".to_owned()),
             start_timeout: None,
+            restart: TemplateRestart::default(),
         },
         digest: Digest::of(b"template: diary-v1"),
         versions: Some(VersionRecord {

@@ -9,7 +9,7 @@ use super::trash;
 use super::wait::{self, Goal};
 use crate::desired::{ManifestDir, templates};
 use crate::folders::{DiskFolders, Folders as _};
-use crate::model::manifest::{Manifest, RESERVED_ENV, RunState};
+use crate::model::manifest::{Manifest, RESERVED_ENV, Restart, RunState};
 use crate::model::{AppKey, Settings, TemplateId};
 
 pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::Result<Exit> {
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         memory: args.memory,
         cpus: args.cpus,
         pids: args.pids,
-        restart: args.restart,
+        restart: args.restart.map(Restart::from),
         env: args.env.iter().cloned().collect(),
         redeploy: None,
         keep_data: None,

@@ -199,7 +199,7 @@ fn created(manifest: &Manifest) -> String {
 mod tests {
     use super::*;
     use crate::desired::{Completeness, parse};
-    use crate::model::{InstanceId, Template, TemplateId};
+    use crate::model::{InstanceId, Template, TemplateId, TemplateRestart};
 
     fn key() -> AppKey {
         AppKey::parse("alice-diary").unwrap()
@@ -235,6 +235,7 @@ mod tests {
                 internal_port: 3000,
                 health_path: None,
                 start_timeout: None,
+                restart: TemplateRestart::default(),
             },
             digest: Digest::of(text.as_bytes()),
             failed: None,

@@ -5,6 +5,7 @@
 
 mod act;
 mod conclude;
+mod hang;
 mod observe;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use crate::plan::view::{Ended, RefusedLimits};
 use crate::plan::{AppView, Assessment, Goal, Motion, Plan, assess, diff};
 use crate::store::Store as _;
 
+use self::hang::Hangs;
 use super::addresses::Addresses;
 use super::goal::Decision;
 use super::seams::Seams;
@@ -35,11 +37,12 @@ const MAX_ROUNDS: usize = 6;
 /// Failed creations of one make after which its predecessor is brought back.
 const MAX_CREATE_FAILURES: u32 = 3;
 
-/// What the controller remembers about an app between passes. Losing it costs repeated probes, nothing else.
+/// What the controller remembers about an app between passes. Losing it costs repeated probes, and another look at who hangs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Containers that answered since their last start.
     answered: BTreeMap<ContainerId, Answered>,
+    hangs: Hangs,
     /// How often containers had been restarted by Docker when they last ran calmly.
     calm_restarts: BTreeMap<ContainerId, u32>,
     /// How containers ended, also those that run again.
@@ -122,6 +125,8 @@ pub struct PassInput {
     pub addresses: Arc<Addresses>,
     pub memory: Memory,
     pub previous: Option<Arc<AppStatus>>,
+    /// The container that stopped answering, if one did.
+    pub silent: Option<ContainerId>,
     pub metrics: Metrics,
 }
 

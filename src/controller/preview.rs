@@ -104,6 +104,7 @@ pub async fn preview<W: Seams>(
             addresses: Arc::default(),
             memory: Memory::default(),
             previous: None,
+            silent: None,
         };
         let plan = plan_of(world, input).await?;
         if !plan.is_empty() {

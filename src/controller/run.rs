@@ -8,10 +8,11 @@
 //!   rules 6 and 10) · one writer of the event log, whose rows are still written when the loop ends
 //!
 //! What it does is told in parts: `news` from the watchers and the doors, `folders` with the manifests, `absence` of files that
-//! vanished, what is `shared` by all apps, `passes` over them and whose `turn` it is to move, the event `log`. Here are what it owns, its loop,
-//! and time.
+//! vanished, what is `shared` by all apps, `passes` over them and whose `turn` it is to move, `asking` those that serve, the event `log`.
+//! Here are what it owns, its loop, and time.
 
 mod absence;
+mod asking;
 mod confirm;
 mod folders;
 mod log;
@@ -31,6 +32,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::asking::Asking;
 use self::once::Once;
 use self::removals::RemovalWriter;
 use self::turn::Turn;
@@ -48,7 +50,7 @@ use crate::desired::Snapshot;
 use crate::engine::events::Signal;
 use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
-use crate::model::status::{DaemonFolders, EngineStatus, HeldRemoval, ImageStatus};
+use crate::model::status::{DaemonFolders, Endpoint, EngineStatus, HeldRemoval, ImageStatus};
 use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Quotas, Settings, Subnet};
 use crate::plan::RemovalGuard;
 use crate::store::{Store as _, StoreError};
@@ -62,6 +64,8 @@ pub enum Input {
     /// Something in the runtime folder may have changed.
     Runtime,
     Engine(Signal),
+    /// Visitors of this app were left without an answer.
+    Unanswered(AppKey),
     /// What is wrong with the database as a whole; `None`: nothing any more.
     Database(Option<String>),
 }
@@ -115,6 +119,12 @@ impl Config {
 /// What a task of the controller has to say.
 enum Work {
     Pass(Box<PassOutput>),
+    /// Whether an app that serves still answers.
+    Asked {
+        key: AppKey,
+        endpoint: Endpoint,
+        answered: bool,
+    },
     /// A pass that panicked; its key only.
     Panicked(AppKey),
     Loaded(Snapshot),
@@ -176,6 +186,7 @@ pub struct Controller<W: Seams> {
     /// Passes under way, and since when.
     running: BTreeMap<AppKey, Instant>,
     turn: Turn,
+    asking: Asking,
     backoffs: Backoffs<AppKey>,
     memories: BTreeMap<AppKey, Memory>,
     jitter: Jitter,
@@ -258,6 +269,7 @@ impl<W: Seams> Controller<W> {
             queue: Queue::default(),
             running: BTreeMap::new(),
             turn: Turn::default(),
+            asking: Asking::default(),
             memories: BTreeMap::new(),
             jitter,
             status,
@@ -300,6 +312,7 @@ impl<W: Seams> Controller<W> {
     fn take_work(&mut self, work: Work) {
         match work {
             Work::Pass(output) => self.take_pass(*output),
+            Work::Asked { key, endpoint, answered } => self.take_answer(&key, &endpoint, answered),
             Work::Panicked(key) => self.take_panic(&key),
             Work::Loaded(snapshot) => self.take_snapshot(snapshot),
             Work::Listed(keys) => self.take_listing(keys),
@@ -322,6 +335,7 @@ impl<W: Seams> Controller<W> {
             .chain(self.network_retry)
             .chain(self.listing_retry)
             .chain(self.removal_writer.retry_at())
+            .chain(self.asking.next_due())
             .min()
             .unwrap_or(self.next_resync)
             .min(self.next_resync)
@@ -350,6 +364,7 @@ impl<W: Seams> Controller<W> {
         if self.removal_writer.retry_at().is_some_and(|at| at <= now) {
             self.note_removals();
         }
+        self.ask_who_serves();
         let over: Vec<AppKey> = self
             .missing_since
             .iter()

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 
 use super::edit::{code_word, state_word, strategy_word};
-use crate::model::manifest::BackupPolicy;
+use crate::model::manifest::{BackupPolicy, Restart};
 use crate::model::{Manifest, Shown};
 
 /// Longest value that is told whole.
@@ -27,7 +27,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
     key("memory", text(before.memory), text(after.memory));
     key("cpus", text(before.cpus), text(after.cpus));
     key("pids", text(before.pids), text(after.pids));
-    key("restart", text(before.restart), text(after.restart));
+    key("restart", before.restart.and_then(restart), after.restart.and_then(restart));
     key("redeploy", text(before.redeploy.as_ref()), text(after.redeploy.as_ref()));
     key("keepData", text(before.keep_data), text(after.keep_data));
     key("backup", before.backup.as_ref().map(backup), after.backup.as_ref().map(backup));
@@ -56,6 +56,13 @@ fn backup(policy: &BackupPolicy) -> String {
     let schedule = policy.schedule.as_deref().unwrap_or("default");
     let keep = policy.keep.map_or_else(|| "default".to_owned(), |keep| keep.to_string());
     format!("schedule {schedule}, keep {keep}")
+}
+
+fn restart(restart: Restart) -> Option<String> {
+    let policy = restart.policy.map(|policy| policy.to_string());
+    let on_hang = restart.on_hang.map(|on_hang| format!("onHang {on_hang}"));
+    let parts: Vec<_> = policy.into_iter().chain(on_hang).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// On one line and not too long: a token may be any text.
@@ -98,6 +105,7 @@ mod tests {
             ("redeploy: a", "redeploy: b", "`redeploy`: a → b"),
             ("", "backup: {keep: 3}", "`backup`: default → schedule default, keep 3"),
             ("startTimeout: 120s", "", "`startTimeout`: 2m → default"),
+            ("restart: always", "restart: {policy: always, onHang: true}", "`restart`: always → always, onHang true"),
             ("disk: 1g", "disk: 2g\nstrategy: recreate", "`disk`: 1g → 2g; `strategy`: default → recreate"),
             ("", "code: live", "`code`: default → live"),
         ] {

@@ -9,7 +9,7 @@ use yaml_edit::{Document, YamlFile};
 
 use super::parse::parse;
 use super::snapshot::Diagnostic;
-use crate::model::{Bytes, CodeMode, Manifest, MilliCpus, RestartPolicy, RunState, Strategy};
+use crate::model::{Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Strategy};
 
 /// One key and its new value; `None` takes the line out, so that the default holds again.
 ///
@@ -144,7 +144,11 @@ impl Change {
             Self::Memory(memory) => manifest.memory = *memory,
             Self::Cpus(cpus) => manifest.cpus = *cpus,
             Self::Pids(pids) => manifest.pids = *pids,
-            Self::Restart(restart) => manifest.restart = *restart,
+            Self::Restart(policy) => {
+                let on_hang = manifest.restart.and_then(|restart| restart.on_hang);
+                let says = policy.is_some() || on_hang.is_some();
+                manifest.restart = says.then_some(Restart { policy: *policy, on_hang });
+            }
             Self::Disk(disk) => manifest.disk = *disk,
             Self::Strategy(strategy) => manifest.strategy = *strategy,
         }
@@ -166,7 +170,8 @@ impl Change {
             // As a number: in quotes `"0.5"` would be right, too, but no one writes it so.
             Self::Cpus(Some(cpus)) => mapping.set(key, f64::from(cpus.0) / 1000.0),
             Self::Pids(Some(pids)) => mapping.set(key, i64::from(*pids)),
-            Self::Restart(restart) => text(restart.map(|restart| restart.to_string())),
+            // A group is none of its business: the text then is not what was wanted, and is left to a person.
+            Self::Restart(policy) => text(policy.map(|policy| policy.to_string())),
             Self::Strategy(strategy) => text(strategy.map(|strategy| strategy_word(strategy).to_owned())),
         }
         Some(())

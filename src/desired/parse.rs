@@ -9,7 +9,9 @@ use std::str::FromStr;
 use super::snapshot::Diagnostic;
 use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
 use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_CPUS, MIN_MEMORY, MIN_START_TIMEOUT, RESERVED_ENV};
-use crate::model::{Bytes, CodeMode, Manifest, MilliCpus, RunState, Seconds, Shown, Strategy, TemplateId, cron};
+use crate::model::{
+    Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Shown, Strategy, TemplateId, cron,
+};
 
 /// Largest manifest file in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
@@ -136,7 +138,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
     let memory = fields.read("memory", |entry| size(entry, MIN_MEMORY));
     let cpus = fields.read("cpus", cpus);
     let pids = fields.read("pids", |entry| whole(entry, 1, u32::MAX, "128"));
-    let restart = fields.read("restart", |entry| parsed(entry, "a restart policy such as `unless-stopped`"));
+    let restart = fields.read("restart", restart);
     let env = fields.read("env", env).unwrap_or_default();
     let redeploy = fields.read("redeploy", redeploy);
     let keep_data = fields.read("keepData", boolean);
@@ -513,6 +515,22 @@ fn backup(entry: &Entry) -> Result<BackupPolicy, Refusals> {
     let keep = fields.read("keep", |entry| whole(entry, 1, 1000, "7"));
     fields.end()?;
     Ok(BackupPolicy { schedule, keep })
+}
+
+/// The policy alone, or a group.
+fn restart(entry: &Entry) -> Result<Restart, Refusals> {
+    let example = "a restart policy such as `unless-stopped`, or a group, for example `restart: {onHang: true}`";
+    let policy = |entry: &Entry| parsed::<RestartPolicy>(entry, "a restart policy such as `unless-stopped`");
+    match &entry.value.value {
+        Value::Group(_) => {
+            let mut fields = Fields::of(group(entry, example)?, &["policy", "onHang"]);
+            let policy = fields.read("policy", policy);
+            let on_hang = fields.read("onHang", boolean);
+            fields.end()?;
+            Ok(Restart { policy, on_hang })
+        }
+        _ => Ok(parsed::<RestartPolicy>(entry, example)?.into()),
+    }
 }
 
 fn schedule(entry: &Entry) -> Result<String, Refusal> {

@@ -31,7 +31,16 @@ pub fn render(key: &AppKey, manifest: &Manifest) -> String {
     }
     if let Some(restart) = manifest.restart {
         // In quotes: other programs read a bare `no` as false.
-        line(&mut text, "restart", &quoted(&restart.to_string()));
+        let policy = restart.policy.map(|policy| quoted(&policy.to_string()));
+        let value = match (policy, restart.on_hang) {
+            (Some(policy), None) => policy,
+            (policy, on_hang) => {
+                let policy = policy.map(|policy| format!("policy: {policy}"));
+                let on_hang = on_hang.map(|on_hang| format!("onHang: {on_hang}"));
+                format!("{{{}}}", policy.into_iter().chain(on_hang).collect::<Vec<_>>().join(", "))
+            }
+        };
+        line(&mut text, "restart", &value);
     }
     if !manifest.env.is_empty() {
         text.push_str("env:\n");
@@ -108,6 +117,9 @@ mod tests {
              keepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 1025k\nstrategy: recreate\n\
              startTimeout: 90s",
             "template: diary-v1\nbackup: {}",
+            "template: diary-v1\nrestart: {onHang: true}",
+            "template: diary-v1\nrestart: {policy: 'no', onHang: false}",
+            "template: diary-v1\nrestart: {}",
             "template: diary-v1\nbackup: {keep: 1}\nstate: stopped",
         ] {
             let manifest = parse("x.yaml", text.as_bytes()).unwrap();

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::observed::Capacity;
 use crate::model::{
-    AppKey, AppSpec, Bytes, Code, ConditionKind, Digest, Limits, Manifest, PurgeToken, RunState, Settings, Template,
+    AppKey, AppSpec, Bytes, Code, ConditionKind, Digest, Limits, Manifest, OnHang, PurgeToken, RunState, Settings,
+    Template,
 };
 
 /// What should be true of an app.
@@ -66,6 +67,7 @@ pub fn resolve(
     if let Some(message) = lacks_api(manifest, template).or_else(too_much) {
         return Resolved::Unusable { kind: ConditionKind::Invalid, message };
     }
+    let restart = manifest.restart.unwrap_or_default();
     let spec = Box::new(AppSpec {
         key: key.clone(),
         host: key.host(&settings.domain),
@@ -77,7 +79,8 @@ pub fn resolve(
             cpus: manifest.cpus.unwrap_or(settings.cpu_limit),
             pids: manifest.pids.unwrap_or(settings.pids_limit),
         },
-        restart: manifest.restart.unwrap_or(settings.restart_policy),
+        restart: restart.policy.unwrap_or(settings.restart_policy),
+        on_hang: if restart.on_hang.unwrap_or(template.restart.on_hang) { OnHang::Replace } else { OnHang::Tell },
         network: settings.app_network(),
         app_dir: dirs.code,
         versions_dir: dirs.versions,
@@ -152,7 +155,7 @@ fn environment(manifest: &Manifest, template: &Template) -> BTreeMap<String, Str
 mod tests {
     use super::*;
     use crate::desired::parse;
-    use crate::model::{MilliCpus, RestartPolicy, Seconds, Strategy, TemplateId};
+    use crate::model::{MilliCpus, RestartPolicy, Seconds, Strategy, TemplateId, TemplateRestart};
 
     fn template(supports_api: bool) -> Template {
         Template {
@@ -164,6 +167,7 @@ mod tests {
             internal_port: 3000,
             health_path: None,
             start_timeout: None,
+            restart: TemplateRestart::default(),
         }
     }
 
@@ -232,6 +236,23 @@ mod tests {
         ] {
             let spec = spec(resolved(text, &Settings::defaults("/paas"), Ok(template)));
             assert_eq!(spec.start_timeout, Seconds(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_manifest_knows_best_what_becomes_of_an_app_that_hangs_then_the_template() {
+        let ours = Template { restart: TemplateRestart { on_hang: true }, ..template(true) };
+        let settings = Settings::defaults("/paas");
+        for (text, template, want) in [
+            ("template: diary-v1", &template(true), OnHang::Tell),
+            ("template: diary-v1\nrestart: always", &ours, OnHang::Replace),
+            ("template: diary-v1\nrestart: {onHang: false}", &ours, OnHang::Tell),
+            ("template: diary-v1\nrestart: {onHang: true}", &template(true), OnHang::Replace),
+        ] {
+            let spec = spec(resolved(text, &settings, Ok(template)));
+            assert_eq!(spec.on_hang, want, "{text}");
+            let restart = if text.contains("always") { RestartPolicy::Always } else { settings.restart_policy };
+            assert_eq!(spec.restart, restart, "{text}");
         }
     }
 

@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use crate::model::manifest::{MAX_START_TIMEOUT, MIN_START_TIMEOUT};
-use crate::model::{Seconds, Shown, Template, TemplateId};
+use crate::model::{Seconds, Shown, Template, TemplateId, TemplateRestart};
 
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -29,6 +29,8 @@ struct Written {
     internal_port: Option<u16>,
     health_path: Option<String>,
     start_timeout: Option<Seconds>,
+    #[serde(default)]
+    restart: TemplateRestart,
 }
 
 /// Reads every template. A folder whose name is no template id is not a template. Fails only if the folder itself cannot
@@ -163,6 +165,7 @@ pub fn parse(id: &TemplateId, text: &str) -> Result<Template, String> {
         internal_port: written.internal_port.unwrap_or(3000),
         health_path: written.health_path,
         start_timeout: written.start_timeout,
+        restart: written.restart,
     })
 }
 
@@ -185,12 +188,13 @@ mod tests {
     fn template_json_is_read_with_its_defaults() {
         let template = parse(
             &id("diary-v1"),
-            r#"{"id": "diary-v1", "name": "일기장", "version": "1.0.0", "supportsApi": true, "healthPath": "/healthz", "startTimeout": "90s"}"#,
+            r#"{"id": "diary-v1", "name": "일기장", "version": "1.0.0", "supportsApi": true, "healthPath": "/healthz", "startTimeout": "90s", "restart": {"onHang": true}}"#,
         );
         let template = template.unwrap();
         assert_eq!((template.name.as_str(), template.internal_port, template.supports_api), ("일기장", 3000, true));
         assert_eq!(template.health_path.as_deref(), Some("/healthz"));
         assert_eq!(template.start_timeout, Some(Seconds(90)));
+        assert!(template.restart.on_hang);
     }
 
     #[test]
@@ -198,7 +202,7 @@ mod tests {
         let told = |text: &str| parse(&id("diary-v1"), text).unwrap_err();
         insta::assert_snapshot!(told("{\n  \"id\": \"diary-v1\",,"), @"template.json is not right: key must be a string at line 2 column 20; compare it with the template `diary-v1`");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x"}"#), @"template.json is not right: missing field `version` at line 1 column 31; compare it with the template `diary-v1`");
-        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "nome": "x"}"#), @"template.json is not right: unknown field `nome`, expected one of `id`, `name`, `description`, `version`, `supportsApi`, `internalPort`, `healthPath`, `startTimeout` at line 1 column 25; compare it with the template `diary-v1`");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "nome": "x"}"#), @"template.json is not right: unknown field `nome`, expected one of `id`, `name`, `description`, `version`, `supportsApi`, `internalPort`, `healthPath`, `startTimeout`, `restart` at line 1 column 25; compare it with the template `diary-v1`");
         insta::assert_snapshot!(told(r#"{"id": "other", "name": "x", "version": "1"}"#), @"template.json says id `other`: write `diary-v1`, or rename the folder");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": " ", "version": "1"}"#), @"template.json has an empty `name` or `version`: write both");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "internalPort": 0}"#), @"template.json has `internalPort` 0: write the port that server.js listens on, or leave it out for 3000");

@@ -70,6 +70,8 @@ pub struct Tuning {
     /// Longest silence before the head of a response: neither the client's body nor the app moves. 408 or 504 by who is
     /// waited for.
     pub silence_timeout: Duration,
+    /// A visitor who leaves without an answer after so long has waited for the app.
+    pub patience: Duration,
     /// How long a client may refuse to take a single byte of an answer that is ready for it.
     pub write_timeout: Duration,
     /// Idle upstream connections are not used after this. Node closes its own after 5 s, so stay below.
@@ -99,6 +101,7 @@ impl Default for Tuning {
             max_held: 1024,
             max_held_of_one: 256,
             silence_timeout: Duration::from_secs(60),
+            patience: Duration::from_secs(3),
             write_timeout: Duration::from_secs(120),
             upstream_idle: Duration::from_secs(4),
             max_idle_upstream: 256,

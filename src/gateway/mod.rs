@@ -29,6 +29,7 @@ mod chunked;
 mod client_io;
 mod config;
 mod cookies;
+mod doubt;
 mod endpoint;
 mod exchange;
 mod forwarding;
@@ -51,9 +52,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::model::{ContainerId, DaemonStatus};
+use crate::model::{AppKey, ContainerId, DaemonStatus};
 
 pub use config::{GatewayConfig, PortalNames, Tuning};
 pub(crate) use forwarding::visitor;
@@ -82,6 +83,7 @@ struct Inner {
     tuning: Tuning,
     places: Arc<places::Places>,
     holds: Arc<hold::Holds>,
+    doubts: doubt::Doubts,
     generation: AtomicU64,
     connections: AtomicUsize,
     tunnels: AtomicUsize,
@@ -132,6 +134,7 @@ impl Gateway {
                     heads: tuning.max_unfinished_heads,
                 })),
                 holds: Arc::new(hold::Holds::new(tuning.max_held, tuning.max_held_of_one)),
+                doubts: doubt::Doubts::default(),
                 tuning,
                 generation: AtomicU64::new(0),
                 connections: AtomicUsize::new(0),
@@ -144,6 +147,13 @@ impl Gateway {
     #[must_use]
     pub fn traffic(&self) -> Arc<TrafficStats> {
         Arc::clone(&self.inner.traffic)
+    }
+
+    /// Apps that have left several visitors in a row without an answer: they refuse connections, say nothing for too long, or
+    /// whoever asked has waited and left. Each is told again with every further one. For the one who asks first.
+    #[must_use]
+    pub fn doubts(&self) -> mpsc::Receiver<AppKey> {
+        self.inner.doubts.listen()
     }
 
     /// How often the route table was replaced: it rises after every change of status or settings that was taken up.

@@ -17,6 +17,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower::ServiceExt as _;
 
 use super::body::{Answer, AppBody, Ending, GatewayBody};
+use super::doubt::Waiting;
 use super::endpoint::Endpoint;
 use super::exchange::{Failure, Sending, Sure, Upstream, WaitedFor, exchange};
 use super::forwarding::{self, Peer, Trust};
@@ -169,12 +170,16 @@ impl App<'_> {
     async fn serve(mut self, body: Incoming, on_upgrade: Option<OnUpgrade>) -> Response<GatewayBody> {
         let begun = Instant::now();
         let counted = self.route.traffic.begin();
+        let inner = Arc::clone(&self.client.inner);
+        let waiting = Waiting::begin(&inner.doubts, &self.route.traffic, begun, inner.tuning.patience);
         match self.forward(begun, body, on_upgrade).await {
             Ok(response) => {
+                waiting.answered();
                 counted.answered(response.status().as_u16(), begun.elapsed());
                 response
             }
             Err(page) => {
+                waiting.refused(page);
                 let mut response = page.response(&self.head.headers, Some(&self.route.app));
                 counted.refused(response.status().as_u16());
                 end_if_unclear(page, &mut response);

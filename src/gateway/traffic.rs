@@ -15,6 +15,8 @@ pub const LATENCY_BUCKETS_MS: [u64; 13] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct AppTraffic {
+    /// `None` for what goes to no app.
+    app: Option<AppKey>,
     requests: AtomicU64,
     in_flight: AtomicU64,
     bytes_in: AtomicU64,
@@ -25,6 +27,8 @@ pub(super) struct AppTraffic {
     latency_sum_us: AtomicU64,
     retries: AtomicU64,
     upgrades: AtomicU64,
+    /// Requests in a row that the app has not answered.
+    unanswered: AtomicU64,
 }
 
 impl AppTraffic {
@@ -39,6 +43,20 @@ impl AppTraffic {
     }
     pub(super) fn upgraded(&self) {
         self.upgrades.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn app(&self) -> Option<&AppKey> {
+        self.app.as_ref()
+    }
+    /// How many there are now in a row.
+    pub(super) fn is_unanswered(&self) -> u64 {
+        self.unanswered.fetch_add(1, Relaxed) + 1
+    }
+    pub(super) fn is_answered(&self) {
+        // Mostly there is nothing to write.
+        if self.unanswered.load(Relaxed) != 0 {
+            self.unanswered.store(0, Relaxed);
+        }
     }
 
     /// Counts a request until the returned guard is answered or dropped.
@@ -158,7 +176,8 @@ impl TrafficStats {
         if let Some(known) = apps.get(app) {
             return known.clone();
         }
-        apps.entry(app.clone()).or_default().clone()
+        let fresh = || Arc::new(AppTraffic { app: Some(app.clone()), ..AppTraffic::default() });
+        apps.entry(app.clone()).or_insert_with(|| std::array::from_fn(|_| fresh())).clone()
     }
 
     pub(super) fn retain(&self, keep: impl Fn(&AppKey) -> bool) {

@@ -28,6 +28,8 @@ pub enum DiagnosisCode {
     /// It listens twice on one port.
     PortInUse,
     OutOfMemory,
+    /// It runs, and has stopped answering.
+    Hangs,
 }
 
 /// One cause, in one sentence of each language.
@@ -85,6 +87,16 @@ impl Diagnosis {
                 format!("{port}번이 아니라 {ports}번 포트에서 기다립니다: PORT가 알려 주는 포트를 쓰세요"),
             )
         })
+    }
+
+    /// Of an app that answered, and does no more although it runs.
+    #[must_use]
+    pub fn of_hang() -> Self {
+        Self::new(
+            DiagnosisCode::Hangs,
+            "its process hangs: look for a loop that does not end, or a call that never comes back".to_owned(),
+            "프로세스가 멈춰 있습니다: 끝나지 않는 반복문이나 돌아오지 않는 호출이 있는지 보세요".to_owned(),
+        )
     }
 
     /// Of an app that ended: what its last lines, oldest first, tell. `limit` is its memory.

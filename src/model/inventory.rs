@@ -8,7 +8,7 @@ use super::diagnosis::Diagnosis;
 use super::manifest::{CodeMode, Manifest, RunState};
 use super::names::{AppKey, TemplateId};
 use super::spec::Identity;
-use super::template::Template;
+use super::template::{Template, TemplateRestart};
 use super::units::{Digest, Seconds, Timestamp};
 use super::version::{self, Code, VersionId, VersionRecord};
 
@@ -50,6 +50,7 @@ impl InventoryRow {
                 internal_port: 0,
                 health_path: None,
                 start_timeout: None,
+                restart: TemplateRestart::default(),
             },
             digest: Digest::of(&[]),
             failed: None,

@@ -30,9 +30,10 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub pids: Option<u32>,
-    /// What Docker does when the app's process ends.
+    /// What is done when the app's process ends, or hangs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<RestartPolicy>,
+    #[schemars(with = "Option<RestartForm>")]
+    pub restart: Option<Restart>,
     /// Extra environment variables. Names the platform sets itself are refused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -91,6 +92,67 @@ pub enum RunState {
     Running,
     Stopped,
     Deleted,
+}
+
+/// What is done when the app's process ends, or hangs. `None` means "the default".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "RestartForm", into = "RestartForm")]
+pub struct Restart {
+    pub policy: Option<RestartPolicy>,
+    pub on_hang: Option<bool>,
+}
+
+impl From<RestartPolicy> for Restart {
+    fn from(policy: RestartPolicy) -> Self {
+        Self { policy: Some(policy), on_hang: None }
+    }
+}
+
+/// How [`Restart`] is written: the policy alone, as it always was, or a group.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum RestartForm {
+    Policy(RestartPolicy),
+    Group(RestartGroup),
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RestartGroup {
+    /// What Docker does when the app's process ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<RestartPolicy>,
+    /// Whether an app that has stopped answering gets a new container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_hang: Option<bool>,
+}
+
+impl From<RestartForm> for Restart {
+    fn from(form: RestartForm) -> Self {
+        match form {
+            RestartForm::Policy(policy) => policy.into(),
+            RestartForm::Group(RestartGroup { policy, on_hang }) => Self { policy, on_hang },
+        }
+    }
+}
+
+impl From<Restart> for RestartForm {
+    fn from(restart: Restart) -> Self {
+        match restart {
+            Restart { policy: Some(policy), on_hang: None } => Self::Policy(policy),
+            Restart { policy, on_hang } => Self::Group(RestartGroup { policy, on_hang }),
+        }
+    }
+}
+
+/// What is done about an app that has stopped answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnHang {
+    /// It is told to people, and left as it is.
+    #[default]
+    Tell,
+    /// It gets a new container.
+    Replace,
 }
 
 /// How a new container takes over from the old one.
@@ -170,6 +232,20 @@ mod tests {
 
     fn manifest(state: RunState, keep_data: Option<bool>) -> Manifest {
         Manifest { state, keep_data, ..Manifest::of(TemplateId::parse("diary-v1").unwrap()) }
+    }
+
+    #[test]
+    fn a_restart_that_says_no_more_than_the_policy_is_stored_as_it_always_was() {
+        for (restart, text) in [
+            (Restart::from(RestartPolicy::OnFailure(Some(3))), r#""on-failure:3""#),
+            (Restart { policy: None, on_hang: Some(true) }, r#"{"onHang":true}"#),
+            (Restart { policy: Some(RestartPolicy::No), on_hang: Some(false) }, r#"{"policy":"no","onHang":false}"#),
+            (Restart::default(), "{}"),
+        ] {
+            assert_eq!(serde_json::to_string(&restart).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Restart>(text).unwrap(), restart, "{text}");
+        }
+        assert!(serde_json::from_str::<Restart>(r#"{"onHangs":true}"#).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::labels::{self, InstanceId};
-use super::manifest::Strategy;
+use super::manifest::{OnHang, Strategy};
 use super::names::{AppKey, TemplateId};
 use super::template::Template;
 use super::units::{Bytes, Digest, MilliCpus, RestartPolicy, Seconds};
@@ -44,6 +44,7 @@ pub struct AppSpec {
     pub env: BTreeMap<String, String>,
     pub limits: Limits,
     pub restart: RestartPolicy,
+    pub on_hang: OnHang,
     pub network: String,
     /// The working copy of the code.
     pub app_dir: PathBuf,
@@ -66,7 +67,8 @@ pub struct AppSpec {
 /// Versioned hash over everything whose change needs a new container.
 ///
 /// Only chosen fields go in, so an upgrade of the daemon restarts nothing. Limits and the restart policy are left out:
-/// they are compared on the inspected container and changed in place. The image's id is compared there as well.
+/// they are compared on the inspected container and changed in place. The image's id is compared there as well. What only the
+/// daemon does, such as `on_hang`, is no part of a container at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Identity(String);

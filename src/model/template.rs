@@ -27,6 +27,25 @@ pub struct Template {
     /// How long its apps may take until they answer; a manifest may say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_timeout: Option<Seconds>,
+    /// What becomes of its apps when they stop answering; a manifest may say otherwise.
+    #[serde(default, skip_serializing_if = "TemplateRestart::is_default")]
+    pub restart: TemplateRestart,
+}
+
+/// As `restart` of a manifest, as far as it is a template's to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TemplateRestart {
+    /// Whether an app that has stopped answering gets a new container.
+    #[serde(default)]
+    pub on_hang: bool,
+}
+
+impl TemplateRestart {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn default_port() -> u16 {

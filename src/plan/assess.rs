@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::observed::ContainerState;
 use crate::model::status::Endpoint;
 use crate::model::{
-    AppSpec, ConditionKind, ContainerId, Diagnosis, FailedDeploy, Health, Limits, ObservedContainer, SyncState,
+    AppSpec, ConditionKind, ContainerId, Diagnosis, FailedDeploy, Health, Limits, ObservedContainer, OnHang, SyncState,
     Timestamp,
 };
 
@@ -222,21 +222,52 @@ fn silent(
     verdict: &mut Assessment,
 ) -> Health {
     let age = container.started_at.map_or(0, |started| view.now.0 - started.0);
-    let diagnosis = view.why_silent(spec, &container.id);
-    let health = if age <= spec.start_timeout.millis() { Health::Starting } else { Health::Degraded };
+    let hung = view.hung.contains(&container.id);
+    let health = if age <= spec.start_timeout.millis() && !hung { Health::Starting } else { Health::Degraded };
     verdict.look_again_within(if health == Health::Starting { patience(age) } else { Duration::from_secs(10) });
     if health == Health::Degraded {
         let port = spec.template.internal_port;
-        let message = match &diagnosis {
-            Some(diagnosis) => format!("the app runs but does not answer on port {port}: {}", diagnosis.english),
-            None => {
-                format!("the app runs but does not answer on port {port}: {why}. Look at `paas logs {}`", view.key)
-            }
+        let diagnosis = view.why_silent(spec, &container.id).or_else(|| hung.then(Diagnosis::of_hang));
+        let finding = match &diagnosis {
+            Some(diagnosis) if hung => hangs(view, spec, container, why, diagnosis),
+            Some(diagnosis) => not_answering(port, &diagnosis.english),
+            None => not_answering(port, &format!("{why}. Look at `paas logs {}`", view.key)),
         };
-        verdict.findings.push(Finding::new(ConditionKind::NotAnswering, "NotAnswering", message));
+        verdict.findings.push(finding);
         verdict.diagnosis = diagnosis;
     }
     health
+}
+
+fn not_answering(port: u16, why: &str) -> Finding {
+    let message = format!("the app runs but does not answer on port {port}: {why}");
+    Finding::new(ConditionKind::NotAnswering, "NotAnswering", message)
+}
+
+/// What is wrong, and what is done about it.
+fn hangs(view: &AppView, spec: &AppSpec, container: &ObservedContainer, why: &str, diagnosis: &Diagnosis) -> Finding {
+    let key = &view.key;
+    let (reason, next) = match (view.gives_way(&container.id), view.next_replacement, spec.on_hang) {
+        (true, ..) => ("BeingReplaced", "a new container takes over as soon as it answers".to_owned()),
+        (false, Some(at), _) => (
+            "ReplacedAgain",
+            format!(
+                "a new container did not help for long, the next one is tried after {at}: look at `paas logs {key}`"
+            ),
+        ),
+        (false, None, OnHang::Replace) => ("BeingReplaced", "it gets a new container".to_owned()),
+        (false, None, OnHang::Tell) => (
+            "StoppedAnswering",
+            format!(
+                "look at `paas logs {key}`, then give it a new container with `paas deploy {key}`; with \
+                 `restart: {{onHang: true}}` in its manifest it gets one by itself"
+            ),
+        ),
+    };
+    let port = spec.template.internal_port;
+    let message =
+        format!("the app runs but has stopped answering on port {port} ({why}): {}; {next}", diagnosis.english);
+    Finding::new(ConditionKind::NotAnswering, reason, message)
 }
 
 /// While an old container serves nobody waits for the new one but its owner. The first half minute is watched closely all the

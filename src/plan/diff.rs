@@ -24,11 +24,14 @@ use super::step::{Action, Plan, Target};
 use super::view::{AppView, Goal, OwnedContainer};
 
 pub(super) use limits::tunables_differ;
-use trial::{Failure, Trial, record_failure, trial};
+use trial::{Failure, Trial, record_failure, tell_failure, trial};
 use versions::{drop_versions, last_that_served, missing_version, take_version};
 
 /// Restarts by Docker's policy after which a new container counts as failed, and an app as crash-looping.
 pub const CRASH_LOOP_RESTARTS: u32 = 3;
+
+/// Why a container is replaced that hangs.
+const HUNG: &str = "it has stopped answering";
 
 /// Steps from the view to its goal. Empty = nothing to do now.
 #[must_use]
@@ -157,7 +160,8 @@ fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &
         let is_successor = useless.get().labels.get(crate::model::labels::IDENTITY).map(String::as_str)
             == Some(spec.identity().as_str());
         let to_blame = !view.abandoned.contains(useless.id());
-        if is_successor && to_blame && !roles.old.is_empty() && view.failed_before(spec).is_none() {
+        let has_predecessor = !roles.old.is_empty() && !roles.replaces_hung(view, spec);
+        if is_successor && to_blame && has_predecessor && view.failed_before(spec).is_none() {
             let said = &useless.get().error;
             let said = if said.is_empty() { String::new() } else { format!(": {said}") };
             let failure = Failure::new(format!("Docker could not start the new container{said}"));
@@ -186,6 +190,19 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
     let name = if rolling && best.name() == main { view.key.next_container_name() } else { main.clone() };
     // In place the old one waits, stopped, for a successor that never comes.
     let waits_in_vain = best.name() == view.key.previous_container_name() && !best.runs();
+    if roles.replaces_hung(view, spec) && waits_in_vain && view.uncreatable.is_some() {
+        // It was stopped in order to be replaced: when it runs again it may well answer.
+        bring_back(view, spec, best, plan);
+        put_name_right(view, best, roles, plan);
+        return;
+    }
+    if view.gives_way(best.id()) && given_up(view, spec, plan) && !waits_in_vain {
+        // Nothing can be made anew after what was given up, but what hangs can be started anew.
+        let cause = Cause::new(HUNG);
+        halt(best, &cause, plan);
+        plan.push(Action::Start(Target::known(best)), &cause);
+        return;
+    }
     if let Some(why) = view.uncreatable.as_ref().filter(|_| waits_in_vain && !given_up(view, spec, plan)) {
         let failure = Failure::new(format!("Docker could not create the new container: {why}"));
         record_failure(view, spec, None, failure, plan);
@@ -231,6 +248,7 @@ fn why_new(view: &AppView, spec: &AppSpec, old: &ObservedContainer) -> String {
         old.labels.get(crate::model::labels::IDENTITY).map(String::as_str) == Some(spec.identity().as_str());
     match (&view.image_id, same_make) {
         (Some(id), true) if *id != old.image_id => format!("image {} changed", spec.image),
+        (_, true) if view.gives_way(&old.id) => HUNG.to_owned(),
         _ => "the app's specification changed".to_owned(),
     }
 }
@@ -263,8 +281,14 @@ fn settle(view: &AppView, spec: &AppSpec, best: &OwnedContainer, roles: &Roles<'
         }
         Trial::Running => keep(view, spec, best, plan),
         Trial::Failed(failure) => {
-            record_failure(view, spec, Some(best), failure, plan);
-            let cause = Cause::new("it did not become healthy; the previous container stays");
+            let cause = if roles.replaces_hung(view, spec) {
+                // No change of the app: nothing is given up for good.
+                tell_failure(view, best, failure, plan);
+                Cause::new("it does not answer either; another one is tried after a while")
+            } else {
+                record_failure(view, spec, Some(best), failure, plan);
+                Cause::new("it did not become healthy; the previous container stays")
+            };
             discard(best, &cause, plan);
             let old = roles.old[0];
             bring_back(view, spec, old, plan);

@@ -11,7 +11,7 @@ use super::view::{AppView, OwnedContainer};
 pub struct Roles<'a> {
     /// Made exactly as the specification says, best first (runs, answers, is published, carries the app's name).
     pub fresh: Vec<&'a OwnedContainer>,
-    /// Made after an earlier specification or image, best first.
+    /// Made after an earlier specification or image, or hanging and to be replaced, best first.
     pub old: Vec<&'a OwnedContainer>,
     /// Can never run again: dead, or refused by Docker again and again.
     pub useless: Vec<&'a OwnedContainer>,
@@ -35,7 +35,7 @@ impl<'a> Roles<'a> {
                 ContainerState::Dead => &mut roles.useless,
                 _ if view.broken.contains(&container.id) => &mut roles.useless,
                 _ if view.abandoned.contains(&container.id) => &mut roles.useless,
-                _ if same_make && same_image => &mut roles.fresh,
+                _ if same_make && same_image && !view.gives_way(&container.id) => &mut roles.fresh,
                 _ => &mut roles.old,
             };
             group.push(owned);
@@ -67,6 +67,18 @@ impl<'a> Roles<'a> {
             .filter(|owned| owned.runs() && view.answers(owned.id()))
             .or_else(|| self.old.first().copied().filter(|owned| owned.runs()))
             .or_else(|| fresh.filter(|owned| owned.runs()))
+    }
+
+    /// All that a new container would take over from are of the same make, and hang.
+    #[must_use]
+    pub fn replaces_hung(&self, view: &AppView, spec: &AppSpec) -> bool {
+        let identity = spec.identity();
+        let same_make = |owned: &OwnedContainer| {
+            let label = owned.get().labels.get(labels::IDENTITY).map(String::as_str);
+            let same_image = view.image_id.as_deref().is_none_or(|id| id == owned.get().image_id);
+            label == Some(identity.as_str()) && same_image
+        };
+        !self.old.is_empty() && self.old.iter().all(|old| view.gives_way(old.id()) && same_make(old))
     }
 
     /// Docker still holds this name for a container that is on its way out.

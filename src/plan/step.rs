@@ -86,6 +86,12 @@ pub enum Action {
         /// Whose log tells why; `None` when it was never created.
         target: Option<Target>,
     },
+    /// Tell in `logs/deploy.log` that a container which was to replace one that hangs is given up; the step's cause is why.
+    TellFailure {
+        target: Target,
+        at: Timestamp,
+        korean: Option<String>,
+    },
     TrashCode,
     TrashData(PurgeToken),
     /// Drop the inventory row: after everything else is gone.
@@ -110,7 +116,7 @@ impl Action {
             Self::Stop(_) => "stop",
             Self::Rename { .. } => "rename",
             Self::Remove(_) => "remove",
-            Self::RecordFailure { .. } => "give_up",
+            Self::RecordFailure { .. } | Self::TellFailure { .. } => "give_up",
             Self::TrashCode => "trash_code",
             Self::TrashData(_) => "trash_data",
             Self::Forget => "forget",
@@ -150,6 +156,7 @@ impl fmt::Display for Step {
             Action::Rename { target, name } => write!(f, "rename container {target} to {name}"),
             Action::Remove(target) => write!(f, "remove container {target}"),
             Action::RecordFailure { .. } => f.write_str("give up on the new container"),
+            Action::TellFailure { .. } => f.write_str("give up on the container that was to replace one that hangs"),
             Action::TrashCode => f.write_str("move the app's code to trash"),
             Action::TrashData(_) => f.write_str("move the app's data to trash"),
             Action::Forget => f.write_str("drop from the inventory"),

@@ -1,5 +1,6 @@
 //! The plan as golden text: one situation per test, its name the rule.
 
+mod hangs;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +13,8 @@ use crate::model::manifest::{Manifest, PurgeToken, RunState, Strategy};
 use crate::model::observed::{ContainerState, LastEnd, ObservedLimits};
 use crate::model::{
     AppKey, AppSpec, Bytes, Code, ConditionKind, ContainerId, Digest, FailedDeploy, FolderState, Health, InstanceId,
-    InventoryRow, Limits, MilliCpus, ObservedContainer, RestartPolicy, Routing, Seconds, SyncState, Template,
-    TemplateId, Timestamp, VersionId, VersionRecord,
+    InventoryRow, Limits, MilliCpus, ObservedContainer, OnHang, RestartPolicy, Routing, Seconds, SyncState, Template,
+    TemplateId, TemplateRestart, Timestamp, VersionId, VersionRecord,
 };
 
 const NOW: i64 = 1_000_000_000;
@@ -36,6 +37,7 @@ fn spec() -> AppSpec {
         env: BTreeMap::from([("PORT".to_owned(), "3000".to_owned())]),
         limits: Limits { memory: Bytes::mib(256), cpus: MilliCpus(500), pids: 128 },
         restart: RestartPolicy::UnlessStopped,
+        on_hang: OnHang::Replace,
         network: "paas-proxy".to_owned(),
         app_dir: "/paas/apps/alice/diary/app".into(),
         versions_dir: "/paas/apps/alice/diary/versions".into(),
@@ -59,6 +61,7 @@ fn template() -> Template {
         internal_port: 3000,
         health_path: None,
         start_timeout: None,
+        restart: TemplateRestart::default(),
     }
 }
 
@@ -162,6 +165,9 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         draining: BTreeMap::new(),
         calm_restarts: BTreeMap::new(),
         ended: BTreeMap::new(),
+        hung: BTreeSet::new(),
+        giving_way: None,
+        next_replacement: None,
         listening: BTreeMap::new(),
         refused: None,
         network_ready: true,

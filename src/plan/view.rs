@@ -146,6 +146,12 @@ pub struct AppView {
     pub calm_restarts: BTreeMap<ContainerId, u32>,
     /// How the processes of containers ended, also of those that run again.
     pub ended: BTreeMap<ContainerId, Ended>,
+    /// Containers that have stopped answering.
+    pub hung: BTreeSet<ContainerId>,
+    /// The one of them that is to give way to a new container.
+    pub giving_way: Option<ContainerId>,
+    /// When one may, where it is too early now.
+    pub next_replacement: Option<Timestamp>,
     /// What containers listen on that run and do not answer, as far as that is known.
     pub listening: BTreeMap<ContainerId, Vec<SocketAddr>>,
     /// Not to be asked for again for now.
@@ -196,6 +202,12 @@ impl AppView {
     #[must_use]
     pub fn answers(&self, id: &ContainerId) -> bool {
         matches!(self.readiness.get(id), Some(Readiness::Answers { .. }))
+    }
+
+    /// A new container is to take over from it because it hangs.
+    #[must_use]
+    pub fn gives_way(&self, id: &ContainerId) -> bool {
+        self.giving_way.as_ref() == Some(id)
     }
 
     /// How its process ended last, as far as it was seen.

@@ -23,6 +23,7 @@ pub struct Daemon {
     pub life: Life,
     pub status_rx: watch::Receiver<Arc<DaemonStatus>>,
     pub commands_tx: mpsc::Sender<Command>,
+    pub inputs_tx: mpsc::Sender<Input>,
     world: World,
     _tasks: JoinSet<()>,
     _stop: DropGuard,
@@ -59,12 +60,13 @@ impl Daemon {
         let stop = CancellationToken::new();
         let signals_rx = events::subscribe(Arc::clone(&seams.engine), &TaskTracker::new(), stop.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(bring_news(world.clone(), settings_rx, signals_rx, ends.inputs_tx));
+        tasks.spawn(bring_news(world.clone(), settings_rx, signals_rx, ends.inputs_tx.clone()));
         tasks.spawn(controller.run(stop.clone()));
         Ok(Self {
             life,
             status_rx: ends.status_rx,
             commands_tx: ends.commands_tx,
+            inputs_tx: ends.inputs_tx,
             world: world.clone(),
             _tasks: tasks,
             _stop: stop.drop_guard(),

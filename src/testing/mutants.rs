@@ -106,6 +106,13 @@ mutants! {
     FailureForgotten,
     /// A change of the network moves as many apps at a time as there are workers.
     TurnIgnored,
+    // --- apps that hang ---
+    /// An app that hangs stays so (a liveness probe that nobody acts on).
+    HangsLeftAlone,
+    /// It gets new containers without a pause while they hang as well (a liveness probe that kills a slow database for ever).
+    HangsReplacedAtOnce,
+    /// It gets a new one although its manifest wants it told only.
+    HangsReplacedUnasked,
     // --- versions ---
     /// What runs is the working copy, whatever the label says (a failed deploy, then a reboot into the broken code).
     VersionIsLive,

@@ -15,7 +15,9 @@ use crate::controller::{Drain, Prober, RuntimeContext, RuntimeSource, Seams, Set
 use crate::engine::faulty::{FaultyEngine, Injector, Life};
 use crate::engine::sim::{SimConfig, SimDocker, SimEngine};
 use crate::model::status::Endpoint;
-use crate::model::{ContainerId, Digest, InstanceId, ObservedContainer, Settings, Template, TemplateId};
+use crate::model::{
+    ContainerId, Digest, InstanceId, ObservedContainer, Settings, Template, TemplateId, TemplateRestart,
+};
 
 /// The template that apps of a simulated world are usually made from.
 #[must_use]
@@ -30,6 +32,7 @@ pub fn diary() -> Template {
         internal_port: 3000,
         health_path: Some("/healthz".to_owned()),
         start_timeout: None,
+        restart: TemplateRestart::default(),
     }
 }
 

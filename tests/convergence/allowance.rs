@@ -27,6 +27,10 @@ const POWER: Duration = Duration::from_secs(16);
 /// How long the status may lag behind Docker when nothing is wrong: an event's way, and a pass that is under way.
 const LAG: Duration = Duration::from_secs(1);
 
+/// A life that was cut off knows nobody who hangs: the next one watches a container, once it is older than its `startTimeout`, for
+/// half a minute, and sees it every ten seconds only. Without that, the wait of a failure comes on top of one that is due anyway.
+const WATCH: Duration = Duration::from_secs(85);
+
 /// What a call that went wrong may cost: the same change once more, or one that brings its container back.
 const REPAIR: usize = 2;
 /// What a life that was cut off may leave half-done: a successor, started and unknown, is stopped, removed and made again.
@@ -51,8 +55,11 @@ pub(crate) fn allowance(world: &World, script: &Script, injections: &[Injection]
     let sum = injections.iter().map(|injection| most(of_fault(injection.fault), calls)).fold(none, |sum, one| {
         Allowance { time: sum.time + one.time, changes: sum.changes + one.changes, lag: sum.lag.max(one.lag) }
     });
+    let forgot = script.hangs && world.injector.deaths() > 0;
+    let time = sum.time + if script.hangs && !injections.is_empty() { WATCH } else { Duration::ZERO };
     let extra = if hasty { DEPLOY } else { 0 } + if begins_blind(world, script) { REPAIR * apps(world) } else { 0 };
-    Allowance { changes: sum.changes + extra, ..sum }
+    let extra = extra + if forgot { DEPLOY } else { 0 };
+    Allowance { time, changes: sum.changes + extra, ..sum }
 }
 
 /// A life that cannot read its files at first does not know that somebody has confirmed they are gone: the last good manifests

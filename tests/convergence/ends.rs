@@ -49,6 +49,14 @@ pub(crate) fn unmet(
                 "no conflict is reported",
             );
         }
+        Expect::Hung => {
+            hold(runs, "it has not exactly one running container under its name");
+            hold(status.is_some_and(|status| status.health == Health::Degraded), "its health is not Degraded");
+            hold(
+                status.is_some_and(|status| status.condition(ConditionKind::NotAnswering).is_some()),
+                "nobody is told that it does not answer",
+            );
+        }
         Expect::CrashLoop => {
             hold(named, "it has not exactly one container under its name");
             hold(status.is_some_and(|status| status.health == Health::CrashLoop), "its health is not CrashLoop");

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minipaas::engine::sim::Transition;
-use minipaas::model::{AppKey, AppStatus, ContainerId, ContainerState, DaemonStatus, Health, RunState, SyncState};
+use minipaas::model::{
+    AppKey, AppStatus, ContainerId, ContainerState, DaemonStatus, Health, RunState, SyncState, labels,
+};
 use minipaas::testing::seams::World;
 use minipaas::testing::store::RowChange;
 use tokio::time::Instant;
@@ -137,6 +139,35 @@ pub(crate) fn crowds(world: &World, transitions: &[Transition]) -> Vec<String> {
         }
     }
     crowds
+}
+
+/// P16: the first wait between two new containers for an app that hangs; each is twice as long as the one before.
+const FIRST_WAIT: Duration = Duration::from_secs(60);
+
+/// P16: an app that hangs gets new containers no faster than that. A container beside a running one of the same make is one.
+pub(crate) fn hasty_replacements(world: &World, transitions: &[Transition]) -> Vec<String> {
+    let mut running: BTreeMap<AppKey, BTreeMap<&ContainerId, Option<&String>>> = BTreeMap::new();
+    let mut last: BTreeMap<AppKey, (Duration, Duration)> = BTreeMap::new();
+    let mut hasty = Vec::new();
+    for change in transitions {
+        let Some(key) = owner(world, &change.labels) else { continue };
+        let make = change.labels.get(labels::IDENTITY);
+        let set = running.entry(key.clone()).or_default();
+        if change.from.is_none() && set.values().any(|other| *other == make) {
+            let (before, wait) = last.get(&key).copied().unwrap_or_default();
+            let gap = change.at.saturating_sub(before);
+            if gap + Duration::from_secs(1) < wait {
+                hasty.push(format!("P16 {key} hangs and had a new container {gap:?} after the last one, not {wait:?}"));
+            }
+            last.insert(key, (change.at, if wait.is_zero() { FIRST_WAIT } else { wait * 2 }));
+        }
+        if change.to == Some(ContainerState::Running) {
+            set.insert(&change.container, make);
+        } else if change.from.is_some() {
+            set.remove(&change.container);
+        }
+    }
+    hasty
 }
 
 /// P6: apps that move to another network do so one at a time, also where each of them has no gap.

@@ -118,6 +118,19 @@ pub(crate) fn given_up(world: &World) -> BTreeSet<AppKey> {
     apps
 }
 
+/// How long an app may hang without anybody knowing.
+const UNHEARD: Duration = Duration::from_secs(60);
+
+/// P10: who has hung for long is not said to be ready.
+pub(crate) fn unheard_hangs(world: &World, status: &DaemonStatus) -> Vec<String> {
+    let ready = status.apps.values().filter(|app| app.is_ready());
+    let hung = |app: &&std::sync::Arc<AppStatus>| {
+        let container = app.container.as_ref();
+        container.and_then(|id| world.docker.hung_for(id)).is_some_and(|hung| hung > UNHEARD)
+    };
+    ready.filter(hung).map(|app| format!("P10 {} is said to be ready and hangs", app.app)).collect()
+}
+
 /// P10 at rest: whatever the status says is so.
 pub(crate) fn lies_at_rest(status: &DaemonStatus, owned: &BTreeMap<AppKey, Vec<ObservedContainer>>) -> Vec<String> {
     let unknown = owned.keys().filter(|key| !status.apps.contains_key(key));

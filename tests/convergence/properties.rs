@@ -1,4 +1,4 @@
-//! P1 to P15 of the design, as far as they can be seen from outside.
+//! P1 to P16 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::endpoints::{Endpoints, misled_at_rest};
 use crate::ends::unmet;
 use crate::fault::{Fault, Injection};
 use crate::history::{self, History};
-use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner};
+use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner, unheard_hangs};
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::world::Ended;
 
@@ -283,6 +283,12 @@ impl Record {
                 self.broken(text);
             }
         }
+        // A life that begins anew counts anew, and a call that failed puts off what was decided before it.
+        if injections.is_empty() {
+            for text in world.docker.with_transitions(|transitions| history::hasty_replacements(world, transitions)) {
+                self.broken(text);
+            }
+        }
         let origin = history::origin(world);
         let (crowds, unrecorded) = world.docker.with_transitions(|transitions| {
             let unrecorded = history::unrecorded(world, origin, transitions, &world.store.row_changes());
@@ -374,6 +380,7 @@ impl Record {
         let status = daemon.status();
         let owned = containers_by_app(world);
         let mut broken = lies_at_rest(&status, &owned);
+        broken.extend(unheard_hangs(world, &status));
         let misled = misled_at_rest(&status, &owned);
         let Some(script) = script else {
             broken.extend(misled);

@@ -19,6 +19,8 @@ use crate::world::{Ended, Run};
 /// And when something is not as it should be: longer than the wait after a failed build. What takes longer than its
 /// disturbance accounts for breaks P1 all the same.
 const LONG: Duration = Duration::from_secs(400);
+/// A long step is looked at so often.
+const SLICE: Duration = Duration::from_secs(10);
 /// For one look at everything.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a person tries to confirm something.
@@ -40,7 +42,11 @@ impl Run<'_> {
                 Action::Quick(change, wait) => {
                     change.make(&self.world);
                     self.done(number);
-                    self.pump(wait).await;
+                    // What a lasting failure lasts does not depend on how long the step is.
+                    let end = Instant::now() + wait;
+                    while Instant::now() < end {
+                        self.pump(end.saturating_duration_since(Instant::now()).min(SLICE)).await;
+                    }
                 }
                 Action::WhileDown(change) => {
                     self.daemon = None;

@@ -74,7 +74,8 @@ impl<W: Seams> Pass<'_, W> {
         let Some(id) = verdict.container.clone() else { return };
         let failed = matches!(self.input.decision.goal, Goal::Run(_))
             && matches!(verdict.health, Health::CrashLoop | Health::Degraded)
-            && !self.memory.answered.contains_key(&id);
+            && !self.memory.answered.contains_key(&id)
+            && !self.memory.hangs.hangs(&id);
         if !failed {
             return;
         }

@@ -10,7 +10,8 @@ use crate::folders::Folders as _;
 use crate::model::observed::ContainerState;
 use crate::model::status::Endpoint;
 use crate::model::{
-    AppSpec, Bytes, ContainerId, Diagnosis, FailedDeploy, FolderState, ObservedContainer, Timestamp, labels,
+    AppSpec, Bytes, Cause, ContainerId, Diagnosis, Event, EventKind, FailedDeploy, FolderState, ObservedContainer,
+    Timestamp, labels,
 };
 use crate::plan::assess::CALM_MS;
 use crate::plan::view::{Ended, OwnedContainer, RefusedLimits};
@@ -61,10 +62,19 @@ impl<W: Seams> Pass<'_, W> {
         };
         let now = world.clock().now();
         self.note_calm(&containers, &readiness);
+        if let (Goal::Run(_), Some(spec)) = (&self.input.decision.goal, &spec) {
+            for id in self.memory.hangs.watch(spec, &readiness, now) {
+                self.tell_hang(&id, &readiness).await;
+            }
+        }
         let published = self.input.previous.as_ref().and_then(|status| status.endpoint.as_ref());
         let published = published.map(|endpoint| endpoint.container.clone());
         let listening = self.observe_listening(&containers, &readiness, now).await;
         let draining = self.observe_draining(&containers, published.as_ref(), now);
+        let (giving_way, next_replacement) = match (&self.input.decision.goal, &spec) {
+            (Goal::Run(_), Some(spec)) => self.memory.hangs.decide(spec, &containers, now),
+            _ => (None, None),
+        };
         // One that was given up for want of time may run after all, since it was allowed more.
         let runs_after_all = |failed: &mut FailedDeploy| {
             containers.iter().map(OwnedContainer::get).any(|container| {
@@ -98,6 +108,9 @@ impl<W: Seams> Pass<'_, W> {
             readiness,
             calm_restarts: self.memory.calm_restarts.clone(),
             ended: self.memory.ended.clone(),
+            hung: self.memory.hangs.all().cloned().collect(),
+            giving_way,
+            next_replacement,
             listening,
             refused: self.memory.refused.clone().filter(|refused| now.0 - refused.at.0 < RefusedLimits::RETRY_MS),
             image_id: self.input.image_id.clone(),
@@ -179,6 +192,9 @@ impl<W: Seams> Pass<'_, W> {
 
     fn replacement_is_due(&self, owned: &[OwnedContainer]) -> bool {
         let Some(spec) = self.input.decision.spec() else { return false };
+        if self.memory.hangs.all().next().is_some() {
+            return true;
+        }
         let identity = spec.identity();
         !owned.iter().any(|container| {
             container.get().labels.get(labels::IDENTITY).map(String::as_str) == Some(identity.as_str())
@@ -198,6 +214,7 @@ impl<W: Seams> Pass<'_, W> {
         let counts = |id: &ContainerId, calm: u32| {
             containers.iter().any(|owned| owned.id() == id && owned.get().restart_count >= calm)
         };
+        self.memory.hangs.keep(containers);
         self.memory.calm_restarts.retain(|id, calm| counts(id, *calm));
         self.memory.ended.retain(|id, _| present(id));
         self.memory.start_failures.retain(|id, _| present(id));
@@ -218,21 +235,51 @@ impl<W: Seams> Pass<'_, W> {
         let mut readiness = BTreeMap::new();
         for owned in containers.iter().filter(|owned| owned.runs()) {
             let container = owned.get();
+            let doubted = self.input.silent.take_if(|silent| silent == owned.id()).is_some()
+                && self.memory.answered.remove(owned.id()).is_some();
             let answered = self.memory.answered.get(owned.id()).filter(|it| it.started_at == container.started_at);
             let found = match answered {
                 Some(Answered { since, .. }) => Readiness::Answers { for_ms: self.world.clock().now().0 - since.0 },
+                None if self.memory.hangs.is_past_asking(owned.id(), containers) => {
+                    Readiness::Silent("it had stopped answering before its successor was made".to_owned())
+                }
                 None => match self.ask(container, spec).await {
                     Ok(()) => {
                         let (started_at, since) = (container.started_at, self.world.clock().now());
                         self.memory.answered.insert(owned.id().clone(), Answered { started_at, since });
+                        self.memory.hangs.answers(owned.id());
                         Readiness::Answers { for_ms: 0 }
                     }
                     Err(why) => Readiness::Silent(why),
                 },
             };
+            let hangs = doubted && matches!(found, Readiness::Silent(_));
             readiness.insert(owned.id().clone(), found);
+            if hangs {
+                self.memory.hangs.stopped_answering(owned);
+                self.tell_hang(owned.id(), &readiness).await;
+            }
         }
+        self.memory.hangs.note_calm(&readiness);
         readiness
+    }
+
+    /// In the event log and in `logs/deploy.log`: whoever looks there later sees when it began.
+    async fn tell_hang(&mut self, id: &ContainerId, readiness: &BTreeMap<ContainerId, Readiness>) {
+        let why = match readiness.get(id) {
+            Some(Readiness::Silent(why)) => why.as_str(),
+            Some(Readiness::Answers { .. }) | None => "it gives no answer",
+        };
+        let (at, app) = (self.world.clock().now(), self.input.key.clone());
+        tracing::warn!(%app, container = %id.short(), why, "the app has stopped answering");
+        let what = "the app has stopped answering".to_owned();
+        self.events.push(Event { at, app: Some(app), kind: EventKind::Noticed, what, cause: Cause::new(why) });
+        let Diagnosis { english, korean, .. } = Diagnosis::of_hang();
+        let log = log_excerpt(self.world.engine(), id).await.join("\n");
+        let text = format!("{at} the app has stopped answering ({why}): {english}\n{korean}\n{log}\n");
+        if let Err(error) = self.world.folders().append_deploy_log(&self.input.key, &text).await {
+            tracing::warn!(app = %self.input.key, %error, "logs/deploy.log could not be written");
+        }
     }
 
     /// How processes ended since the last look, and why as far as their last lines tell it.

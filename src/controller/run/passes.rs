@@ -64,6 +64,7 @@ impl<W: Seams> Controller<W> {
                 addresses: Arc::clone(&self.addresses),
                 memory: self.memories.get(&key).cloned().unwrap_or_default(),
                 previous: self.status.apps.get(&key).cloned(),
+                silent: self.asking.take_silent(&key),
                 metrics: self.config.metrics.clone(),
                 key: key.clone(),
             };
@@ -138,6 +139,10 @@ impl<W: Seams> Controller<W> {
             Next::Backoff { over } => {
                 let wait = self.backoffs.next(key.clone(), over);
                 self.queue.hold(key.clone(), wait, now);
+                // The network may be gone, and that was not heard.
+                if over == "connect" {
+                    self.start_network();
+                }
             }
             // A change marks it, and so does the next resync: cheap, and right if the world changed unseen.
             Next::Terminal => {}
@@ -186,6 +191,7 @@ impl<W: Seams> Controller<W> {
     pub(super) fn drop_app(&mut self, key: &AppKey) {
         self.status.apps.remove(key);
         self.addresses.tell(key, None);
+        self.asking.follow(key, None);
         self.memories.remove(key);
         self.orphans.remove(key);
         self.missing_since.remove(key);
@@ -219,6 +225,7 @@ impl<W: Seams> Controller<W> {
             if old.and_then(|old| ip_of(old)) != ip_of(&status) {
                 self.addresses.tell(&status.app, ip_of(&status));
             }
+            self.asking.follow(&status.app, status.endpoint.as_ref());
             self.status.apps.insert(status.app.clone(), Arc::new(status));
             self.changed = true;
         }

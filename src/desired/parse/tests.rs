@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::desired::yaml::{MAX_DEPTH, MAX_NODES};
-use crate::model::{CodeMode, RestartPolicy};
+use crate::model::CodeMode;
 
 fn refused(text: impl AsRef<[u8]>) -> String {
     match parse("alice-diary.yaml", text.as_ref()) {
@@ -49,7 +49,7 @@ fn every_key_is_read() {
             memory: Some(Bytes::mib(64)),
             cpus: Some(MilliCpus(1250)),
             pids: Some(7),
-            restart: Some(RestartPolicy::OnFailure(Some(3))),
+            restart: Some(RestartPolicy::OnFailure(Some(3)).into()),
             env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
             redeploy: Some("again".to_owned()),
             keep_data: Some(false),
@@ -60,6 +60,16 @@ fn every_key_is_read() {
             code: Some(CodeMode::Live),
         }
     );
+}
+
+#[test]
+fn what_a_restart_is_may_be_said_in_one_word_or_in_a_group() {
+    let restart = |text: &str| accepted(format!("template: diary-v1\nrestart: {text}")).restart.unwrap();
+    let group = |policy, on_hang| Restart { policy, on_hang };
+    assert_eq!(restart("always"), group(Some(RestartPolicy::Always), None));
+    assert_eq!(restart("{onHang: true}"), group(None, Some(true)));
+    assert_eq!(restart("\n  policy: 'no'\n  onHang: false"), group(Some(RestartPolicy::No), Some(false)));
+    assert_eq!(restart("{}"), group(None, None));
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl World {
             finished_at: None,
             stopped_by_request: false,
             restart_delay: Duration::ZERO,
+            hangs_since: None,
             log: Vec::new(),
             spec: spec.clone(),
         };

@@ -69,6 +69,8 @@ pub(super) struct Container {
     /// `docker stop` and `docker kill` set it, a start by request clears it: `unless-stopped` minds it.
     pub(super) stopped_by_request: bool,
     pub(super) restart_delay: Duration,
+    /// Since when its process, which was sent SIGSTOP, lives and does nothing.
+    pub(super) hangs_since: Option<u64>,
     pub(super) log: Vec<LogLine>,
 }
 

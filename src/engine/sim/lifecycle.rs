@@ -137,6 +137,7 @@ impl World {
         let from = container.state();
         let ran = Duration::from_nanos(now.saturating_sub(container.started_at.unwrap_or(now)));
         container.finished_at = Some(now);
+        container.hangs_since = None;
         container.exit_code = end.code;
         container.oom_killed = end.oom;
         for attachment in container.networks.values_mut() {

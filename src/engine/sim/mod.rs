@@ -266,7 +266,7 @@ impl SimDocker {
                 return Err(format!("{ip}:{port}: no route to host"));
             };
             let age = Duration::from_nanos(now.saturating_sub(container.started_at.unwrap_or(now)));
-            if container.state() == ContainerState::Paused {
+            if container.state() == ContainerState::Paused || container.hangs_since.is_some() {
                 return Err(format!("{ip}:{port}: no answer in time"));
             }
             if container.spec.port == port && container.behaviour.answers(age) {

@@ -132,6 +132,25 @@ impl SimDocker {
         self.with(|world| world.crash(name, End { code, oom: false }))
     }
 
+    /// `kill -STOP` of the process on the host: Docker sees it run.
+    pub fn hang(&self, name: &str) -> Result<()> {
+        self.with(|world| world.set_hanging(name, true))
+    }
+
+    /// For how long a container's process has been stopped that way.
+    #[must_use]
+    pub fn hung_for(&self, id: &ContainerId) -> Option<Duration> {
+        self.look(|world| {
+            let since = world.containers.get(id)?.hangs_since?;
+            Some(Duration::from_nanos(world.now.saturating_sub(since)))
+        })
+    }
+
+    /// `kill -CONT`.
+    pub fn unhang(&self, name: &str) -> Result<()> {
+        self.with(|world| world.set_hanging(name, false))
+    }
+
     /// The kernel kills the process for want of memory: the restart policy applies.
     pub fn run_out_of_memory(&self, name: &str) -> Result<()> {
         self.with(|world| world.crash(name, End { code: 137, oom: true }))
@@ -189,6 +208,15 @@ impl SimDocker {
 }
 
 impl World {
+    fn set_hanging(&mut self, name: &str, hangs: bool) -> Result<()> {
+        let id = self.resolve_or_error(name)?;
+        let now = self.now;
+        if let Some(container) = self.containers.get_mut(&id) {
+            container.hangs_since = Some(now).filter(|_| hangs && container.is_alive());
+        }
+        Ok(())
+    }
+
     fn go_away(&mut self) {
         self.reach = Reach::Down;
         self.incarnation += 1;

@@ -71,6 +71,17 @@ fn silent(view: &AppView, spec: &AppSpec, container: &ObservedContainer, why: &s
     Failure { reason, waited: Some(given), diagnosis }
 }
 
+/// Of a container that was to replace one that hangs: told to people only, since nothing new was tried.
+pub(super) fn tell_failure(view: &AppView, failed: &OwnedContainer, failure: Failure, plan: &mut Plan) {
+    let Failure { reason, diagnosis, .. } = failure;
+    let cause = Cause::new(match &diagnosis {
+        Some(diagnosis) => format!("{reason}: {}", diagnosis.english),
+        None => reason,
+    });
+    let korean = diagnosis.map(|diagnosis| diagnosis.korean);
+    plan.push(Action::TellFailure { target: Target::known(failed), at: view.now, korean }, &cause);
+}
+
 /// `failed`: `None` when none came about.
 pub(super) fn record_failure(
     view: &AppView,

@@ -8,9 +8,17 @@ use crate::sweep::{parallel, tell};
 
 /// Scripts per planted bug, unless `CASES` says otherwise.
 const CASES: u64 = 25;
-/// No random script edits an app's code or its folder, which is what these are about; the sweep has scripts for them.
-const ABOUT_CODE: [Mutant; 4] =
-    [Mutant::VersionIsLive, Mutant::CheckoutDroppedEarly, Mutant::CodeBackFromTemplate, Mutant::TrashWithoutTemplate];
+/// No random script edits an app's code or its folder, nor lets a process hang, which is what these are about; the sweep has scripts
+/// for them.
+const UNTRIED: [Mutant; 7] = [
+    Mutant::VersionIsLive,
+    Mutant::CheckoutDroppedEarly,
+    Mutant::CodeBackFromTemplate,
+    Mutant::TrashWithoutTemplate,
+    Mutant::HangsLeftAlone,
+    Mutant::HangsReplacedAtOnce,
+    Mutant::HangsReplacedUnasked,
+];
 /// In hundredths.
 const GOOD_PART: usize = 40;
 
@@ -42,7 +50,7 @@ fn random_scripts_find_a_good_part_of_the_planted_bugs() {
     let only = std::env::var("MUTANT").ok();
     let wanted = |mutant: &Mutant| match &only {
         Some(only) => format!("{mutant:?}") == *only,
-        None => !ABOUT_CODE.contains(mutant),
+        None => !UNTRIED.contains(mutant),
     };
     let mutants: Vec<Mutant> = Mutant::ALL.iter().copied().filter(wanted).collect();
     let (first, cases) = (figure("SEED").unwrap_or(SEED), figure("CASES").unwrap_or(CASES));

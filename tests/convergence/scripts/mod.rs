@@ -5,6 +5,7 @@ mod crowds;
 mod everyday;
 mod failures;
 mod files;
+mod hangs;
 mod operator;
 
 use std::collections::BTreeSet;
@@ -77,6 +78,8 @@ pub(crate) enum Expect {
     Conflict,
     /// Ends again and again.
     CrashLoop,
+    /// Exactly one container, under its name, which runs and does not answer: it is told so.
+    Hung,
 }
 
 /// Who may be touched.
@@ -120,6 +123,8 @@ pub(crate) struct Script {
     pub(crate) wipes: bool,
     /// P15: what the first app's `app/` holds in the end.
     pub(crate) own_code: Option<&'static str>,
+    /// A process hangs: what the daemon knows of it is gone with the daemon.
+    pub(crate) hangs: bool,
 }
 
 fn key(app: &str) -> AppKey {
@@ -170,6 +175,7 @@ fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
         moves: false,
         wipes: false,
         own_code: None,
+        hangs: false,
     }
 }
 
@@ -199,6 +205,10 @@ impl Script {
         self.wipes = true;
         self
     }
+    fn hangs(mut self) -> Self {
+        self.hangs = true;
+        self
+    }
     fn interrupted(mut self) -> Self {
         self.uptime = Uptime::Interrupted;
         self
@@ -222,7 +232,8 @@ fn by_hand<T, E>(_: Result<T, E>) {}
 
 /// All scripts, in the order of their telling.
 pub(crate) fn all() -> Vec<Script> {
-    let scripts = [everyday::all(), files::all(), failures::all(), operator::all(), crowds::all()].concat();
+    let scripts =
+        [everyday::all(), files::all(), failures::all(), hangs::all(), operator::all(), crowds::all()].concat();
     let names: BTreeSet<_> = scripts.iter().map(|script| script.name).collect();
     assert_eq!(names.len(), scripts.len(), "two scripts have the same name");
     scripts

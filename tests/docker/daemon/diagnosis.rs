@@ -130,3 +130,45 @@ fn a_limit_below_what_the_process_holds_never_leaves_the_app_on_its_way_for_ever
     daemon.save("alice-page", "template: holding-v1\nmemory: 160m\n");
     daemon.ready("alice-page");
 }
+
+#[test]
+fn an_app_whose_process_hangs_is_told_to_and_its_visitors_do_not_wait_for_it() {
+    let daemon = Daemon::start();
+    let container = daemon.run("alice-page", &format!("{PAGE}restart: {{onHang: false}}\n"));
+    let app = stop(&container);
+    let told = daemon.until_condition("alice-page", "NotAnswering");
+    assert!(told.contains("has stopped answering on port 3000"), "{told}");
+    assert_eq!(daemon.app("alice-page")["phase"], "Degraded");
+    let answer = daemon.get("alice-page", "/");
+    assert!(answer.status >= 500, "{} {}", answer.status, answer.text());
+    rustix::process::kill_process(app, rustix::process::Signal::CONT).unwrap();
+    daemon.ready("alice-page");
+    assert_eq!(daemon.container("alice-page")["Id"], container["Id"]);
+}
+
+/// `kill -STOP` of the app's process.
+fn stop(container: &serde_json::Value) -> rustix::process::Pid {
+    let pid = i32::try_from(container["State"]["Pid"].as_i64().unwrap()).unwrap();
+    // The first process is Docker's `init`, the app is its child.
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let app = children.split_whitespace().next().unwrap().parse().unwrap();
+    let app = rustix::process::Pid::from_raw(app).unwrap();
+    rustix::process::kill_process(app, rustix::process::Signal::STOP).unwrap();
+    app
+}
+
+#[test]
+fn an_app_whose_process_hangs_gets_a_new_container_that_takes_over() {
+    let daemon = Daemon::start();
+    let container = daemon.run("alice-page", PAGE);
+    stop(&container);
+    let began = std::time::Instant::now();
+    daemon.until_condition("alice-page", "NotAnswering");
+    daemon.ready("alice-page");
+    println!("found out and replaced within {:?}", began.elapsed());
+    assert_eq!(daemon.get("alice-page", "/").status, 200);
+    let now = daemon.container("alice-page");
+    assert_ne!(now["Id"], container["Id"]);
+    let log = std::fs::read_to_string(daemon.folder("alice-page").join("logs/deploy.log")).unwrap();
+    assert!(log.contains("the app has stopped answering") && log.contains("프로세스가 멈춰 있습니다"), "{log}");
+}
