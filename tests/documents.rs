@@ -332,9 +332,9 @@ fn every_command_that_a_message_or_a_document_names_is_one_that_there_is() {
     for (file, text) in &texts {
         for line in command_lines(text) {
             tried += 1;
-            // A sentence of a document may speak of a command by its name alone; a message says what to type.
-            let is_name = file.extension().is_some_and(|ending| ending == "md") && line.split_whitespace().count() == 2;
-            if !(is_accepted(&line) || is_name && is_accepted(&format!("{line} --help"))) {
+            // A sentence of a document may speak of a command without all that it takes; a message says what to type.
+            let is_document = file.extension().is_some_and(|ending| ending == "md");
+            if !(is_accepted(&line) || is_document && is_accepted(&format!("{line} --help"))) {
                 wrong.push(format!("{}: `{}`", file.display(), line.replace('\0', "{}")));
             }
         }

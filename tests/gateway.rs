@@ -39,11 +39,57 @@ async fn a_host_reaches_exactly_its_app_whatever_its_case_port_or_trailing_dot()
         let answer = world.talk(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
         assert_eq!((code(&answer), body(&answer)), ("200", expected), "{host}: {answer}");
     }
-    for host in
-        ["xalice-diary.test", "a.alice-diary.test", "alice-diary.test.evil", "alice-diary", "127.0.0.1", "[::1]:8080"]
-    {
-        let answer = world.talk(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+    for host in [
+        "xalice-diary.test",
+        "a.alice-diary.test",
+        "alice-diary.test.evil",
+        "alice-diary",
+        "127.0.0.1",
+        "[::1]:8080",
+        "alice-diary.192.168.1.10.nip.io",
+    ] {
+        let answer = world.talk(&format!("GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
         assert_eq!(code(&answer), "404", "{host}: {answer}");
+    }
+}
+
+/// Whoever types the server's address is no program, and has not mistyped a site's name either.
+#[tokio::test]
+async fn the_server_s_own_address_answers_people_with_a_page_and_programs_with_json() {
+    let world = World::around(named("diary").await).await;
+    let mut config = GatewayConfig::new("test");
+    config.portal = PortalNames::Nothing;
+    world.config_tx.send_replace(Arc::new(config));
+    let ask = async |host: &str, accept: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\nAccept-Language: ko\r\n");
+        world.talk(&format!("{head}Connection: close\r\n\r\n")).await
+    };
+    within(async { while code(&ask("portal.test", "*/*").await) != "404" {} }).await;
+    for host in ["127.0.0.1:8080", "192.168.1.10", "[::1]:8080", "localhost:8080", "test"] {
+        let page = ask(host, "text/html,application/xhtml+xml,*/*;q=0.8").await;
+        assert!(
+            code(&page) == "200" && page.contains("text/html") && page.contains("사이트마다 주소가"),
+            "{host}: {page}"
+        );
+        let answer = ask(host, "application/json").await;
+        assert!(code(&answer) == "200" && body(&answer).contains("\"name\":\"minipaas\""), "{host}: {answer}");
+    }
+}
+
+/// Another device cannot be given a name below `localhost`.
+#[tokio::test]
+async fn a_name_with_the_server_s_address_in_it_reaches_the_app_where_the_domain_is_localhost() {
+    let world = World::around(named("diary").await).await;
+    let mut diary = running("alice-diary", named("diary").await);
+    diary.host = "alice-diary.localhost".to_owned();
+    world.config_tx.send_replace(Arc::new(GatewayConfig::new("localhost")));
+    world.publish(diary).await;
+    let ask =
+        async |host: &str| world.talk(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+    within(async { while code(&ask("alice-diary.192.168.1.10.nip.io:8080").await) != "200" {} }).await;
+    assert_eq!(body(&ask("alice-diary.10.0.0.2.sslip.io").await), "diary");
+    for host in ["portal.192.168.1.10.nip.io", "192.168.1.10.nip.io", "alice-diary.8.8.8.8.nip.io"] {
+        assert_eq!(code(&ask(host).await), "404", "{host}");
     }
 }
 

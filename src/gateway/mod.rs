@@ -46,6 +46,7 @@ mod server;
 mod stall;
 mod traffic;
 mod tunnel;
+mod welcome;
 mod workers;
 
 use std::fmt;

@@ -344,7 +344,7 @@ impl Page {
 }
 
 /// Everything that is put into a page goes through here, even what is known to be harmless today.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -360,7 +360,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Korean breaks between words, not within them.
-const STYLE: &str = ":root{color-scheme:light dark;--page:#f7f4ef;--text:#2b2622;--quiet:#6d655d;--accent:#a8481c;--code:#ebe5db}\
+pub(super) const STYLE: &str = ":root{color-scheme:light dark;--page:#f7f4ef;--text:#2b2622;--quiet:#6d655d;--accent:#a8481c;--code:#ebe5db}\
     @media(prefers-color-scheme:dark){:root{--page:#1d1a17;--text:#f1ece5;--quiet:#b3aaa0;--accent:#f0a27c;--code:#332e29}}\
     *{box-sizing:border-box}body{margin:0;min-height:100vh;min-height:100svh;display:grid;place-items:center;padding:24px;\
     font:16px/1.6 system-ui,'Apple SD Gothic Neo','Noto Sans KR',sans-serif;word-break:keep-all;overflow-wrap:anywhere;\
@@ -373,7 +373,7 @@ const STYLE: &str = ":root{color-scheme:light dark;--page:#f7f4ef;--text:#2b2622
     code{display:inline-block;margin-top:4px;background:var(--code);border-radius:8px;padding:2px 8px}";
 
 /// Nothing may load or run; only this very style sheet applies.
-static CSP: LazyLock<HeaderValue> = LazyLock::new(|| {
+pub(super) static CSP: LazyLock<HeaderValue> = LazyLock::new(|| {
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         base64(&Sha256::digest(STYLE.as_bytes()))

@@ -27,7 +27,7 @@ use super::pages::Page;
 use super::places::{GivenAway, Place, Tunnel, Visitor};
 use super::routes::{AppRoute, Route, Target};
 use super::workers::Seat;
-use super::{Inner, cookies, host, tunnel};
+use super::{Inner, cookies, host, tunnel, welcome};
 
 /// Connections tried for one request: a stale one, the switched one, and one for bad luck.
 const MAX_ATTEMPTS: u8 = 4;
@@ -84,7 +84,10 @@ async fn answer(client: &Arc<Client>, request: Request<Incoming>) -> Response<Ga
 /// For a request that no app hears of.
 fn refusal(client: &Client, head: &Parts, page: Page) -> Response<GatewayBody> {
     let counted = client.inner.traffic.nobody().begin();
-    let mut response = page.response(&head.headers, None);
+    let mut response = match page {
+        Page::Home => welcome::response(head, &Arc::clone(&client.inner.routes_tx.borrow().config)),
+        page => page.response(&head.headers, None),
+    };
     counted.answered(response.status().as_u16(), Duration::ZERO);
     end_if_unclear(page, &mut response);
     response
@@ -131,7 +134,9 @@ fn admit<'a>(client: &Client, head: &'a Parts) -> Result<Admitted<'a>, Page> {
     }
     let host = host::authority(head).map_err(|_| Page::BadHost)?;
     let routes = client.inner.routes_tx.borrow();
-    let route = routes.find(host, client.seat.worker).ok_or(Page::NoSuchApp)?;
+    let route = routes
+        .find(host, client.seat.worker)
+        .ok_or_else(|| if welcome::is_wanted(head, host, &routes.config) { Page::Home } else { Page::NoSuchApp })?;
     Ok(Admitted { route, host, trust: Trust::of(&routes.config, &client.peer) })
 }
 

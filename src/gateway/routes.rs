@@ -10,7 +10,7 @@ use super::endpoint::{Endpoint, Registry};
 use super::pages::Page;
 use super::traffic::{AppTraffic, TrafficStats};
 use super::workers::WORKERS;
-use super::{Inner, host};
+use super::{Inner, host, welcome};
 use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Health, RunState, SyncState};
 
 /// One app's entry, one for each worker.
@@ -82,7 +82,14 @@ impl Routes {
 
     /// The route for a connection of this worker. `authority` is a valid host with or without a port.
     pub(super) fn find(&self, authority: &str, worker: usize) -> Option<Route> {
-        host::with_route_name(authority, |name| self.by_host.get(name)).map(|entry| match entry {
+        let entry = host::with_route_name(authority, |name| {
+            self.by_host.get(name).or_else(|| {
+                let app = self.by_host.get(welcome::app_below_address(name, &self.config.domain)?.as_str())?;
+                // The portal's sessions stay below the domain.
+                matches!(app, Entry::App(_)).then_some(app)
+            })
+        });
+        entry.map(|entry| match entry {
             Entry::App(routes) => Route::App(Arc::clone(&routes[worker])),
             Entry::Portal => Route::Portal,
         })

@@ -1,0 +1,177 @@
+//! What people find who call the gateway by its address, or by the bare domain where the portal is not at it: no site is there,
+//! but the addresses under which sites are.
+//!
+//! `*.localhost` is the device in one's hand. So another device is shown names that lead to this server from there:
+//! `alice-diary.192.168.1.10.nip.io`, which public name servers answer with the address in it, and which
+//! [`app_below_address`] understands.
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+
+use bytes::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::http::request::Parts;
+use hyper::{Method, Response};
+
+use super::body::GatewayBody;
+use super::config::{GatewayConfig, PortalNames};
+use super::host;
+use super::language::{self, Format, Language};
+use super::pages::{CSP, Page, STYLE, escape};
+
+/// Public name servers that answer `anything.192.168.1.10.` with 192.168.1.10.
+const BY_ADDRESS: [&str; 2] = [".nip.io", ".sslip.io"];
+
+/// The name below the domain that `alice-diary.192.168.1.10.nip.io` means. Only where the domain itself leads no other device
+/// here, and for addresses of a home only: nobody else's name servers say who is called by them.
+pub(super) fn app_below_address(name: &str, domain: &str) -> Option<String> {
+    if !is_this_device(domain) {
+        return None;
+    }
+    let rest = BY_ADDRESS.iter().find_map(|ending| name.strip_suffix(ending))?;
+    let (label, address) = rest.split_once('.')?;
+    address.parse::<Ipv4Addr>().ok().filter(|address| is_at_home(*address))?;
+    Some(format!("{label}.{domain}"))
+}
+
+fn is_this_device(domain: &str) -> bool {
+    domain == "localhost" || domain.ends_with(".localhost")
+}
+
+fn is_at_home(address: Ipv4Addr) -> bool {
+    address.is_private() || address.is_link_local() || address.is_loopback()
+}
+
+/// Whether this asks for the server as such, and for nothing on it.
+pub(super) fn is_wanted(head: &Parts, authority: &str, config: &GatewayConfig) -> bool {
+    let named = |name: &str| name == config.domain || name == "localhost";
+    head.uri.path() == "/"
+        && matches!(head.method, Method::GET | Method::HEAD)
+        && (address(authority).is_some() || host::with_route_name(authority, named))
+}
+
+fn address(authority: &str) -> Option<IpAddr> {
+    host::with_route_name(authority, |name| {
+        let name = name.split(']').next().unwrap_or(name).trim_start_matches('[');
+        name.parse().ok()
+    })
+}
+
+/// The page, or for programs what there is to say of it.
+pub(super) fn response(head: &Parts, config: &GatewayConfig) -> Response<GatewayBody> {
+    let authority = host::authority(head).unwrap_or_default();
+    if language::format(&head.headers) == Format::Json {
+        return Page::Home.response(&head.headers, None);
+    }
+    let language = language::language(&head.headers);
+    let html = html(language, authority, config, lan_address());
+    let mut response = Response::new(GatewayBody::Full(Bytes::from(html)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_SECURITY_POLICY, CSP.clone());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-language"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// The address under which the home's network has this server: that from which it would reach the rest of the world. Nothing is
+/// sent for it.
+fn lan_address() -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // A documentation address: the kernel only chooses the way to it.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(address) => Some(address).filter(|address| is_at_home(*address) && !address.is_loopback()),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn html(language: Language, authority: &str, config: &GatewayConfig, lan: Option<Ipv4Addr>) -> String {
+    let korean = language == Language::Korean;
+    let said = |ko: &'static str, en: &'static str| if korean { ko } else { en };
+    let domain = &config.domain;
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| port.parse::<u16>().is_ok());
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let site = said("이름", "NAME");
+    let here = address(authority).is_none_or(|address| address.is_loopback());
+    let mut lines = Vec::new();
+    if here || !is_this_device(domain) {
+        let at = if is_this_device(domain) {
+            said("이 컴퓨터에서", "On this machine")
+        } else {
+            said("주소", "Address")
+        };
+        lines.push((at, format!("http://{site}.{domain}{port}")));
+    }
+    let elsewhere = match address(authority) {
+        Some(IpAddr::V4(address)) if !here => Some(address),
+        _ => lan,
+    };
+    if let Some(address) = elsewhere.filter(|address| is_this_device(domain) && is_at_home(*address)) {
+        let at = said("집 안의 다른 기기에서", "On another device in this home");
+        lines.push((at, format!("http://{site}.{address}.nip.io{port}")));
+    }
+    let line = |(at, address): &(&str, String)| format!("<p>{}<br><code>{}</code></p>", escape(at), escape(address));
+    let lines = lines.iter().map(line).collect::<Vec<_>>().concat();
+    let dashboard = if config.portal == PortalNames::ThePortal && (here || !is_this_device(domain)) {
+        let url = escape(&format!("http://{domain}{port}/"));
+        format!("<p><a href=\"{url}\">{}</a></p>", said("내 웹 열기", "Open the dashboard"))
+    } else {
+        String::new()
+    };
+    let lang = said("ko", "en");
+    let title = said("작은 사이트들이 사는 서버예요", "A home for small sites");
+    let message = said(
+        "사이트마다 주소가 따로 있어요. ‘이름’ 자리에 alice-diary 같은 사이트 이름을 넣어 주세요.",
+        "Each site has an address of its own. Put the site's name, such as alice-diary, in place of NAME.",
+    );
+    format!(
+        "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <meta name=\"robots\" content=\"noindex\"><title>{title}</title><style>{STYLE}</style></head>\
+         <body><main><h1>{title}</h1><p>{message}</p>{lines}{dashboard}</main></body></html>\n",
+        message = escape(message),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_the_servers_address_in_it_means_the_app_of_this_server() {
+        for (name, domain, want) in [
+            ("alice-diary.192.168.1.10.nip.io", "localhost", Some("alice-diary.localhost")),
+            ("alice-diary.10.0.0.2.sslip.io", "home.localhost", Some("alice-diary.home.localhost")),
+            ("alice-diary.8.8.8.8.nip.io", "localhost", None),
+            ("alice-diary.192.168.1.10.nip.io", "apps.example.org", None),
+            ("x.alice-diary.192.168.1.10.nip.io", "localhost", None),
+            ("192.168.1.10.nip.io", "localhost", None),
+            ("alice-diary.192.168.1.10.nip.io.evil.com", "localhost", None),
+            ("alice-diary.localhost", "localhost", None),
+        ] {
+            assert_eq!(app_below_address(name, domain).as_deref(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_device_is_shown_an_address_that_works_there() {
+        let lan = Some(Ipv4Addr::new(192, 168, 1, 10));
+        let page = |authority, domain| html(Language::English, authority, &GatewayConfig::new(domain), lan);
+        let on_it = page("127.0.0.1:8080", "localhost");
+        for shown in
+            ["http://NAME.localhost:8080<", "http://NAME.192.168.1.10.nip.io:8080<", "\"http://localhost:8080/\""]
+        {
+            assert!(on_it.contains(shown), "{shown}: {on_it}");
+        }
+        let elsewhere = page("10.0.0.7:8080", "localhost");
+        assert!(
+            elsewhere.contains("http://NAME.10.0.0.7.nip.io:8080<") && !elsewhere.contains("localhost"),
+            "{elsewhere}"
+        );
+        let own = page("192.168.1.10", "apps.example.org");
+        assert!(own.contains("http://NAME.apps.example.org<") && !own.contains("nip.io"), "{own}");
+        assert!(page("[::1]:8080", "localhost").contains("http://NAME.localhost:8080<"));
+    }
+}
