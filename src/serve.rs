@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::{Accounts, FIRST_USER};
+use crate::accounts::{Accounts, FIRST_USER, SiteAccess};
 use crate::clock::{Clock, SystemClock};
 use crate::controller::network;
 use crate::controller::probe::HttpProber;
@@ -27,7 +27,7 @@ use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::model::{AppKey, ContainerId, DaemonStatus, Quotas, Routing, Settings, Subnet};
-use crate::portal::{PortalState, TcpDoor, UnixDoor, router};
+use crate::portal::{PortalState, SiteGate, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::service;
 use crate::settings::{self, SettingsSource, SettingsState};
@@ -197,17 +197,23 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     tasks.spawn(bring_news((state_rx, quotas_rx), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
 
     let config_rx = gateway_config(settings_rx.clone(), ends.status_rx.clone(), &tasks, stop.clone());
+    let store = Arc::new(world.store.clone());
+    let sites = Arc::new(SiteAccess::new(store, &accounts, Arc::new(SystemClock), settings_rx.clone()));
+    sites.refresh().await?;
+    tasks.spawn(Arc::clone(&sites).keep_up(stop.clone()));
     // From here on nothing can keep the daemon from starting.
     tasks.spawn(controller.run(stop.clone()));
 
     let events = Arc::new(world.store.clone());
     let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
     let state = PortalState::new(handle, events, accounts, settings_rx, stop.clone())
-        .measured(world.metrics.clone(), traffic.clone());
+        .measured(world.metrics.clone(), traffic.clone())
+        .with_sites(Arc::clone(&sites));
     let portal = router(state);
     if let Some((listener, traffic)) = listener.zip(traffic) {
         let (config_rx, portal) = (config_rx.clone(), portal.clone());
-        let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), tuning(), traffic);
+        let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), tuning(), traffic)
+            .gated(Arc::new(SiteGate(sites)));
         tasks.spawn(bring_doubts(gateway.doubts(), doubts_tx, stop.clone()));
         // It is set once, here.
         let _ = world.visitors.0.set(gateway.clone());
@@ -412,7 +418,12 @@ fn gateway_config(
         let trusted_proxies = settings.trusted_proxies.clone();
         let portal = if settings.portal_on_gateway { PortalNames::ThePortal } else { PortalNames::Nothing };
         let tunnel_idle = settings.tunnel_idle;
-        Arc::new(GatewayConfig { portal, trusted_proxies, tunnel_idle, apps, ..GatewayConfig::new(&settings.domain) })
+        let portal_url = match portal {
+            PortalNames::ThePortal if settings.public_url.is_none() => String::new(),
+            PortalNames::ThePortal | PortalNames::Nothing => settings.portal_url(),
+        };
+        let rest = GatewayConfig::new(&settings.domain);
+        Arc::new(GatewayConfig { portal, trusted_proxies, tunnel_idle, apps, portal_url, ..rest })
     };
     let (config_tx, config_rx) =
         watch::channel(config(&settings_rx.borrow_and_update(), &status_rx.borrow_and_update()));
@@ -470,6 +481,7 @@ mod tests {
             portal: PortalNames::Nothing,
             trusted_proxies: vec!["10.0.0.7".parse().unwrap()],
             tunnel_idle: Duration::from_secs(90),
+            portal_url: "http://localhost:3000".to_owned(),
             ..GatewayConfig::new("localhost")
         };
         assert_eq!(**config_rx.borrow_and_update(), expected);

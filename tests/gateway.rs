@@ -254,6 +254,7 @@ async fn hop_by_hop_headers_stay_on_their_hop_and_forwarding_headers_say_what_is
     host: alice-diary.test
     cookie: a=b
     date: then
+    x-paas-visitor: everyone
     x-forwarded-for: 127.0.0.1
     x-forwarded-proto: http
     x-forwarded-host: alice-diary.test

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use minipaas::desired::{Change, TextError, edit_text, parse, render};
-use minipaas::model::{AppKey, Bytes, Manifest, MilliCpus, RestartPolicy, RunState, Strategy as Takeover};
+use minipaas::model::{
+    AppKey, Audience, Bytes, Manifest, MilliCpus, RestartPolicy, RunState, Strategy as Takeover, Visitors,
+};
 use minipaas::settings::{Bases, parse_env};
 use proptest::prelude::*;
 
@@ -138,7 +140,14 @@ fn change() -> impl Strategy<Value = Change> {
         prop::option::of((1u32..10).prop_map(|n| RestartPolicy::OnFailure(Some(n)))).prop_map(Change::Restart),
         prop::option::of((1u64..5000).prop_map(Bytes::mib)).prop_map(Change::Disk),
         prop::option::of(Just(Takeover::Recreate)).prop_map(Change::Strategy),
+        prop::option::of(any_visitors()).prop_map(Change::Visitors),
     ]
+}
+
+fn any_visitors() -> impl Strategy<Value = Visitors> {
+    let audience = || prop::sample::select(Audience::ALL.to_vec());
+    (audience(), audience())
+        .prop_filter_map("who may change something may see it", |(view, change)| Visitors::new(view, change))
 }
 
 /// The manifest with the changed key out of the picture.
@@ -155,6 +164,7 @@ fn without(manifest: &Manifest, change: &Change) -> Manifest {
         Change::Restart(_) => manifest.restart = None,
         Change::Disk(_) => manifest.disk = None,
         Change::Strategy(_) => manifest.strategy = None,
+        Change::Visitors(_) => manifest.visitors = None,
     }
     manifest
 }

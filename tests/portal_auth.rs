@@ -44,6 +44,7 @@ const PUBLIC: &[&str] = &[
     "GET /join",
     "GET /people",
     "GET /people/{name}",
+    "GET /visit",
     "GET /sites/{userid}/{appname}",
     "GET /sites/{userid}/{appname}/{view}",
     "GET /web/{version}/{file}",
@@ -376,8 +377,8 @@ async fn a_narrowed_key_opens_what_it_was_made_for_and_nothing_else() {
                 let expected = match route.open {
                     Open::Admin => narrowed,
                     Open::Member | Open::Owner if scope.deploy_only && !deploys => narrowed,
-                    Open::Known | Open::Member => route.in_person.then_some(SESSION_ONLY).flatten(),
-                    Open::Anybody | Open::Owner => None,
+                    Open::Known | Open::Member | Open::Owner => route.in_person.then_some(SESSION_ONLY).flatten(),
+                    Open::Anybody => None,
                 };
                 let answer = ask(route, rest(path), key).await;
                 check(route, &format!("{name}'s key for {scope:?}"), expected, &answer);

@@ -58,6 +58,7 @@ fn row(app: &str) -> InventoryRow {
             strategy: None,
             start_timeout: None,
             code: None,
+            visitors: None,
         },
         template: Template {
             id: TemplateId::parse("diary-v1").unwrap(),
@@ -69,6 +70,7 @@ fn row(app: &str) -> InventoryRow {
             health_path: Some("/healthz".to_owned()),
             start_timeout: None,
             restart: TemplateRestart::default(),
+            visitors: None,
         },
         digest: Digest::of(b"template: diary-v1"),
         versions: Some(VersionRecord {
@@ -237,7 +239,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let place = Place::new();
     drop(place.open());
     place.sqlite().pragma_update(None, "user_version", 99).unwrap();
-    insta::assert_snapshot!(place.refusal(), @"the database DIR/portal-data/portal.sqlite3 has schema 99, this version of minipaas knows up to 4: start the newer version again, or put back the database from before the upgrade");
+    insta::assert_snapshot!(place.refusal(), @"the database DIR/portal-data/portal.sqlite3 has schema 99, this version of minipaas knows up to 5: start the newer version again, or put back the database from before the upgrade");
     let version: i64 = place.sqlite().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(version, 99);
 }

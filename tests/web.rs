@@ -63,6 +63,7 @@ async fn every_page_is_the_dashboard_and_its_files_are_kept_for_ever() {
         "/join",
         "/people",
         "/people/alice",
+        "/visit?site=alice-diary",
         "/sites/alice/diary",
         "/sites/alice/diary/log",
     ] {

@@ -156,6 +156,41 @@ pub enum TotpError {
     Failed(#[from] Failure),
 }
 
+/// Why an invitation link of a site is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("the name of a link must be 1 to {most} characters without control characters or marks that turn the text", most = super::MAX_LINK_NAME)]
+    BadName,
+    #[error("a link can be good for 1 to {most} days: write one of them, or nothing for a link that does not expire", most = super::MAX_LINK_DAYS)]
+    BadLife,
+    #[error("there are {most} links already: take one back that is not used any more", most = super::MAX_LINKS)]
+    TooMany,
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SitePasswordError {
+    #[error(transparent)]
+    Rule(#[from] PasswordRule),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Why somebody is not let into a site.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// A wrong password; a link or code that is none, is over, was taken back, or is for another site or browser.
+    #[error("this does not open the site: ask its owner for a new invitation")]
+    Wrong,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ResetError {
     #[error("there is no user `{name}`: {}", known(there))]
@@ -181,4 +216,15 @@ macro_rules! from_store {
         }
     )*};
 }
-from_store!(LoginError, ChangeError, KeyError, PeopleError, AcceptError, TotpError, ResetError);
+from_store!(
+    LoginError,
+    ChangeError,
+    KeyError,
+    PeopleError,
+    AcceptError,
+    TotpError,
+    ResetError,
+    LinkError,
+    SitePasswordError,
+    EnterError
+);

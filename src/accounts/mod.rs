@@ -19,6 +19,7 @@ mod password;
 mod people;
 mod secret;
 mod sessions;
+mod site_access;
 mod totp;
 
 use std::fmt;
@@ -27,7 +28,8 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 
 pub use error::{
-    AcceptError, ChangeError, Failure, FirstRefusal, KeyError, LoginError, PeopleError, Refused, ResetError, TotpError,
+    AcceptError, ChangeError, EnterError, Failure, FirstRefusal, KeyError, LinkError, LoginError, PeopleError, Refused,
+    ResetError, SitePasswordError, TotpError,
 };
 pub use first::{FIRST_USER, Place, Visit};
 pub use keys::{IssuedKey, KeyOwner, MAX_KEY_NAME, MAX_KEYS};
@@ -35,6 +37,9 @@ pub use password::{MAX_BYTES, MIN_CHARS, PasswordRule};
 pub use people::{INVITATION_LIFE, Invitation, Invited, Person};
 pub use secret::{Secret, may_be_token};
 pub use sessions::{MAX_SESSIONS, NewSession, Session};
+pub use site_access::{
+    Entered, GUEST_LIFE, MAX_LINK_DAYS, MAX_LINK_NAME, MAX_LINKS, NewGuestLink, SiteAccess, is_path,
+};
 pub use totp::{RECOVERY_CODES, SecondStep, TotpBegun};
 
 use self::first::FIRST_PASSWORD;
@@ -47,6 +52,7 @@ pub use crate::store::accounts::{
     AccountStore, ApiKey, KeyId, KeyScope, Keys, Revoked, Role, SessionId, SessionInfo, User, UserRef,
 };
 use crate::store::accounts::{NewPassword, PasswordHash, Sessions};
+pub use crate::store::visitors::{GuestLink, LinkId, VisitorStore};
 
 /// What a start found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +87,7 @@ pub struct Accounts {
     store: Arc<dyn AccountStore>,
     clock: Arc<dyn Clock>,
     settings_rx: watch::Receiver<Arc<Settings>>,
-    hasher: Hasher,
+    hasher: Arc<Hasher>,
     limiter: Limiter,
     quotas_tx: watch::Sender<Arc<Quotas>>,
     /// The turn to change them.
@@ -105,7 +111,7 @@ impl Accounts {
             store,
             clock,
             settings_rx,
-            hasher: Hasher::new(),
+            hasher: Arc::new(Hasher::new()),
             limiter: Limiter::default(),
             quotas_tx: watch::Sender::default(),
             quotas: Mutex::default(),

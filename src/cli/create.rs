@@ -41,6 +41,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         strategy: None,
         start_timeout: None,
         code: None,
+        visitors: None,
     };
     let key = args.app.clone();
     let client = context.client()?;

@@ -100,6 +100,7 @@ async fn ask_for_purge(
         strategy: None,
         start_timeout: None,
         code: None,
+        visitors: None,
     };
     let (path, digest) = manifests.create(client, key, &manifest).await?;
     context.err.note(format_args!(

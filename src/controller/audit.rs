@@ -236,6 +236,7 @@ mod tests {
                 health_path: None,
                 start_timeout: None,
                 restart: TemplateRestart::default(),
+                visitors: None,
             },
             digest: Digest::of(text.as_bytes()),
             failed: None,

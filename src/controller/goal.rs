@@ -1,11 +1,11 @@
 //! From file, inventory and circumstances to what one app is to become: a pure function (DESIGN rules 5 and 7).
 
 use super::admission::QuotaReached;
-use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, resolve, templates};
+use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, lacks_gate, resolve, templates, visitors};
 use crate::model::observed::Capacity;
 use crate::model::{
     AppKey, AppSpec, Code, ConditionKind, Digest, InventoryRow, Manifest, PurgeToken, RunState, Settings, SyncState,
-    Template, Timestamp,
+    Template, Timestamp, Visitors,
 };
 use crate::plan::Goal;
 use crate::plan::assess::Finding;
@@ -62,6 +62,8 @@ pub struct Decision {
     pub sync: Option<SyncState>,
     pub findings: Vec<Finding>,
     pub file_digest: Option<Digest>,
+    /// Who may see and change it.
+    pub visitors: Visitors,
 }
 
 #[must_use]
@@ -120,23 +122,29 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
                 sync: Some(SyncState::Held),
                 findings: vec![Finding::new(ConditionKind::QuotaExceeded, "QuotaExceeded", quota.to_string())],
                 file_digest: Some(digest),
+                visitors: visitors(manifest, at.settings),
             },
-            _ => Decision {
-                record: template.ok().map(|template| InventoryRow {
-                    key: at.key.clone(),
-                    admitted_at: at.last_good().map_or(at.now, |row| row.admitted_at),
-                    manifest: manifest.clone(),
-                    template,
-                    digest: digest.clone(),
-                    failed: at.last_good().and_then(|row| row.failed.clone()),
-                    versions,
-                }),
-                goal: goal_of(desired, code),
-                desired: manifest.state,
-                sync: None,
-                findings: Vec::new(),
-                file_digest: Some(digest),
-            },
+            _ => guarded(
+                at,
+                manifest,
+                Decision {
+                    record: template.ok().map(|template| InventoryRow {
+                        key: at.key.clone(),
+                        admitted_at: at.last_good().map_or(at.now, |row| row.admitted_at),
+                        manifest: manifest.clone(),
+                        template,
+                        digest: digest.clone(),
+                        failed: at.last_good().and_then(|row| row.failed.clone()),
+                        versions,
+                    }),
+                    goal: goal_of(desired, code),
+                    desired: manifest.state,
+                    sync: None,
+                    findings: Vec::new(),
+                    file_digest: Some(digest),
+                    visitors: visitors(manifest, at.settings),
+                },
+            ),
         },
     }
 }
@@ -208,6 +216,7 @@ fn removal(at: &Circumstances<'_>, purge: Option<PurgeToken>, file_digest: Optio
         sync: None,
         findings: Vec::new(),
         file_digest: file_digest.cloned(),
+        visitors: at.last_good().map_or(Visitors::OWNER, |row| visitors(&row.manifest, at.settings)),
     }
 }
 
@@ -222,14 +231,29 @@ fn last_good(at: &Circumstances<'_>, file: Option<&FileEntry>, sync: SyncState, 
             Resolved::Usable { desired, .. } => (goal_of(desired, row.code()), row.manifest.state),
         },
     };
-    Decision {
+    let decision = Decision {
         goal,
         record: None,
         desired,
         sync: Some(sync),
         findings: vec![finding],
         file_digest: file.map(|file| file.digest.clone()),
+        // Nothing of an app without a row can be open to anybody.
+        visitors: at.last_good().map_or(Visitors::OWNER, |row| visitors(&row.manifest, at.settings)),
+    };
+    match at.last_good() {
+        Some(row) => guarded(at, &row.manifest, decision),
+        None => decision,
     }
+}
+
+/// A site that nobody can guard is stopped rather than left open to everyone.
+fn guarded(at: &Circumstances<'_>, manifest: &Manifest, decision: Decision) -> Decision {
+    let Some(message) = lacks_gate(at.key, manifest, at.settings) else { return decision };
+    let Goal::Run(spec) = decision.goal else { return decision };
+    let mut findings = decision.findings;
+    findings.push(Finding::new(ConditionKind::Invalid, "VisitorsNeedGateway", message));
+    Decision { goal: Goal::Stop(spec), sync: Some(SyncState::Invalid), findings, ..decision }
 }
 
 impl Decision {
@@ -296,6 +320,43 @@ mod tests {
         let record = decision.record.map(|row| (row.manifest.template.to_string(), row.admitted_at.0));
         let findings: Vec<_> = decision.findings.iter().map(|finding| finding.reason.clone()).collect();
         format!("{goal}, to be recorded: {record:?}, {findings:?}")
+    }
+
+    #[test]
+    fn a_site_that_nobody_can_guard_is_stopped() {
+        use crate::model::{Audience, Routing};
+        let decided = |text: &str, settings: &Settings, row: Option<&InventoryRow>| {
+            let decision = decide(&Circumstances {
+                key: &key(),
+                snapshot: &snapshot_of(key(), Some(text)),
+                row,
+                settings,
+                dirs: Dirs { code: "/paas/app".into(), data: "/paas/data".into(), versions: "/paas/versions".into() },
+                capacity: Capacity::default(),
+                absence: Absence::Certain,
+                admission: Admission::Admitted,
+                now: Timestamp(2),
+            });
+            let goal = if matches!(decision.goal, Goal::Run(_)) { "run" } else { "stop" };
+            let told: Vec<_> = decision.findings.iter().map(|finding| finding.reason.clone()).collect();
+            format!("{goal} {} {}", decision.visitors, told.join(" ")).trim().to_owned()
+        };
+        let gateway = Settings::defaults("/paas");
+        let direct = Settings { routing: Routing::Direct, ..gateway.clone() };
+        let closed = Settings { visitors: Visitors::both(Audience::Guests), ..direct.clone() };
+        let (plain, private) = ("template: diary-v1\n", "template: diary-v1\nvisitors: owner\n");
+        assert_eq!(decided(private, &gateway, None), "run owner");
+        assert_eq!(decided(plain, &direct, None), "run everyone");
+        assert_eq!(decided(private, &direct, None), "stop owner VisitorsNeedGateway");
+        assert_eq!(decided(plain, &closed, None), "stop guests VisitorsNeedGateway");
+        // Also when the file cannot be used any more, and the last good one asks for it.
+        let manifest = parse("alice-diary.yaml", private.as_bytes()).unwrap();
+        let template = Template { id: manifest.template.clone(), internal_port: 3000, ..tombstone().template };
+        let row = InventoryRow { manifest, template, ..tombstone() };
+        assert_eq!(decided("memmory: 1\n", &direct, Some(&row)), "stop owner Invalid VisitorsNeedGateway");
+        assert_eq!(decided("memmory: 1\n", &gateway, Some(&row)), "run owner Invalid");
+        // Nobody knows anything of it, so nobody is let in.
+        assert_eq!(decided("memmory: 1\n", &gateway, None), "stop owner Invalid");
     }
 
     #[test]

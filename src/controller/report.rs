@@ -92,6 +92,7 @@ pub fn report(
             reason: failed.told(),
             log: failed.log.clone(),
         }),
+        visitors: decision.visitors,
         conditions,
     }
 }

@@ -35,6 +35,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
     key("strategy", text(before.strategy.map(strategy_word)), text(after.strategy.map(strategy_word)));
     key("startTimeout", text(before.start_timeout), text(after.start_timeout));
     key("code", text(before.code.map(code_word)), text(after.code.map(code_word)));
+    key("visitors", text(before.visitors), text(after.visitors));
     let names = before.env.keys().chain(after.env.keys().filter(|name| !before.env.contains_key(*name)));
     for name in names {
         let what = match (before.env.get(name), after.env.get(name)) {
@@ -108,6 +109,11 @@ mod tests {
             ("restart: always", "restart: {policy: always, onHang: true}", "`restart`: always → always, onHang true"),
             ("disk: 1g", "disk: 2g\nstrategy: recreate", "`disk`: 1g → 2g; `strategy`: default → recreate"),
             ("", "code: live", "`code`: default → live"),
+            (
+                "visitors: owner",
+                "visitors: {view: guests, change: owner}",
+                "`visitors`: owner → {view: guests, change: owner}",
+            ),
         ] {
             assert_eq!(told(before, after), want, "{before:?} → {after:?}");
         }

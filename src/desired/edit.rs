@@ -9,7 +9,7 @@ use yaml_edit::{Document, YamlFile};
 
 use super::parse::parse;
 use super::snapshot::Diagnostic;
-use crate::model::{Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Strategy};
+use crate::model::{Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Strategy, Visitors};
 
 /// One key and its new value; `None` takes the line out, so that the default holds again.
 ///
@@ -26,6 +26,7 @@ pub enum Change {
     Restart(Option<RestartPolicy>),
     Disk(Option<Bytes>),
     Strategy(Option<Strategy>),
+    Visitors(Option<Visitors>),
 }
 
 /// Why a text could not be changed.
@@ -117,6 +118,7 @@ impl Change {
             Self::Restart(_) => "restart",
             Self::Disk(_) => "disk",
             Self::Strategy(_) => "strategy",
+            Self::Visitors(_) => "visitors",
         }
     }
 
@@ -131,6 +133,7 @@ impl Change {
                 | Self::Restart(None)
                 | Self::Disk(None)
                 | Self::Strategy(None)
+                | Self::Visitors(None)
         )
     }
 
@@ -151,6 +154,7 @@ impl Change {
             }
             Self::Disk(disk) => manifest.disk = *disk,
             Self::Strategy(strategy) => manifest.strategy = *strategy,
+            Self::Visitors(visitors) => manifest.visitors = *visitors,
         }
     }
 
@@ -173,6 +177,11 @@ impl Change {
             // A group is none of its business: the text then is not what was wanted, and is left to a person.
             Self::Restart(policy) => text(policy.map(|policy| policy.to_string())),
             Self::Strategy(strategy) => text(strategy.map(|strategy| strategy_word(strategy).to_owned())),
+            Self::Visitors(Some(visitors)) if visitors.view() != visitors.change() => {
+                let written = YamlFile::from_str(&visitors.to_string()).ok()?.document()?;
+                mapping.set(key, written.as_mapping()?);
+            }
+            Self::Visitors(visitors) => text(visitors.map(|visitors| visitors.to_string())),
         }
         Some(())
     }

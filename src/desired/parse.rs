@@ -10,14 +10,15 @@ use super::snapshot::Diagnostic;
 use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
 use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_CPUS, MIN_MEMORY, MIN_START_TIMEOUT, RESERVED_ENV};
 use crate::model::{
-    Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Shown, Strategy, TemplateId, cron,
+    Audience, Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Shown, Strategy,
+    TemplateId, Visitors, cron,
 };
 
 /// Largest manifest file in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
 
 /// Every key of a manifest, in the order the documentation shows them.
-pub const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 16] = [
     "template",
     "enableApi",
     "state",
@@ -33,6 +34,7 @@ pub const KEYS: [&str; 15] = [
     "strategy",
     "startTimeout",
     "code",
+    "visitors",
 ];
 
 /// So many problems of a file are told; whoever has more has them told when these are mended.
@@ -147,6 +149,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
     let strategy = fields.read("strategy", strategy);
     let start_timeout = fields.read("startTimeout", start_timeout);
     let code = fields.read("code", code);
+    let visitors = fields.read("visitors", visitors);
     // A state that cannot be read may have been meant to be that one.
     let is_kept = fields.get("state").is_none() || state.is_some_and(|state| state != RunState::Deleted);
     if let Some(entry) = fields.get("keepData").filter(|_| is_kept) {
@@ -173,6 +176,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
         strategy,
         start_timeout,
         code,
+        visitors,
     })
 }
 
@@ -426,6 +430,34 @@ fn start_timeout(entry: &Entry) -> Result<Seconds, Refusal> {
 
 fn code(entry: &Entry) -> Result<CodeMode, Refusal> {
     word(entry, "what can run", &[("versions", CodeMode::Versions), ("live", CodeMode::Live)])
+}
+
+fn visitors(entry: &Entry) -> Result<Visitors, Refusals> {
+    let Value::Group(entries) = &entry.value.value else { return Ok(audience(entry).map(Visitors::both)?) };
+    let mut fields = Fields::of(entries, &["view", "change"]);
+    let missing = || {
+        let help = "write who may see it, for example `visitors: {view: everyone, change: owner}`";
+        Refusal::new(entry.key_at, "`visitors`: `view` is missing", help)
+    };
+    let view = fields.read("view", audience);
+    let change = fields.read("change", audience);
+    if fields.get("view").is_none() {
+        fields.note(missing());
+    }
+    fields.end()?;
+    let view = view.ok_or_else(missing)?;
+    let change = change.unwrap_or(view);
+    Ok(Visitors::new(view, change).ok_or_else(|| {
+        Refusal::new(
+            entry.value.at,
+            format!("`visitors`: `change: {change}` lets in more than `view: {view}`"),
+            "who may change something has to see it: widen `view`, or narrow `change`",
+        )
+    })?)
+}
+
+fn audience(entry: &Entry) -> Result<Audience, Refusal> {
+    word(entry, "a circle of visitors", &Audience::ALL.map(|audience| (audience.word(), audience)))
 }
 
 /// Any text is a token: a time that was not quoted, too.

@@ -72,6 +72,9 @@ pub fn render(key: &AppKey, manifest: &Manifest) -> String {
     if let Some(code) = manifest.code {
         line(&mut text, "code", code_word(code));
     }
+    if let Some(visitors) = manifest.visitors {
+        line(&mut text, "visitors", &visitors.to_string());
+    }
     text
 }
 
@@ -115,7 +118,8 @@ mod tests {
             "template: diary-v1\nenableApi: true\nstate: deleted\nmemory: 64m\ncpus: 1.25\npids: 7\nrestart: 'no'\n\
              env: {A: '', B: \"it's: #1\\n\\ttab \\u0001 \\uFEFF \\u2028\", no: 'no', C: 한글 😀}\nredeploy: \"'x\\\\\"\n\
              keepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 1025k\nstrategy: recreate\n\
-             startTimeout: 90s",
+             startTimeout: 90s\nvisitors: {view: guests, change: owner}",
+            "template: diary-v1\nvisitors: owner",
             "template: diary-v1\nbackup: {}",
             "template: diary-v1\nrestart: {onHang: true}",
             "template: diary-v1\nrestart: {policy: 'no', onHang: false}",

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::observed::Capacity;
 use crate::model::{
-    AppKey, AppSpec, Bytes, Code, ConditionKind, Digest, Limits, Manifest, OnHang, PurgeToken, RunState, Settings,
-    Template,
+    AppKey, AppSpec, Bytes, Code, ConditionKind, Digest, Limits, Manifest, OnHang, PurgeToken, Routing, RunState,
+    Settings, Template, Visitors,
 };
 
 /// What should be true of an app.
@@ -100,6 +100,32 @@ pub fn resolve(
     Resolved::Usable { desired, digest }
 }
 
+/// Who may see and change the site. A template only suggests it, to whoever writes the manifest.
+#[must_use]
+pub fn visitors(manifest: &Manifest, settings: &Settings) -> Visitors {
+    manifest.visitors.unwrap_or(settings.visitors)
+}
+
+/// Why nobody can be kept out as the manifest, or the settings for it, ask.
+#[must_use]
+pub fn lacks_gate(key: &AppKey, manifest: &Manifest, settings: &Settings) -> Option<String> {
+    let visitors = visitors(manifest, settings);
+    if settings.routing == Routing::Gateway || visitors.is_open() {
+        return None;
+    }
+    let (asked, remedy) = match manifest.visitors {
+        Some(_) => (format!("{}: `visitors: {visitors}`", key.file_name()), "write `visitors: everyone`"),
+        None => (
+            format!("DEFAULT_VISITORS={visitors}"),
+            "write `visitors: everyone` into the manifest, or set DEFAULT_VISITORS=everyone",
+        ),
+    };
+    Some(format!(
+        "{asked} needs the gateway, and with PAAS_ROUTING=direct nobody stands in front of the site: it is stopped rather than \
+         open to everyone; set PAAS_ROUTING=gateway, or {remedy}"
+    ))
+}
+
 /// Why the template cannot give what the manifest asks of it.
 #[must_use]
 pub fn lacks_api(manifest: &Manifest, template: &Template) -> Option<String> {
@@ -168,6 +194,7 @@ mod tests {
             health_path: None,
             start_timeout: None,
             restart: TemplateRestart::default(),
+            visitors: None,
         }
     }
 

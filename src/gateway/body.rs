@@ -1,6 +1,6 @@
 //! What a client is sent as a response's body.
 
-use std::future::Future as _;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::chunked::{Chunked, Step};
 use super::endpoint::Endpoint;
@@ -129,8 +128,8 @@ pub(super) enum Ending {
     /// It comes by itself: the container stays busy until then, and gets its connection back.
     Awaited(Arc<Endpoint>),
     /// An event stream has no end to wait for, and its reader comes back by itself: it is cut when the daemon stops, and with
-    /// its container.
-    Cut(Pin<Box<WaitForCancellationFutureOwned>>, #[expect(dead_code, reason = "it is held")] Tunnel),
+    /// its container, and when the reader is not let in any more.
+    Cut(Pin<Box<dyn Future<Output = ()> + Send>>, #[expect(dead_code, reason = "it is held")] Tunnel),
 }
 
 impl AppBody {
@@ -194,7 +193,7 @@ impl AppBody {
             let filled = match (upstream.poll_fill(cx), &mut self.ending) {
                 (Poll::Pending, Ending::Cut(stop, _)) => {
                     ready!(stop.as_mut().poll(cx));
-                    return Poll::Ready(Some(Err(self.fail("the daemon stops"))));
+                    return Poll::Ready(Some(Err(self.fail("the daemon stops, or the reader may not go on"))));
                 }
                 (filled, _) => ready!(filled),
             };

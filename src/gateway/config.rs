@@ -18,6 +18,8 @@ pub struct GatewayConfig {
     pub tunnel_idle: Duration,
     /// Where the apps are: none of them is a proxy, whatever the ranges of those say.
     pub apps: Vec<Cidr>,
+    /// Where people find the portal, without a slash at the end; empty: at those names, by the port that they came by.
+    pub portal_url: String,
 }
 
 /// What is at the portal's names.
@@ -37,6 +39,7 @@ impl GatewayConfig {
             trusted_proxies: Vec::new(),
             tunnel_idle: Duration::from_secs(3600),
             apps: Vec::new(),
+            portal_url: String::new(),
         }
     }
 

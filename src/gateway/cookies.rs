@@ -8,14 +8,22 @@ use std::borrow::Cow;
 use hyper::HeaderMap;
 use hyper::header::{Entry, HeaderValue, SET_COOKIE};
 
-use super::host;
+use super::{gate, host};
 
-/// Takes `Domain` out of every cookie that is for a name above the request's host: a browser then sends it to that host
+/// Drops cookies of the gateway's own names. Takes `Domain` out of every cookie that is for a name above the request's host: a browser then sends it to that host
 /// only. All else stays as the app wrote it; a domain that has nothing to do with the host browsers refuse by themselves.
 pub(super) fn keep_to_host(headers: &mut HeaderMap, authority: &str) {
     // Most answers have none, and asking for the entry makes room for one.
     if !headers.contains_key(SET_COOKIE) {
         return;
+    }
+    if headers.get_all(SET_COOKIE).iter().any(|cookie| gate::is_own_set_cookie(cookie.as_bytes())) {
+        let foreign = |cookie: &&HeaderValue| !gate::is_own_set_cookie(cookie.as_bytes());
+        let kept: Vec<_> = headers.get_all(SET_COOKIE).iter().filter(foreign).cloned().collect();
+        headers.remove(SET_COOKIE);
+        for cookie in kept {
+            headers.append(SET_COOKIE, cookie);
+        }
     }
     let Entry::Occupied(mut cookies) = headers.entry(SET_COOKIE) else { return };
     host::with_route_name(authority, |host| {

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::mem::MaybeUninit;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use hyper::header::{CONNECTION, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, COOKIE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
 
 use super::forwarding::{self, Peer, Trust};
+use super::gate;
+use crate::model::{Audience, Visitors};
 
 const MAX_HEADERS: usize = 100;
 /// An app's response head may not be larger. Offsets below are kept as `u16`, so it may not grow either.
@@ -31,6 +33,9 @@ pub(super) struct Outgoing<'a> {
     pub(super) upgrade: Option<&'a HeaderValue>,
     pub(super) peer: &'a Peer,
     pub(super) trust: Trust,
+    /// As whom the visitor was let in, and by which rule.
+    pub(super) visitor: Audience,
+    pub(super) visitors: Visitors,
 }
 
 /// Headers about one connection (RFC 9110 §7.6.1), and those the gateway writes itself.
@@ -95,8 +100,15 @@ pub(super) fn write_request(out: &mut BytesMut, head: &Parts, to: &Outgoing<'_>)
         if is_rewritten(name) || named.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_bytes())) {
             continue;
         }
-        write_field(out, name, value);
+        if name == COOKIE.as_str() {
+            write_cookies(out, value);
+        } else if to.visitors.is_open() || !is_method_override(name) {
+            write_field(out, name, value);
+        }
     }
+    out.put_slice(b"x-paas-visitor: ");
+    out.put_slice(visitor_word(to.visitor).as_bytes());
+    out.put_slice(b"\r\n");
     if head.headers.get("te").is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
         out.put_slice(b"te: trailers\r\n");
     }
@@ -114,6 +126,30 @@ pub(super) fn write_request(out: &mut BytesMut, head: &Parts, to: &Outgoing<'_>)
     }
     forwarding::write(out, &head.headers, to.peer, to.host, to.trust);
     out.put_slice(b"\r\n");
+}
+
+/// As the app is told; the gateway's word is the only one (see [`is_own`]).
+fn visitor_word(visitor: Audience) -> &'static str {
+    match visitor {
+        Audience::Everyone => "everyone",
+        Audience::Guests => "guest",
+        Audience::Owner => "owner",
+    }
+}
+
+/// What some frameworks take for the method: who may only look must not change anything by it.
+fn is_method_override(name: &str) -> bool {
+    matches!(name, "x-http-method-override" | "x-http-method" | "x-method-override")
+}
+
+/// The app's cookies, without the gateway's.
+fn write_cookies(out: &mut BytesMut, value: &HeaderValue) {
+    let kept = gate::without_own(value.as_bytes());
+    if !kept.trim_ascii().is_empty() {
+        out.put_slice(b"cookie: ");
+        out.put_slice(&kept);
+        out.put_slice(b"\r\n");
+    }
 }
 
 fn write_field(out: &mut BytesMut, name: &str, value: &HeaderValue) {
@@ -371,8 +407,15 @@ mod tests {
             .into_parts()
             .0;
         let peer = Peer::new([10, 0, 0, 9].into());
-        let to =
-            Outgoing { host: "a.test", framing: Framing::Chunked, upgrade: None, peer: &peer, trust: Trust::Replaced };
+        let to = Outgoing {
+            host: "a.test",
+            framing: Framing::Chunked,
+            upgrade: None,
+            peer: &peer,
+            trust: Trust::Replaced,
+            visitor: Audience::Everyone,
+            visitors: Visitors::EVERYONE,
+        };
         let mut out = BytesMut::new();
         write_request(&mut out, &head, &to);
         insta::assert_snapshot!(std::str::from_utf8(&out).unwrap().replace("\r\n", "\n"), @r"
@@ -380,6 +423,7 @@ mod tests {
         host: a.test
         cookie: a=b
         x-paas: kept
+        x-paas-visitor: everyone
         te: trailers
         transfer-encoding: chunked
         x-forwarded-for: 10.0.0.9

@@ -33,6 +33,7 @@ mod doubt;
 mod endpoint;
 mod exchange;
 mod forwarding;
+mod gate;
 mod head;
 mod hold;
 mod host;
@@ -60,6 +61,7 @@ use crate::model::{AppKey, ContainerId, DaemonStatus};
 pub use config::{GatewayConfig, PortalNames, Tuning};
 pub(crate) use forwarding::visitor;
 pub use forwarding::{Seen, Visitor};
+pub use gate::{Answered, Entered, Entry, EntryRefused, Gate};
 pub(crate) use language::{Language, language};
 pub(crate) use oversized::Oversized;
 pub(crate) use stall::DropStalled;
@@ -80,6 +82,8 @@ struct Inner {
     /// Started by the first `serve`.
     workers: OnceLock<workers::Workers>,
     portal: Option<axum::Router>,
+    /// Without one nobody holds a pass.
+    gate: OnceLock<Arc<dyn Gate>>,
     traffic: Arc<TrafficStats>,
     tuning: Tuning,
     places: Arc<places::Places>,
@@ -128,6 +132,7 @@ impl Gateway {
                 endpoints,
                 workers: OnceLock::new(),
                 portal,
+                gate: OnceLock::new(),
                 traffic,
                 places: Arc::new(places::Places::new(places::Limits {
                     places: tuning.max_connections,
@@ -142,6 +147,13 @@ impl Gateway {
                 tunnels: AtomicUsize::new(0),
             }),
         }
+    }
+
+    /// Whom to ask for passes, from now on; the first one stays.
+    #[must_use]
+    pub fn gated(self, gate: Arc<dyn Gate>) -> Self {
+        let _ = self.inner.gate.set(gate);
+        self
     }
 
     /// Figures of every app since the daemon started.

@@ -369,6 +369,12 @@ pub(super) const STYLE: &str = ":root{color-scheme:light dark;--page:#f7f4ef;--t
     h1{font-size:26px;line-height:1.35;margin:0 0 12px;text-wrap:balance}p{margin:0 0 16px;text-wrap:pretty}\
     a{display:inline-block;margin-top:8px;padding:10px 20px;border:1px solid;border-radius:8px;color:var(--accent);\
     font-weight:600;text-decoration:none}a:focus-visible{outline:2px solid;outline-offset:2px}\
+    label{display:block;font-weight:600;margin:8px 0 4px}\
+    input{width:100%;min-height:48px;padding:8px 12px;font:inherit;color:inherit;background:transparent;\
+    border:1px solid var(--quiet);border-radius:8px}\
+    button{width:100%;min-height:48px;margin:12px 0 16px;font:inherit;font-weight:600;border:0;border-radius:8px;\
+    background:var(--accent);color:var(--page)}input:focus-visible,button:focus-visible{outline:2px solid var(--accent);\
+    outline-offset:2px}\
     .o{margin-top:32px;color:var(--quiet);font-size:14px}\
     code{display:inline-block;margin-top:4px;background:var(--code);border-radius:8px;padding:2px 8px}";
 
@@ -383,7 +389,7 @@ pub(super) static CSP: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// RFC 4648, for one hash: not worth a dependency.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {

@@ -21,6 +21,7 @@ use super::doubt::Waiting;
 use super::endpoint::Endpoint;
 use super::exchange::{Failure, Sending, Sure, Upstream, WaitedFor, exchange};
 use super::forwarding::{self, Peer, Trust};
+use super::gate::{self, GatePage, Scheme, Staying, Wish};
 use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::hold::Held;
 use super::pages::Page;
@@ -28,6 +29,7 @@ use super::places::{GivenAway, Place, Tunnel, Visitor};
 use super::routes::{AppRoute, Route, Target};
 use super::workers::Seat;
 use super::{Inner, cookies, host, tunnel, welcome};
+use crate::model::Audience;
 
 /// Connections tried for one request: a stale one, the switched one, and one for bad luck.
 const MAX_ATTEMPTS: u8 = 4;
@@ -74,10 +76,42 @@ async fn answer(client: &Arc<Client>, request: Request<Incoming>) -> Response<Ga
             refusal(client, &head, Page::Busy)
         }
         Ok(Admitted { route: Route::App(route), host, trust }) => {
-            App { client, route, head: &head, host, trust, hold_until: None }.serve(body, on_upgrade).await
+            if gate::is_own_path(head.uri.path()) && !matches!(route.target, Target::Page(Page::NoSuchApp)) {
+                return own_page(client, &route, &head, (host, trust), body).await;
+            }
+            let wish = Wish::of(&head.method, wanted_upgrade(&head).is_some());
+            App { client, route, head: &head, host, trust, wish, standing: Audience::Everyone, hold_until: None }
+                .serve(body, on_upgrade)
+                .await
         }
         Ok(Admitted { route: Route::Portal, .. }) => portal(client, head, body).await,
         Err(page) => refusal(client, &head, page),
+    }
+}
+
+/// For a page of the gateway on a site's host.
+async fn own_page(
+    client: &Arc<Client>,
+    route: &AppRoute,
+    head: &Parts,
+    at: (&str, Trust),
+    body: Incoming,
+) -> Response<GatewayBody> {
+    let counted = client.inner.traffic.nobody().begin();
+    let response = gate::answer(client, route, head, at, body).await;
+    counted.refused(response.status().as_u16());
+    response
+}
+
+/// Why a request gets no answer of its app.
+enum Refused {
+    Page(Page),
+    Gate(GatePage),
+}
+
+impl From<Page> for Refused {
+    fn from(page: Page) -> Self {
+        Self::Page(page)
     }
 }
 
@@ -167,6 +201,9 @@ struct App<'a> {
     head: &'a Parts,
     host: &'a str,
     trust: Trust,
+    wish: Wish,
+    /// As whom it was let in.
+    standing: Audience,
     /// Set when it first had to wait for its app.
     hold_until: Option<Instant>,
 }
@@ -177,13 +214,23 @@ impl App<'_> {
         let counted = self.route.traffic.begin();
         let inner = Arc::clone(&self.client.inner);
         let waiting = Waiting::begin(&inner.doubts, &self.route.traffic, begun, inner.tuning.patience);
+        let body_comes = !body.is_end_stream();
         match self.forward(begun, body, on_upgrade).await {
             Ok(response) => {
                 waiting.answered();
                 counted.answered(response.status().as_u16(), begun.elapsed());
                 response
             }
-            Err(page) => {
+            Err(Refused::Gate(page)) => {
+                let mut response = page.response(self.head, gate::wanted(self.head));
+                counted.refused(response.status().as_u16());
+                // What else comes of its body nobody wants.
+                if body_comes {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
+            Err(Refused::Page(page)) => {
                 waiting.refused(page);
                 let mut response = page.response(&self.head.headers, Some(&self.route.app));
                 counted.refused(response.status().as_u16());
@@ -198,24 +245,18 @@ impl App<'_> {
         begun: Instant,
         body: Incoming,
         on_upgrade: Option<OnUpgrade>,
-    ) -> Result<Response<GatewayBody>, Page> {
+    ) -> Result<Response<GatewayBody>, Refused> {
+        // Before anything of it is read, or waited for.
+        self.judge()?;
         let head = self.head;
         let tuning = &self.client.inner.tuning;
         if let (Some(limit), Some(length)) = (tuning.body_limit, body.size_hint().exact())
             && length > limit
         {
-            return Err(Page::TooLarge);
+            return Err(Page::TooLarge.into());
         }
         let framing = framing(head, &body);
         let upgrade = if framing == Framing::None { wanted_upgrade(head) } else { None };
-        let outgoing = Outgoing {
-            host: self.host,
-            framing,
-            upgrade: upgrade.as_ref(),
-            peer: &self.client.peer,
-            trust: self.trust,
-        };
-
         let tunnel = if upgrade.is_some() { Some(self.tunnel()?) } else { None };
         let mut sending = Sending::new(body, framing, tuning.body_limit, Arc::clone(&self.route.traffic));
         if sending.has_body() {
@@ -229,7 +270,13 @@ impl App<'_> {
         let mut waits = None;
         let mut attempts = 0;
         let mut lost = 0;
+        let mut judged = self.route.visitors;
         while attempts < MAX_ATTEMPTS {
+            // Another table may say otherwise.
+            if self.route.visitors != judged {
+                self.judge()?;
+                judged = self.route.visitors;
+            }
             let endpoint = match &self.route.target {
                 Target::To(endpoint) => Arc::clone(endpoint),
                 Target::Page(page) => {
@@ -237,7 +284,7 @@ impl App<'_> {
                     if may_wait && page.passes_by_itself() && self.hold(&mut waits).await {
                         continue;
                     }
-                    return Err(page);
+                    return Err(page.into());
                 }
             };
             let (mut upstream, reused) = match endpoint.checkout(now, tuning.upstream_idle, sure) {
@@ -259,19 +306,28 @@ impl App<'_> {
                         if may_wait && self.hold(&mut waits).await {
                             continue;
                         }
-                        return Err(Page::NotAnswering);
+                        return Err(Page::NotAnswering.into());
                     }
                 },
             };
             if let Some(waits) = waits.take() {
                 waits.succeeded();
             }
+            let outgoing = Outgoing {
+                host: self.host,
+                framing,
+                upgrade: upgrade.as_ref(),
+                peer: &self.client.peer,
+                trust: self.trust,
+                visitor: self.standing,
+                visitors: self.route.visitors,
+            };
             write_request(upstream.begin(), head, &outgoing);
             let result = exchange(&mut upstream, &mut sending, &head.method, &mut headers, now, tuning.silence_timeout);
             match result.await {
                 Ok(answer) => {
                     let upgrade = on_upgrade.zip(tunnel);
-                    return self.pass_on(&answer, headers, (endpoint, upstream), sending, upgrade);
+                    return Ok(self.pass_on(&answer, headers, (endpoint, upstream), sending, upgrade)?);
                 }
                 Err(Failure::Closed) if sending.is_replayable(&head.method) && (self.rerouted(&endpoint) || reused) => {
                     self.route.traffic.retried();
@@ -287,7 +343,7 @@ impl App<'_> {
                     drop((endpoint, upstream));
                     lost += 1;
                     if !self.hold(&mut waits).await {
-                        return Err(Page::NotAnswering);
+                        return Err(Page::NotAnswering.into());
                     }
                     self.route.traffic.retried();
                     sending.rewind();
@@ -296,11 +352,30 @@ impl App<'_> {
                 }
                 Err(failure) => {
                     tracing::debug!(app = %self.route.app, %failure, "no response");
-                    return Err(page_of(&failure));
+                    return Err(page_of(&failure).into());
                 }
             }
         }
-        Err(Page::NotAnswering)
+        Err(Page::NotAnswering.into())
+    }
+
+    /// Who may pass, and as whom.
+    fn judge(&mut self) -> Result<(), Refused> {
+        // There is nothing to be seen.
+        if matches!(self.route.target, Target::Page(Page::NoSuchApp)) {
+            return Ok(());
+        }
+        let scheme = Scheme::of(&self.head.headers, self.trust);
+        let (inner, route) = (&self.client.inner, &self.route);
+        let judged = gate::judge(inner, &route.app, route.visitors, self.head, self.wish, scheme);
+        self.standing = judged.map_err(Refused::Gate)?;
+        Ok(())
+    }
+
+    fn staying(&self) -> Staying {
+        let at = (&self.route.app, self.host, self.client.seat.worker);
+        let scheme = Scheme::of(&self.head.headers, self.trust);
+        Staying::new(&self.client.inner, at, self.head, self.wish, scheme)
     }
 
     /// Waits until it is worth another try, and takes up the route as it is then. False: for too long, or too many wait.
@@ -369,13 +444,21 @@ impl App<'_> {
                 already_read,
                 Arc::clone(&self.route.traffic),
                 tunnel,
+                self.staying(),
             ));
             GatewayBody::empty()
         } else {
             let max_idle = self.client.inner.tuning.max_idle_upstream;
             // Only what `EventSource` asks for, without a body, is asked for again by itself.
             let ending = if !sending.has_body() && is_event_stream(&headers) {
-                Ending::Cut(Box::pin(self.client.cancel.clone().cancelled_owned()), self.tunnel()?)
+                let (cancel, staying) = (self.client.cancel.clone(), self.staying());
+                let end = async move {
+                    tokio::select! {
+                        () = cancel.cancelled() => {}
+                        () = staying.unwelcome() => {}
+                    }
+                };
+                Ending::Cut(Box::pin(end), self.tunnel()?)
             } else {
                 Ending::Awaited(endpoint)
             };

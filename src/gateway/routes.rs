@@ -11,7 +11,7 @@ use super::pages::Page;
 use super::traffic::{AppTraffic, TrafficStats};
 use super::workers::WORKERS;
 use super::{Inner, host, welcome};
-use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Health, RunState, SyncState};
+use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Health, RunState, SyncState, Visitors};
 
 /// One app's entry, one for each worker.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(super) struct AppRoute {
     pub(super) app: AppKey,
     pub(super) target: Target,
     pub(super) traffic: Arc<AppTraffic>,
+    pub(super) visitors: Visitors,
 }
 
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Routes {
             let traffic = traffic.of(key);
             let routes = std::array::from_fn(|worker| {
                 let traffic = Arc::clone(&traffic[worker]);
-                Arc::new(AppRoute { app: key.clone(), target: target(worker), traffic })
+                Arc::new(AppRoute { app: key.clone(), target: target(worker), traffic, visitors: app.visitors })
             });
             by_host.insert(app.host.to_ascii_lowercase().into_boxed_str(), Entry::App(routes));
         }

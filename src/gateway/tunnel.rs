@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::Inner;
+use super::gate::Staying;
 use super::places;
 use super::proxy::Client;
 use super::traffic::AppTraffic;
@@ -23,7 +24,7 @@ use super::traffic::AppTraffic;
 /// How often a tunnel is looked at, for a limit that may have changed meanwhile.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Runs until either side has closed, the daemon stops, the connection has to give way because its client takes nothing, or
+/// Runs until either side has closed, the daemon stops, its client may not be there any more, the connection has to give way because its client takes nothing, or
 /// neither side has said anything for [`GatewayConfig::tunnel_idle`](super::GatewayConfig::tunnel_idle).
 pub(super) async fn run(
     of: Arc<Client>,
@@ -32,6 +33,7 @@ pub(super) async fn run(
     already_read: Bytes,
     traffic: Arc<AppTraffic>,
     _counted: places::Tunnel,
+    staying: Staying,
 ) {
     let moved = Moved::new();
     let tunnel = async {
@@ -50,6 +52,7 @@ pub(super) async fn run(
         () = of.cancel.cancelled() => {}
         () = of.place.given_away() => {}
         () = idle(&of.inner, &moved) => {}
+        () = staying.unwelcome() => {}
     }
 }
 

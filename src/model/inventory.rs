@@ -51,6 +51,7 @@ impl InventoryRow {
                 health_path: None,
                 start_timeout: None,
                 restart: TemplateRestart::default(),
+                visitors: None,
             },
             digest: Digest::of(&[]),
             failed: None,

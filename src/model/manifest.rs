@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::{AppKey, TemplateId};
 use super::units::{Bytes, MilliCpus, RestartPolicy, Seconds};
+use super::visitors::Visitors;
 
 /// One app, as declared in `apps.d/{userid}-{appname}.yaml`. `None` means "the default from `.env`".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +59,9 @@ pub struct Manifest {
     /// What of the app's code runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<CodeMode>,
+    /// Who may see the site, and who may change something in it: `everyone`, `guests` or `owner`, or one of them for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitors: Option<Visitors>,
 }
 
 impl Manifest {
@@ -80,6 +84,7 @@ impl Manifest {
             strategy: None,
             start_timeout: None,
             code: None,
+            visitors: None,
         }
     }
 }

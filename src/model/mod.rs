@@ -22,6 +22,7 @@ pub mod subnet;
 pub mod template;
 pub mod units;
 pub mod version;
+pub mod visitors;
 
 pub use cidr::{Cidr, CidrError};
 pub use diagnosis::{Diagnosis, DiagnosisCode};
@@ -41,3 +42,4 @@ pub use subnet::{Subnet, SubnetError};
 pub use template::{Template, TemplateRestart};
 pub use units::{Bytes, Digest, MilliCpus, RestartPolicy, Seconds, Timestamp};
 pub use version::{Code, VersionId, VersionRecord};
+pub use visitors::{Audience, Visitors};

@@ -8,6 +8,7 @@ use super::cidr::Cidr;
 use super::public_url::PublicUrl;
 use super::subnet::Subnet;
 use super::units::{Bytes, MilliCpus, RestartPolicy};
+use super::visitors::Visitors;
 
 /// Every setting with its default filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +60,8 @@ pub struct Settings {
     pub backup_schedule: String,
     pub backup_keep: u32,
     pub trash_days: u32,
+    /// Of apps whose manifest does not say.
+    pub visitors: Visitors,
 }
 
 /// How requests reach the apps (SPEC §8).
@@ -112,6 +115,7 @@ impl Settings {
             backup_schedule: "0 3 * * *".to_owned(),
             backup_keep: 7,
             trash_days: 7,
+            visitors: Visitors::EVERYONE,
             root,
         }
     }

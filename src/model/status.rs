@@ -15,6 +15,7 @@ use super::observed::{ContainerId, EngineInfo};
 use super::settings::Settings;
 use super::spec::Limits;
 use super::units::{Digest, Timestamp};
+use super::visitors::Visitors;
 
 /// Whether the world equals the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -172,6 +173,9 @@ pub struct AppStatus {
     /// Set exactly while the condition `DeployFailed` holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_deploy: Option<DeployFailure>,
+    /// Who may see the site, and who may change something in it.
+    #[serde(default)]
+    pub visitors: Visitors,
     pub conditions: Vec<Condition>,
 }
 
@@ -202,6 +206,7 @@ impl AppStatus {
             diagnosis: None,
             start_timeout_seconds: None,
             failed_deploy: None,
+            visitors: Visitors::EVERYONE,
             conditions: Vec::new(),
         }
     }

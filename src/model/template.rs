@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::TemplateId;
 use super::units::Seconds;
+use super::visitors::Visitors;
 
 /// A template that was found usable: its `template.json` is well-formed and `app/server.js` exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Template {
     /// What becomes of its apps when they stop answering; a manifest may say otherwise.
     #[serde(default, skip_serializing_if = "TemplateRestart::is_default")]
     pub restart: TemplateRestart,
+    /// What a new site of it is to say of its visitors, unless whoever makes it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitors: Option<Visitors>,
 }
 
 /// As `restart` of a manifest, as far as it is a template's to say.

@@ -62,6 +62,7 @@ fn template() -> Template {
         health_path: None,
         start_timeout: None,
         restart: TemplateRestart::default(),
+        visitors: None,
     }
 }
 
@@ -82,6 +83,7 @@ fn manifest() -> Manifest {
         strategy: None,
         start_timeout: None,
         code: None,
+        visitors: None,
     }
 }
 

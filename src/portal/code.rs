@@ -33,6 +33,8 @@ codes! {
     TEMPLATE_LACKS_API: BAD_REQUEST "template-lacks-api" "`enableApi` was asked of a template that has no API.";
     BAD_PASSWORD: BAD_REQUEST "bad-password" "The new password is too short, too long, the user's name, the current one, or has control characters.";
     BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is empty, too long or has control characters.";
+    BAD_LINK: BAD_REQUEST "bad-link" "The invitation link's name is empty, too long or has control characters, or its life is out of range.";
+    BAD_HAND_OVER: BAD_REQUEST "bad-hand-over" "What a site has sent along for its browser is not of the right form.";
     SIGN_IN: UNAUTHORIZED "sign-in" "No credentials were sent, or they are wrong, ended or revoked.";
     WRONG_PASSWORD: UNAUTHORIZED "wrong-password" "The user name and password do not belong together, or the current password is wrong.";
     CODE_NEEDED: UNAUTHORIZED "code-needed" "The password is right, and the account has a second step, which takes `code`.";
@@ -52,6 +54,7 @@ codes! {
     NO_SUCH_INVITATION: NOT_FOUND "no-such-invitation" "The invitation was used, is over, was replaced, or never was.";
     NO_SUCH_SESSION: NOT_FOUND "no-such-session" "You have no such session.";
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";
+    NO_SUCH_LINK: NOT_FOUND "no-such-link" "The site has no such invitation link.";
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
@@ -64,6 +67,8 @@ codes! {
     TEMPLATE_UNUSABLE: CONFLICT "template-unusable" "The template is there, but no app can be made from it.";
     NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";
     CHANGED_MEANWHILE: CONFLICT "changed-meanwhile" "Somebody else changed the manifest at the same moment.";
+    NEEDS_GATEWAY: CONFLICT "needs-gateway" "Nobody can be kept out of a site while `PAAS_ROUTING` is `direct`.";
+    TOO_MANY_LINKS: CONFLICT "too-many-links" "The site has as many invitation links as are allowed.";
     NO_CONTAINER: CONFLICT "no-container" "The app has no container yet.";
     NOTHING_HELD: CONFLICT "nothing-held" "No removal waits for a confirmation.";
     TOKEN_CHANGED: CONFLICT "token-changed" "What waits is not what was shown.";

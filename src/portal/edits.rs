@@ -24,7 +24,7 @@ use super::state::PortalState;
 use crate::controller::ControllerHandle;
 use crate::desired::{Change, Draft, EditError, ManifestDir, TextError, parse};
 use crate::model::status::ManifestsStatus;
-use crate::model::{AppKey, Digest, Manifest, RunState};
+use crate::model::{AppKey, Digest, Manifest, Routing, RunState, Visitors};
 
 /// How often an edit begins anew when somebody else came first.
 const TRIES: u32 = 8;
@@ -135,6 +135,31 @@ pub async fn announce(
     let by = caller.to_string();
     state.controller.announce(app, digest, by.clone()).await;
     (StatusCode::ACCEPTED, Data(Announced { by }))
+}
+
+pub(super) async fn set_visitors(
+    state: PortalState,
+    caller: &Caller,
+    key: AppKey,
+    patience: Patience,
+    if_match: IfMatch,
+    visitors: Visitors,
+) -> Result<Response, ApiError> {
+    let routing = state.settings_rx.borrow().routing;
+    let plan = move |key: &AppKey, manifest: &Manifest| {
+        alive(key, manifest)?;
+        if routing == Routing::Direct && !visitors.is_open() {
+            return Err(ApiError::new(
+                code::NEEDS_GATEWAY,
+                said!(
+                    "nobody stands in front of the sites while PAAS_ROUTING is `direct`, so everyone may enter: set PAAS_ROUTING=gateway first",
+                    "PAAS_ROUTING이 `direct`이면 사이트 앞에서 지켜 줄 것이 없어 누구나 들어옵니다: 먼저 PAAS_ROUTING=gateway로 바꾸세요"
+                ),
+            ));
+        }
+        Ok(vec![Change::Visitors(Some(visitors))])
+    };
+    change(state, caller, key, patience, if_match, plan).await
 }
 
 fn alive(key: &AppKey, manifest: &Manifest) -> Result<(), ApiError> {

@@ -31,11 +31,14 @@ impl<S: Send + Sync> FromRequestParts<S> for App {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path((user, app)) = Path::<(String, String)>::from_request_parts(parts, state)
+        // By name: what lies below an app may have parts of its own.
+        let Path(named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
             .await
             .map_err(|error| bad_path(&error.body_text()))?;
+        let text = |name: &str| named.get(name).map_or("", String::as_str);
+        let (user, app) = (text("userid"), text("appname"));
         let caller = Caller::from_request_parts(parts, state).await?;
-        let key = key(&user, &app)?;
+        let key = key(user, app)?;
         if caller.may_see(&key) { Ok(Self(key)) } else { Err(no_such_app(&key)) }
     }
 }
@@ -288,8 +291,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(text) =
-            Path::<String>::from_request_parts(parts, state).await.map_err(|error| bad_path(&error.body_text()))?;
+        let Path(mut named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| bad_path(&error.body_text()))?;
+        let text = named.remove("id").unwrap_or_default();
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse().ok().filter(|_| plain).map(Self).ok_or_else(|| {
             ApiError::new(

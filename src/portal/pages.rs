@@ -24,11 +24,12 @@ pub(super) struct File {
 include!(concat!(env!("OUT_DIR"), "/web.rs"));
 
 /// The addresses that a person may open, keep and come back to: where, the operation's id, and what is there.
-pub(super) const PAGES: [(&str, &str, &str); 9] = [
+pub(super) const PAGES: [(&str, &str, &str); 10] = [
     ("/", "dashboard", "The dashboard: your sites"),
     ("/enter", "enterPage", "Sign in"),
     ("/first", "firstPage", "The first sign-in of an installation; the word comes behind `#`"),
     ("/join", "joinPage", "An invitation; its token comes behind `#`"),
+    ("/visit", "visitPage", "From a site to the portal and back, for its owner"),
     ("/new", "newPage", "Make a site"),
     ("/all", "allPage", "Every site of this server"),
     ("/people", "peoplePage", "Everybody who may come in, for admins"),

@@ -5,8 +5,9 @@ use super::envelope::{ApiError, Text, said};
 use super::extract::bad_name;
 use super::people::{no_such_invitation, no_such_user};
 use crate::accounts::{
-    AcceptError, ChangeError, Failure, FirstRefusal, KeyError, LoginError, MAX_BYTES, MAX_KEY_NAME, MAX_KEYS,
-    MIN_CHARS, PasswordRule, PeopleError, Refused, TotpError,
+    AcceptError, ChangeError, EnterError, Failure, FirstRefusal, KeyError, LinkError, LoginError, MAX_BYTES,
+    MAX_KEY_NAME, MAX_KEYS, MAX_LINK_DAYS, MAX_LINK_NAME, MAX_LINKS, MIN_CHARS, PasswordRule, PeopleError, Refused,
+    SitePasswordError, TotpError,
 };
 
 /// Until hashes that are being computed are done.
@@ -182,6 +183,57 @@ impl From<PeopleError> for ApiError {
                 ),
             ),
             PeopleError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<LinkError> for ApiError {
+    fn from(error: LinkError) -> Self {
+        let english = error.to_string();
+        match error {
+            LinkError::BadName => {
+                let korean =
+                    format!("링크 이름은 제어 문자나 글 방향을 바꾸는 문자 없이 1자에서 {MAX_LINK_NAME}자여야 합니다");
+                Self::new(code::BAD_LINK, Text { english, korean })
+            }
+            LinkError::BadLife => {
+                let korean =
+                    format!("링크를 쓸 수 있는 날은 1일에서 {MAX_LINK_DAYS}일까지입니다: 끝없이 쓰려면 비워 두세요");
+                Self::new(code::BAD_LINK, Text { english, korean })
+            }
+            LinkError::TooMany => {
+                let korean = format!("링크가 이미 {MAX_LINKS}개 있습니다: 쓰지 않는 링크를 거두세요");
+                Self::new(code::TOO_MANY_LINKS, Text { english, korean })
+            }
+            LinkError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<SitePasswordError> for ApiError {
+    fn from(error: SitePasswordError) -> Self {
+        let english = error.to_string();
+        match error {
+            SitePasswordError::Rule(rule) => Self::new(code::BAD_PASSWORD, Text { english, korean: in_korean(rule) }),
+            SitePasswordError::Refused(refused) => refused.into(),
+            SitePasswordError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+/// Of a hand-over, where nothing but what the site's host has sent along can be wrong.
+impl From<EnterError> for ApiError {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::Wrong => Self::new(
+                code::BAD_HAND_OVER,
+                said!(
+                    "the way to the site has broken: open the site itself and sign in from there",
+                    "사이트로 가는 길이 끊겼습니다: 사이트를 직접 열고 거기에서 로그인하세요"
+                ),
+            ),
+            EnterError::Refused(refused) => refused.into(),
+            EnterError::Failed(failure) => failure.into(),
         }
     }
 }

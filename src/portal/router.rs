@@ -25,7 +25,7 @@ use super::state::PortalState;
 use super::view::AppView;
 use super::{
     answer, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
-    people, templates, totp,
+    people, templates, totp, visitors,
 };
 use crate::accounts::{ApiKey, Revoked};
 use crate::model::{DaemonStatus, Event, Shown};
@@ -591,6 +591,91 @@ fn table(state: &PortalState) -> Table<'_> {
                 .more("As `paas validate` says it. Nothing is written.")
                 .takes::<manifest::ManifestText>(json!({"text": "template: diary-v1\nmemmory: 128m\n"}))
                 .answers::<manifest::Checked>(200, "Where and what, or that it can be used."),
+        )
+        .on(
+            Get,
+            "/apps/{userid}/{appname}/visitors",
+            Owner,
+            visitors::show,
+            Operation::new("visitors", "showVisitors", "Who may enter a site")
+                .answers::<visitors::VisitorsView>(200, "What is in force, the invitation links, and whether there is a password.")
+                .refuses(&[code::NO_SUCH_APP, code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Put,
+            "/apps/{userid}/{appname}/visitors",
+            Owner,
+            visitors::set,
+            changes(Operation::new("visitors", "setVisitors", "Say who may enter a site"))
+                .more("Sets `visitors` in its manifest. It acts on the next request; open WebSockets and event streams end within a second.")
+                .takes::<visitors::SetVisitors>(json!({"visitors": {"view": "guests", "change": "owner"}}))
+                .refuses(&[code::APP_DELETED, code::NEEDS_GATEWAY]),
+        )
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/visitors/links",
+            Owner,
+            visitors::add_link,
+            Operation::new("visitors", "addGuestLink", "Make an invitation link of a site")
+                .more("Whoever has the link is a guest of the site, until it is taken back or over.")
+                .takes::<visitors::NewLink>(json!({"name": "grandmother", "days": 30}))
+                .answers::<visitors::MadeLink>(201, "The link: shown this once.")
+                .refuses(&[code::NO_SUCH_APP, code::BAD_LINK, code::TOO_MANY_LINKS, code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Delete,
+            "/apps/{userid}/{appname}/visitors/links/{id}",
+            Owner,
+            visitors::remove_link,
+            Operation::new("visitors", "removeGuestLink", "Take an invitation link back")
+                .more("Everybody who came in by it is out from the next request on.")
+                .answers::<visitors::TakenBack>(200, "It opens nothing any more.")
+                .refuses(&[code::NO_SUCH_LINK, code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Put,
+            "/apps/{userid}/{appname}/visitors/password",
+            Owner,
+            visitors::set_password,
+            Operation::new("visitors", "setSitePassword", "Give a site a password")
+                .more("Whoever knows it is a guest of the site. Those who came in by the one before are out.")
+                .takes::<visitors::SetPassword>(json!({"password": "correct horse"}))
+                .answers::<visitors::PasswordSet>(200, "It opens the site to guests.")
+                .refuses(&[code::NO_SUCH_APP, code::BAD_PASSWORD, code::BUSY, code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Delete,
+            "/apps/{userid}/{appname}/visitors/password",
+            Owner,
+            visitors::remove_password,
+            Operation::new("visitors", "removeSitePassword", "Take a site's password away")
+                .answers::<visitors::PasswordSet>(200, "Those who came in by it are out.")
+                .refuses(&[code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/visitors/sign-out",
+            Owner,
+            visitors::sign_out,
+            Operation::new("visitors", "signVisitorsOut", "Everybody out of a site")
+                .more("Also its owner, who signs in anew. Links and the password go on.")
+                .answers::<visitors::SignedOut>(200, "How many browsers are out.")
+                .refuses(&[code::STORE_UNAVAILABLE]),
+        )
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/visitors/hand-over",
+            Owner,
+            visitors::hand_over,
+            Operation::new("visitors", "handOver", "Come in to a site as its owner")
+                .more("What the page /visit asks for, to which the site's own `/.paas/owner` leads.")
+                .in_person()
+                .takes::<visitors::HandOver>(json!({
+                    "browser": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "path": "/",
+                }))
+                .answers::<visitors::HandedOver>(200, "The way back, for this browser, once, within a minute.")
+                .refuses(&[code::NO_SUCH_APP, code::BAD_HAND_OVER]),
         )
         .on(
             Post,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::changes::Changes;
 use super::cookie;
 use super::sse::{LOOK_AGAIN, MAX_STREAMS};
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, SiteAccess};
 use crate::controller::ControllerHandle;
 use crate::gateway::TrafficStats;
 use crate::metrics::Metrics;
@@ -50,6 +50,8 @@ pub struct PortalState {
     pub events: Arc<dyn EventReader>,
     /// Who may enter.
     pub accounts: Arc<Accounts>,
+    /// Who is let into which site; the daemon always has it.
+    pub sites: Option<Arc<SiteAccess>>,
     /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
     pub streams: Arc<Semaphore>,
     /// How often an open stream looks whether its session or key still opens anything.
@@ -85,6 +87,7 @@ impl PortalState {
             controller,
             events,
             accounts,
+            sites: None,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             look_again: LOOK_AGAIN,
             waits: Arc::new(Semaphore::new(MAX_WAITS)),
@@ -101,6 +104,13 @@ impl PortalState {
     #[must_use]
     pub fn measured(mut self, metrics: Metrics, traffic: Option<Arc<TrafficStats>>) -> Self {
         (self.metrics, self.traffic) = (metrics, traffic);
+        self
+    }
+
+    /// With what the routes about visitors stand on.
+    #[must_use]
+    pub fn with_sites(mut self, sites: Arc<SiteAccess>) -> Self {
+        self.sites = Some(sites);
         self
     }
 

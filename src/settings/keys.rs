@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::model::manifest::{MIN_CPUS, MIN_MEMORY};
-use crate::model::{Bytes, Cidr, MilliCpus, Routing, Settings, cron};
+use crate::model::{Audience, Bytes, Cidr, MilliCpus, Routing, Settings, Visitors, cron};
 
 /// When a changed value is taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 36] = [
+pub(super) const KEYS: [Key; 37] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -211,6 +211,9 @@ pub(super) const KEYS: [Key; 36] = [
     ),
     key!("BACKUP_KEEP", backup_keep, AtOnce, "a whole number from 1 to 1000, for example `7`", |text, _| {
         within(text, 1, 1000)
+    }),
+    key!("DEFAULT_VISITORS", visitors, AtOnce, "`everyone`, `guests` or `owner`", |text, _| {
+        Audience::of(text).map(Visitors::both)
     }),
     key!("TRASH_DAYS", trash_days, AtOnce, "days from 1 to 3650, for example `7`", |text, _| within(text, 1, 3650)),
 ];

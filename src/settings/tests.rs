@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::model::{Bytes, MilliCpus, PublicUrl, RestartPolicy, Routing, Scheme};
+use crate::model::{Bytes, MilliCpus, PublicUrl, RestartPolicy, Routing, Scheme, Visitors};
 
 fn bases() -> Bases<'static> {
     Bases { file: Path::new("/etc/paas"), process: Path::new("/home/me") }
@@ -85,6 +85,7 @@ fn every_key_reaches_its_setting() {
     check("BACKUP_SCHEDULE='*/5 * * * *'", &|s| s.backup_schedule = "*/5 * * * *".into());
     check("BACKUP_KEEP=1", &|s| s.backup_keep = 1);
     check("TRASH_DAYS=30", &|s| s.trash_days = 30);
+    check("DEFAULT_VISITORS=owner", &|s| s.visitors = Visitors::OWNER);
     assert_eq!(seen, KEYS.len() + 1, "a key without a case");
 }
 
@@ -156,6 +157,7 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("BACKUP_SCHEDULE", &["", "daily", "@daily", "60 * * * *", "0 0 3 * * *"]),
         ("BACKUP_KEEP", &["0", "1001"]),
         ("TRASH_DAYS", &["0", "3651"]),
+        ("DEFAULT_VISITORS", &["", "all", "Everyone", "{view: everyone}"]),
     ] {
         for value in bad {
             let (_, problems) = read(&format!("# first\n{key}='{value}'"));

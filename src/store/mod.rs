@@ -5,12 +5,14 @@ pub mod accounts;
 mod explain;
 mod schema;
 mod sqlite;
+pub mod visitors;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 
 pub use accounts::AccountStore;
 pub use sqlite::{MAX_EVENTS, SqliteStore};
+pub use visitors::VisitorStore;
 
 pub use crate::model::inventory::{FailedDeploy, InventoryRow, Removals};
 use crate::model::{AppKey, Event, InstanceId};

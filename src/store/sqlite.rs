@@ -11,6 +11,7 @@
 //! - The file and what SQLite keeps beside it are readable by the daemon's user only.
 
 mod accounts;
+mod visitors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -33,6 +33,7 @@ pub fn diary() -> Template {
         health_path: Some("/healthz".to_owned()),
         start_timeout: None,
         restart: TemplateRestart::default(),
+        visitors: None,
     }
 }
 

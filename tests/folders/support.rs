@@ -158,6 +158,7 @@ pub(crate) fn purge(key: &AppKey) -> PurgeToken {
         strategy: None,
         start_timeout: None,
         code: None,
+        visitors: None,
     };
     PurgeToken::from_manifest(key, &manifest).unwrap()
 }

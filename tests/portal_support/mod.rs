@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use minipaas::accounts::{Accounts, Role, Visit};
+use minipaas::accounts::{Accounts, Role, SiteAccess, Visit};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogReader, LogStream};
 use minipaas::engine::EngineError;
@@ -71,7 +71,10 @@ impl Portal {
         accounts.bootstrap().await.unwrap();
         let stopping = CancellationToken::new();
         let controller = ControllerHandle::new(status_rx, commands_tx, Arc::new(Logs));
-        let state = PortalState::new(controller, Arc::new(store), Arc::clone(&accounts), settings_rx, stopping.clone());
+        let clock = Arc::new(SystemClock);
+        let sites = SiteAccess::new(Arc::new(store.clone()), &accounts, clock, settings_rx.clone());
+        let state = PortalState::new(controller, Arc::new(store), Arc::clone(&accounts), settings_rx, stopping.clone())
+            .with_sites(Arc::new(sites));
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = tokio::spawn(TcpDoor::new(listener, config_rx).serve(router(state.clone()), stopping.clone()));

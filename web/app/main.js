@@ -24,6 +24,7 @@ const LATER = {
   system: () => import("./screens/system.js").then((module) => module.System),
   manifest: () => import("./screens/manifest.js").then((module) => module.Manifest),
   log: () => import("./screens/log.js").then((module) => module.Log),
+  visit: () => import("./screens/visit.js").then((module) => module.Visit),
   site: () => import("./screens/site.js").then((module) => module.Site),
   making: () => import("./screens/making.js").then((module) => module.Making),
 };
@@ -122,6 +123,7 @@ function App() {
   }
   if (who === null) return path === "/first" ? html`<${First} /><${Toasts} />` : html`<${Enter} /><${Toasts} />`;
   if (who.mustChangePassword) return html`<${FirstPassword} /><${Toasts} />`;
+  if (path === "/visit") return html`<${Later} name="visit" key="visit" /><${Toasts} />`;
   return html`<${Frame} /><${Toasts} />${expired.value && html`<${Again} />`}`;
 }
 

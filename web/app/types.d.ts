@@ -8,6 +8,17 @@ export interface Condition {
   since: string;
 }
 
+export type Audience = "everyone" | "guests" | "owner";
+
+export interface GuestLink {
+  id: number;
+  name: string;
+  createdAt: string;
+  expiresAt: string | null;
+  uses: number;
+  lastUsedAt: string | null;
+}
+
 export interface AppView {
   app: string;
   phase: string;
@@ -26,6 +37,7 @@ export interface AppView {
   startedAt?: string;
   lastExit?: { code: number; oomKilled: boolean; at?: string; log?: string[] };
   failedDeploy?: { at: string; reason: string; log: string[] };
+  visitors: { view: Audience; change: Audience };
   conditions: Condition[];
 }
 

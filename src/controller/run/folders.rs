@@ -46,6 +46,7 @@ impl<W: Seams> Controller<W> {
         self.note_missing();
         self.readmit();
         self.tell_without_engine();
+        self.tell_visitors();
         if first || trust_changed || old.templates != new.templates {
             self.mark_all(Urgency::Edit);
             return;

@@ -49,6 +49,7 @@ impl<W: Seams> Controller<W> {
             // Nothing is made on a network that nobody has seen yet.
             self.network_ready = false;
         }
+        self.tell_visitors();
         self.readmit();
         self.start_image();
         self.start_network();

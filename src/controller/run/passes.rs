@@ -218,7 +218,25 @@ impl<W: Seams> Controller<W> {
         self.report_without_looking(key, &finding, Health::Unknown);
     }
 
+    /// Whom the sites let in is published as soon as it is known: a pass that is under way may take a while.
+    pub(super) fn tell_visitors(&mut self) {
+        let changed: Vec<AppStatus> = self
+            .status
+            .apps
+            .values()
+            .filter_map(|status| {
+                let visitors = self.decide(&status.app).visitors;
+                (status.visitors != visitors).then(|| AppStatus { visitors, ..(**status).clone() })
+            })
+            .collect();
+        for status in changed {
+            self.put_status(status);
+        }
+    }
+
+    /// What a pass says of visitors may be older than the manifest that was read meanwhile.
     pub(super) fn put_status(&mut self, status: AppStatus) {
+        let status = AppStatus { visitors: self.decide(&status.app).visitors, ..status };
         let old = self.status.apps.get(&status.app);
         if old.is_none_or(|old| **old != status) {
             let ip_of = |status: &AppStatus| status.endpoint.as_ref().map(|endpoint| endpoint.ip);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Audience;
 
 fn edited(source: &str, changes: &[Change]) -> String {
     edit_text("alice-diary.yaml", source, changes).unwrap_or_else(|error| panic!("{source:?}: {error}"))
@@ -43,6 +44,22 @@ fn only_the_key_changes_and_everything_else_stays() {
             "template: diary-v1\n",
             Change::Strategy(Some(Strategy::Recreate)),
             "template: diary-v1\nstrategy: recreate\n",
+        ),
+        ("template: diary-v1\n", Change::Visitors(Some(Visitors::OWNER)), "template: diary-v1\nvisitors: owner\n"),
+        (
+            "template: diary-v1\nvisitors: everyone # who\nmemory: 1g\n",
+            Change::Visitors(Visitors::new(Audience::Everyone, Audience::Owner)),
+            "template: diary-v1\nvisitors: {view: everyone, change: owner} # who\nmemory: 1g\n",
+        ),
+        (
+            "template: diary-v1\nvisitors:\n  view: everyone\n  change: owner\nmemory: 1g\n",
+            Change::Visitors(Some(Visitors::OWNER)),
+            "template: diary-v1\nvisitors: owner\nmemory: 1g\n",
+        ),
+        (
+            "template: diary-v1\nvisitors: {view: everyone, change: owner}\nmemory: 1g\n",
+            Change::Visitors(Some(Visitors::both(Audience::Guests))),
+            "template: diary-v1\nvisitors: guests\nmemory: 1g\n",
         ),
         (
             "template: diary-v1\nredeploy: >-\n  folded\n  text\nmemory: 1g\n",

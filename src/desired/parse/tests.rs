@@ -38,7 +38,7 @@ fn every_key_is_read() {
     let manifest = accepted(
         "template: diary-v1\nenableApi: true\nstate: deleted\nmemory: 64m\ncpus: 1.25\npids: 7\nrestart: on-failure:3\n\
          env: {GREETING: hello}\nredeploy: again\nkeepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 2g\n\
-         strategy: recreate\nstartTimeout: 90s\ncode: live\n",
+         strategy: recreate\nstartTimeout: 90s\ncode: live\nvisitors: {view: guests, change: owner}\n",
     );
     assert_eq!(
         manifest,
@@ -58,6 +58,7 @@ fn every_key_is_read() {
             strategy: Some(Strategy::Recreate),
             start_timeout: Some(Seconds(90)),
             code: Some(CodeMode::Live),
+            visitors: Visitors::new(Audience::Guests, Audience::Owner),
         }
     );
 }
@@ -141,7 +142,7 @@ fn keys_are_checked_where_they_stand() {
         ),
         (
             "template: diary-v1\n포트: 1",
-            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`, `code`)",
+            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`, `code`, `visitors`)",
         ),
         (
             "template: diary-v1\nmemory: 64m\nmemory: 65m",

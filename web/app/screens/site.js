@@ -13,6 +13,7 @@ import { State } from "../lib/state.js";
 import { eventOf, nameOf, troublesOf, whoOf } from "../lib/words.js";
 import { shortAddress } from "./home.js";
 import { TroubleCard } from "./trouble.js";
+import { Visitors } from "./visitors.js";
 
 /** @typedef {import("../types.js").AppView} AppView */
 /** @typedef {import("../types.js").AppEvent} AppEvent */
@@ -37,6 +38,7 @@ export function Site({ app }) {
       </section>
       ${gone ? html`<${Deleted} site=${site} />` : html`<${Actions} site=${site} />`}
       ${troublesOf(site).map((trouble) => html`<${TroubleCard} app=${app} trouble=${trouble} key=${trouble.what} />`)}
+      ${!gone && html`<${Visitors} site=${site} />`}
       <${Timeline} site=${site} />
       ${isAdmin.value && html`<${ForAdmins} site=${site} />`}
       ${!gone && html`<${Farewell} site=${site} />`}

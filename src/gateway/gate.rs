@@ -1,0 +1,250 @@
+//! Who gets past the gateway to a site (SPEC §12): judged by what the manifest asks and by the pass in the visitor's cookie.
+//!
+//! Who holds which pass is somebody else's to know: [`Gate`] is asked, and answers from memory. Without one nobody holds any,
+//! so a site that asks for something is closed to everybody.
+//!
+//! `/.paas/` on every site's host belongs to the gateway:
+//!
+//! | | |
+//! |---|---|
+//! | `GET /.paas/enter` | the page that invitation links and the portal lead to; what opens the site stands behind `#`, so no log and no `Referer` has it |
+//! | `POST /.paas/enter` | a code or a password for a pass |
+//! | `GET /.paas/owner` | to the portal, which sends an owner back with a code |
+//! | `POST /.paas/leave` | gives the pass back |
+
+mod cookie;
+mod form;
+mod page;
+mod route;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Method;
+use hyper::header::ORIGIN;
+use hyper::http::request::Parts;
+
+use super::Inner;
+use super::host;
+use super::routes::Route;
+use crate::model::{AppKey, Audience, Visitors};
+
+pub(super) use cookie::{is_own_set_cookie, without_own};
+pub(super) use page::{GatePage, wanted};
+pub(super) use route::{answer, is_own_path};
+
+pub(super) use cookie::Scheme;
+
+/// Longest pause between two looks at somebody whose connection stays open: passes end by time as well.
+const LOOK: Duration = Duration::from_secs(30);
+
+pub type Answered<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Who holds a pass, and who gets one.
+pub trait Gate: Send + Sync + 'static {
+    /// What the bearer of a pass is at this site; `None`: nobody in particular. Answers from memory.
+    fn holds(&self, app: &AppKey, pass: &str) -> Option<Audience>;
+    /// Whether the site has a password to be asked for. Answers from memory.
+    fn has_password(&self, app: &AppKey) -> bool;
+    /// Ready when [`Gate::holds`] may answer something else than when this was called.
+    fn changes(&self) -> Answered<()>;
+    fn enter(&self, app: AppKey, by: Entry, from: IpAddr) -> Answered<Result<Entered, EntryRefused>>;
+    /// The pass opens nothing from now on.
+    fn leave(&self, pass: String) -> Answered<()>;
+}
+
+/// With what somebody wants to come in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// An invitation link's, or the portal's for an owner; with what this browser was given to remember.
+    Code {
+        code: String,
+        browser: Vec<String>,
+    },
+    Password {
+        password: String,
+        path: String,
+    },
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Code { .. } => "Code(…)",
+            Self::Password { .. } => "Password(…)",
+        })
+    }
+}
+
+/// A pass that was just given.
+pub struct Entered {
+    /// For the cookie.
+    pub pass: String,
+    pub life: Duration,
+    /// Where they wanted to go: a path of the site.
+    pub path: String,
+}
+
+impl std::fmt::Debug for Entered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entered").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryRefused {
+    Wrong,
+    TooOften {
+        after: Duration,
+    },
+    /// Not now, whoever it is.
+    Unable,
+}
+
+/// What a request wants of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    View,
+    Change,
+}
+
+impl Wish {
+    /// An upgrade may carry anything, so it counts as a change.
+    pub(super) fn of(method: &Method, upgrades: bool) -> Self {
+        let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if looks && !upgrades { Self::View } else { Self::Change }
+    }
+
+    fn needs(self, visitors: Visitors) -> Audience {
+        match self {
+            Self::View => visitors.view(),
+            Self::Change => visitors.change(),
+        }
+    }
+}
+
+/// Lets a request pass and says as whom, or says what hinders it. One that anybody may make costs nothing here unless it has
+/// a cookie.
+pub(super) fn judge(
+    inner: &Inner,
+    app: &AppKey,
+    visitors: Visitors,
+    head: &Parts,
+    wish: Wish,
+    scheme: Scheme,
+) -> Result<Audience, GatePage> {
+    let standing = standing(inner, app, head, scheme);
+    if standing >= wish.needs(visitors) {
+        return Ok(standing);
+    }
+    let password = || inner.gate.get().is_some_and(|gate| gate.has_password(app));
+    Err(if standing >= visitors.view() {
+        GatePage::ReadOnly { for_whom: visitors.change() }
+    } else {
+        GatePage::Closed { for_whom: visitors.view(), password: password(), refused: None }
+    })
+}
+
+/// What the sender is at this site, by its cookies.
+fn standing(inner: &Inner, app: &AppKey, head: &Parts, scheme: Scheme) -> Audience {
+    let mut passes = cookie::passes(&head.headers, scheme).peekable();
+    if passes.peek().is_none() {
+        return Audience::Everyone;
+    }
+    let Some(gate) = inner.gate.get() else { return Audience::Everyone };
+    // A page of another app below the same domain makes the browser send our cookie along, too.
+    if !is_own_page(head) {
+        return Audience::Everyone;
+    }
+    // All of them, the best counts: another app can plant cookies of our name for the whole domain, before and after ours.
+    passes.filter_map(|pass| gate.holds(app, pass)).max().unwrap_or_default()
+}
+
+/// Whether a request was not brought about by a page of another site: of the same origin, typed, or opened in a tab of its own.
+/// To a browser all apps of this domain are the same site, so `SameSite` keeps none of them away.
+fn is_own_page(head: &Parts) -> bool {
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    // Browsers send it over TLS and to localhost only.
+    if let Some(site) = text("sec-fetch-site") {
+        let opened = text("sec-fetch-mode") == Some("navigate")
+            && text("sec-fetch-dest") == Some("document")
+            && matches!(head.method, Method::GET | Method::HEAD);
+        return matches!(site, "same-origin" | "none") || opened;
+    }
+    // This one comes with every write and every WebSocket of a page.
+    match head.headers.get(ORIGIN) {
+        None => true,
+        Some(origin) => origin.to_str().is_ok_and(|origin| is_origin_of(origin, head)),
+    }
+}
+
+fn is_origin_of(origin: &str, head: &Parts) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    let bare = |authority: &str| authority.strip_suffix(usual).unwrap_or(authority).to_ascii_lowercase();
+    matches!(scheme, "http" | "https") && host::authority(head).is_ok_and(|host| bare(host) == bare(authority))
+}
+
+/// Somebody whose connection stays open after the request was answered: a WebSocket, or a reader of an event stream.
+pub(super) struct Staying {
+    inner: Arc<Inner>,
+    app: AppKey,
+    host: String,
+    worker: usize,
+    passes: Vec<String>,
+    wish: Wish,
+}
+
+impl Staying {
+    pub(super) fn new(
+        inner: &Arc<Inner>,
+        (app, host, worker): (&AppKey, &str, usize),
+        head: &Parts,
+        wish: Wish,
+        scheme: Scheme,
+    ) -> Self {
+        let counts = is_own_page(head);
+        let passes = cookie::passes(&head.headers, scheme).filter(|_| counts).map(str::to_owned).collect();
+        Self { inner: Arc::clone(inner), app: app.clone(), host: host.to_owned(), worker, passes, wish }
+    }
+
+    /// Ready when they would not be let in any more: their pass was taken back or is over, or the site asks for more.
+    pub(super) async fn unwelcome(self) {
+        let mut routes_rx = self.inner.routes_tx.subscribe();
+        loop {
+            routes_rx.mark_unchanged();
+            // Asked for before it is judged, so that nothing goes unnoticed in between.
+            let gate = self.inner.gate.get();
+            let passes_change = gate.map(|gate| gate.changes());
+            if !self.is_welcome() {
+                return;
+            }
+            let passes_change = async {
+                match passes_change {
+                    Some(change) => change.await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Cancel-safe: everything is judged anew.
+            tokio::select! {
+                changed = routes_rx.changed() => if changed.is_err() { return },
+                () = passes_change => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn is_welcome(&self) -> bool {
+        let visitors = match self.inner.routes_tx.borrow().find(&self.host, self.worker) {
+            Some(Route::App(route)) if route.app == self.app => route.visitors,
+            // There is nothing any more that could be seen: the container ends it.
+            _ => return true,
+        };
+        let held = |gate: &Arc<dyn Gate>| self.passes.iter().filter_map(|pass| gate.holds(&self.app, pass)).max();
+        let standing = self.inner.gate.get().and_then(held).unwrap_or_default();
+        standing >= self.wish.needs(visitors)
+    }
+}

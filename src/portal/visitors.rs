@@ -1,0 +1,242 @@
+//! `/apps/{userid}/{appname}/visitors`: who may enter a site. The word is the manifest's; invitation links, the password and who
+//! holds a pass are the daemon's.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::answer::Wait;
+use super::apps::no_such_app;
+use super::caller::{Caller, Person};
+use super::code;
+use super::edits;
+use super::envelope::{ApiError, Data, said};
+use super::extract::{App, Body, Id, IfMatch, Params};
+use super::state::PortalState;
+use crate::accounts::{GuestLink, LinkId, SiteAccess};
+use crate::model::{AppKey, Visitors};
+
+/// What its owner wants to know of the gate in front of a site.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VisitorsView {
+    /// What is in force.
+    pub visitors: Visitors,
+    /// Whether guests may come in with a password.
+    pub password: bool,
+    /// Oldest first; what is in a link is shown once, when it is made.
+    pub links: Vec<GuestLink>,
+}
+
+pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Data<VisitorsView>, ApiError> {
+    let sites = sites(&state)?;
+    let status = state.controller.status();
+    let app = status.apps.get(&key).ok_or_else(|| no_such_app(&key))?;
+    let links = sites.links(&key).await?;
+    Ok(Data(VisitorsView { visitors: app.visitors, password: sites.has_password(&key), links }))
+}
+
+/// One word for both, or one for each.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetVisitors {
+    pub visitors: Visitors,
+}
+
+pub async fn set(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+    Body(SetVisitors { visitors }): Body<SetVisitors>,
+) -> Result<Response, ApiError> {
+    edits::set_visitors(state, &caller, key, wait.patience()?, if_match, visitors).await
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    /// Whom it is for.
+    pub name: String,
+    /// How long it is good; without it, until it is taken back.
+    #[schemars(range(min = 1, max = 3650))]
+    pub days: Option<u32>,
+}
+
+/// A link that was just made.
+#[derive(Serialize, JsonSchema)]
+pub struct MadeLink {
+    #[serde(flatten)]
+    pub link: GuestLink,
+    /// Of the site's own host. What follows the `#` a browser sends to nobody.
+    pub path: String,
+    /// The same behind the site's address as the settings have it: shown this once.
+    pub url: String,
+}
+
+impl std::fmt::Debug for MadeLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MadeLink").field("link", &self.link).finish_non_exhaustive()
+    }
+}
+
+pub async fn add_link(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Body(NewLink { name, days }): Body<NewLink>,
+) -> Result<(StatusCode, Data<MadeLink>), ApiError> {
+    there(&state, &key)?;
+    let made = sites(&state)?.add_link(&key, &name, days).await?;
+    tracing::info!(app = %key, link = made.link.id.0, by = %caller, "made an invitation link");
+    let (path, url) = entrance(&state, &key, made.token.reveal());
+    Ok((StatusCode::CREATED, Data(MadeLink { link: made.link, path, url })))
+}
+
+/// A link that opens nothing any more.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TakenBack {
+    pub id: LinkId,
+}
+
+pub async fn remove_link(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Id(id): Id,
+) -> Result<Data<TakenBack>, ApiError> {
+    let (number, user, app) = (id, &key.user, &key.app);
+    let id = LinkId(id);
+    if !sites(&state)?.remove_link(&key, id).await? {
+        return Err(ApiError::new(
+            code::NO_SUCH_LINK,
+            said!(
+                "`{key}` has no invitation link {number}: `GET /apps/{user}/{app}/visitors` lists them",
+                "`{key}`에 {number}번 초대 링크가 없습니다: `GET /apps/{user}/{app}/visitors`로 목록을 확인하세요"
+            ),
+        ));
+    }
+    tracing::info!(app = %key, link = id.0, by = %caller, "took an invitation link back");
+    Ok(Data(TakenBack { id }))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetPassword {
+    pub password: String,
+}
+
+impl std::fmt::Debug for SetPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SetPassword(…)")
+    }
+}
+
+/// Whether guests may come in with a password now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PasswordSet {
+    pub password: bool,
+}
+
+pub async fn set_password(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Body(SetPassword { password }): Body<SetPassword>,
+) -> Result<Data<PasswordSet>, ApiError> {
+    there(&state, &key)?;
+    sites(&state)?.set_password(&key, Some(&password)).await?;
+    tracing::info!(app = %key, by = %caller, "set the site's password");
+    Ok(Data(PasswordSet { password: true }))
+}
+
+pub async fn remove_password(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+) -> Result<Data<PasswordSet>, ApiError> {
+    sites(&state)?.set_password(&key, None).await?;
+    tracing::info!(app = %key, by = %caller, "took the site's password away");
+    Ok(Data(PasswordSet { password: false }))
+}
+
+/// How many browsers are out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SignedOut {
+    pub browsers: usize,
+}
+
+pub async fn sign_out(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+) -> Result<Data<SignedOut>, ApiError> {
+    let browsers = sites(&state)?.end_all(&key).await?;
+    tracing::info!(app = %key, browsers, by = %caller, "signed all visitors out");
+    Ok(Data(SignedOut { browsers }))
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HandOver {
+    /// As the site's host has sent it along.
+    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+    pub browser: String,
+    /// Where in the site to go.
+    pub path: String,
+}
+
+/// The way back to the site, for this browser, once, within a minute.
+#[derive(Serialize, JsonSchema)]
+pub struct HandedOver {
+    pub path: String,
+    pub url: String,
+}
+
+impl std::fmt::Debug for HandedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HandedOver(…)")
+    }
+}
+
+pub async fn hand_over(
+    State(state): State<PortalState>,
+    App(key): App,
+    person: Person,
+    Body(HandOver { browser, path }): Body<HandOver>,
+) -> Result<Data<HandedOver>, ApiError> {
+    there(&state, &key)?;
+    let code = sites(&state)?.hand_over(&key, person.session, &path, &browser)?;
+    let (path, url) = entrance(&state, &key, code.reveal());
+    Ok(Data(HandedOver { path, url }))
+}
+
+/// Where the gateway takes what opens a site.
+fn entrance(state: &PortalState, key: &AppKey, secret: &str) -> (String, String) {
+    let settings = state.settings_rx.borrow();
+    let path = format!("/.paas/enter#{secret}");
+    let site = settings.app_url(&key.host(&settings.domain));
+    (path.clone(), format!("{}{path}", site.trim_end_matches('/')))
+}
+
+/// Nothing is made for a site that is not there: the next one of that name would have it.
+fn there(state: &PortalState, key: &AppKey) -> Result<(), ApiError> {
+    if state.controller.status().apps.contains_key(key) { Ok(()) } else { Err(no_such_app(key)) }
+}
+
+fn sites(state: &PortalState) -> Result<&Arc<SiteAccess>, ApiError> {
+    state.sites.as_ref().ok_or_else(|| {
+        ApiError::new(
+            code::STORE_UNAVAILABLE,
+            said!(
+                "visitors are not known here: restart the daemon",
+                "방문자 기능을 쓸 수 없습니다: 데몬을 다시 시작하세요"
+            ),
+        )
+    })
+}

@@ -1,0 +1,36 @@
+// Between a site and the portal: whoever is signed in here as the site's owner goes back to it and may come in there.
+
+import { call, pathOf } from "../lib/api.js";
+import { html, useEffect, useSignal } from "../lib/html.js";
+import { t } from "../lib/i18n.js";
+import { Outside } from "../lib/outside.js";
+import { Link, place } from "../lib/router.js";
+import { siteAddress } from "../lib/site-address.js";
+import { Failure, Heading } from "../lib/ui.js";
+import { nameOf } from "../lib/words.js";
+
+export function Visit() {
+  const error = useSignal(/** @type {unknown} */ (null));
+  const { query } = place.value;
+  const app = query.get("site") ?? "";
+
+  useEffect(() => {
+    const body = { browser: query.get("browser") ?? "", path: query.get("to") ?? "/" };
+    call("POST", `/apps/${pathOf(app)}/visitors/hand-over`, { body }).then(
+      // What opens the site stands behind `#`: it is sent to nobody, and not kept in the history.
+      (way) => window.location.replace(siteAddress(way)),
+      (why) => {
+        error.value = why;
+      },
+    );
+  }, [app]);
+
+  const failed = error.value !== null;
+  return html`<${Outside}>
+    <${Heading} title=${t("visit.title")} key=${failed}>${failed ? t("visit.refused") : t("visit.title")}<//>
+    ${failed
+      ? html`<${Failure} error=${error.value} /><p class="soft">${t("visit.refused.text", { name: nameOf(app) })}</p>
+          <${Link} class="button wide" href="/">${t("home.title")}<//>`
+      : html`<p class="soft">${t("visit.text", { name: nameOf(app) })}</p>`}
+  <//>`;
+}
