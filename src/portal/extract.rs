@@ -8,7 +8,8 @@ use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize as _, Deserializer};
 
 use super::apps::no_such_app;
 use super::caller::Caller;
@@ -78,6 +79,16 @@ impl<S: Send + Sync> FromRequestParts<S> for SomeApp {
         let text = |name: &str| named.get(name).map_or("", String::as_str);
         key(text("userid"), text("appname")).map(|_| Self)
     }
+}
+
+/// A count in a body, in whichever way JSON writes a whole number: `3` and `3.0` are the same one.
+pub(super) fn whole<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u32>, D::Error> {
+    let Some(value) = Option::<f64>::deserialize(value)? else { return Ok(None) };
+    let is_count = value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "looked at just before")]
+    is_count.then_some(Some(value as u32)).ok_or_else(|| {
+        D::Error::custom(format!("invalid value: {value}, expected a whole number from 0 to {}", u32::MAX))
+    })
 }
 
 /// `{name}` of the path: a name that a person could have.

@@ -11,7 +11,7 @@ use super::code;
 use super::cookie;
 use super::edits::edit_quietly;
 use super::envelope::{ApiError, Data, said};
-use super::extract::{Body, PathText};
+use super::extract::{Body, PathText, whole};
 use super::state::PortalState;
 use crate::accounts::{Invitation, Invited, Person, Role, Visit};
 use crate::desired::Change;
@@ -80,7 +80,8 @@ pub struct Invite {
     #[serde(default = "member")]
     pub role: Role,
     /// How many apps they may have; left out or null: as `MAX_APPS_PER_USER` says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 4_294_967_295_u32))]
     pub max_apps: Option<u32>,
 }
 
@@ -155,7 +156,7 @@ pub struct Patch {
     pub role: Option<Role>,
     /// How many apps they may have; null: as `MAX_APPS_PER_USER` says. What they have beyond that stays.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<u32>")]
+    #[schemars(with = "Option<u32>", range(max = 4_294_967_295_u32))]
     pub max_apps: Option<MaxApps>,
 }
 
@@ -166,7 +167,7 @@ pub struct MaxApps(pub Option<u32>);
 
 /// Tells null from what is left out.
 fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<MaxApps>, D::Error> {
-    MaxApps::deserialize(value).map(Some)
+    whole(value).map(|max_apps| Some(MaxApps(max_apps)))
 }
 
 pub async fn change(

@@ -15,7 +15,7 @@ use super::caller::{Caller, Person};
 use super::code;
 use super::edits;
 use super::envelope::{ApiError, Data, said};
-use super::extract::{App, Body, Id, IfMatch, Params};
+use super::extract::{App, Body, Id, IfMatch, Params, whole};
 use super::state::PortalState;
 use crate::accounts::{GuestLink, LinkId, SiteAccess};
 use crate::model::{AppKey, Visitors};
@@ -64,6 +64,7 @@ pub struct NewLink {
     /// Whom it is for.
     pub name: String,
     /// How long it is good; without it, until it is taken back.
+    #[serde(default, deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 3650))]
     pub days: Option<u32>,
 }

@@ -101,6 +101,7 @@ fn an_app_lives_its_whole_life_through_the_api() {
         ("changed `state`:", api),
         ("changed `redeploy`:", api),
         ("changed `state`:", api),
+        ("changed `state`:", api),
         ("removed alice-diary.yaml", "a file on disk"),
         ("created from", "a file on disk"),
         ("changed `state`:", api),
