@@ -1176,6 +1176,18 @@ fn a_deleted_app_that_is_started_or_made_again_gets_its_own_code_back() {
 }
 
 #[test]
+fn what_a_template_suggests_of_visitors_is_written_when_a_site_is_made_of_it() {
+    let root = Root::new();
+    let file = "templates/diary-v1/template.json";
+    let mut template: Value = serde_json::from_str(&root.read(file)).unwrap();
+    template["visitors"] = json!({"view": "everyone", "change": "owner"});
+    root.put(file, &template.to_string());
+    root.run(&["create", "bob-notes", "-t", "diary-v1", "--no-wait"]).done();
+    let manifest = root.read("apps.d/bob-notes.yaml");
+    assert!(manifest.contains("visitors:") && manifest.contains("change: owner"), "{manifest}");
+}
+
+#[test]
 fn what_is_in_the_trash_is_listed_and_changes_places_with_what_is_there() {
     let root = root_with_code("old");
     assert_eq!(root.run(&["trash", "list"]).done(), "there is nothing in the trash\n");

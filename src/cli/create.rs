@@ -10,7 +10,7 @@ use super::wait::{self, Goal};
 use crate::desired::{ManifestDir, templates};
 use crate::folders::{DiskFolders, Folders as _};
 use crate::model::manifest::{Manifest, RESERVED_ENV, Restart, RunState};
-use crate::model::{AppKey, Settings, TemplateId};
+use crate::model::{AppKey, Settings, Template, TemplateId};
 
 pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::Result<Exit> {
     args.app.allowed_for_new()?;
@@ -21,7 +21,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         context.err.note(format_args!("\nsay which one: `paas create {app} --template TEMPLATE`"));
         return Ok(Exit::Usage);
     };
-    check_template(&settings, template)?;
+    let suggested = check_template(&settings, template)?.visitors;
     if let Some((name, _)) = args.env.iter().find(|(name, _)| RESERVED_ENV.contains(&name.as_str())) {
         anyhow::bail!("the variable {name} is set by the platform: choose another name");
     }
@@ -41,7 +41,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         strategy: None,
         start_timeout: None,
         code: None,
-        visitors: None,
+        visitors: suggested,
     };
     let key = args.app.clone();
     let client = context.client()?;
@@ -79,11 +79,11 @@ async fn tell_of_code(
 }
 
 /// The daemon would say the same, but only after the file is written.
-fn check_template(settings: &Settings, wanted: &TemplateId) -> anyhow::Result<()> {
+fn check_template(settings: &Settings, wanted: &TemplateId) -> anyhow::Result<Template> {
     let folder = &settings.templates_dir;
     let mut known = templates::load(folder).unwrap_or_default();
     match known.remove(wanted) {
-        Some(Ok(_)) => return Ok(()),
+        Some(Ok(template)) => return Ok(template),
         Some(Err(problem)) => anyhow::bail!("{problem}"),
         None => {}
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A circle of visitors; each holds those after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
@@ -99,7 +99,16 @@ impl fmt::Display for Visitors {
 #[serde(untagged, deny_unknown_fields)]
 enum Written {
     Both(Audience),
-    Each { view: Audience, change: Option<Audience> },
+    Each {
+        view: Audience,
+        // Left out, or one of the words: nothing says what null is to mean.
+        #[serde(default, deserialize_with = "given")]
+        change: Option<Audience>,
+    },
+}
+
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Audience>, D::Error> {
+    Audience::deserialize(value).map(Some)
 }
 
 impl TryFrom<Written> for Visitors {
@@ -148,6 +157,7 @@ mod tests {
             }
         }
         assert!(serde_json::from_str::<Visitors>(r#"{"view": "owner", "change": "guests"}"#).is_err());
+        assert!(serde_json::from_str::<Visitors>(r#"{"view": "owner", "change": null}"#).is_err());
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError>
         strategy: None,
         start_timeout: None,
         code: None,
-        visitors: None,
+        visitors: template.visitors,
     };
     match lacks_api(&manifest, template) {
         None => Ok(manifest),
