@@ -10,12 +10,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::code;
+use super::describe::Operation;
 use super::envelope::{ApiError, Data, said};
 use super::follow::{Goal, Patience, Verdict, follow};
 use super::state::PortalState;
 use super::view::AppView;
 use crate::controller::Follow;
 use crate::model::{AppStatus, Digest, Health, RunState};
+use serde_json::json;
 
 /// Longer than the longest trial of a new container.
 pub(super) const MAX_WAIT: u64 = 660;
@@ -114,4 +116,17 @@ async fn last_lines(state: &PortalState, goal: &Goal, status: &AppStatus) -> Vec
         }
         (_, None) => Vec::new(),
     }
+}
+
+/// What waits for the world.
+pub(super) fn waits(operation: Operation, done: u16) -> Operation {
+    let seconds = json!({"type": "integer", "minimum": 0, "maximum": MAX_WAIT});
+    operation
+        .query("wait", seconds, "Seconds to wait until the world has followed; 0 does not wait. Without it, as long as a new container of the app may \
+             take until it answers (`startTimeout`), and 10 s more: until it is certain how it ended.")
+        .answers::<Followed>(done, "The world is as the manifest says.")
+        .answers::<Followed>(
+            202,
+            "Written, and not yet so: `reason` tells the present phase and what hinders it.",
+        )
 }

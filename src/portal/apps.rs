@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::etag;
 use super::caller::Caller;
 use super::code;
+use super::describe::Operation;
 use super::edits::{blocking, refusal};
 use super::envelope::{ApiError, Data, said};
 use super::extract::App;
@@ -29,6 +30,12 @@ pub async fn list(State(state): State<PortalState>, caller: Caller) -> Result<Da
     }
     let own = status.apps.values().filter(|app| caller.may_see(&app.app));
     Ok(Data(own.map(|app| AppView::new(app, &settings)).collect()))
+}
+
+pub(super) fn list_described() -> Operation {
+    Operation::new("apps", "listApps", "Your apps; for an admin all of them")
+        .answers::<Vec<AppView>>(200, "In order of their names.")
+        .refuses(&[code::STARTING])
 }
 
 /// Whether the daemon has read which apps there are: before that, an empty answer would be a wrong one.
@@ -81,6 +88,13 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Res
         Some(current) => ([(ETAG, etag(&current.digest))], body).into_response(),
         None => body.into_response(),
     })
+}
+
+pub(super) fn show_described() -> Operation {
+    Operation::new("apps", "showApp", "One app: desired, observed, phase, conditions, address")
+        .more("The `ETag` is the manifest file's digest: send it as `If-Match` to change exactly this version.")
+        .answers::<AppDetail>(200, "As the daemon last saw it, and its manifest as it is now.")
+        .refuses(&[code::NO_SUCH_APP, code::STARTING])
 }
 
 /// The app's present status, or the 404 that says so.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::caller::{Caller, Peer, Person};
 use super::code;
 use super::cookie;
+use super::describe::Operation;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{Body, Id};
 use super::frame::defect;
@@ -23,6 +24,7 @@ use super::state::PortalState;
 use crate::accounts::{Place, Revoked, Role, SessionId, SessionInfo, User, Visit};
 use crate::gateway::Seen;
 use crate::model::Timestamp;
+use serde_json::json;
 
 /// A password as it was typed. `Debug` does not show it.
 #[derive(Deserialize, JsonSchema)]
@@ -128,8 +130,34 @@ pub async fn login(
     Ok((cookies, Data(me)))
 }
 
+pub(super) fn login_described() -> Operation {
+    Operation::new("auth", "login", "Sign in")
+        .more(
+            "Sets the session cookie. After too many wrong passwords it takes a while until the next try. As long as \
+                     `admin` has the first password, it opens from the server itself, from its private network with \
+                     `firstWord`, and from nowhere else.",
+        )
+        .takes::<Login>(json!({"username": "admin", "password": "admin"}))
+        .answers::<Me>(200, "Signed in; see `mustChangePassword`.")
+        .refuses(&[
+            code::WRONG_PASSWORD,
+            code::WRONG_FIRST_WORD,
+            code::FIRST_WORD_NEEDED,
+            code::FIRST_LOGIN_ELSEWHERE,
+            code::CODE_NEEDED,
+            code::WRONG_CODE,
+            code::TOO_MANY_LOGINS,
+            code::BUSY,
+            code::STORE_UNAVAILABLE,
+        ])
+}
+
 pub async fn me(caller: Caller) -> Data<Me> {
     Data(Me::from(&caller))
+}
+
+pub(super) fn me_described() -> Operation {
+    Operation::new("auth", "me", "Who asks").answers::<Me>(200, "As whom the credentials are taken.")
 }
 
 pub async fn logout(
@@ -140,6 +168,12 @@ pub async fn logout(
     state.accounts.logout(person.session).await?;
     let cookie = cookie::end(&state.settings_rx.borrow());
     Ok((asked.with_cookie(&state, cookie)?, Data(LoggedOut { session: "ended" })))
+}
+
+pub(super) fn logout_described() -> Operation {
+    Operation::new("auth", "logout", "End this session")
+        .in_person()
+        .answers::<LoggedOut>(200, "The cookie opens nothing any more.")
 }
 
 /// The session that asks goes on, every other one of the user has ended.
@@ -153,6 +187,15 @@ pub async fn change_password(
     state.accounts.change_password(session, &user, &current_password.0, &new_password.0, address(peer)).await?;
     let User { name, role, .. } = user;
     Ok(Data(Me { username: Some(name), role, must_change_password: false, through: Through::Session }))
+}
+
+pub(super) fn change_password_described() -> Operation {
+    Operation::new("auth", "changePassword", "Set a new password")
+        .more("Ends every other session of the user. API keys stay.")
+        .in_person()
+        .takes::<ChangePassword>(json!({"currentPassword": "admin", "newPassword": "correct horse"}))
+        .answers::<Me>(200, "Changed.")
+        .refuses(&[code::BAD_PASSWORD, code::WRONG_PASSWORD, code::TOO_MANY_LOGINS, code::BUSY])
 }
 
 /// Where somebody is signed in.
@@ -177,6 +220,12 @@ pub async fn sessions(State(state): State<PortalState>, person: Person) -> Resul
         SessionView { id, current: id == person.session, created_at, expires_at, address, agent }
     };
     Ok(Data(sessions.map(view).collect()))
+}
+
+pub(super) fn sessions_described() -> Operation {
+    Operation::new("auth", "listSessions", "Where you are signed in")
+        .in_person()
+        .answers::<Vec<SessionView>>(200, "Newest first; `current` is the one that asks.")
 }
 
 /// A session that opens nothing any more.
@@ -205,6 +254,14 @@ pub async fn end_session(
     Ok(Data(Ended { id }))
 }
 
+pub(super) fn end_session_described() -> Operation {
+    Operation::new("auth", "endSession", "Sign out somewhere")
+        .more("What it opened ends within a second.")
+        .in_person()
+        .answers::<Ended>(200, "It opens nothing any more.")
+        .refuses(&[code::NO_SUCH_SESSION])
+}
+
 /// Ends every session of the user, this one as well, and revokes every API key. What they opened ends within a second.
 pub async fn revoke_all(
     State(state): State<PortalState>,
@@ -216,6 +273,13 @@ pub async fn revoke_all(
     tracing::info!(user = person.user.name, sessions, keys, "signed out everywhere and revoked all API keys");
     let cookie = cookie::end(&state.settings_rx.borrow());
     Ok((asked.with_cookie(&state, cookie)?, Data(revoked)))
+}
+
+pub(super) fn revoke_all_described() -> Operation {
+    Operation::new("auth", "revokeAll", "Sign out everywhere and revoke all your API keys")
+        .more("For when something leaked. This session ends, too; streams that are open end within a second.")
+        .in_person()
+        .answers::<Revoked>(200, "How many opened something until now.")
 }
 
 /// Where somebody who may be guessing is.

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
 use super::code;
+use super::describe::Operation;
 use super::envelope::{ApiError, Data, Text};
 use super::extract::Body;
 use super::state::PortalState;
 use crate::controller::ConfirmError;
 use crate::model::AppKey;
+use serde_json::json;
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +65,19 @@ pub async fn confirm(
     }
 }
 
+pub(super) fn confirm_described() -> Operation {
+    Operation::new("daemon", "confirmRemoval", "Let a held mass removal go on")
+        .takes::<Confirm>(json!({"token": "3f9a"}))
+        .answers::<Confirmed>(200, "The apps that are now removed.")
+        .refuses(&[
+            code::NOTHING_HELD,
+            code::TOKEN_CHANGED,
+            code::MANIFESTS_UNAVAILABLE,
+            code::STORE_UNAVAILABLE,
+            code::STOPPING,
+        ])
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Resyncing {
     pub resync: String,
@@ -72,4 +87,8 @@ pub struct Resyncing {
 pub async fn resync(State(state): State<PortalState>) -> (StatusCode, Data<Resyncing>) {
     state.controller.resync().await;
     (StatusCode::ACCEPTED, Data(Resyncing { resync: "requested".to_owned() }))
+}
+
+pub(super) fn resync_described() -> Operation {
+    Operation::new("daemon", "resync", "Look at everything now").answers::<Resyncing>(202, "Asked for, not waited for.")
 }

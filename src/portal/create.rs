@@ -12,9 +12,11 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::answer;
 use super::answer::{Wait, answer};
 use super::caller::Caller;
 use super::code;
+use super::describe::Operation;
 use super::edits::{Writer, available, blocking, refusal, unavailable};
 use super::envelope::{ApiError, said};
 use super::extract::{App, Body, Params, bad_name};
@@ -29,6 +31,7 @@ use crate::model::{
     AppKey, AppStatus, DaemonStatus, Digest, Health, Manifest, Quotas, RunState, Settings, SyncState, TemplateId,
     Timestamp,
 };
+use serde_json::json;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -83,6 +86,31 @@ pub async fn create(
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+pub(super) fn create_described() -> Operation {
+    answer::waits(Operation::new("apps", "createApp", "Make an app from a template"), 201)
+        .more(
+            "Writes a new manifest. An app that was deleted and kept its data finds it again, \
+                     and its own code if it was of this template (`fresh` does without). Quotas are \
+                     MAX_APPS_PER_USER and MAX_TOTAL_APPS.",
+        )
+        .takes::<Create>(json!({"userid": "alice", "appname": "diary", "templateId": "diary-v1", "enableApi": true}))
+        .refuses(&[
+            code::BAD_NAME,
+            code::NOT_YOUR_NAME,
+            code::UNKNOWN_TEMPLATE,
+            code::TRASH_UNAVAILABLE,
+            code::TEMPLATE_LACKS_API,
+            code::TEMPLATE_UNUSABLE,
+            code::APP_EXISTS,
+            code::NOT_EDITABLE,
+            code::USER_QUOTA,
+            code::TOTAL_QUOTA,
+            code::BUSY,
+            code::MANIFESTS_UNAVAILABLE,
+            code::STOPPING,
+        ])
 }
 
 /// Before the manifest is written: the daemon may be quicker than we are after it.

@@ -14,9 +14,11 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::answer;
 use super::answer::{Wait, answer};
 use super::caller::Caller;
 use super::code;
+use super::describe::Operation;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Body, IfMatch, MaybeBody, Params};
 use super::follow::{Goal, Patience};
@@ -25,6 +27,7 @@ use crate::controller::ControllerHandle;
 use crate::desired::{Change, Draft, EditError, ManifestDir, TextError, parse};
 use crate::model::status::ManifestsStatus;
 use crate::model::{AppKey, Digest, Manifest, Routing, RunState, Visitors};
+use serde_json::json;
 
 /// How often an edit begins anew when somebody else came first.
 const TRIES: u32 = 8;
@@ -40,6 +43,12 @@ pub async fn start(
     change(state, &caller, key, wait.patience()?, if_match, plan).await
 }
 
+pub(super) fn start_described() -> Operation {
+    changes(Operation::new("apps", "startApp", "Start an app"))
+        .more("Sets `state: running` in its manifest.")
+        .refuses(&[code::APP_DELETED])
+}
+
 pub async fn stop(
     State(state): State<PortalState>,
     caller: Caller,
@@ -49,6 +58,12 @@ pub async fn stop(
 ) -> Result<Response, ApiError> {
     let plan = |key: &AppKey, manifest: &Manifest| set_state(key, manifest, RunState::Stopped);
     change(state, &caller, key, wait.patience()?, if_match, plan).await
+}
+
+pub(super) fn stop_described() -> Operation {
+    changes(Operation::new("apps", "stopApp", "Stop an app"))
+        .more("Sets `state: stopped` in its manifest.")
+        .refuses(&[code::APP_DELETED])
 }
 
 /// An app that was given up by mistake is not brought back by a slip: whoever wants it back creates it.
@@ -71,6 +86,15 @@ pub async fn deploy(
         Ok(vec![Change::Redeploy(token.clone())])
     };
     change(state, &caller, key, wait.patience()?, if_match, plan).await
+}
+
+pub(super) fn deploy_described() -> Operation {
+    changes(Operation::new("apps", "deployApp", "Give an app a new container"))
+                .more(
+                    "Sets `redeploy` in its manifest. A new container that does not answer within its `startTimeout` is given up, and the \
+                     previous one goes on serving: 202 with the reason and its last lines, which are in `logs/deploy.log` too.",
+                )
+                .refuses(&[code::APP_DELETED])
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -99,6 +123,12 @@ pub async fn delete(
     // Both in one write: the daemon must never see the deletion without the word about the data.
     let plan = move |_: &AppKey, _: &Manifest| Ok(vec![Change::State(RunState::Deleted), Change::KeepData(Some(keep))]);
     change(state, &caller, key, wait.patience()?, if_match, plan).await
+}
+
+pub(super) fn delete_described() -> Operation {
+    changes(Operation::new("apps", "deleteApp", "Delete an app, keeping its data"))
+        .more("Sets `state: deleted` in its manifest. Deleting a deleted app is no error.")
+        .may_take::<Delete>(json!({"keepData": true}))
 }
 
 /// What an editor of files says beforehand.
@@ -135,6 +165,18 @@ pub async fn announce(
     let by = caller.to_string();
     state.controller.announce(app, digest, by.clone()).await;
     (StatusCode::ACCEPTED, Data(Announced { by }))
+}
+
+pub(super) fn announce_described() -> Operation {
+    Operation::new("events", "announceEdit", "Say who is about to write a manifest's file")
+        .more(
+            "For programs that edit the files themselves: the event log then names you instead of \"a file on disk\".",
+        )
+        .takes::<Announce>(json!({
+            "app": "alice-diary",
+            "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        }))
+        .answers::<Announced>(202, "It counts when the file has that digest within a minute.")
 }
 
 pub(super) async fn set_visitors(
@@ -398,4 +440,22 @@ pub(super) fn refusal(error: EditError) -> ApiError {
             unavailable(&reason)
         }
     }
+}
+
+/// What changes a manifest that is there.
+pub(super) fn changes(operation: Operation) -> Operation {
+    answer::waits(operation, 200)
+        .header(
+            "If-Match",
+            "Change only this version: the `ETag` of `GET /apps/{userid}/{appname}` or of an earlier change.",
+        )
+        .refuses(&[
+            code::NO_SUCH_APP,
+            code::NOT_EDITABLE,
+            code::CHANGED_MEANWHILE,
+            code::ETAG_MISMATCH,
+            code::BUSY,
+            code::MANIFESTS_UNAVAILABLE,
+            code::STOPPING,
+        ])
 }

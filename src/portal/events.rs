@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::caller::{Caller, Standing};
 use super::changes::{News, Position};
 use super::code;
+use super::describe::Operation;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{App, LastEventId, Params};
 use super::sse;
@@ -20,6 +21,7 @@ use super::state::PortalState;
 use super::view::AppView;
 use crate::model::status::ManifestsStatus;
 use crate::model::{AppKey, DaemonStatus, Event};
+use serde_json::json;
 
 pub(super) const DEFAULT_LIMIT: u32 = 100;
 pub(super) const MAX_LIMIT: u32 = 1_000;
@@ -39,12 +41,27 @@ pub async fn of_app(
     read(&state, Some(key), query).await
 }
 
+pub(super) fn of_app_described() -> Operation {
+    let limit = json!({"type": "integer", "minimum": 0, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT});
+    Operation::new("apps", "appEvents", "What was done to one app, why, and who changed its manifest")
+        .more("An app that is gone still has a history; a name that never was an app has an empty one.")
+        .query("limit", limit, "How many of the newest.")
+        .answers::<Vec<Event>>(200, "Newest first.")
+}
+
 /// Of everything, newest first.
 pub async fn of_all(
     State(state): State<PortalState>,
     Params(query): Params<Query>,
 ) -> Result<Data<Vec<Event>>, ApiError> {
     read(&state, None, query).await
+}
+
+pub(super) fn of_all_described() -> Operation {
+    let limit = json!({"type": "integer", "minimum": 0, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT});
+    Operation::new("events", "eventLog", "What was done to everything and why")
+        .query("limit", limit, "How many of the newest.")
+        .answers::<Vec<Event>>(200, "Newest first.")
 }
 
 async fn read(state: &PortalState, app: Option<AppKey>, query: Query) -> Result<Data<Vec<Event>>, ApiError> {
@@ -85,6 +102,17 @@ pub async fn live(
         state: state.clone(),
     };
     sse::response(&state, standing, watching.events())
+}
+
+pub(super) fn live_described() -> Operation {
+    Operation::new("events", "liveEvents", "Live changes of your apps; for an admin of all of them")
+        .more(
+            "Server-sent events: first `daemon` and `apps` (everything), then `app`, `gone` and `daemon` as they \
+                     change. With a `Last-Event-ID` of the same daemon only what changed since.",
+        )
+        .header("Last-Event-ID", "The id of the last event that was read, to go on after it.")
+        .answers_with(200, "text/event-stream", "The stream.")
+        .refuses(&[code::BUSY])
 }
 
 struct Watching {

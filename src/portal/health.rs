@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::code::{self, Code};
+use super::describe::Operation;
 use super::envelope::{ApiError, Data, Text, said};
 use super::state::PortalState;
 use crate::model::DaemonStatus;
@@ -40,6 +41,20 @@ pub async fn health(State(state): State<PortalState>) -> Result<Data<Healthy>, A
             Err(ApiError::new(code, Text { english: english.to_owned(), korean: korean.to_owned() }))
         }
     }
+}
+
+pub(super) fn health_described() -> Operation {
+    Operation::new("daemon", "health", "Whether the daemon does its work")
+        .more("For monitors: no password, no details. 503 with the reason's code when not.")
+        .answers::<Healthy>(200, "It reconciles and reaches Docker.")
+        .refuses(&[
+            code::ENGINE_UNREACHABLE,
+            code::ENGINE_UNSUPPORTED,
+            code::MANIFESTS_UNAVAILABLE,
+            code::STARTING,
+            code::STORE_UNAVAILABLE,
+            code::STUCK,
+        ])
 }
 
 /// The loop answers within microseconds, unless something keeps it from turning.
@@ -93,4 +108,9 @@ fn hindrance(status: &DaemonStatus) -> Option<(&'static Code, &'static str, &'st
 
 pub async fn status(State(state): State<PortalState>) -> Data<std::sync::Arc<DaemonStatus>> {
     Data(state.controller.status())
+}
+
+pub(super) fn status_described() -> Operation {
+    Operation::new("daemon", "status", "Everything the daemon knows")
+        .answers::<DaemonStatus>(200, "Engine, image, network, problems, and every app with its conditions.")
 }

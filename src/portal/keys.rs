@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::apps::no_such_app;
 use super::caller::{Member, Person};
 use super::code;
+use super::describe::Operation;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{Id, MaybeBody};
 use super::state::PortalState;
 use crate::accounts::{ApiKey, KeyId, KeyScope, Secret};
 use crate::model::AppKey;
+use serde_json::json;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -66,6 +68,12 @@ pub async fn list(State(state): State<PortalState>, person: Person) -> Result<Da
     Ok(Data(state.accounts.keys(person.user.id).await?))
 }
 
+pub(super) fn list_described() -> Operation {
+    Operation::new("keys", "listKeys", "Your API keys")
+        .in_person()
+        .answers::<Vec<ApiKey>>(200, "Oldest first; never the secret.")
+}
+
 pub async fn issue(
     State(state): State<PortalState>,
     person: Person,
@@ -81,6 +89,15 @@ pub async fn issue(
     Ok((StatusCode::CREATED, Data(Issued { secret, key: issued.key })))
 }
 
+pub(super) fn issue_described() -> Operation {
+    Operation::new("keys", "issueKey", "Make an API key")
+        .more("It acts as you. `app` narrows it to one app of yours, `deployOnly` to deploying.")
+        .in_person()
+        .may_take::<NewKey>(json!({"name": "backup script"}))
+        .answers::<Issued>(201, "The key, and its secret: shown this once.")
+        .refuses(&[code::BAD_KEY_NAME, code::TOO_MANY_KEYS, code::NO_SUCH_APP])
+}
+
 pub async fn revoke(State(state): State<PortalState>, person: Person, Id(id): Id) -> Result<Data<Revoked>, ApiError> {
     if !state.accounts.revoke_key(person.user.id, KeyId(id)).await? {
         return Err(ApiError::new(
@@ -93,4 +110,11 @@ pub async fn revoke(State(state): State<PortalState>, person: Person, Id(id): Id
     }
     tracing::info!(user = person.user.name, key = id, "revoked an API key");
     Ok(Data(Revoked { id: KeyId(id) }))
+}
+
+pub(super) fn revoke_described() -> Operation {
+    Operation::new("keys", "revokeKey", "Revoke an API key")
+        .in_person()
+        .answers::<Revoked>(200, "It opens nothing any more.")
+        .refuses(&[code::NO_SUCH_KEY])
 }

@@ -12,12 +12,15 @@ use super::answer::{Wait, answer, etag};
 use super::apps::no_such_app;
 use super::caller::Caller;
 use super::code;
+use super::describe::Operation;
+use super::edits;
 use super::edits::{Writer, available, blocking, mismatch, refusal};
 use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Body, IfMatch, Params};
 use super::follow::Goal;
 use super::state::PortalState;
 use crate::desired::{Diagnostic, ManifestDir, parse};
+use serde_json::json;
 
 /// A manifest as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -72,8 +75,22 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Res
     Ok(([(ETAG, etag)], Data(ManifestFile { file, text: current.text, problem })).into_response())
 }
 
+pub(super) fn show_described() -> Operation {
+    Operation::new("apps", "readManifest", "An app's manifest as it is on disk")
+        .more("Also one that cannot be used, with what is wrong. The `ETag` is the file's digest.")
+        .answers::<ManifestFile>(200, "The text, and what is wrong with it.")
+        .refuses(&[code::NO_SUCH_APP, code::NOT_EDITABLE, code::BUSY, code::MANIFESTS_UNAVAILABLE, code::STOPPING])
+}
+
 pub async fn check(App(key): App, Body(ManifestText { text }): Body<ManifestText>) -> Data<Checked> {
     Data(Checked { problem: parse(&key.file_name(), text.as_bytes()).err().map(Problem::from) })
+}
+
+pub(super) fn check_described() -> Operation {
+    Operation::new("apps", "checkManifest", "What would be wrong with a manifest")
+        .more("As `paas validate` says it. Nothing is written.")
+        .takes::<ManifestText>(json!({"text": "template: diary-v1\nmemmory: 128m\n"}))
+        .answers::<Checked>(200, "Where and what, or that it can be used.")
 }
 
 /// A text that cannot be used is not written. With `If-Match` only what the writer has seen is replaced.
@@ -101,6 +118,13 @@ pub async fn replace(
     })
     .await?;
     Ok(answer(&state, goal, patience, StatusCode::OK).await)
+}
+
+pub(super) fn replace_described() -> Operation {
+    edits::changes(Operation::new("apps", "replaceManifest", "Replace an app's manifest"))
+        .more("The whole text, comments and all. One that cannot be used is not written.")
+        .takes::<ManifestText>(json!({"text": "template: diary-v1\nmemory: 128m\n"}))
+        .refuses(&[code::INVALID_MANIFEST])
 }
 
 fn invalid(problem: &Diagnostic) -> ApiError {

@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::apps::is_known_which;
 use super::code;
+use super::describe::Operation;
 use super::envelope::{ApiError, said};
 use super::state::PortalState;
 use super::view::{PHASES, phase};
@@ -43,6 +44,13 @@ pub(super) async fn metrics(State(state): State<PortalState>, headers: HeaderMap
     } else {
         ([(CONTENT_TYPE, CLASSIC)], classic(&body)).into_response()
     })
+}
+
+pub(super) fn metrics_described() -> Operation {
+    Operation::new("daemon", "metrics", "Figures for Prometheus")
+        .more("Send the key as `Authorization: Bearer`, which is what Prometheus knows.")
+        .answers_with(200, "text/plain", "The classic text.")
+        .answers_with(200, "application/openmetrics-text", "For those who ask for it by `Accept`.")
 }
 
 /// The classic text names a counter in its comments as in its samples, with `_total`; units and the end mark are unknown

@@ -4,6 +4,8 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::code;
+use super::describe::Operation;
 use super::edits::{blocking, refusal};
 use super::envelope::{ApiError, Data};
 use super::extract::{App, bad_name};
@@ -40,4 +42,11 @@ pub async fn look(State(state): State<PortalState>, App(key): App) -> Result<Dat
         manifest.map_or(true, |manifest| manifest.state != RunState::Deleted)
     });
     Ok(Data(NameView { url, taken: alive || !gone }))
+}
+
+pub(super) fn look_described() -> Operation {
+    Operation::new("apps", "lookAtName", "Whether a new app may have a name, and where it would answer")
+        .more("For whoever is typing one. Quotas are judged when it is made.")
+        .answers::<NameView>(200, "The address, and whether somebody has it already.")
+        .refuses(&[code::NOT_EDITABLE, code::BUSY, code::MANIFESTS_UNAVAILABLE, code::STOPPING])
 }

@@ -9,6 +9,8 @@ use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTE
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
+use super::code;
+use super::describe::Operation;
 use super::extract::{SomeApp, SomePerson};
 use super::router::no_such_route;
 
@@ -69,6 +71,13 @@ pub(super) async fn file(Path((version, name)): Path<(String, String)>, request:
         Some(place) => send(&FILES[place], request.headers(), "public, max-age=31536000, immutable"),
         None => no_such_route(request).await.into_response(),
     }
+}
+
+pub(super) fn file_described() -> Operation {
+    Operation::new("dashboard", "dashboardFile", "A file of the dashboard")
+        .more("The page names the version, a digest of all files: what has been fetched once is good for ever.")
+        .answers_with(200, "text/javascript", "Or whatever the file is.")
+        .refuses(&[code::NO_SUCH_ROUTE])
 }
 
 fn send(file: &'static File, headers: &HeaderMap, cache: &'static str) -> Response {

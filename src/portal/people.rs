@@ -9,6 +9,7 @@ use super::auth::{AskedAt, Me, Through, Typed, address, place};
 use super::caller::{Caller, Peer};
 use super::code;
 use super::cookie;
+use super::describe::Operation;
 use super::edits::edit_quietly;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{Body, PathText, whole};
@@ -16,6 +17,7 @@ use super::state::PortalState;
 use crate::accounts::{Invitation, Invited, Person, Role, Visit};
 use crate::desired::Change;
 use crate::model::{AppKey, RunState, Shown, Timestamp};
+use serde_json::json;
 
 /// Somebody who has an account, or is invited to one.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -123,9 +125,20 @@ pub async fn list(State(state): State<PortalState>) -> Result<Data<Vec<PersonVie
     Ok(Data(people.iter().map(|person| PersonView::new(person, &state)).collect()))
 }
 
+pub(super) fn list_described() -> Operation {
+    Operation::new("people", "listUsers", "Everybody who has an account or is invited")
+        .answers::<Vec<PersonView>>(200, "By name.")
+}
+
 pub async fn show(State(state): State<PortalState>, PathText(name): PathText) -> Result<Data<PersonView>, ApiError> {
     let person = state.accounts.person(&name).await?.ok_or_else(|| no_such_user(&name))?;
     Ok(Data(PersonView::new(&person, &state)))
+}
+
+pub(super) fn show_described() -> Operation {
+    Operation::new("people", "showUser", "One person")
+        .answers::<PersonView>(200, "Role, state, and the names of their apps.")
+        .refuses(&[code::NO_SUCH_USER])
 }
 
 pub async fn invite(
@@ -138,6 +151,14 @@ pub async fn invite(
     Ok((StatusCode::CREATED, Data(InvitationLink::new(invited, &state))))
 }
 
+pub(super) fn invite_described() -> Operation {
+    Operation::new("people", "inviteUser", "Invite somebody")
+                .more("The link works once, for seven days, and lets them choose a password. Their name is the userid of their apps.")
+                .takes::<Invite>(json!({"name": "alice", "role": "member"}))
+                .answers::<InvitationLink>(201, "The link: shown this once.")
+                .refuses(&[code::BAD_NAME, code::USER_EXISTS])
+}
+
 pub async fn invite_again(
     State(state): State<PortalState>,
     caller: Caller,
@@ -146,6 +167,13 @@ pub async fn invite_again(
     let invited = state.accounts.invite_again(&name).await?;
     tracing::info!(user = invited.name, by = %caller, "invited again");
     Ok((StatusCode::CREATED, Data(InvitationLink::new(invited, &state))))
+}
+
+pub(super) fn invite_again_described() -> Operation {
+    Operation::new("people", "inviteAgain", "A new link for somebody who lost theirs, or their password")
+        .more("The link before opens nothing any more. A password goes on until the new link is used.")
+        .answers::<InvitationLink>(201, "The link: shown this once.")
+        .refuses(&[code::NO_SUCH_USER])
 }
 
 /// What is left out stays as it is.
@@ -187,6 +215,17 @@ pub async fn change(
     show(State(state), PathText(name)).await
 }
 
+pub(super) fn change_described() -> Operation {
+    Operation::new("people", "changeUser", "Change what somebody may do")
+                .more(
+                    "What is left out stays. A role counts from their next request on; streams that they have open end. A quota \
+                     (`maxApps`) refuses new apps and stops none.",
+                )
+                .takes::<Patch>(json!({"role": "member", "maxApps": 3}))
+                .answers::<PersonView>(200, "As they are now.")
+                .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN])
+}
+
 /// For somebody who has lost their phone, and the recovery codes with it.
 pub async fn remove_totp(
     State(state): State<PortalState>,
@@ -198,6 +237,13 @@ pub async fn remove_totp(
         tracing::info!(user = name, by = %caller, "switched off the second step of somebody");
     }
     show(State(state), PathText(name)).await
+}
+
+pub(super) fn remove_totp_described() -> Operation {
+    Operation::new("people", "removeTotp", "Switch off the second step of somebody")
+        .more("For whoever has lost their phone, and the recovery codes with it. The password goes on.")
+        .answers::<PersonView>(200, "As they are now.")
+        .refuses(&[code::NO_SUCH_USER])
 }
 
 /// What becomes of the apps of somebody who leaves. Their data stays in each case.
@@ -259,6 +305,14 @@ pub async fn remove(
     Ok(Data(removed))
 }
 
+pub(super) fn remove_described() -> Operation {
+    Operation::new("people", "removeUser", "Remove somebody, and say what becomes of their apps")
+        .more("Their sessions, keys and invitation end at once. `delete` keeps the data of the apps.")
+        .takes::<Remove>(json!({"apps": "keep"}))
+        .answers::<Removed>(200, "What was done to which app.")
+        .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN])
+}
+
 /// Whose an invitation is.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -279,6 +333,12 @@ pub async fn invitation(
     let found = state.accounts.invitation(&token).await?.ok_or_else(no_such_invitation)?;
     let Invitation { user, is_reset, needs_code, expires_at } = found;
     Ok(Data(InvitationView { name: user.name, role: user.role, is_reset, needs_code, expires_at }))
+}
+
+pub(super) fn invitation_described() -> Operation {
+    Operation::new("people", "showInvitation", "Whose an invitation is")
+        .answers::<InvitationView>(200, "It can be taken up.")
+        .refuses(&[code::NO_SUCH_INVITATION, code::STORE_UNAVAILABLE])
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -306,6 +366,22 @@ pub async fn accept(
     let user = begun.session.user;
     let me = Me { username: Some(user.name), role: user.role, must_change_password: false, through: Through::Session };
     Ok((cookies, Data(me)))
+}
+
+pub(super) fn accept_described() -> Operation {
+    Operation::new("people", "acceptInvitation", "Choose a password and come in")
+        .more("Uses the link up, ends every session there was, and sets the session cookie.")
+        .takes::<Accept>(json!({"password": "correct horse"}))
+        .answers::<super::auth::Me>(200, "Signed in.")
+        .refuses(&[
+            code::NO_SUCH_INVITATION,
+            code::BAD_PASSWORD,
+            code::CODE_NEEDED,
+            code::WRONG_CODE,
+            code::TOO_MANY_LOGINS,
+            code::BUSY,
+            code::STORE_UNAVAILABLE,
+        ])
 }
 
 pub(super) fn no_such_invitation() -> ApiError {

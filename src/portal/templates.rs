@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::code;
+use super::describe::Operation;
 use super::edits::blocking;
 use super::envelope::{ApiError, Data, said};
 use super::state::PortalState;
@@ -51,6 +52,12 @@ pub async fn list(State(state): State<PortalState>) -> Result<Data<Vec<TemplateV
     .await
 }
 
+pub(super) fn list_described() -> Operation {
+    Operation::new("apps", "listTemplates", "What an app can be made from")
+        .answers::<Vec<TemplateView>>(200, "In order of their ids; unusable ones say why.")
+        .refuses(&[code::TEMPLATES_UNAVAILABLE, code::STOPPING])
+}
+
 /// Beside `template.json`. A picture, not a page: 600 points wide are plenty.
 const PREVIEW: &str = "preview.webp";
 const MAX_PREVIEW: u64 = 512 << 10;
@@ -76,6 +83,13 @@ pub async fn preview(
     let picture = blocking(move || read_picture(&file).ok_or_else(none)).await?;
     // Asked for again after a while: a template may get another one.
     Ok(([(CONTENT_TYPE, "image/webp"), (CACHE_CONTROL, "private, max-age=300")], picture))
+}
+
+pub(super) fn preview_described() -> Operation {
+    Operation::new("apps", "templatePreview", "A picture of what a template makes")
+        .more("`preview.webp` in the template's folder.")
+        .answers_with(200, "image/webp", "The picture.")
+        .refuses(&[code::NO_PREVIEW, code::STOPPING])
 }
 
 /// `None`: there is none, or it is too large or no picture of that kind.

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::{Typed, address};
 use super::caller::{Peer, Person};
+use super::code;
+use super::describe::Operation;
 use super::envelope::{ApiError, Data};
 use super::extract::Body;
 use super::keys::Clear;
 use super::state::PortalState;
 use crate::accounts::SecondStep;
+use serde_json::json;
 
 /// Where the second step stands.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -46,6 +49,12 @@ pub async fn show(State(state): State<PortalState>, person: Person) -> Result<Da
     Ok(Data(state.accounts.totp(&person.user).await?.into()))
 }
 
+pub(super) fn show_described() -> Operation {
+    Operation::new("auth", "showTotp", "Whether signing in takes a second step")
+        .in_person()
+        .answers::<TotpView>(200, "And how many recovery codes are left.")
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Begin {
@@ -69,6 +78,17 @@ pub async fn begin(
 ) -> Result<(StatusCode, Data<Begun>), ApiError> {
     let begun = state.accounts.begin_totp(&person.user, current_password.text(), address(peer)).await?;
     Ok((StatusCode::CREATED, Data(Begun { secret: (&begun.secret).into(), uri: (&begun.uri).into() })))
+}
+
+pub(super) fn begin_described() -> Operation {
+    Operation::new("auth", "beginTotp", "Begin with a second step")
+        .more(
+            "For an authenticator app (RFC 6238). Nothing changes until `POST /auth/totp/confirm` with its first code.",
+        )
+        .in_person()
+        .takes::<Begin>(json!({"currentPassword": "correct horse"}))
+        .answers::<Begun>(201, "The secret: shown this once.")
+        .refuses(&[code::WRONG_PASSWORD, code::SECOND_STEP_ON, code::TOO_MANY_LOGINS, code::BUSY])
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -96,6 +116,15 @@ pub async fn confirm(
     Ok(Data(Confirmed { recovery_codes: codes.iter().map(Clear::from).collect() }))
 }
 
+pub(super) fn confirm_described() -> Operation {
+    Operation::new("auth", "confirmTotp", "Switch the second step on")
+        .more("From here on `POST /auth/login` takes `code`. Sessions and API keys that are there go on.")
+        .in_person()
+        .takes::<Confirm>(json!({"code": "123456"}))
+        .answers::<Confirmed>(200, "Ten recovery codes: shown this once.")
+        .refuses(&[code::WRONG_CODE, code::SECOND_STEP_NOT_BEGUN, code::TOO_MANY_LOGINS])
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct End {
@@ -112,4 +141,13 @@ pub async fn end(
 ) -> Result<Data<TotpView>, ApiError> {
     state.accounts.end_totp(&person.user, current_password.text(), code.text(), address(peer)).await?;
     show(State(state), person).await
+}
+
+pub(super) fn end_described() -> Operation {
+    Operation::new("auth", "endTotp", "Switch the second step off")
+        .more("Takes the password and a code.")
+        .in_person()
+        .takes::<End>(json!({"currentPassword": "correct horse", "code": "123456"}))
+        .answers::<TotpView>(200, "It is off.")
+        .refuses(&[code::WRONG_PASSWORD, code::WRONG_CODE, code::TOO_MANY_LOGINS, code::BUSY])
 }

@@ -13,12 +13,14 @@ use super::answer::Wait;
 use super::apps::no_such_app;
 use super::caller::{Caller, Person};
 use super::code;
+use super::describe::Operation;
 use super::edits;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Body, Id, IfMatch, Params, whole};
 use super::state::PortalState;
 use crate::accounts::{GuestLink, LinkId, SiteAccess};
 use crate::model::{AppKey, Visitors};
+use serde_json::json;
 
 /// What its owner wants to know of the gate in front of a site.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -40,6 +42,12 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Dat
     Ok(Data(VisitorsView { visitors: app.visitors, password: sites.has_password(&key), links }))
 }
 
+pub(super) fn show_described() -> Operation {
+    Operation::new("visitors", "showVisitors", "Who may enter a site")
+        .answers::<VisitorsView>(200, "What is in force, the invitation links, and whether there is a password.")
+        .refuses(&[code::NO_SUCH_APP, code::STORE_UNAVAILABLE])
+}
+
 /// One word for both, or one for each.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +64,13 @@ pub async fn set(
     Body(SetVisitors { visitors }): Body<SetVisitors>,
 ) -> Result<Response, ApiError> {
     edits::set_visitors(state, &caller, key, wait.patience()?, if_match, visitors).await
+}
+
+pub(super) fn set_described() -> Operation {
+    edits::changes(Operation::new("visitors", "setVisitors", "Say who may enter a site"))
+                .more("Sets `visitors` in its manifest. It acts on the next request; open WebSockets and event streams end within a second.")
+                .takes::<SetVisitors>(json!({"visitors": {"view": "guests", "change": "owner"}}))
+                .refuses(&[code::APP_DELETED, code::NEEDS_GATEWAY])
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -99,6 +114,14 @@ pub async fn add_link(
     Ok((StatusCode::CREATED, Data(MadeLink { link: made.link, path, url })))
 }
 
+pub(super) fn add_link_described() -> Operation {
+    Operation::new("visitors", "addGuestLink", "Make an invitation link of a site")
+        .more("Whoever has the link is a guest of the site, until it is taken back or over.")
+        .takes::<NewLink>(json!({"name": "grandmother", "days": 30}))
+        .answers::<MadeLink>(201, "The link: shown this once.")
+        .refuses(&[code::NO_SUCH_APP, code::BAD_LINK, code::TOO_MANY_LINKS, code::STORE_UNAVAILABLE])
+}
+
 /// A link that opens nothing any more.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TakenBack {
@@ -124,6 +147,13 @@ pub async fn remove_link(
     }
     tracing::info!(app = %key, link = id.0, by = %caller, "took an invitation link back");
     Ok(Data(TakenBack { id }))
+}
+
+pub(super) fn remove_link_described() -> Operation {
+    Operation::new("visitors", "removeGuestLink", "Take an invitation link back")
+        .more("Everybody who came in by it is out from the next request on.")
+        .answers::<TakenBack>(200, "It opens nothing any more.")
+        .refuses(&[code::NO_SUCH_LINK, code::STORE_UNAVAILABLE])
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -156,6 +186,14 @@ pub async fn set_password(
     Ok(Data(PasswordSet { password: true }))
 }
 
+pub(super) fn set_password_described() -> Operation {
+    Operation::new("visitors", "setSitePassword", "Give a site a password")
+        .more("Whoever knows it is a guest of the site. Those who came in by the one before are out.")
+        .takes::<SetPassword>(json!({"password": "correct horse"}))
+        .answers::<PasswordSet>(200, "It opens the site to guests.")
+        .refuses(&[code::NO_SUCH_APP, code::BAD_PASSWORD, code::BUSY, code::STORE_UNAVAILABLE])
+}
+
 pub async fn remove_password(
     State(state): State<PortalState>,
     caller: Caller,
@@ -164,6 +202,12 @@ pub async fn remove_password(
     sites(&state)?.set_password(&key, None).await?;
     tracing::info!(app = %key, by = %caller, "took the site's password away");
     Ok(Data(PasswordSet { password: false }))
+}
+
+pub(super) fn remove_password_described() -> Operation {
+    Operation::new("visitors", "removeSitePassword", "Take a site's password away")
+        .answers::<PasswordSet>(200, "Those who came in by it are out.")
+        .refuses(&[code::STORE_UNAVAILABLE])
 }
 
 /// How many browsers are out.
@@ -180,6 +224,13 @@ pub async fn sign_out(
     let browsers = sites(&state)?.end_all(&key).await?;
     tracing::info!(app = %key, browsers, by = %caller, "signed all visitors out");
     Ok(Data(SignedOut { browsers }))
+}
+
+pub(super) fn sign_out_described() -> Operation {
+    Operation::new("visitors", "signVisitorsOut", "Everybody out of a site")
+        .more("Also its owner, who signs in anew. Links and the password go on.")
+        .answers::<SignedOut>(200, "How many browsers are out.")
+        .refuses(&[code::STORE_UNAVAILABLE])
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -215,6 +266,18 @@ pub async fn hand_over(
     let code = sites(&state)?.hand_over(&key, person.session, &path, &browser)?;
     let (path, url) = entrance(&state, &key, code.reveal());
     Ok(Data(HandedOver { path, url }))
+}
+
+pub(super) fn hand_over_described() -> Operation {
+    Operation::new("visitors", "handOver", "Come in to a site as its owner")
+        .more("What the page /visit asks for, to which the site's own `/.paas/owner` leads.")
+        .in_person()
+        .takes::<HandOver>(json!({
+            "browser": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "path": "/",
+        }))
+        .answers::<HandedOver>(200, "The way back, for this browser, once, within a minute.")
+        .refuses(&[code::NO_SUCH_APP, code::BAD_HAND_OVER])
 }
 
 /// Where the gateway takes what opens a site.
