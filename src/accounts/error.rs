@@ -73,7 +73,7 @@ pub enum LoginError {
     #[error(transparent)]
     First(#[from] FirstRefusal),
     /// The same.
-    #[error("this account has a second step: send the code of the phone, or a recovery code, as `code`")]
+    #[error("{CODE_NEEDED}")]
     CodeNeeded,
     #[error("{WRONG_CODE}")]
     WrongCode,
@@ -85,7 +85,7 @@ pub enum LoginError {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    #[error("the current password is wrong; on the server, `paas admin reset-password` gives a new one")]
+    #[error("{WRONG_CURRENT}")]
     Wrong,
     #[error(transparent)]
     Rule(#[from] PasswordRule),
@@ -124,7 +124,7 @@ pub enum AcceptError {
     /// Used, over, replaced, or never made: which one is not told.
     #[error("this invitation does not work any more: ask for a new one")]
     NoSuchInvitation,
-    #[error("this account has a second step: send the code of the phone, or a recovery code, as `code`")]
+    #[error("{CODE_NEEDED}")]
     CodeNeeded,
     #[error("{WRONG_CODE}")]
     WrongCode,
@@ -136,13 +136,17 @@ pub enum AcceptError {
     Failed(#[from] Failure),
 }
 
+const WRONG_CURRENT: &str = "the current password is wrong; on the server, `paas admin reset-password` gives a new one";
+
+const CODE_NEEDED: &str = "this account has a second step: send the code of the phone, or a recovery code, as `code`";
+
 /// Does not say which of these: a code that was used opens nothing, whoever has read it over a shoulder.
 const WRONG_CODE: &str =
     "this code is wrong, too old or was used already: wait for the phone's next one, or take a recovery code";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TotpError {
-    #[error("the current password is wrong; on the server, `paas admin reset-password` gives a new one")]
+    #[error("{WRONG_CURRENT}")]
     WrongPassword,
     #[error("{WRONG_CODE}")]
     WrongCode,

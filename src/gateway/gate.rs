@@ -16,6 +16,7 @@ mod cookie;
 mod form;
 mod page;
 mod route;
+mod words;
 
 use std::future::Future;
 use std::net::IpAddr;

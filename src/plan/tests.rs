@@ -1,6 +1,9 @@
 //! The plan as golden text: one situation per test, its name the rule.
 
+mod direct;
 mod hangs;
+mod limits;
+mod moves;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -372,150 +375,6 @@ fn a_successor_may_take_as_long_as_its_manifest_allows_and_is_tried_again_when_i
 }
 
 #[test]
-fn in_direct_mode_the_old_one_is_put_aside_and_brought_back_if_the_new_one_fails() {
-    let mut before = view(run(changed_spec()), vec![main_container(&spec())]);
-    before.routing = Routing::Direct;
-    insta::assert_snapshot!(text(&before), @r"
-    alice-diary: stop container paas-app-alice-diary (main) - the app's specification changed
-    alice-diary: rename container paas-app-alice-diary (main) to paas-app-alice-diary.prev - the app's specification changed
-    alice-diary: create container paas-app-alice-diary - the app's specification changed
-    alice-diary: start container paas-app-alice-diary - the app's specification changed
-    ");
-    let aside =
-        ObservedContainer { state: ContainerState::Exited, ..container("old", "paas-app-alice-diary.prev", &spec()) };
-    let mut after = view(run(changed_spec()), vec![aside.clone(), main_container(&changed_spec())]);
-    after.routing = Routing::Direct;
-    insta::assert_snapshot!(text(&after), @"alice-diary: remove container paas-app-alice-diary.prev (old) - its successor answers");
-    after.readiness.insert(ContainerId("main".to_owned()), Readiness::Silent("nothing listens".to_owned()));
-    insta::assert_snapshot!(text(&after), @r"
-    alice-diary: give up on the new container - the new container did not answer within 30s: nothing listens. If it only needs longer, allow more with `startTimeout`
-    alice-diary: stop container paas-app-alice-diary (main) - it did not become healthy; the previous container stays
-    alice-diary: remove container paas-app-alice-diary (main) - it did not become healthy; the previous container stays
-    alice-diary: start container paas-app-alice-diary.prev (old) - it is not running (exit code 0)
-    alice-diary: rename container paas-app-alice-diary.prev (old) to paas-app-alice-diary - its name is the app's name
-    ");
-}
-
-#[test]
-fn in_direct_mode_the_old_one_comes_back_when_the_new_one_cannot_be_created() {
-    let aside =
-        ObservedContainer { state: ContainerState::Exited, ..container("old", "paas-app-alice-diary.prev", &spec()) };
-    let mut view = view(run(changed_spec()), vec![aside]);
-    view.routing = Routing::Direct;
-    insta::assert_snapshot!(text(&view), @r"
-    alice-diary: create container paas-app-alice-diary - the app's specification changed
-    alice-diary: start container paas-app-alice-diary - the app's specification changed
-    ");
-    view.uncreatable = Some("no space left on device".to_owned());
-    insta::assert_snapshot!(text(&view), @r"
-    alice-diary: give up on the new container - Docker could not create the new container: no space left on device
-    alice-diary: start container paas-app-alice-diary.prev (old) - it is not running (exit code 0)
-    alice-diary: rename container paas-app-alice-diary.prev (old) to paas-app-alice-diary - its name is the app's name
-    ");
-}
-
-#[test]
-fn in_direct_mode_an_edit_in_mid_deploy_keeps_the_one_that_answered() {
-    let aside =
-        ObservedContainer { state: ContainerState::Exited, ..container("old", "paas-app-alice-diary.prev", &spec()) };
-    let untried = main_container(&AppSpec { network: "another".to_owned(), ..spec() });
-    let mut view = view(run(changed_spec()), vec![untried, aside]);
-    view.routing = Routing::Direct;
-    view.readiness.insert(ContainerId("main".to_owned()), Readiness::Silent("nothing listens".to_owned()));
-    insta::assert_snapshot!(text(&view), @r"
-    alice-diary: stop container paas-app-alice-diary (main) - left over from an earlier change
-    alice-diary: remove container paas-app-alice-diary (main) - left over from an earlier change
-    alice-diary: create container paas-app-alice-diary - the app's specification changed
-    alice-diary: start container paas-app-alice-diary - the app's specification changed
-    ");
-}
-
-#[test]
-fn in_direct_mode_nothing_is_stopped_while_somebody_else_has_the_name_it_would_get() {
-    let mut view = view(run(changed_spec()), vec![main_container(&spec())]);
-    view.routing = Routing::Direct;
-    view.squatted.insert(key().previous_container_name());
-    assert_eq!(text(&view), "");
-    let stopped = ObservedContainer { state: ContainerState::Exited, ..main_container(&spec()) };
-    view.containers = vec![OwnedContainer::prove(stopped, &key(), &instance()).unwrap()];
-    insta::assert_snapshot!(text(&view), @"alice-diary: start container paas-app-alice-diary (main) - it is not running (exit code 0)");
-}
-
-/// Made for another network, and on it.
-fn elsewhere(change: fn(&mut ObservedContainer)) -> ObservedContainer {
-    let mut container = main_container(&AppSpec { network: "elsewhere".to_owned(), ..spec() });
-    container.networks = BTreeMap::from([("elsewhere".to_owned(), Some(IpAddr::from([10, 9, 0, 2])))]);
-    change(&mut container);
-    container
-}
-
-#[test]
-fn an_app_on_another_network_serves_there_until_it_is_its_turn() {
-    type Change = fn(&mut ObservedContainer);
-    let cases: [(Change, Motion, &str); 6] = [
-        (|_| {}, Motion::Waits, ""),
-        (|c| c.name = "renamed".to_owned(), Motion::Waits, "rename container renamed"),
-        (|c| c.state = ContainerState::Paused, Motion::AtRest, "stop container"),
-        (|c| c.state = ContainerState::Exited, Motion::AtRest, "create container"),
-        (|c| c.networks.clear(), Motion::AtRest, "create container"),
-        (|c| c.networks.extend([("paas-proxy".to_owned(), None)]), Motion::AtRest, "create container"),
-    ];
-    for routing in [Routing::Gateway, Routing::Direct] {
-        for (number, (change, motion, plan)) in cases.into_iter().enumerate() {
-            let mut view = view(run(spec()), vec![elsewhere(change)]);
-            view.routing = routing;
-            assert!(text(&view).contains("create container"), "its turn: {number} {routing:?}");
-            view.may_move = false;
-            let (found, verdict) = (text(&view), assess(&view, &diff(&view)));
-            assert_eq!(verdict.motion, motion, "{number} {routing:?}");
-            assert!(found.contains(plan), "{number} {routing:?}: {found}");
-            assert_eq!(found.contains("create container"), motion == Motion::AtRest, "{number} {routing:?}: {found}");
-            assert!(motion == Motion::AtRest || !found.contains("connect"), "{number} {routing:?}: {found}");
-        }
-    }
-    let mut waits = view(run(spec()), vec![elsewhere(|_| {})]);
-    waits.may_move = false;
-    let verdict = assess(&waits, &diff(&waits));
-    assert_eq!((verdict.sync, verdict.health), (SyncState::OutOfSync, Health::Running));
-    assert_eq!(verdict.endpoint.unwrap().ip, IpAddr::from([10, 9, 0, 2]));
-    assert_eq!(verdict.findings[0].kind, ConditionKind::WaitsToMove);
-    insta::assert_snapshot!(verdict.findings[0].message, @"the app goes on serving where it is, and moves to network paas-proxy by itself when the apps before it have: one at a time");
-}
-
-#[test]
-fn an_app_moves_until_nothing_of_it_is_elsewhere() {
-    let motion = |view: &AppView| assess(view, &diff(view)).motion;
-    let mut moving = view(run(spec()), vec![elsewhere(|_| {}), next_container(&spec())]);
-    moving.published = Some(ContainerId("main".to_owned()));
-    moving.may_move = false;
-    assert_eq!(
-        (motion(&moving), text(&moving).as_str()),
-        (Motion::Moves, ""),
-        "a daemon that just began goes on with it"
-    );
-    assert_eq!(motion(&view(run(spec()), vec![main_container(&spec())])), Motion::AtRest);
-    let deploy = view(run(changed_spec()), vec![main_container(&spec()), next_container(&changed_spec())]);
-    assert_eq!(motion(&deploy), Motion::AtRest, "a deploy is no move");
-
-    // What never answered there is given up, and the app goes there as it was: when it is its turn.
-    moving.readiness.insert(ContainerId("next".to_owned()), Readiness::Silent("nothing listens".to_owned()));
-    assert!(text(&moving).contains("give up") && !text(&moving).contains("connect"), "{}", text(&moving));
-    moving.may_move = true;
-    assert!(text(&moving).contains("connect container paas-app-alice-diary (main)"), "{}", text(&moving));
-}
-
-#[test]
-fn without_an_image_an_app_stays_on_its_network() {
-    let mut view = view(run(spec()), vec![elsewhere(|_| {})]);
-    view.image_id = None;
-    for may_move in [true, false] {
-        view.may_move = may_move;
-        assert_eq!(text(&view), "", "on both it would count as moved");
-        assert_eq!(assess(&view, &diff(&view)).motion, Motion::AtRest);
-    }
-}
-
-#[test]
 fn what_a_person_did_by_hand_is_undone() {
     let change = |change: fn(&mut ObservedContainer)| {
         let mut container = main_container(&spec());
@@ -528,48 +387,6 @@ fn what_a_person_did_by_hand_is_undone() {
     insta::assert_snapshot!(change(|c| c.networks.clear()), @"alice-diary: connect container paas-app-alice-diary (main) to network paas-proxy - it is not connected to network paas-proxy");
     insta::assert_snapshot!(change(|c| c.limits.memory = 1), @"alice-diary: set limits of container paas-app-alice-diary (main) to memory 256m, 0.5 cpus, 128 pids, restart unless-stopped - memory is 1 instead of 256m");
     insta::assert_snapshot!(change(|c| c.restart = Some(RestartPolicy::No)), @"alice-diary: set limits of container paas-app-alice-diary (main) to memory 256m, 0.5 cpus, 128 pids, restart unless-stopped - restart is no instead of unless-stopped");
-}
-
-#[test]
-fn limits_that_differ_are_told_in_the_manifests_words() {
-    let cause = |memory: i64, memory_swap: i64, nano_cpus: i64, pids: i64| {
-        let limits = ObservedLimits { memory, memory_swap, nano_cpus, pids };
-        let container = ObservedContainer { limits, ..main_container(&spec()) };
-        let plan = text(&view(run(spec()), vec![container]));
-        plan.rsplit_once(" - ").unwrap().1.trim_end().to_owned()
-    };
-    let (m, cpu) = (256 << 20, 500_000_000);
-    assert_eq!(cause(64 << 20, 64 << 20, cpu, 128), "memory is 64m instead of 256m");
-    assert_eq!(
-        cause(64 << 20, -1, cpu, 128),
-        "memory is 64m instead of 256m, memory with swap is unlimited instead of 256m"
-    );
-    assert_eq!(cause(m, 512 << 20, cpu, 128), "memory with swap is 512m instead of 256m");
-    assert_eq!(
-        cause(0, 0, 0, 0),
-        "memory is unlimited instead of 256m, cpus is unlimited instead of 0.5, pids is unlimited instead of 128"
-    );
-    assert_eq!(cause(m, m, 2_000_000_000, -1), "cpus is 2 instead of 0.5, pids is unlimited instead of 128");
-    assert_eq!(cause(m, m, 333_333_333, 64), "cpus is 0.333333333 instead of 0.5, pids is 64 instead of 128");
-}
-
-#[test]
-fn changed_limits_never_recreate() {
-    let limits = Limits { memory: Bytes::mib(64), cpus: MilliCpus(1000), pids: 64 };
-    let wanted = AppSpec { limits, restart: RestartPolicy::OnFailure(Some(3)), ..spec() };
-    let plan = text(&view(run(wanted), vec![main_container(&spec())]));
-    assert!(plan.contains("set limits") && !plan.contains("create"), "{plan}");
-}
-
-#[test]
-fn a_limit_the_kernel_cannot_enforce_is_not_fought_for() {
-    let mut container = main_container(&spec());
-    container.limits.memory_swap = -1;
-    let mut view = view(run(spec()), vec![container]);
-    assert!(text(&view).contains("set limits"));
-    view.engine.swap_limit = false;
-    assert_eq!(text(&view), "");
-    assert!(assess(&view, &diff(&view)).findings.iter().any(|f| f.kind == ConditionKind::LimitsNotEnforced));
 }
 
 #[test]
@@ -816,28 +633,6 @@ fn a_crash_loop_is_over_when_the_app_has_answered_for_ten_seconds() {
         "that of the last run, not the 0 of the one that goes on"
     );
     assert_eq!(found.recheck, Some(std::time::Duration::from_secs(2)));
-}
-
-#[test]
-fn limits_that_docker_refuses_are_not_asked_for_again_and_the_rest_is_done_all_the_same() {
-    let greedy = AppSpec { limits: Limits { memory: Bytes::mib(16), ..spec().limits }, ..spec() };
-    let paused = ObservedContainer { state: ContainerState::Paused, ..main_container(&spec()) };
-    let mut view = view(run(greedy.clone()), vec![paused]);
-    assert!(text(&view).contains("limits"), "{}", text(&view));
-    view.refused = Some(RefusedLimits {
-        container: ContainerId("main".to_owned()),
-        limits: greedy.limits,
-        restart: greedy.restart,
-        message: "cannot update container main: Docker says `no`".to_owned(),
-        at: Timestamp(NOW - 20_000),
-    });
-    insta::assert_snapshot!(text(&view), @"alice-diary: unpause container paas-app-alice-diary (main) - it was paused");
-    let verdict = assess(&view, &diff(&view));
-    assert_eq!((verdict.sync, verdict.limits), (SyncState::Invalid, Some(spec().limits)));
-    assert_eq!(verdict.recheck, Some(std::time::Duration::from_secs(40)));
-    insta::assert_snapshot!(verdict.findings[0].message, @"Docker refuses the limits of the manifest, those from before stay in force (memory 256m, cpus 0.5, pids 128): cannot update container main: Docker says `no`");
-    view.goal = run(AppSpec { limits: Limits { memory: Bytes::mib(32), ..spec().limits }, ..spec() });
-    assert!(text(&view).contains("limits"), "others are tried at once: {}", text(&view));
 }
 
 #[test]

@@ -59,19 +59,28 @@ fn first_word(daemon: &Daemon) -> String {
     word.unwrap_or_else(|| panic!("`paas init` shows no first word:\n{said}")).to_owned()
 }
 
-/// From the address that `paas init` prints to a site of one's own, on a phone and on a desk, in Korean and in English.
-#[test]
-fn a_beginner_has_a_site_within_a_minute_and_six_clicks() {
-    let domain = format!("web{}.localhost", std::process::id());
+/// A daemon below a domain of this test's own, with a template of the scripts' if one is named; and what the scripts are told of it.
+fn dashboard(name: &str, template: Option<&str>) -> (Daemon, Value) {
+    let domain = format!("{name}{}.localhost", std::process::id());
     let mut daemon = Daemon::prepared();
+    if let Some(template) = template {
+        copy(&scripts().join(template), &daemon.path(&format!("templates/{template}-v1")));
+    }
     daemon.set(&[("PAAS_DOMAIN", &domain)]);
     daemon.serve();
     let given = json!({
         "portal": format!("http://{domain}:{}", daemon.port),
         "pictures": pictures(&daemon),
         "word": first_word(&daemon),
-        "restart": daemon.path("restart-me").display().to_string(),
     });
+    (daemon, given)
+}
+
+/// From the address that `paas init` prints to a site of one's own, on a phone and on a desk, in Korean and in English.
+#[test]
+fn a_beginner_has_a_site_within_a_minute_and_six_clicks() {
+    let (mut daemon, mut given) = dashboard("web", None);
+    given["restart"] = json!(daemon.path("restart-me"));
     let wanted = daemon.path("restart-me");
     let script = std::thread::spawn(move || drive("beginner.mjs", &given));
     // The page says when its form is half filled; then the daemon goes, for a while, and comes back.
@@ -94,17 +103,8 @@ fn a_beginner_has_a_site_within_a_minute_and_six_clicks() {
 /// Every site, its log at thousands of lines a second, a file that becomes invalid, a removal to confirm, keys.
 #[test]
 fn whoever_runs_the_server_sees_all_of_it_live() {
-    let domain = format!("ops{}.localhost", std::process::id());
-    let mut daemon = Daemon::prepared();
-    copy(&scripts().join("chatty"), &daemon.path("templates/chatty-v1"));
-    daemon.set(&[("PAAS_DOMAIN", &domain)]);
-    daemon.serve();
-    let given = json!({
-        "portal": format!("http://{domain}:{}", daemon.port),
-        "pictures": pictures(&daemon),
-        "word": first_word(&daemon),
-        "root": daemon.root().display().to_string(),
-    });
+    let (daemon, mut given) = dashboard("ops", Some("chatty"));
+    given["root"] = json!(daemon.root());
     println!("{}", drive("operator.mjs", &given));
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
@@ -112,15 +112,7 @@ fn whoever_runs_the_server_sees_all_of_it_live() {
 /// From an invitation on the administrator's phone to a site on another, and out again.
 #[test]
 fn somebody_who_is_invited_has_a_corner_of_their_own() {
-    let domain = format!("ppl{}.localhost", std::process::id());
-    let mut daemon = Daemon::prepared();
-    daemon.set(&[("PAAS_DOMAIN", &domain)]);
-    daemon.serve();
-    let given = json!({
-        "portal": format!("http://{domain}:{}", daemon.port),
-        "pictures": pictures(&daemon),
-        "word": first_word(&daemon),
-    });
+    let (daemon, given) = dashboard("ppl", None);
     println!("{}", drive("people.mjs", &given));
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }

@@ -27,14 +27,20 @@ fn save_all(world: &World) {
     }
 }
 
-/// Four apps run, and then all their files are gone.
-async fn wiped() -> (World, Daemon, HeldRemoval) {
+/// Four apps run.
+async fn running() -> (World, Daemon) {
     let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
     world.add_template(diary());
     let mut daemon = Daemon::start(&world).await.unwrap();
     save_all(&world);
     let all_ready = |status: &DaemonStatus| status.apps.values().filter(|app| app.is_ready()).count() == APPS.len();
     assert!(daemon.until(MINUTE, |status| all_ready(status)).await, "{:#?}", daemon.status());
+    (world, daemon)
+}
+
+/// Four apps run, and then all their files are gone.
+async fn wiped() -> (World, Daemon, HeldRemoval) {
+    let (world, mut daemon) = running().await;
     world.manifests.wipe();
     assert!(daemon.until(MINUTE, |status| status.held.is_some()).await, "{:#?}", daemon.status());
     let held = daemon.status().held.clone().unwrap();
@@ -146,12 +152,7 @@ async fn a_hold_outlasts_a_restart_in_the_middle_of_a_repair() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_that_cannot_be_written_down_holds_and_says_so() {
-    let world = World::new(SimConfig::seeded(1), Injector::new(Scope::Mutating));
-    world.add_template(diary());
-    let mut daemon = Daemon::start(&world).await.unwrap();
-    save_all(&world);
-    let all_ready = |status: &DaemonStatus| status.apps.values().filter(|app| app.is_ready()).count() == APPS.len();
-    assert!(daemon.until(MINUTE, |status| all_ready(status)).await, "{:#?}", daemon.status());
+    let (world, mut daemon) = running().await;
     // The row of the event log comes first.
     world.injector.inject_in(2, CallFault::LoseAnswer);
     world.manifests.wipe();
