@@ -810,6 +810,19 @@ async fn codes_are_guessed_no_faster_than_passwords() {
     assert!(refused > 60, "only {refused} of 80 were refused");
     let right = login(Some(&phone.shows(&house))).await;
     assert!(matches!(right, Err(LoginError::Refused(_))), "not even the right one gets in meanwhile: {right:?}");
+    // Nor with an open session and the password: what a right password alone does forgives no wrong code.
+    let (house, begun) = House::settled().await;
+    let (user, session) = (begun.session.user, begun.session.id);
+    with_second_step(&house, &user).await;
+    let mut wrong = 0;
+    for guess in 0..40 {
+        let code = format!("{guess:06}");
+        let guessed = house.accounts.end_totp(&user, PASSWORD, &code, HOME.into()).await;
+        wrong += usize::from(matches!(guessed, Err(TotpError::WrongCode)));
+        drop(house.accounts.begin_totp(&user, PASSWORD, HOME.into()).await);
+        drop(house.accounts.change_password(session, &user, PASSWORD, PASSWORD, HOME.into()).await);
+    }
+    assert_eq!(wrong, 5, "of 40 guesses at once");
     // Who only forgot the code has made no wrong attempt, however often.
     let (house, begun) = House::settled().await;
     let (phone, _) = with_second_step(&house, &begun.session.user).await;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::password::PasswordRule;
+use super::password::{HashError, PasswordRule};
 use crate::model::NameError;
 use crate::store::StoreError;
 
@@ -232,3 +232,17 @@ from_store!(
     SitePasswordError,
     EnterError
 );
+
+macro_rules! from_hash {
+    ($($error:ty),*) => {$(
+        impl From<HashError> for $error {
+            fn from(error: HashError) -> Self {
+                match error {
+                    HashError::Refused(why) => Self::Refused(why),
+                    HashError::Failed(failure) => Self::Failed(failure),
+                }
+            }
+        }
+    )*};
+}
+from_hash!(LoginError, ChangeError, AcceptError, TotpError, SitePasswordError, EnterError);

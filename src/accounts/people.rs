@@ -10,7 +10,7 @@ use tokio::sync::{MutexGuard, watch};
 
 use super::error::{AcceptError, PeopleError};
 use super::first::Visit;
-use super::password::{HashError, Password};
+use super::password::Password;
 use super::secret::{self, Secret};
 use super::sessions::{NewSession, back, forth};
 use super::totp::Step;
@@ -122,10 +122,7 @@ impl Accounts {
                 Step::Wrong => return Err(AcceptError::WrongCode),
             }
         }
-        let fresh = self.hasher.hash(chosen, self.settings().bcrypt_rounds).await.map_err(|error| match error {
-            HashError::Refused(why) => AcceptError::Refused(why),
-            HashError::Failed(failure) => AcceptError::Failed(failure),
-        })?;
+        let fresh = self.hasher.hash(chosen, self.settings().bcrypt_rounds).await?;
         let issued_after = back(self.clock.now(), INVITATION_LIFE);
         // None: somebody else with the link came first, or an admin has made a new one.
         let user = self.store.accept(hash, issued_after, fresh.clone()).await?.ok_or(AcceptError::NoSuchInvitation)?;

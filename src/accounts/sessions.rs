@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::error::{ChangeError, Failure, LoginError, Refused, TotpError};
+use super::error::{ChangeError, Failure, LoginError, Refused};
 use super::first::{self, AdmitError, Visit};
 use super::limiter::Attempt;
 use super::password::{self, HashError, Password, PasswordRule};
@@ -158,11 +158,12 @@ impl Accounts {
             tracing::info!(%from, user = user.name, code = "change-failed", "a change of password failed");
             return Err(ChangeError::Wrong);
         }
-        self.limiter.succeeded(&attempt, self.clock.now());
+        // The password alone forgives no wrong code of the second step.
+        self.limiter.undecided(&attempt);
         if Password::is_same(new, current) {
             return Err(PasswordRule::LikeTheCurrent.into());
         }
-        let hash = self.hasher.hash(chosen, self.settings().bcrypt_rounds).await.map_err(Hashing)?;
+        let hash = self.hasher.hash(chosen, self.settings().bcrypt_rounds).await?;
         let change = NewPassword {
             user: user.id,
             // `paas admin reset-password` may have come in between; then it has ended this session, too.
@@ -192,11 +193,8 @@ impl Accounts {
         attempt: &Attempt,
         given: Option<Password>,
         stored: PasswordHash,
-    ) -> Result<bool, Hashing> {
-        self.hasher.verify(given, stored).await.map_err(|error| {
-            self.limiter.undecided(attempt);
-            Hashing(error)
-        })
+    ) -> Result<bool, HashError> {
+        self.hasher.verify(given, stored).await.inspect_err(|_| self.limiter.undecided(attempt))
     }
 
     /// Hashes a right password anew if the settings ask for other rounds. Returns the hash that is in force; that it
@@ -222,36 +220,6 @@ impl Accounts {
 
     fn session_life(&self) -> Duration {
         Duration::from_secs(u64::from(self.settings().session_ttl_hours) * 60 * 60)
-    }
-}
-
-/// A [`HashError`] on its way into the error of whoever asked.
-pub(super) struct Hashing(HashError);
-
-impl From<Hashing> for LoginError {
-    fn from(Hashing(error): Hashing) -> Self {
-        match error {
-            HashError::Refused(why) => Self::Refused(why),
-            HashError::Failed(failure) => Self::Failed(failure),
-        }
-    }
-}
-
-impl From<Hashing> for ChangeError {
-    fn from(Hashing(error): Hashing) -> Self {
-        match error {
-            HashError::Refused(why) => Self::Refused(why),
-            HashError::Failed(failure) => Self::Failed(failure),
-        }
-    }
-}
-
-impl From<Hashing> for TotpError {
-    fn from(Hashing(error): Hashing) -> Self {
-        match error {
-            HashError::Refused(why) => Self::Refused(why),
-            HashError::Failed(failure) => Self::Failed(failure),
-        }
     }
 }
 

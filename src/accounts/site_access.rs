@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{EnterError, LinkError, Refused, SitePasswordError};
 use super::limiter::Limiter;
-use super::password::{HashError, Hasher, Password};
+use super::password::{Hasher, Password};
 use super::secret::{self, Secret};
 use super::sessions::forth;
 use super::{Accounts, SessionId};
@@ -45,7 +45,8 @@ pub const MAX_LINKS: u32 = 100;
 pub const MAX_LINK_NAME: usize = 40;
 /// Longest life of a link that expires.
 pub const MAX_LINK_DAYS: u32 = 3650;
-/// Browsers that are let into one site; those that came first give way. All of them are kept in memory.
+/// Browsers of guests that are let into one site, and as many of owners; the oldest of whoever has most of them give way. All
+/// of them are kept in memory.
 const MAX_PASSES: u32 = 500;
 /// How long the code of a hand-over is good.
 const CODE_LIFE: Duration = Duration::from_secs(60);
@@ -84,12 +85,14 @@ struct Table {
     with_password: BTreeSet<AppKey>,
 }
 
+#[derive(PartialEq, Eq)]
 struct Pass {
     app: AppKey,
     standing: Audience,
     until: Until,
 }
 
+#[derive(PartialEq, Eq)]
 enum Until {
     /// The session's life is that of the settings at the moment.
     Session {
@@ -181,7 +184,12 @@ impl SiteAccess {
                 passes: passes.rows.into_iter().filter_map(pass).collect(),
                 with_password: passes.with_password,
             };
-            self.passes_tx.send_replace(Arc::new(table));
+            // Most of what is written to the database is about no pass: then nobody who stays is woken.
+            self.passes_tx.send_if_modified(|now| {
+                let is_other = now.passes != table.passes;
+                *now = Arc::new(table);
+                is_other
+            });
         }
         let now = self.clock.now();
         let expired: Vec<_> = {
@@ -317,7 +325,11 @@ impl SiteAccess {
             Refused::TooOften { after }
         })?;
         let undecided = |_: &StoreError| self.limiter.undecided(&attempt);
-        let stored = self.store.site_password(app).await.inspect_err(undecided)?.ok_or(EnterError::Wrong)?;
+        let Some(stored) = self.store.site_password(app).await.inspect_err(undecided)? else {
+            // Where there is none nobody guesses one.
+            self.limiter.undecided(&attempt);
+            return Err(EnterError::Wrong);
+        };
         let right = self.hasher.verify(Password::new(password), stored.clone()).await.inspect_err(|_| {
             self.limiter.undecided(&attempt);
         })?;
@@ -406,24 +418,6 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     }
     Some(bytes)
-}
-
-impl From<HashError> for EnterError {
-    fn from(error: HashError) -> Self {
-        match error {
-            HashError::Refused(why) => Self::Refused(why),
-            HashError::Failed(failure) => Self::Failed(failure),
-        }
-    }
-}
-
-impl From<HashError> for SitePasswordError {
-    fn from(error: HashError) -> Self {
-        match error {
-            HashError::Refused(why) => Self::Refused(why),
-            HashError::Failed(failure) => Self::Failed(failure),
-        }
-    }
 }
 
 #[cfg(test)]

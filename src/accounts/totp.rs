@@ -66,7 +66,8 @@ impl Accounts {
     pub async fn begin_totp(&self, user: &User, password: &str, from: IpAddr) -> Result<TotpBegun, TotpError> {
         let attempt = self.admit(&user.name, from)?;
         self.prove(user, password, &attempt).await?;
-        self.limiter.succeeded(&attempt, self.clock.now());
+        // The password alone forgives no wrong code.
+        self.limiter.undecided(&attempt);
         let (secret, bytes) = Secret::totp()?;
         if !self.store.begin_totp(user.id, bytes, self.clock.now()).await? {
             return Err(TotpError::On);
