@@ -154,6 +154,15 @@ async fn echo() -> SocketAddr {
                 } else if head.starts_with("GET /stream") {
                     wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
                     wire.rest().await;
+                } else if head.starts_with("GET /kept") {
+                    wire.send(
+                        "HTTP/1.1 200 OK\r\nCache-Control: public, max-age=600\r\nCDN-Cache-Control: max-age=600\r\n\
+                         Connection: close\r\nContent-Length: 0\r\n\r\n",
+                    )
+                    .await;
+                } else if head.starts_with("GET /secret") {
+                    wire.send("HTTP/1.1 200 OK\r\nCache-Control: private, No-Store\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                        .await;
                 } else {
                     let length = head.len();
                     let cookies = "Set-Cookie: paas_visitor=0; Path=/\r\nSet-Cookie: own=1\r\nSet-Cookie: =paas_visitor=0\r\n\
@@ -628,5 +637,110 @@ async fn who_leaves_is_out_and_a_broken_form_opens_nothing() {
         assert!(matches!(status(&answer), 400 | 403), "{body}: {answer}");
     }
     assert!(site.store.users().await.unwrap().contains(&"alice".to_owned()));
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn what_not_everyone_may_see_no_shared_cache_keeps() {
+    let site = Site::of(Guests, Owner).await;
+    let guest = format!("Cookie: {}\r\n", site.guest().await);
+    let asked = async |path: &str| {
+        let answer = site.world.get(path, &guest).await;
+        let told = answer.lines().filter(|line| line.to_lowercase().contains("cache-control"));
+        told.map(str::to_lowercase).collect::<Vec<_>>()
+    };
+    assert_eq!(asked("/kept").await, ["cache-control: private, no-cache"]);
+    assert_eq!(asked("/page").await, ["cache-control: private, no-cache"]);
+    assert_eq!(asked("/secret").await, ["cache-control: private, no-store"]);
+    // What everybody may see is the app's affair.
+    site.asks(Everyone, Owner).await;
+    assert_eq!(asked("/kept").await, ["cache-control: public, max-age=600", "cdn-cache-control: max-age=600"]);
+    assert_eq!(asked("/page").await, [""; 0]);
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn whoever_may_look_but_not_write_can_type_the_password() {
+    let site = Site::of(Everyone, Guests).await;
+    let korean = "Accept-Language: ko\r\n";
+    let page = site.post("/entries", korean, "x").await;
+    assert!(status(&page) == 403 && !page.contains("type=\"password\""), "{page}");
+    let enter = site.world.get("/.paas/enter", korean).await;
+    assert!(!enter.contains("type=\"password\""), "{enter}");
+    site.sites.set_password(&diary(), Some("another password")).await.unwrap();
+    let page = site.post("/entries", korean, "x").await;
+    assert!(page.contains("type=\"password\"") && page.contains("비밀번호를 적어"), "{page}");
+    let enter = site.world.get("/.paas/enter", korean).await;
+    assert!(enter.contains("name=\"code\"") && enter.contains("type=\"password\""), "{enter}");
+    // Who mistypes it is told of this site, not of one that is closed.
+    let wrong = site.post("/.paas/enter", korean, "to=%2F&password=wrong").await;
+    assert!(status(&wrong) == 403 && wrong.contains("보기만 할 수 있어요"), "{wrong}");
+    assert!(wrong.contains("비밀번호가 맞지 않아요") && wrong.contains("type=\"password\""), "{wrong}");
+    let guest = pass_of(&site.post_password("another+password").await);
+    assert_eq!(told(&site.post("/entries", &format!("Cookie: {guest}\r\n"), "x").await), "guest");
+    // Where only the owner may write, a password helps nobody.
+    site.asks(Everyone, Owner).await;
+    let page = site.post("/entries", korean, "x").await;
+    assert!(!page.contains("type=\"password\""), "{page}");
+    site.asks(Owner, Owner).await;
+    let wrong = site.post("/.paas/enter", korean, "to=%2F&password=wrong").await;
+    assert!(wrong.contains("이 사이트는 주인만 볼 수 있어요") && !wrong.contains("다시 적어"), "{wrong}");
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn where_no_password_is_set_nobody_guesses_one() {
+    let site = Site::of(Guests, Guests).await;
+    for _ in 0..8 {
+        assert_eq!(status(&site.post_password("another+password").await), 403);
+    }
+    site.sites.set_password(&diary(), Some("another password")).await.unwrap();
+    pass_of(&site.post_password("another+password").await);
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn one_link_crowds_out_neither_the_owner_nor_other_guests() {
+    let site = Site::of(Guests, Owner).await;
+    let (owner, guest) = (site.owner().await, site.guest().await);
+    let greedy = site.sites.add_link(&diary(), "greedy", None).await.unwrap();
+    let token = greedy.token.reveal();
+    let first = site.enter(token).await;
+    for _ in 0..500 {
+        site.sites.enter_by_code(&diary(), token, &[]).await.unwrap();
+    }
+    assert_eq!(told(&site.look(&owner).await), "owner");
+    assert_eq!(told(&site.look(&guest).await), "guest");
+    assert_eq!(status(&site.look(&first).await), 403, "the oldest of its own gave way");
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn who_stays_is_looked_at_anew_when_passes_change_and_not_at_every_write() {
+    let site = Site::of(Guests, Guests).await;
+    let mut changed = Box::pin(site.sites.changes());
+    site.session("alice").await;
+    site.sites.add_link(&diary(), "할머니", None).await.unwrap();
+    site.sites.refresh().await.unwrap();
+    assert!(futures_util::poll!(&mut changed).is_pending(), "nobody's pass changed");
+    site.guest().await;
+    within(changed).await;
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn where_the_portal_is_not_within_reach_no_link_leads_to_it() {
+    let site = Site::of(Owner, Owner).await;
+    site.world.configure(|config| config.domain = "localhost".to_owned()).await;
+    let (visitors, host) = (Visitors::OWNER, "alice-diary.localhost".to_owned());
+    site.world.publish(AppStatus { visitors, host, ..running("alice-diary", site.app) }).await;
+    let at = async |host: &str| {
+        site.world.talk(&format!("GET / HTTP/1.1\r\nHost: {host}:8080\r\nConnection: close\r\n\r\n")).await
+    };
+    let page = at("alice-diary.localhost").await;
+    assert!(status(&page) == 403 && page.contains("/.paas/owner?to="), "{page}");
+    // The portal is at `localhost`, which is the visitor's own device.
+    let page = at("alice-diary.192.168.1.10.nip.io").await;
+    assert!(status(&page) == 403 && !page.contains("/.paas/owner"), "{page}");
     site.world.stopped().await;
 }

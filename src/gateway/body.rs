@@ -172,6 +172,12 @@ impl AppBody {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        // First, because an app that always has something to say never lets anybody wait.
+        if let (Ending::Cut(stop, _), true) = (&mut self.ending, self.upstream.is_some())
+            && stop.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(self.fail("the daemon stops, or the reader may not go on"))));
+        }
         if let (Some(sending), Some(upstream)) = (&mut self.sending, &mut self.upstream) {
             match sending.poll(cx, upstream) {
                 Poll::Pending => {}
@@ -190,14 +196,7 @@ impl AppBody {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(Some(Err(io::ErrorKind::NotConnected.into())));
             };
-            let filled = match (upstream.poll_fill(cx), &mut self.ending) {
-                (Poll::Pending, Ending::Cut(stop, _)) => {
-                    ready!(stop.as_mut().poll(cx));
-                    return Poll::Ready(Some(Err(self.fail("the daemon stops, or the reader may not go on"))));
-                }
-                (filled, _) => ready!(filled),
-            };
-            match filled {
+            match ready!(upstream.poll_fill(cx)) {
                 Ok(0) if self.coding == Coding::Close => {
                     self.end();
                     return Poll::Ready(None);
@@ -256,5 +255,41 @@ impl AppBody {
     fn fail(&mut self, why: &str) -> io::Error {
         self.upstream = None;
         io::Error::other(why.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::gateway::places::{Limits, Places, Visitor};
+    use crate::model::AppKey;
+
+    #[tokio::test]
+    async fn a_reader_who_may_not_go_on_gets_nothing_more_however_much_there_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (gateway, app) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let (gateway, (mut app, _)) = (gateway.unwrap(), app.unwrap());
+        app.write_all(b"data: 1\n\n").await.unwrap();
+        gateway.readable().await.unwrap();
+        let places = Arc::new(Places::new(Limits { places: 9, reserve: 1, heads: 1000 }));
+        let reader = Visitor::of(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let tunnel = places.open_tunnel(&AppKey::parse("alice-diary").unwrap(), reader).unwrap();
+        let mut body = AppBody {
+            upstream: Some(Upstream::new(gateway)),
+            sending: None,
+            coding: Coding::Close,
+            keep_alive: false,
+            max_idle: 0,
+            traffic: Arc::default(),
+            ending: Ending::Cut(Box::pin(std::future::ready(())), tunnel),
+        };
+        let frame = poll_fn(|cx| body.poll_frame(cx)).await;
+        assert!(frame.is_some_and(|frame| frame.is_err()), "the app had something to say");
     }
 }

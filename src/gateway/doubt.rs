@@ -55,7 +55,7 @@ impl<'g> Waiting<'g> {
 
     pub(super) fn answered(mut self) {
         self.has_ended = true;
-        self.traffic.is_answered();
+        self.traffic.forget_unanswered();
     }
 
     /// The gateway answered in the app's place.
@@ -66,8 +66,13 @@ impl<'g> Waiting<'g> {
         }
     }
 
+    /// Its visitor may not come in: the app was asked nothing, or nothing more.
+    pub(super) fn not_asked(mut self) {
+        self.has_ended = true;
+    }
+
     fn unanswered(&self) {
-        if self.traffic.is_unanswered() >= IN_A_ROW
+        if self.traffic.count_unanswered() >= IN_A_ROW
             && let Some(app) = self.traffic.app()
         {
             self.doubts.tell(app);
@@ -80,5 +85,28 @@ impl Drop for Waiting<'_> {
         if !self.has_ended && self.begun.elapsed() >= self.patience {
             self.unanswered();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::traffic::TrafficStats;
+
+    #[tokio::test]
+    async fn whoever_is_not_let_in_has_not_waited_for_the_app() {
+        let (doubts, stats) = (Doubts::default(), TrafficStats::default());
+        let mut doubts_rx = doubts.listen();
+        let app = AppKey::parse("alice-diary").unwrap();
+        let [traffic, ..] = stats.of(&app);
+        let waiting = || Waiting::begin(&doubts, &traffic, Instant::now(), Duration::ZERO);
+        for _ in 0..2 * IN_A_ROW {
+            waiting().not_asked();
+        }
+        assert!(doubts_rx.try_recv().is_err());
+        for _ in 0..IN_A_ROW {
+            drop(waiting());
+        }
+        assert_eq!(doubts_rx.try_recv().unwrap(), app, "a visitor who leaves has waited");
     }
 }

@@ -24,9 +24,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Method;
-use hyper::header::ORIGIN;
+use hyper::header::{CACHE_CONTROL, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method};
 
 use super::Inner;
 use super::host;
@@ -35,7 +35,7 @@ use crate::model::{AppKey, Audience, Visitors};
 
 pub(super) use cookie::{is_own_set_cookie, without_own};
 pub(super) use page::{GatePage, wanted};
-pub(super) use route::{answer, is_own_path};
+pub(super) use route::{answer, is_own_path, portal};
 
 pub(super) use cookie::Scheme;
 
@@ -143,10 +143,25 @@ pub(super) fn judge(
     }
     let password = || inner.gate.get().is_some_and(|gate| gate.has_password(app));
     Err(if standing >= visitors.view() {
-        GatePage::ReadOnly { for_whom: visitors.change() }
+        GatePage::ReadOnly { for_whom: visitors.change(), password: password(), refused: None }
     } else {
         GatePage::Closed { for_whom: visitors.view(), password: password(), refused: None }
     })
+}
+
+/// Lets no cache between here and the visitor keep an answer for others, whatever the app says of it.
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    let is_stricter = headers.get_all(CACHE_CONTROL).iter().any(|value| {
+        let mut words = value.as_bytes().split(|byte| *byte == b',');
+        words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"no-store"))
+    });
+    if !is_stricter {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+    // Each is obeyed before the first by some caches.
+    for of_shared in ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"] {
+        headers.remove(of_shared);
+    }
 }
 
 /// What the sender is at this site, by its cookies.

@@ -119,7 +119,11 @@ impl From<Page> for Refused {
 fn refusal(client: &Client, head: &Parts, page: Page) -> Response<GatewayBody> {
     let counted = client.inner.traffic.nobody().begin();
     let mut response = match page {
-        Page::Home => welcome::response(head, &Arc::clone(&client.inner.routes_tx.borrow().config)),
+        Page::Home => {
+            let config = Arc::clone(&client.inner.routes_tx.borrow().config);
+            let scheme = Scheme::of(&head.headers, Trust::of(&config, &client.peer));
+            welcome::response(head, &config, scheme)
+        }
         page => page.response(&head.headers, None),
     };
     counted.answered(response.status().as_u16(), Duration::ZERO);
@@ -222,7 +226,9 @@ impl App<'_> {
                 response
             }
             Err(Refused::Gate(page)) => {
-                let mut response = page.response(self.head, gate::wanted(self.head));
+                waiting.not_asked();
+                let domain = &inner.routes_tx.borrow().config.domain.clone();
+                let mut response = page.response(self.head, gate::wanted(self.head), domain);
                 counted.refused(response.status().as_u16());
                 // What else comes of its body nobody wants.
                 if body_comes {
@@ -432,6 +438,9 @@ impl App<'_> {
         upgrade: Option<(OnUpgrade, Tunnel)>,
     ) -> Result<Response<GatewayBody>, Page> {
         cookies::keep_to_host(&mut headers, self.host);
+        if self.route.visitors.view() != Audience::Everyone {
+            gate::keep_private(&mut headers);
+        }
         let body = if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             // An app that switches unasked would have the rest of this connection to itself.
             let Some((on_upgrade, tunnel)) = upgrade.filter(|_| sending.is_sent()) else { return Err(Page::BadAnswer) };

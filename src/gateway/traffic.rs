@@ -49,10 +49,10 @@ impl AppTraffic {
         self.app.as_ref()
     }
     /// How many there are now in a row.
-    pub(super) fn is_unanswered(&self) -> u64 {
+    pub(super) fn count_unanswered(&self) -> u64 {
         self.unanswered.fetch_add(1, Relaxed) + 1
     }
-    pub(super) fn is_answered(&self) {
+    pub(super) fn forget_unanswered(&self) {
         // Mostly there is nothing to write.
         if self.unanswered.load(Relaxed) != 0 {
             self.unanswered.store(0, Relaxed);

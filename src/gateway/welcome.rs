@@ -14,6 +14,7 @@ use hyper::{Method, Response};
 
 use super::body::GatewayBody;
 use super::config::{GatewayConfig, PortalNames};
+use super::gate::{self, Scheme};
 use super::host;
 use super::language::{self, Format, Language};
 use super::pages::{CSP, Page, STYLE, escape};
@@ -57,13 +58,13 @@ fn address(authority: &str) -> Option<IpAddr> {
 }
 
 /// The page, or for programs what there is to say of it.
-pub(super) fn response(head: &Parts, config: &GatewayConfig) -> Response<GatewayBody> {
+pub(super) fn response(head: &Parts, config: &GatewayConfig, scheme: Scheme) -> Response<GatewayBody> {
     let authority = host::authority(head).unwrap_or_default();
     if language::format(&head.headers) == Format::Json {
         return Page::Home.response(&head.headers, None);
     }
     let language = language::language(&head.headers);
-    let html = html(language, authority, config, lan_address());
+    let html = html(language, authority, config, scheme, lan_address());
     let mut response = Response::new(GatewayBody::Full(Bytes::from(html)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -87,7 +88,7 @@ fn lan_address() -> Option<Ipv4Addr> {
     }
 }
 
-fn html(language: Language, authority: &str, config: &GatewayConfig, lan: Option<Ipv4Addr>) -> String {
+fn html(language: Language, authority: &str, config: &GatewayConfig, scheme: Scheme, lan: Option<Ipv4Addr>) -> String {
     let korean = language == Language::Korean;
     let said = |ko: &'static str, en: &'static str| if korean { ko } else { en };
     let domain = &config.domain;
@@ -102,7 +103,7 @@ fn html(language: Language, authority: &str, config: &GatewayConfig, lan: Option
         } else {
             said("주소", "Address")
         };
-        lines.push((at, format!("http://{site}.{domain}{port}")));
+        lines.push((at, format!("{}://{site}.{domain}{port}", scheme.word())));
     }
     let elsewhere = match address(authority) {
         Some(IpAddr::V4(address)) if !here => Some(address),
@@ -115,7 +116,7 @@ fn html(language: Language, authority: &str, config: &GatewayConfig, lan: Option
     let line = |(at, address): &(&str, String)| format!("<p>{}<br><code>{}</code></p>", escape(at), escape(address));
     let lines = lines.iter().map(line).collect::<Vec<_>>().concat();
     let dashboard = if config.portal == PortalNames::ThePortal && (here || !is_this_device(domain)) {
-        let url = escape(&format!("http://{domain}{port}/"));
+        let url = escape(&format!("{}/", gate::portal(config, authority, scheme)));
         format!("<p><a href=\"{url}\">{}</a></p>", said("내 웹 열기", "Open the dashboard"))
     } else {
         String::new()
@@ -158,7 +159,8 @@ mod tests {
     #[test]
     fn each_device_is_shown_an_address_that_works_there() {
         let lan = Some(Ipv4Addr::new(192, 168, 1, 10));
-        let page = |authority, domain| html(Language::English, authority, &GatewayConfig::new(domain), lan);
+        let page =
+            |authority, domain| html(Language::English, authority, &GatewayConfig::new(domain), Scheme::Http, lan);
         let on_it = page("127.0.0.1:8080", "localhost");
         for shown in
             ["http://NAME.localhost:8080<", "http://NAME.192.168.1.10.nip.io:8080<", "\"http://localhost:8080/\""]
@@ -173,5 +175,14 @@ mod tests {
         let own = page("192.168.1.10", "apps.example.org");
         assert!(own.contains("http://NAME.apps.example.org<") && !own.contains("nip.io"), "{own}");
         assert!(page("[::1]:8080", "localhost").contains("http://NAME.localhost:8080<"));
+        // Behind a proxy that has the certificate, and where the settings say where the portal is.
+        let mut config = GatewayConfig::new("apps.example.org");
+        let behind = html(Language::English, "192.168.1.10", &config, Scheme::Https, lan);
+        for shown in ["https://NAME.apps.example.org<", "\"https://apps.example.org/\""] {
+            assert!(behind.contains(shown), "{shown}: {behind}");
+        }
+        config.portal_url = "https://my.example.org:8443".to_owned();
+        let behind = html(Language::English, "192.168.1.10", &config, Scheme::Http, lan);
+        assert!(behind.contains("\"https://my.example.org:8443/\""), "{behind}");
     }
 }

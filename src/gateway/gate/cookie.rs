@@ -34,7 +34,7 @@ impl Scheme {
         if is_https { Self::Https } else { Self::Http }
     }
 
-    pub(super) fn word(self) -> &'static str {
+    pub(in crate::gateway) fn word(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",

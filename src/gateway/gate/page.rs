@@ -9,9 +9,10 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
-use super::words::Text;
+use super::words::{Text, by_own_name};
 use super::{EntryRefused, form};
 use crate::gateway::body::GatewayBody;
+use crate::gateway::host;
 use crate::gateway::language::{self, Format, Language};
 use crate::gateway::pages::{STYLE, base64, escape};
 use crate::model::Audience;
@@ -22,9 +23,9 @@ pub(in crate::gateway) enum GatePage {
     /// They may not even look.
     Closed { for_whom: Audience, password: bool, refused: Option<EntryRefused> },
     /// They may look and change nothing.
-    ReadOnly { for_whom: Audience },
+    ReadOnly { for_whom: Audience, password: bool, refused: Option<EntryRefused> },
     /// Where links lead to.
-    Enter { refused: Option<EntryRefused> },
+    Enter { password: bool, refused: Option<EntryRefused> },
     /// What was sent was sent by a page of another site.
     Elsewhere,
     /// What was sent is no form of ours.
@@ -35,17 +36,15 @@ pub(in crate::gateway) enum GatePage {
 
 impl GatePage {
     fn status(self) -> StatusCode {
-        match self {
-            Self::Closed { refused: Some(EntryRefused::TooOften { .. }), .. }
-            | Self::Enter { refused: Some(EntryRefused::TooOften { .. }) } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Closed { refused: Some(EntryRefused::Unable), .. }
-            | Self::Enter { refused: Some(EntryRefused::Unable) } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Closed { .. } | Self::ReadOnly { .. } | Self::Elsewhere | Self::Enter { refused: Some(_) } => {
+        match (self.refused(), self) {
+            (Some(EntryRefused::TooOften { .. }), _) => StatusCode::TOO_MANY_REQUESTS,
+            (Some(EntryRefused::Unable), _) => StatusCode::SERVICE_UNAVAILABLE,
+            (None, Self::Enter { .. }) => StatusCode::OK,
+            (_, Self::Closed { .. } | Self::ReadOnly { .. } | Self::Enter { .. } | Self::Elsewhere) => {
                 StatusCode::FORBIDDEN
             }
-            Self::Enter { refused: None } => StatusCode::OK,
-            Self::BadForm => StatusCode::BAD_REQUEST,
-            Self::Nothing => StatusCode::NOT_FOUND,
+            (_, Self::BadForm) => StatusCode::BAD_REQUEST,
+            (_, Self::Nothing) => StatusCode::NOT_FOUND,
         }
     }
 
@@ -64,15 +63,21 @@ impl GatePage {
 
     pub(super) fn refused(self) -> Option<EntryRefused> {
         match self {
-            Self::Closed { refused, .. } | Self::Enter { refused } => refused,
-            Self::ReadOnly { .. } | Self::Elsewhere | Self::BadForm | Self::Nothing => None,
+            Self::Closed { refused, .. } | Self::ReadOnly { refused, .. } | Self::Enter { refused, .. } => refused,
+            Self::Elsewhere | Self::BadForm | Self::Nothing => None,
         }
     }
 
-    /// The whole answer to a request; `path` is where the visitor wanted to go.
-    pub(in crate::gateway) fn response(self, head: &Parts, path: &str) -> Response<GatewayBody> {
+    /// The whole answer to a request; `path` is where the visitor wanted to go. The portal sends owners back to the name below
+    /// `domain`, so whoever came by another name is told to come by that.
+    pub(in crate::gateway) fn response(self, head: &Parts, path: &str, domain: &str) -> Response<GatewayBody> {
         let language = language::language(&head.headers);
-        let text = self.text(language);
+        let mut text = self.text(language);
+        if text.sign_in.is_some() && !is_below(head, domain) {
+            text.sign_in = None;
+            text.message.push(' ');
+            text.message.push_str(by_own_name(language));
+        }
         let (content_type, body) = match language::format(&head.headers) {
             Format::Json => {
                 let told = serde_json::json!({"ok": false, "error": text.message, "code": self.code()});
@@ -101,25 +106,22 @@ impl GatePage {
             Language::Korean => "ko",
             Language::English => "en",
         };
-        let is_code = matches!(self, Self::Enter { .. });
-        let (field, script) = if is_code {
-            (
-                "type=\"text\" name=\"code\" autocomplete=\"off\" autocapitalize=\"off\" spellcheck=\"false\"",
-                SCRIPT_TAG.as_str(),
-            )
-        } else {
-            ("type=\"password\" name=\"password\" autocomplete=\"current-password\"", "")
+        let form = |id: &str, field: &str, words: Option<(&str, &str)>| {
+            words.map_or_else(String::new, |(label, button)| {
+                format!(
+                    "<form method=\"post\" action=\"/.paas/enter\"><input type=\"hidden\" name=\"to\" value=\"{to}\">\
+                     <label for=\"{id}\">{label}</label><input id=\"{id}\" {field} required maxlength=\"200\">\
+                     <button>{button}</button></form>",
+                    to = escape(path),
+                    label = escape(label),
+                    button = escape(button),
+                )
+            })
         };
-        let form = text.form.map_or_else(String::new, |(label, button)| {
-            format!(
-                "<form method=\"post\" action=\"/.paas/enter\"><input type=\"hidden\" name=\"to\" value=\"{to}\">\
-                 <label for=\"f\">{label}</label><input id=\"f\" {field} required maxlength=\"200\">\
-                 <button>{button}</button></form>{script}",
-                to = escape(path),
-                label = escape(label),
-                button = escape(button),
-            )
-        });
+        // First, because the script looks for it there.
+        let code = form("c", CODE_FIELD, text.code);
+        let script = if text.code.is_some() { SCRIPT_TAG.as_str() } else { "" };
+        let password = form("p", PASSWORD_FIELD, text.password);
         let sign_in = text.sign_in.map_or_else(String::new, |words| {
             format!("<p><a href=\"/.paas/owner?to={}\">{}</a></p>", form::encode(path), escape(words))
         });
@@ -128,11 +130,20 @@ impl GatePage {
             "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <meta name=\"robots\" content=\"noindex\"><title>{title}</title><style>{STYLE}</style></head>\
-             <body><main><h1>{title}</h1><p{role}>{message}</p>{form}{sign_in}</main></body></html>\n",
+             <body><main><h1>{title}</h1><p{role}>{message}</p>{code}{password}{sign_in}</main>{script}</body></html>\n",
             title = escape(text.title),
             message = escape(&text.message),
         )
     }
+}
+
+const CODE_FIELD: &str = "type=\"text\" name=\"code\" autocomplete=\"off\" autocapitalize=\"off\" spellcheck=\"false\"";
+
+const PASSWORD_FIELD: &str = "type=\"password\" name=\"password\" autocomplete=\"current-password\"";
+
+fn is_below(head: &Parts, domain: &str) -> bool {
+    let below = |name: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    host::authority(head).is_ok_and(|authority| host::with_route_name(authority, below))
 }
 
 /// Where a visitor wanted to go: what they asked for when that was a page, else the start.

@@ -38,14 +38,25 @@ pub(in crate::gateway) async fn answer(
     body: Incoming,
 ) -> Response<GatewayBody> {
     let scheme = Scheme::of(&head.headers, trust);
+    let domain = client.inner.routes_tx.borrow().config.domain.clone();
     let get = matches!(head.method, Method::GET | Method::HEAD);
     match (head.uri.path(), &head.method) {
-        ("/.paas/enter", _) if get => GatePage::Enter { refused: None }.response(head, "/"),
+        ("/.paas/enter", _) if get => entrance(client, route, None).response(head, "/", &domain),
         ("/.paas/enter", &Method::POST) => enter(client, route, head, scheme, body).await,
         ("/.paas/owner", _) if get => to_portal(client, route, head, host, scheme),
         ("/.paas/leave", &Method::POST) => leave(client, head, scheme).await,
-        _ => GatePage::Nothing.response(head, "/"),
+        _ => GatePage::Nothing.response(head, "/", &domain),
     }
+}
+
+fn entrance(client: &Client, route: &AppRoute, refused: Option<EntryRefused>) -> GatePage {
+    // Where only the owner may do more than everybody, a password helps nobody.
+    let for_guests = [route.visitors.view(), route.visitors.change()].contains(&Audience::Guests);
+    GatePage::Enter { password: for_guests && has_password(client, route), refused }
+}
+
+fn has_password(client: &Client, route: &AppRoute) -> bool {
+    client.inner.gate.get().is_some_and(|gate| gate.has_password(&route.app))
 }
 
 /// A code or a password for a pass.
@@ -56,11 +67,12 @@ async fn enter(
     scheme: Scheme,
     body: Incoming,
 ) -> Response<GatewayBody> {
+    let domain = client.inner.routes_tx.borrow().config.domain.clone();
     // Nobody is let in, and made somebody else, by a page of another site.
     if !is_own_page(head) {
-        return GatePage::Elsewhere.response(head, "/");
+        return GatePage::Elsewhere.response(head, "/", &domain);
     }
-    let Some(fields) = form::read(body).await else { return GatePage::BadForm.response(head, "/") };
+    let Some(fields) = form::read(body).await else { return GatePage::BadForm.response(head, "/", &domain) };
     let to = field(&fields, "to").unwrap_or("/").to_owned();
     let by = match (field(&fields, "code"), field(&fields, "password")) {
         (Some(code), _) => Entry::Code {
@@ -68,7 +80,7 @@ async fn enter(
             browser: cookie::handovers(&head.headers, scheme).map(str::to_owned).collect(),
         },
         (None, Some(password)) => Entry::Password { password: password.to_owned(), path: to.clone() },
-        (None, None) => return GatePage::BadForm.response(head, "/"),
+        (None, None) => return GatePage::BadForm.response(head, "/", &domain),
     };
     let is_code = matches!(by, Entry::Code { .. });
     let refused = match client.inner.gate.get() {
@@ -86,10 +98,15 @@ async fn enter(
         }
     };
     if is_code {
-        return GatePage::Enter { refused: Some(refused) }.response(head, "/");
+        return entrance(client, route, Some(refused)).response(head, "/", &domain);
     }
-    let password = client.inner.gate.get().is_some_and(|gate| gate.has_password(&route.app));
-    GatePage::Closed { for_whom: Audience::Guests, password, refused: Some(refused) }.response(head, &to)
+    let (visitors, password) = (route.visitors, has_password(client, route));
+    let page = if visitors.view() == Audience::Everyone {
+        GatePage::ReadOnly { for_whom: visitors.change().max(Audience::Guests), password, refused: Some(refused) }
+    } else {
+        GatePage::Closed { for_whom: visitors.view(), password, refused: Some(refused) }
+    };
+    page.response(head, &to, &domain)
 }
 
 fn let_in(entered: &Entered, scheme: Scheme, is_code: bool) -> Response<GatewayBody> {
@@ -106,14 +123,15 @@ fn let_in(entered: &Entered, scheme: Scheme, is_code: bool) -> Response<GatewayB
 
 /// To the portal, which knows owners. What the browser is given to remember never leaves this host: the portal is told its hash.
 fn to_portal(client: &Client, route: &AppRoute, head: &Parts, host: &str, scheme: Scheme) -> Response<GatewayBody> {
+    let config = Arc::clone(&client.inner.routes_tx.borrow().config);
     let mut random = [0; 32];
     if !matches!(getrandom(&mut random, GetRandomFlags::empty()), Ok(32)) {
-        return GatePage::Enter { refused: Some(EntryRefused::Unable) }.response(head, "/");
+        return entrance(client, route, Some(EntryRefused::Unable)).response(head, "/", &config.domain);
     }
     let browser = hex(&random);
     let query = form::parse(head.uri.query().unwrap_or_default().as_bytes());
     let to = field(&query, "to").unwrap_or("/");
-    let portal = portal(&client.inner.routes_tx.borrow().config, host, scheme);
+    let portal = portal(&config, host, scheme);
     let mut response = redirect(&format!(
         "{portal}/visit?site={}&browser={}&to={}",
         form::encode(&route.app.to_string()),
@@ -126,8 +144,9 @@ fn to_portal(client: &Client, route: &AppRoute, head: &Parts, host: &str, scheme
     response
 }
 
-/// Where the portal is, as the visitor reaches it: where the settings say, else at the bare domain, by the scheme and the port that they came by.
-fn portal(config: &GatewayConfig, host: &str, scheme: Scheme) -> String {
+/// Where the portal is, as the visitor reaches it: where the settings say, else at the bare domain, by the scheme and the port
+/// that they came by.
+pub(in crate::gateway) fn portal(config: &GatewayConfig, host: &str, scheme: Scheme) -> String {
     if !config.portal_url.is_empty() {
         return config.portal_url.clone();
     }
@@ -138,7 +157,8 @@ fn portal(config: &GatewayConfig, host: &str, scheme: Scheme) -> String {
 
 async fn leave(client: &Arc<Client>, head: &Parts, scheme: Scheme) -> Response<GatewayBody> {
     if !is_own_page(head) {
-        return GatePage::Elsewhere.response(head, "/");
+        let domain = client.inner.routes_tx.borrow().config.domain.clone();
+        return GatePage::Elsewhere.response(head, "/", &domain);
     }
     if let Some(gate) = client.inner.gate.get() {
         for pass in cookie::passes(&head.headers, scheme).map(str::to_owned) {

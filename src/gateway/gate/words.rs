@@ -9,8 +9,10 @@ use crate::model::Audience;
 pub(super) struct Text {
     pub(super) title: &'static str,
     pub(super) message: String,
-    /// Of a field and its button.
-    pub(super) form: Option<(&'static str, &'static str)>,
+    /// Of the field for what is in a link, and its button.
+    pub(super) code: Option<(&'static str, &'static str)>,
+    /// Of the field for the site's password, and its button.
+    pub(super) password: Option<(&'static str, &'static str)>,
     pub(super) sign_in: Option<&'static str>,
 }
 
@@ -24,7 +26,10 @@ impl GatePage {
 
     fn korean(self) -> Text {
         let sign_in = Some("주인으로 로그인하기");
-        let text = |title, message: &str, form, sign_in| Text { title, message: message.to_owned(), form, sign_in };
+        let text = |title, message: &str, password, sign_in| {
+            let message = message.to_owned();
+            Text { title, message, code: None, password, sign_in }
+        };
         let password = |has| if has { Some(("비밀번호", "들어가기")) } else { None };
         let mut text = match self {
             Self::Closed { for_whom: Audience::Guests, password: has, .. } => {
@@ -41,24 +46,29 @@ impl GatePage {
                 None,
                 sign_in,
             ),
-            Self::ReadOnly { for_whom: Audience::Guests } => text(
-                "보기만 할 수 있어요",
-                "쓰고 지우는 것은 초대한 사람만 할 수 있어요. 초대 링크를 눌러서 다시 들어와 주세요.",
-                None,
-                sign_in,
-            ),
+            Self::ReadOnly { for_whom: Audience::Guests, password: has, .. } => {
+                let message = if has {
+                    "쓰고 지우는 것은 초대한 사람만 할 수 있어요. 초대 링크를 눌러서 다시 들어오거나, 비밀번호를 적어 주세요."
+                } else {
+                    "쓰고 지우는 것은 초대한 사람만 할 수 있어요. 초대 링크를 눌러서 다시 들어와 주세요."
+                };
+                text("보기만 할 수 있어요", message, password(has), sign_in)
+            }
             Self::ReadOnly { .. } => text(
                 "보기만 할 수 있어요",
                 "쓰고 지우는 것은 주인만 할 수 있어요. 내 사이트라면 로그인해 주세요.",
                 None,
                 sign_in,
             ),
-            Self::Enter { .. } => text(
-                "초대 링크로 들어가기",
-                "저절로 들어가지 않으면, 받은 링크에서 # 뒤에 있는 글자를 적어 주세요.",
-                Some(("링크의 # 뒤에 있는 글자", "들어가기")),
-                None,
-            ),
+            Self::Enter { password: has, .. } => {
+                let message = if has {
+                    "저절로 들어가지 않으면, 받은 링크에서 # 뒤에 있는 글자나 비밀번호를 적어 주세요."
+                } else {
+                    "저절로 들어가지 않으면, 받은 링크에서 # 뒤에 있는 글자를 적어 주세요."
+                };
+                let code = Some(("링크의 # 뒤에 있는 글자", "들어가기"));
+                Text { code, ..text("초대 링크로 들어가기", message, password(has), None) }
+            }
             Self::Elsewhere => {
                 text("다른 사이트에서 보낸 요청이에요", "이 사이트를 직접 열고 다시 해 주세요.", None, None)
             }
@@ -70,6 +80,8 @@ impl GatePage {
             (Some(EntryRefused::Wrong), Self::Enter { .. }) => {
                 "이 초대는 이제 쓸 수 없어요. 주인에게 새 링크를 부탁해 주세요.".clone_into(&mut text.message);
             }
+            // There is nothing to type it into.
+            (Some(EntryRefused::Wrong), _) if text.password.is_none() => {}
             (Some(EntryRefused::Wrong), _) => "비밀번호가 맞지 않아요. 다시 적어 주세요.".clone_into(&mut text.message),
             (Some(EntryRefused::TooOften { after }), _) => {
                 text.message = format!("여러 번 틀려서 잠시 쉬어야 해요. {}초 뒤에 다시 해 주세요.", after.as_secs());
@@ -83,7 +95,10 @@ impl GatePage {
 
     fn english(self) -> Text {
         let sign_in = Some("Sign in as its owner");
-        let text = |title, message: &str, form, sign_in| Text { title, message: message.to_owned(), form, sign_in };
+        let text = |title, message: &str, password, sign_in| {
+            let message = message.to_owned();
+            Text { title, message, code: None, password, sign_in }
+        };
         let password = |has| if has { Some(("Password", "Come in")) } else { None };
         let mut text = match self {
             Self::Closed { for_whom: Audience::Guests, password: has, .. } => {
@@ -100,24 +115,29 @@ impl GatePage {
                 None,
                 sign_in,
             ),
-            Self::ReadOnly { for_whom: Audience::Guests } => text(
-                "You can look here, and change nothing",
-                "Only people who were invited can write and delete. Come in anew by your invitation link.",
-                None,
-                sign_in,
-            ),
+            Self::ReadOnly { for_whom: Audience::Guests, password: has, .. } => {
+                let message = if has {
+                    "Only people who were invited can write and delete. Come in anew by your invitation link, or type the password."
+                } else {
+                    "Only people who were invited can write and delete. Come in anew by your invitation link."
+                };
+                text("You can look here, and change nothing", message, password(has), sign_in)
+            }
             Self::ReadOnly { .. } => text(
                 "You can look here, and change nothing",
                 "Only the owner can write and delete. If it is yours, sign in.",
                 None,
                 sign_in,
             ),
-            Self::Enter { .. } => text(
-                "Come in by an invitation link",
-                "If nothing happens by itself, type what stands behind the # in your link.",
-                Some(("What stands behind the # in your link", "Come in")),
-                None,
-            ),
+            Self::Enter { password: has, .. } => {
+                let message = if has {
+                    "If nothing happens by itself, type what stands behind the # in your link, or the password."
+                } else {
+                    "If nothing happens by itself, type what stands behind the # in your link."
+                };
+                let code = Some(("What stands behind the # in your link", "Come in"));
+                Text { code, ..text("Come in by an invitation link", message, password(has), None) }
+            }
             Self::Elsewhere => text("This came from another site", "Open this site itself and try again.", None, None),
             Self::BadForm => text("This request makes no sense", "Open the site anew and try again.", None, None),
             Self::Nothing => text("There is nothing here", "Please check the address once more.", None, None),
@@ -127,6 +147,8 @@ impl GatePage {
             (Some(EntryRefused::Wrong), Self::Enter { .. }) => {
                 "This invitation does not work any more. Ask the owner for a new link.".clone_into(&mut text.message);
             }
+            // There is nothing to type it into.
+            (Some(EntryRefused::Wrong), _) if text.password.is_none() => {}
             (Some(EntryRefused::Wrong), _) => {
                 "That is not the password. Please type it again.".clone_into(&mut text.message);
             }
@@ -138,6 +160,14 @@ impl GatePage {
             }
         }
         text
+    }
+}
+
+/// For owners who came by a name that the portal does not send them back to.
+pub(super) fn by_own_name(language: Language) -> &'static str {
+    match language {
+        Language::Korean => "주인은 사이트의 원래 주소로 들어와야 로그인할 수 있어요.",
+        Language::English => "Owners can sign in only at the site's own address.",
     }
 }
 
@@ -156,13 +186,14 @@ mod tests {
         ];
         let mut pages = vec![GatePage::Elsewhere, GatePage::BadForm, GatePage::Nothing];
         for refused in refused {
-            pages.push(GatePage::Enter { refused });
             pages.push(GatePage::Closed { for_whom: Audience::Owner, password: false, refused });
+            pages.push(GatePage::ReadOnly { for_whom: Audience::Owner, password: false, refused });
             for password in [false, true] {
+                pages.push(GatePage::Enter { password, refused });
                 pages.push(GatePage::Closed { for_whom: Audience::Guests, password, refused });
+                pages.push(GatePage::ReadOnly { for_whom: Audience::Guests, password, refused });
             }
         }
-        pages.extend([Audience::Guests, Audience::Owner].map(|for_whom| GatePage::ReadOnly { for_whom }));
         pages
     }
 
@@ -177,7 +208,8 @@ mod tests {
             };
             assert!(ends.iter().all(polite), "{page:?}: {ends:?}");
             assert!(english.message.is_ascii() && english.message.ends_with('.'), "{page:?}: {}", english.message);
-            assert_eq!(korean.form.is_some(), english.form.is_some(), "{page:?}");
+            assert_eq!(korean.code.is_some(), english.code.is_some(), "{page:?}");
+            assert_eq!(korean.password.is_some(), english.password.is_some(), "{page:?}");
             assert_eq!(korean.sign_in.is_some(), english.sign_in.is_some(), "{page:?}");
             for text in [&korean, &english] {
                 assert!(!text.message.contains('!'), "{page:?}");

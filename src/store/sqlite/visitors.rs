@@ -76,10 +76,15 @@ impl VisitorStore for SqliteStore {
             if !add_pass(&transaction, &new)? {
                 return Ok(false);
             }
+            // The newest of each link or session stay first, so whoever comes again and again crowds out themselves.
+            let is_owner = matches!(new.given, Given::Session(_));
             transaction.execute(
-                "DELETE FROM passes WHERE app = ?1 AND id NOT IN
-                     (SELECT id FROM passes WHERE app = ?1 ORDER BY id DESC LIMIT ?2)",
-                params![new.app.to_string(), new.most],
+                "DELETE FROM passes WHERE id IN (
+                     SELECT id FROM (
+                         SELECT id, row_number() OVER (PARTITION BY session, link ORDER BY id DESC) AS nth
+                         FROM passes WHERE app = ?1 AND (session IS NOT NULL) = ?2)
+                     ORDER BY nth, id DESC LIMIT -1 OFFSET ?3)",
+                params![new.app.to_string(), is_owner, new.most],
             )?;
             transaction.commit()?;
             Ok(true)
