@@ -3,8 +3,12 @@
 
 mod portal_support;
 
+use std::sync::Arc;
+
 use minipaas::accounts::{LoginError, Role, Visit};
 use minipaas::clock::{Clock as _, SystemClock};
+use minipaas::model::status::ManifestsStatus;
+use minipaas::model::{AppKey, Health};
 use portal_support::{Answer, Ask, PASSWORD, Portal};
 use serde_json::{Value, json};
 
@@ -243,4 +247,55 @@ async fn a_second_step_is_asked_for_at_the_door_and_nowhere_else() {
     let off = admin.ask("DELETE", "/users/alice/totp", None).await;
     assert_eq!((off.status, &off.data()["secondStep"]), (200, &json!(false)), "{}", off.body);
     assert_eq!(login(Value::Null).await.status, 200);
+}
+
+/// A session that was left open is not a way around the second step that its bearer has.
+#[tokio::test]
+async fn an_admin_ends_their_own_second_step_with_password_and_code_only() {
+    let portal = Portal::settled().await;
+    let admin = Admin::of(&portal).await;
+    let begun = admin.ask("POST", "/auth/totp", Some(json!({"currentPassword": PASSWORD}))).await;
+    let secret = totp_rs::Secret::try_from_base32(begun.data()["secret"].as_str().unwrap()).unwrap();
+    let phone = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    let code = phone.generate(u64::try_from(SystemClock.now().0).unwrap() / 1_000).to_string();
+    assert_eq!(admin.ask("POST", "/auth/totp/confirm", Some(json!({"code": code}))).await.status, 200);
+    let refused = admin.ask("DELETE", "/users/admin/totp", None).await;
+    assert_eq!(refused.verdict(), (409, "own-second-step".to_owned()), "{}", refused.body);
+    assert!(
+        refused.body.contains("DELETE /auth/totp") && refused.body.contains("paas user totp-off"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(admin.ask("GET", "/auth/totp", None).await.data()["state"], "on");
+}
+
+/// What is made for a site that is gone would belong to the next one of its name.
+#[tokio::test]
+async fn nobody_is_invited_to_a_site_that_is_gone_or_not_known_yet() {
+    let portal = Portal::settled().await;
+    let admin = Admin::of(&portal).await;
+    let wishes = [
+        ("GET", "", None, 200),
+        ("POST", "/links", Some(json!({"name": "grandmother"})), 201),
+        ("PUT", "/password", Some(json!({"password": PASSWORD})), 200),
+    ];
+    let ask = async |want: Option<(u16, &str)>| {
+        for (method, path, body, done) in &wishes {
+            let answer = admin.ask(method, &format!("/apps/alice/diary/visitors{path}"), body.clone()).await;
+            match want {
+                Some((status, word)) => assert_eq!(answer.verdict(), (status, word.to_owned()), "{method} {path}"),
+                None => assert_eq!(answer.status, *done, "{method} {path}: {}", answer.body),
+            }
+        }
+    };
+    ask(None).await;
+    portal.status_tx.send_modify(|status| {
+        let app = Arc::make_mut(status).apps.get_mut(&AppKey::parse("alice-diary").unwrap()).unwrap();
+        Arc::make_mut(app).health = Health::Deleted;
+    });
+    ask(Some((409, "app-deleted"))).await;
+    portal.status_tx.send_modify(|status| Arc::make_mut(status).apps.clear());
+    ask(Some((404, "no-such-app"))).await;
+    portal.status_tx.send_modify(|status| Arc::make_mut(status).manifests = ManifestsStatus::Unknown);
+    ask(Some((503, "starting"))).await;
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::code;
 use super::describe::Operation;
@@ -17,7 +18,6 @@ use super::state::PortalState;
 use super::view::AppView;
 use crate::controller::Follow;
 use crate::model::{AppStatus, Digest, Health, RunState};
-use serde_json::json;
 
 /// Longer than the longest trial of a new container.
 pub(super) const MAX_WAIT: u64 = 660;

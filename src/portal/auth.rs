@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::caller::{Caller, Peer, Person};
 use super::code;
@@ -24,7 +25,6 @@ use super::state::PortalState;
 use crate::accounts::{Place, Revoked, Role, SessionId, SessionInfo, User, Visit};
 use crate::gateway::Seen;
 use crate::model::Timestamp;
-use serde_json::json;
 
 /// A password as it was typed. `Debug` does not show it.
 #[derive(Deserialize, JsonSchema)]

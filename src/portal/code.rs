@@ -63,6 +63,7 @@ codes! {
     LAST_ADMIN: CONFLICT "last-admin" "Nobody else could run the server.";
     SECOND_STEP_ON: CONFLICT "second-step-on" "The account has a second step already.";
     SECOND_STEP_NOT_BEGUN: CONFLICT "second-step-not-begun" "No second step waits for its first code.";
+    OWN_SECOND_STEP: CONFLICT "own-second-step" "One's own second step takes the password and a code to switch off.";
     APP_DELETED: CONFLICT "app-deleted" "The app's manifest says `state: deleted`.";
     TEMPLATE_UNUSABLE: CONFLICT "template-unusable" "The template is there, but no app can be made from it.";
     NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";

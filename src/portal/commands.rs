@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::caller::Caller;
 use super::code;
@@ -13,7 +14,6 @@ use super::extract::Body;
 use super::state::PortalState;
 use crate::controller::ConfirmError;
 use crate::model::AppKey;
-use serde_json::json;
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -11,9 +11,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::answer;
-use super::answer::{Wait, answer};
+use super::answer::{self, Wait, answer};
 use super::caller::Caller;
 use super::code;
 use super::describe::Operation;
@@ -31,7 +31,6 @@ use crate::model::{
     AppKey, AppStatus, DaemonStatus, Digest, Health, Manifest, Quotas, RunState, Settings, SyncState, TemplateId,
     Timestamp,
 };
-use serde_json::json;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

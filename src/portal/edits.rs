@@ -13,9 +13,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::answer;
-use super::answer::{Wait, answer};
+use super::answer::{self, Wait, answer};
 use super::caller::Caller;
 use super::code;
 use super::describe::Operation;
@@ -27,7 +27,6 @@ use crate::controller::ControllerHandle;
 use crate::desired::{Change, Draft, EditError, ManifestDir, TextError, parse};
 use crate::model::status::ManifestsStatus;
 use crate::model::{AppKey, Digest, Manifest, Routing, RunState, Visitors};
-use serde_json::json;
 
 /// How often an edit begins anew when somebody else came first.
 const TRIES: u32 = 8;
@@ -90,11 +89,12 @@ pub async fn deploy(
 
 pub(super) fn deploy_described() -> Operation {
     changes(Operation::new("apps", "deployApp", "Give an app a new container"))
-                .more(
-                    "Sets `redeploy` in its manifest. A new container that does not answer within its `startTimeout` is given up, and the \
-                     previous one goes on serving: 202 with the reason and its last lines, which are in `logs/deploy.log` too.",
-                )
-                .refuses(&[code::APP_DELETED])
+        .more(
+            "Sets `redeploy` in its manifest. A new container that does not answer within its `startTimeout` is given up, \
+             and the previous one goes on serving: 202 with the reason and its last lines, which are in `logs/deploy.log` \
+             too.",
+        )
+        .refuses(&[code::APP_DELETED])
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -205,16 +205,17 @@ pub(super) async fn set_visitors(
 }
 
 fn alive(key: &AppKey, manifest: &Manifest) -> Result<(), ApiError> {
-    if manifest.state != RunState::Deleted {
-        return Ok(());
-    }
-    Err(ApiError::new(
+    if manifest.state == RunState::Deleted { Err(app_deleted(key)) } else { Ok(()) }
+}
+
+pub(super) fn app_deleted(key: &AppKey) -> ApiError {
+    ApiError::new(
         code::APP_DELETED,
         said!(
             "`{key}` is deleted: create it again with `POST /apps`; it finds the data that was kept",
             "`{key}` 앱은 삭제되었습니다: `POST /apps`로 다시 만들면 남아 있는 데이터를 그대로 사용합니다"
         ),
-    ))
+    )
 }
 
 /// Changes a manifest and does not wait for the world.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::response::sse::Event as SseEvent;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::caller::{Caller, Standing};
@@ -21,7 +22,6 @@ use super::state::PortalState;
 use super::view::AppView;
 use crate::model::status::ManifestsStatus;
 use crate::model::{AppKey, DaemonStatus, Event};
-use serde_json::json;
 
 pub(super) const DEFAULT_LIMIT: u32 = 100;
 pub(super) const MAX_LIMIT: u32 = 1_000;

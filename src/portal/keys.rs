@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::apps::no_such_app;
 use super::caller::{Member, Person};
@@ -15,7 +16,6 @@ use super::extract::{Id, MaybeBody};
 use super::state::PortalState;
 use crate::accounts::{ApiKey, KeyId, KeyScope, Secret};
 use crate::model::AppKey;
-use serde_json::json;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::apps;
 use super::caller::Standing;
@@ -20,7 +21,6 @@ use super::sse;
 use super::state::PortalState;
 use crate::controller::{EngineError, Follow, LogLine, LogSource, LogStream};
 use crate::model::{AppKey, ContainerId, RunState, Timestamp};
-use serde_json::json;
 
 pub(super) const DEFAULT_LINES: u32 = 100;
 /// Most lines one answer holds.
@@ -120,16 +120,16 @@ pub async fn logs(
 pub(super) fn logs_described() -> Operation {
     let lines = json!({"type": "integer", "minimum": 0, "maximum": MAX_LINES, "default": DEFAULT_LINES});
     Operation::new("apps", "readLog", "The container's log, newest last")
-                .more(
-                    "With `follow=1` server-sent events: `log` per line, `end` when it is over. An event's id is the line's time; \
-                     `Last-Event-ID` goes on after it.",
-                )
-                .query("lines", lines, "How many of the newest lines.")
-                .query("follow", json!({"type": "string", "enum": ["0", "1"]}), "`1`: go on as a stream.")
-                .header("Last-Event-ID", "The id of the last event that was read, to go on after it.")
-                .answers::<Log>(200, "The lines, or the stream.")
-                .answers_with(200, "text/event-stream", "The stream.")
-                .refuses(&[code::NO_SUCH_APP, code::STARTING, code::NO_CONTAINER, code::LOG_UNAVAILABLE, code::BUSY])
+        .more(
+            "With `follow=1` server-sent events: `log` per line, `end` when it is over. An event's id is the line's \
+             time; `Last-Event-ID` goes on after it.",
+        )
+        .query("lines", lines, "How many of the newest lines.")
+        .query("follow", json!({"type": "string", "enum": ["0", "1"]}), "`1`: go on as a stream.")
+        .header("Last-Event-ID", "The id of the last event that was read, to go on after it.")
+        .answers::<Log>(200, "The lines, or the stream.")
+        .answers_with(200, "text/event-stream", "The stream.")
+        .refuses(&[code::NO_SUCH_APP, code::STARTING, code::NO_CONTAINER, code::LOG_UNAVAILABLE, code::BUSY])
 }
 
 /// The id of a line's event: which container's, and when it was written.

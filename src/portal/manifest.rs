@@ -7,20 +7,19 @@ use axum::http::header::ETAG;
 use axum::response::{IntoResponse as _, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::answer::{Wait, answer, etag};
 use super::apps::no_such_app;
 use super::caller::Caller;
 use super::code;
 use super::describe::Operation;
-use super::edits;
-use super::edits::{Writer, available, blocking, mismatch, refusal};
+use super::edits::{self, Writer, available, blocking, mismatch, refusal};
 use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Body, IfMatch, Params};
 use super::follow::Goal;
 use super::state::PortalState;
 use crate::desired::{Diagnostic, ManifestDir, parse};
-use serde_json::json;
 
 /// A manifest as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
 
 use super::auth::{AskedAt, Me, Through, Typed, address, place};
 use super::caller::{Caller, Peer};
@@ -17,7 +18,6 @@ use super::state::PortalState;
 use crate::accounts::{Invitation, Invited, Person, Role, Visit};
 use crate::desired::Change;
 use crate::model::{AppKey, RunState, Shown, Timestamp};
-use serde_json::json;
 
 /// Somebody who has an account, or is invited to one.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -153,10 +153,13 @@ pub async fn invite(
 
 pub(super) fn invite_described() -> Operation {
     Operation::new("people", "inviteUser", "Invite somebody")
-                .more("The link works once, for seven days, and lets them choose a password. Their name is the userid of their apps.")
-                .takes::<Invite>(json!({"name": "alice", "role": "member"}))
-                .answers::<InvitationLink>(201, "The link: shown this once.")
-                .refuses(&[code::BAD_NAME, code::USER_EXISTS])
+        .more(
+            "The link works once, for seven days, and lets them choose a password. Their name is the userid of their \
+             apps.",
+        )
+        .takes::<Invite>(json!({"name": "alice", "role": "member"}))
+        .answers::<InvitationLink>(201, "The link: shown this once.")
+        .refuses(&[code::BAD_NAME, code::USER_EXISTS])
 }
 
 pub async fn invite_again(
@@ -217,13 +220,13 @@ pub async fn change(
 
 pub(super) fn change_described() -> Operation {
     Operation::new("people", "changeUser", "Change what somebody may do")
-                .more(
-                    "What is left out stays. A role counts from their next request on; streams that they have open end. A quota \
-                     (`maxApps`) refuses new apps and stops none.",
-                )
-                .takes::<Patch>(json!({"role": "member", "maxApps": 3}))
-                .answers::<PersonView>(200, "As they are now.")
-                .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN])
+        .more(
+            "What is left out stays. A role counts from their next request on; streams that they have open end. A \
+             quota (`maxApps`) refuses new apps and stops none.",
+        )
+        .takes::<Patch>(json!({"role": "member", "maxApps": 3}))
+        .answers::<PersonView>(200, "As they are now.")
+        .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN])
 }
 
 /// For somebody who has lost their phone, and the recovery codes with it.
@@ -233,6 +236,18 @@ pub async fn remove_totp(
     PathText(name): PathText,
 ) -> Result<Data<PersonView>, ApiError> {
     let person = state.accounts.person(&name).await?.ok_or_else(|| no_such_user(&name))?;
+    // A session that was left open must not be a way around the step that its bearer has.
+    if caller.member().is_some_and(|member| member.name == person.user.name) {
+        return Err(ApiError::new(
+            code::OWN_SECOND_STEP,
+            said!(
+                "your own second step takes your password and a code: switch it off with `DELETE /auth/totp`, or with `paas user \
+                 totp-off {name}` on the server",
+                "자신의 두 번째 확인은 비밀번호와 숫자가 있어야 끌 수 있습니다: `DELETE /auth/totp`로 끄거나, 서버에서 `paas user \
+                 totp-off {name}`을 실행하세요"
+            ),
+        ));
+    }
     if state.accounts.remove_totp(&person.user).await? {
         tracing::info!(user = name, by = %caller, "switched off the second step of somebody");
     }
@@ -243,7 +258,7 @@ pub(super) fn remove_totp_described() -> Operation {
     Operation::new("people", "removeTotp", "Switch off the second step of somebody")
         .more("For whoever has lost their phone, and the recovery codes with it. The password goes on.")
         .answers::<PersonView>(200, "As they are now.")
-        .refuses(&[code::NO_SUCH_USER])
+        .refuses(&[code::NO_SUCH_USER, code::OWN_SECOND_STEP])
 }
 
 /// What becomes of the apps of somebody who leaves. Their data stays in each case.

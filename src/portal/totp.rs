@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::auth::{Typed, address};
 use super::caller::{Peer, Person};
@@ -14,7 +15,6 @@ use super::extract::Body;
 use super::keys::Clear;
 use super::state::PortalState;
 use crate::accounts::SecondStep;
-use serde_json::json;
 
 /// Where the second step stands.
 #[derive(Debug, Serialize, JsonSchema)]

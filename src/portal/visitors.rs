@@ -8,9 +8,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::answer::Wait;
-use super::apps::no_such_app;
+use super::apps;
 use super::caller::{Caller, Person};
 use super::code;
 use super::describe::Operation;
@@ -19,8 +20,7 @@ use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Body, Id, IfMatch, Params, whole};
 use super::state::PortalState;
 use crate::accounts::{GuestLink, LinkId, SiteAccess};
-use crate::model::{AppKey, Visitors};
-use serde_json::json;
+use crate::model::{AppKey, AppStatus, Health, Visitors};
 
 /// What its owner wants to know of the gate in front of a site.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,9 +35,7 @@ pub struct VisitorsView {
 }
 
 pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Data<VisitorsView>, ApiError> {
-    let sites = sites(&state)?;
-    let status = state.controller.status();
-    let app = status.apps.get(&key).ok_or_else(|| no_such_app(&key))?;
+    let (app, sites) = (there(&state, &key)?, sites(&state)?);
     let links = sites.links(&key).await?;
     Ok(Data(VisitorsView { visitors: app.visitors, password: sites.has_password(&key), links }))
 }
@@ -45,7 +43,7 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Dat
 pub(super) fn show_described() -> Operation {
     Operation::new("visitors", "showVisitors", "Who may enter a site")
         .answers::<VisitorsView>(200, "What is in force, the invitation links, and whether there is a password.")
-        .refuses(&[code::NO_SUCH_APP, code::STORE_UNAVAILABLE])
+        .refuses(&[code::NO_SUCH_APP, code::APP_DELETED, code::STARTING, code::STORE_UNAVAILABLE])
 }
 
 /// One word for both, or one for each.
@@ -68,9 +66,12 @@ pub async fn set(
 
 pub(super) fn set_described() -> Operation {
     edits::changes(Operation::new("visitors", "setVisitors", "Say who may enter a site"))
-                .more("Sets `visitors` in its manifest. It acts on the next request; open WebSockets and event streams end within a second.")
-                .takes::<SetVisitors>(json!({"visitors": {"view": "guests", "change": "owner"}}))
-                .refuses(&[code::APP_DELETED, code::NEEDS_GATEWAY])
+        .more(
+            "Sets `visitors` in its manifest. It acts on the next request; open WebSockets and event streams end within \
+             a second.",
+        )
+        .takes::<SetVisitors>(json!({"visitors": {"view": "guests", "change": "owner"}}))
+        .refuses(&[code::APP_DELETED, code::NEEDS_GATEWAY])
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -119,7 +120,14 @@ pub(super) fn add_link_described() -> Operation {
         .more("Whoever has the link is a guest of the site, until it is taken back or over.")
         .takes::<NewLink>(json!({"name": "grandmother", "days": 30}))
         .answers::<MadeLink>(201, "The link: shown this once.")
-        .refuses(&[code::NO_SUCH_APP, code::BAD_LINK, code::TOO_MANY_LINKS, code::STORE_UNAVAILABLE])
+        .refuses(&[
+            code::NO_SUCH_APP,
+            code::APP_DELETED,
+            code::STARTING,
+            code::BAD_LINK,
+            code::TOO_MANY_LINKS,
+            code::STORE_UNAVAILABLE,
+        ])
 }
 
 /// A link that opens nothing any more.
@@ -191,7 +199,14 @@ pub(super) fn set_password_described() -> Operation {
         .more("Whoever knows it is a guest of the site. Those who came in by the one before are out.")
         .takes::<SetPassword>(json!({"password": "correct horse"}))
         .answers::<PasswordSet>(200, "It opens the site to guests.")
-        .refuses(&[code::NO_SUCH_APP, code::BAD_PASSWORD, code::BUSY, code::STORE_UNAVAILABLE])
+        .refuses(&[
+            code::NO_SUCH_APP,
+            code::APP_DELETED,
+            code::STARTING,
+            code::BAD_PASSWORD,
+            code::BUSY,
+            code::STORE_UNAVAILABLE,
+        ])
 }
 
 pub async fn remove_password(
@@ -277,7 +292,7 @@ pub(super) fn hand_over_described() -> Operation {
             "path": "/",
         }))
         .answers::<HandedOver>(200, "The way back, for this browser, once, within a minute.")
-        .refuses(&[code::NO_SUCH_APP, code::BAD_HAND_OVER])
+        .refuses(&[code::NO_SUCH_APP, code::APP_DELETED, code::STARTING, code::BAD_HAND_OVER])
 }
 
 /// Where the gateway takes what opens a site.
@@ -288,9 +303,10 @@ fn entrance(state: &PortalState, key: &AppKey, secret: &str) -> (String, String)
     (path.clone(), format!("{}{path}", site.trim_end_matches('/')))
 }
 
-/// Nothing is made for a site that is not there: the next one of that name would have it.
-fn there(state: &PortalState, key: &AppKey) -> Result<(), ApiError> {
-    if state.controller.status().apps.contains_key(key) { Ok(()) } else { Err(no_such_app(key)) }
+/// Nothing is made for a site that is not there, or not any more: the next one of that name would have it.
+fn there(state: &PortalState, key: &AppKey) -> Result<Arc<AppStatus>, ApiError> {
+    let app = apps::find(state, key)?;
+    if app.health == Health::Deleted { Err(edits::app_deleted(key)) } else { Ok(app) }
 }
 
 fn sites(state: &PortalState) -> Result<&Arc<SiteAccess>, ApiError> {
