@@ -4,7 +4,7 @@ import { Refusal } from "./api.js";
 import { html, useSignal } from "./html.js";
 import { t } from "./i18n.js";
 import { enter } from "./session.js";
-import { Failure, Field, Icon, Password, useFirstFocus } from "./ui.js";
+import { Failure, Field, Icon, Password, useFirstFocus, useForm } from "./ui.js";
 
 /** @param {{ name?: string, onDone?: () => void }} props */
 export function EnterForm({ name = "", onDone }) {
@@ -14,31 +14,23 @@ export function EnterForm({ name = "", onDone }) {
   const asksWord = useSignal(false);
   const code = useSignal("");
   const asksCode = useSignal(false);
-  const error = useSignal(/** @type {unknown} */ (null));
-  const busy = useSignal(false);
+  const { error, busy, submit } = useForm();
   const nameField = useFirstFocus(!name);
 
-  /** @param {Event} event */
-  async function submit(event) {
-    event.preventDefault();
-    if (busy.value) return;
-    busy.value = true;
-    error.value = null;
+  async function signIn() {
     try {
       await enter(username.value.trim(), password.value, { firstWord: word.value, code: code.value });
       onDone?.();
     } catch (why) {
+      if (why instanceof Refusal && (why.code === "first-word-needed" || why.code === "wrong-first-word")) asksWord.value = true;
       // That a code is asked for is no failure: whoever has one expects it.
       const asked = why instanceof Refusal && why.code === "code-needed" && !asksCode.value;
-      if (asked) asksCode.value = true;
-      else error.value = why;
-      if (why instanceof Refusal && (why.code === "first-word-needed" || why.code === "wrong-first-word")) asksWord.value = true;
-    } finally {
-      busy.value = false;
+      if (!asked) throw why;
+      asksCode.value = true;
     }
   }
 
-  return html`<form class="stack" onSubmit=${submit} novalidate>
+  return html`<form class="stack" onSubmit=${(/** @type {Event} */ event) => submit(event, signIn)} novalidate>
     <${Field} label=${t("enter.name")} id="username">
       <input id="username" name="username" value=${username.value} autocomplete="username" autocapitalize="off" autocorrect="off"
         spellcheck=${false} required ref=${nameField} onInput=${(/** @type {any} */ event) => (username.value = event.currentTarget.value)} />

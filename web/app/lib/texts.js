@@ -48,6 +48,7 @@ export const texts = {
   "code.wrong-code": ["이 숫자는 쓸 수 없어요. 휴대폰에 다음 숫자가 나오면 그것을 적어 주세요.", "This code does not work. Please type the next one that your phone shows."],
   "code.code-needed": ["휴대폰에 나온 여섯 자리 숫자를 적어 주세요.", "Please type the six digits that your phone shows."],
   "code.second-step-not-begun": ["처음부터 다시 해 주세요.", "Please begin again."],
+  "code.own-second-step": ["내 두 번째 확인은 ‘내 정보’에서 비밀번호와 숫자로 꺼 주세요.", "Switch your own second step off under “Me”, with your password and a code."],
   "code.second-step-on": ["벌써 켜져 있어요. 화면을 새로 열어 주세요.", "It is on already. Please open this page anew."],
   "code.too-many-logins": ["여러 번 틀려서 잠시 쉬어야 해요. {n}초 뒤에 다시 해 주세요.", "Too many wrong tries. Please wait {n} seconds, then try again."],
   "code.first-word-needed": ["처음 로그인할 때는 서버가 알려 준 첫 단어가 필요해요. 아래에 적어 주세요.", "The first sign-in takes the first word that the server has shown. Please type it below."],
@@ -294,6 +295,8 @@ export const texts = {
   "step.left": ["남은 복구 코드: {n}개", "Recovery codes left: {n}"],
   "step.off": ["두 번째 확인 끄기", "Switch the second step off"],
   "step.lost": ["휴대폰과 복구 코드를 모두 잃어버렸다면 꺼 주세요. 비밀번호는 그대로예요.", "For when phone and recovery codes are lost. The password stays."],
+
+  // Where somebody is signed in.
   "sessions.title": ["로그인한 곳", "Where you are signed in"],
   "sessions.text": ["모르는 기기가 있으면 로그아웃하고 비밀번호를 바꿔 주세요.", "If you do not know one of them, sign it out and change your password."],
   "sessions.current": ["지금 이 기기", "this one"],
@@ -317,7 +320,7 @@ export const texts = {
   "join.over": ["이 링크는 더 이상 쓸 수 없어요", "This link does not work any more"],
   "join.over.text": ["이미 썼거나 7일이 지났거나 새 링크가 나왔을 수 있어요. 보내 준 사람에게 새 링크를 부탁해 주세요.", "It was used, is older than seven days, or there is a newer one. Please ask whoever sent it for a new link."],
 
-  // People.
+  // Who may enter a site.
   "visitors.title": ["누가 볼 수 있나요", "Who may see it"],
   "visitors.everyone": ["모두", "Everyone"],
   "visitors.guests": ["초대한 사람", "People I invite"],
@@ -342,6 +345,7 @@ export const texts = {
   "guests.made": ["초대 링크: {name}", "Invitation link: {name}"],
   "guests.made.text": ["이 링크를 보내 주세요. 누르면 바로 볼 수 있어요.", "Send this link. Whoever opens it can see the site."],
   "guests.qr": ["{name} 초대 링크의 QR 코드", "QR code of the invitation link for {name}"],
+  "guests.once": ["이 링크는 지금만 보여요. 거둘 때까지(또는 정한 날까지) 가진 사람은 누구나 들어와요.", "Shown only now. Whoever has it can come in until you take it back or its time is over."],
   "guests.unused": ["아직 아무도 쓰지 않았어요", "not used yet"],
   "guests.used": ["{n}번 들어왔어요, 마지막은 {when}", "used {n} times, last {when}"],
   "guests.until": ["{when}까지", "until {when}"],
@@ -367,6 +371,7 @@ export const texts = {
   "code.no-such-link": ["벌써 거둔 링크예요.", "That link was taken back already."],
   "code.bad-hand-over": ["사이트를 다시 열고 로그인해 주세요.", "Open the site anew and sign in from there."],
 
+  // People.
   "people.title": ["사람들", "People"],
   "people.text": ["초대한 사람은 자기 사이트만 보고 고칠 수 있어요.", "Whoever you invite sees and changes their own sites only."],
   "people.invite": ["초대하기", "Invite somebody"],

@@ -140,6 +140,27 @@ export function useFirstFocus(wanted) {
   return place;
 }
 
+/** What is typed into a form, and what came of it. */
+export function useForm() {
+  const error = useSignal(/** @type {unknown} */ (null));
+  const busy = useSignal(false);
+  /** @param {Event} event @param {() => Promise<void>} work */
+  async function submit(event, work) {
+    event.preventDefault();
+    if (busy.value) return;
+    busy.value = true;
+    error.value = null;
+    try {
+      await work();
+    } catch (why) {
+      error.value = why;
+    } finally {
+      busy.value = false;
+    }
+  }
+  return { error, busy, submit };
+}
+
 /**
  * A password, shown or hidden.
  * @param {{ id: string, label: string, value: string, onInput: (text: string) => void, autocomplete: string, hint?: any,

@@ -9,7 +9,7 @@ import { Outside } from "../lib/outside.js";
 import { go, Link, place } from "../lib/router.js";
 import { me } from "../lib/session.js";
 import { strengthOf } from "../lib/strength.js";
-import { Failure, Field, Heading, Icon, Password, say } from "../lib/ui.js";
+import { Failure, Field, Heading, Icon, Password, say, useForm } from "../lib/ui.js";
 import { Meter } from "./password.js";
 
 /** @typedef {{ name: string, role: string, isReset: boolean, needsCode: boolean, expiresAt: string }} Invitation */
@@ -60,45 +60,33 @@ function Choose({ invitation, token }) {
   const { name, isReset, needsCode } = invitation;
   const code = useSignal("");
   const chosen = useSignal("");
-  const error = useSignal(/** @type {unknown} */ (null));
-  const busy = useSignal(false);
+  const { error, busy, submit } = useForm();
   const strength = strengthOf(chosen.value, name);
   const fits = strength !== "short" && strength !== "long";
 
-  /** @param {Event} event */
-  async function submit(event) {
-    event.preventDefault();
-    if (busy.value) return;
+  async function accept() {
     if (!fits) {
       document.getElementById("new")?.focus();
       return;
     }
-    busy.value = true;
-    error.value = null;
-    try {
-      const who = await call("POST", `/invitations/${encodeURIComponent(token)}`, { body: { password: chosen.value, ...(needsCode && { code: code.value }) } });
-      tab.write("join", null);
-      // What this browser has read belongs to somebody else.
-      if (me.value && me.value.username !== who.username) {
-        window.location.replace(isReset ? "/" : "/new");
-        return;
-      }
-      expired.value = false;
-      me.value = who;
-      say(t(isReset ? "password.saved" : "join.done"));
-      go(isReset ? "/" : "/new", { replace: true });
-    } catch (why) {
-      error.value = why;
-    } finally {
-      busy.value = false;
+    const who = await call("POST", `/invitations/${encodeURIComponent(token)}`, { body: { password: chosen.value, ...(needsCode && { code: code.value }) } });
+    tab.write("join", null);
+    // What this browser has read belongs to somebody else.
+    if (me.value && me.value.username !== who.username) {
+      window.location.replace(isReset ? "/" : "/new");
+      return;
     }
+    expired.value = false;
+    me.value = who;
+    say(t(isReset ? "password.saved" : "join.done"));
+    go(isReset ? "/" : "/new", { replace: true });
   }
 
   return html`<${Outside}>
     <${Heading} quiet title=${t("join.title")}>${t(isReset ? "join.reset" : "join.hello")}<//>
     <p>${t(isReset ? "join.reset.text" : "join.text")}</p>
     ${me.value && me.value.username !== name && html`<p class="soft">${t("join.other", { name: me.value.username ?? "" })}</p>`}
-    <form class="stack" onSubmit=${submit} novalidate>
+    <form class="stack" onSubmit=${(/** @type {Event} */ event) => submit(event, accept)} novalidate>
       <${Field} label=${t("enter.name")} id="username" hint=${t("join.name.hint")}>
         <input id="username" name="username" value=${name} autocomplete="username" readonly aria-describedby="username-hint" />
       <//>

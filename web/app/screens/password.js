@@ -7,7 +7,7 @@ import { Outside } from "../lib/outside.js";
 import { go } from "../lib/router.js";
 import { leave, me } from "../lib/session.js";
 import { strengthOf } from "../lib/strength.js";
-import { Failure, Heading, Icon, Password, say } from "../lib/ui.js";
+import { Failure, Heading, Icon, Password, say, useForm } from "../lib/ui.js";
 
 /** Of the first sign-in: nobody has to type again what everybody knows. */
 const FIRST = "admin";
@@ -17,17 +17,12 @@ export function PasswordForm({ first = false, onDone }) {
   const current = useSignal(first ? FIRST : "");
   const asksCurrent = useSignal(!first);
   const chosen = useSignal("");
-  const error = useSignal(/** @type {unknown} */ (null));
-  const busy = useSignal(false);
+  const { error, busy, submit } = useForm();
   const name = me.value?.username ?? "";
   const strength = strengthOf(chosen.value, name);
 
-  /** @param {Event} event */
-  async function submit(event) {
-    event.preventDefault();
-    if (busy.value || strength === "short" || strength === "long") return;
-    busy.value = true;
-    error.value = null;
+  async function save() {
+    if (strength === "short" || strength === "long") return;
     try {
       me.value = await call("POST", "/auth/change-password", {
         body: { currentPassword: current.value, newPassword: chosen.value },
@@ -37,18 +32,13 @@ export function PasswordForm({ first = false, onDone }) {
       onDone?.();
     } catch (why) {
       // Somebody gave this account another password than the first: it has to be typed after all.
-      if (why instanceof Refusal && why.code === "wrong-password" && !asksCurrent.value) {
-        asksCurrent.value = true;
-        current.value = "";
-      } else {
-        error.value = why;
-      }
-    } finally {
-      busy.value = false;
+      if (!(why instanceof Refusal && why.code === "wrong-password") || asksCurrent.value) throw why;
+      asksCurrent.value = true;
+      current.value = "";
     }
   }
 
-  return html`<form class="stack" onSubmit=${submit} novalidate>
+  return html`<form class="stack" onSubmit=${(/** @type {Event} */ event) => submit(event, save)} novalidate>
     <input class="unseen" type="text" name="username" autocomplete="username" value=${name} readonly tabindex="-1" aria-hidden="true" />
     ${asksCurrent.value &&
     html`<${Password} id="current" label=${t("password.current")} value=${current.value} autocomplete="current-password"

@@ -2,11 +2,11 @@
 
 import { call } from "../lib/api.js";
 import { html, useSignal } from "../lib/html.js";
-import { t, when } from "../lib/i18n.js";
+import { t } from "../lib/i18n.js";
 import { LinkDialog } from "../lib/invitation.js";
 import { Link } from "../lib/router.js";
 import { me } from "../lib/session.js";
-import { Choice, Dialog, Failure, Field, Heading, Icon, useFirstFocus, useRead } from "../lib/ui.js";
+import { Choice, Dialog, Failure, Field, Heading, Icon, useFirstFocus, useForm, useRead } from "../lib/ui.js";
 
 /** @typedef {import("../types.js").PersonView} PersonView */
 
@@ -66,33 +66,18 @@ function Row({ person }) {
 function Invite({ onClose, onDone }) {
   const name = useSignal("");
   const role = useSignal("member");
-  const error = useSignal(/** @type {unknown} */ (null));
-  const busy = useSignal(false);
+  const { error, busy, submit } = useForm();
   const field = useFirstFocus(true);
   const fits = NAME.test(name.value);
   const wrong = name.value.length > 2 && !fits ? t("new.owner.rule") : null;
 
-  /** @param {Event} event */
-  async function submit(event) {
-    event.preventDefault();
-    if (busy.value) return;
-    if (!fits) {
-      document.getElementById("person")?.focus();
-      return;
-    }
-    busy.value = true;
-    error.value = null;
-    try {
-      onDone(await call("POST", "/users", { body: { name: name.value, role: role.value } }));
-    } catch (why) {
-      error.value = why;
-    } finally {
-      busy.value = false;
-    }
+  async function invite() {
+    if (fits) onDone(await call("POST", "/users", { body: { name: name.value, role: role.value } }));
+    else document.getElementById("person")?.focus();
   }
 
   return html`<${Dialog} title=${t("invite.title")} onClose=${onClose}>
-    <form class="stack" onSubmit=${submit} novalidate>
+    <form class="stack" onSubmit=${(/** @type {Event} */ event) => submit(event, invite)} novalidate>
       <${Field} label=${t("invite.name")} id="person" hint=${wrong ? null : t("invite.name.hint")} error=${wrong}>
         <input id="person" name="person" value=${name.value} autocomplete="off" autocapitalize="off" autocorrect="off" spellcheck=${false}
           maxlength="20" enterkeyhint="done" ref=${field} aria-invalid=${wrong ? "true" : undefined}
@@ -109,9 +94,4 @@ function Invite({ onClose, onDone }) {
       </button>
     </form>
   <//>`;
-}
-
-/** @param {PersonView} person */
-export function since(person) {
-  return t("person.since", { when: when(person.createdAt) });
 }

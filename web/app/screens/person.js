@@ -2,13 +2,13 @@
 
 import { Refusal, call, pathOf } from "../lib/api.js";
 import { html, useSignal } from "../lib/html.js";
-import { t, until } from "../lib/i18n.js";
+import { t, until, when } from "../lib/i18n.js";
 import { LinkDialog } from "../lib/invitation.js";
 import { go, Link } from "../lib/router.js";
 import { look, me } from "../lib/session.js";
 import { Act, Choice, Dialog, Failure, Field, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
-import { since, standing } from "./people.js";
+import { standing } from "./people.js";
 
 /** @typedef {import("../types.js").PersonView} PersonView */
 
@@ -29,10 +29,10 @@ export function OnePerson({ person: name }) {
   return html`${back}
     <header class="screen-head"><${Heading} title=${person.name}>${person.name}<//>
       <span class="state" data-tone=${tone}><${Icon} name=${icon} />${text}</span></header>
-    <p class="soft">${since(person)}</p>
+    <p class="soft">${t("person.since", { when: when(person.createdAt) })}</p>
     <${Sites} person=${person} key=${`${person.maxApps}`} onDone=${() => (mark.value += 1)} />
     <${Role} person=${person} onDone=${() => (mark.value += 1)} />
-    ${person.secondStep && html`<${Lost} person=${person} onDone=${() => (mark.value += 1)} />`}
+    ${person.secondStep && person.name !== me.value?.username && html`<${Lost} person=${person} onDone=${() => (mark.value += 1)} />`}
     <${NewLink} person=${person} onDone=${() => (mark.value += 1)} />
     <${Leaving} person=${person} />
   `;

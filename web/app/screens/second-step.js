@@ -4,7 +4,7 @@ import { call } from "../lib/api.js";
 import { html, useSignal } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { CodeField } from "../lib/enter-form.js";
-import { CopyButton, Details, Failure, Icon, Password, Qr, say, useRead } from "../lib/ui.js";
+import { CopyButton, Details, Failure, Icon, Password, Qr, say, useForm, useRead } from "../lib/ui.js";
 
 export function SecondStep() {
   const mark = useSignal(0);
@@ -21,27 +21,6 @@ export function SecondStep() {
       again();
     }} />`}
   </section>`;
-}
-
-/** What is typed into a form, and what came of it. */
-function useForm() {
-  const error = useSignal(/** @type {unknown} */ (null));
-  const busy = useSignal(false);
-  /** @param {Event} event @param {() => Promise<void>} work */
-  async function submit(event, work) {
-    event.preventDefault();
-    if (busy.value) return;
-    busy.value = true;
-    error.value = null;
-    try {
-      await work();
-    } catch (why) {
-      error.value = why;
-    } finally {
-      busy.value = false;
-    }
-  }
-  return { error, busy, submit };
 }
 
 /** @param {{ onDone: (codes: string[]) => void }} props */

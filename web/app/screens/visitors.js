@@ -3,9 +3,10 @@
 import { call, pathOf } from "../lib/api.js";
 import { html, useSignal } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
+import { ShareDialog } from "../lib/invitation.js";
 import { seen } from "../lib/live.js";
 import { siteAddress } from "../lib/site-address.js";
-import { Act, Choice, CopyButton, Dialog, Failure, Field, Icon, Password, Qr, say, told, useRead } from "../lib/ui.js";
+import { Act, Choice, Failure, Field, Icon, Password, say, told, useForm, useRead } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
 
 /** @typedef {import("../types.js").AppView} AppView */
@@ -99,21 +100,14 @@ function useOf({ uses, lastUsedAt, expiresAt }) {
 function NewLink({ path, onDone }) {
   const name = useSignal("");
   const days = useSignal("");
-  const error = useSignal(/** @type {unknown} */ (null));
-  /** @param {Event} event */
-  async function make(event) {
-    event.preventDefault();
-    error.value = null;
-    try {
-      const body = days.value ? { name: name.value, days: Number(days.value) } : { name: name.value };
-      const link = await call("POST", `${path}/links`, { body });
-      name.value = "";
-      onDone(link);
-    } catch (why) {
-      error.value = why;
-    }
+  const { error, submit } = useForm();
+  async function make() {
+    const body = days.value ? { name: name.value, days: Number(days.value) } : { name: name.value };
+    const link = await call("POST", `${path}/links`, { body });
+    name.value = "";
+    onDone(link);
   }
-  return html`<form onSubmit=${make}>
+  return html`<form onSubmit=${(/** @type {Event} */ event) => submit(event, make)}>
     <${Field} label=${t("guests.name")} id="guest-name">
       <input id="guest-name" value=${name.value} required maxlength="40" autocomplete="off" placeholder=${t("guests.name.example")}
         onInput=${(/** @type {any} */ event) => (name.value = event.currentTarget.value)} />
@@ -127,38 +121,20 @@ function NewLink({ path, onDone }) {
 
 /** @param {{ site: AppView, link: { name: string, path: string, url: string }, onClose: () => void }} props */
 function Made({ site, link, onClose }) {
-  const address = siteAddress(link);
-  return html`<${Dialog} title=${t("guests.made", { name: link.name })} onClose=${onClose} class="share">
-    <p>${t("guests.made.text")}</p>
-    <${Qr} text=${address} label=${t("guests.qr", { name: link.name })} />
-    <p class="secret link-text"><code>${address}</code></p>
-    <p class="soft">${t("link.once")}</p>
-    <div class="actions">
-      <${CopyButton} text=${address} label=${t("link.copy")} />
-      ${"share" in navigator &&
-      html`<button type="button" class="button main" onClick=${() => navigator.share({ url: address, title: nameOf(site.app) }).catch(() => {})}>
-        <${Icon} name="share-2" /><span>${t("site.send")}</span>
-      </button>`}
-    </div>
-  <//>`;
+  const { name } = link;
+  return html`<${ShareDialog} title=${t("guests.made", { name })} text=${t("guests.made.text")} address=${siteAddress(link)}
+    qr=${t("guests.qr", { name })} once=${t("guests.once")} share=${{ title: nameOf(site.app) }} onClose=${onClose} />`;
 }
 
 /** @param {{ path: string, has: boolean, onDone: () => void }} props */
 function SitePassword({ path, has, onDone }) {
   const password = useSignal("");
-  const error = useSignal(/** @type {unknown} */ (null));
-  /** @param {Event} event */
-  async function save(event) {
-    event.preventDefault();
-    error.value = null;
-    try {
-      await call("PUT", `${path}/password`, { body: { password: password.value } });
-      password.value = "";
-      say(t("site.password.set"));
-      onDone();
-    } catch (why) {
-      error.value = why;
-    }
+  const { error, submit } = useForm();
+  async function save() {
+    await call("PUT", `${path}/password`, { body: { password: password.value } });
+    password.value = "";
+    say(t("site.password.set"));
+    onDone();
   }
   async function remove() {
     try {
@@ -171,7 +147,7 @@ function SitePassword({ path, has, onDone }) {
   }
   return html`<h3>${t("site.password.title")}</h3>
     <p class="soft">${has ? t("site.password.has") : t("site.password.text")}</p>
-    <form onSubmit=${save}>
+    <form onSubmit=${(/** @type {Event} */ event) => submit(event, save)}>
       <${Password} id="site-password" label=${t("site.password.new")} value=${password.value} autocomplete="new-password"
         onInput=${(/** @type {string} */ text) => (password.value = text)} />
       <${Failure} error=${error.value} />
