@@ -10,7 +10,7 @@ use super::wait::{self, Goal};
 use crate::desired::{ManifestDir, templates};
 use crate::folders::{DiskFolders, Folders as _};
 use crate::model::manifest::{Manifest, RESERVED_ENV, Restart, RunState};
-use crate::model::{AppKey, Settings, Template, TemplateId};
+use crate::model::{Settings, Template, TemplateId};
 
 pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::Result<Exit> {
     args.app.allowed_for_new()?;
@@ -26,56 +26,36 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         anyhow::bail!("the variable {name} is set by the platform: choose another name");
     }
     let manifest = Manifest {
-        template: template.clone(),
         enable_api: args.enable_api,
-        state: RunState::Running,
         memory: args.memory,
         cpus: args.cpus,
         pids: args.pids,
         restart: args.restart.map(Restart::from),
         env: args.env.iter().cloned().collect(),
-        redeploy: None,
-        keep_data: None,
-        backup: None,
         disk: args.disk,
-        strategy: None,
-        start_timeout: None,
-        code: None,
         visitors: suggested,
+        ..Manifest::of(template.clone())
     };
     let key = args.app.clone();
     let client = context.client()?;
-    if args.fresh {
-        DiskFolders::of(&settings)?.pass_over(&key).await?;
-    }
-    let (path, digest) = Manifests::new(&settings).create(&client, &key, &manifest).await?;
+    // Looked at before the daemon may have made the app's folder.
+    let folders = DiskFolders::of(&settings)?;
+    let had_none = !folders.code_dir(&key).exists();
+    let newest = if had_none { trash::newest_code(&folders, &key).await? } else { None };
+    let own = if had_none && !args.fresh { trash::what_comes_back(&folders, &key, template).await? } else { None };
+    let fresh = || if args.fresh { Ok(folders.pass_over(&key)?) } else { Ok(()) };
+    let (path, digest) = Manifests::new(&settings).create(&client, &key, &manifest, fresh).await?;
     context.err.note(format_args!("wrote {}", path.display()));
-    tell_of_code(context, &settings, &key, template).await?;
-    let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
-    wait::wait(context, Goal { key, digest, state: RunState::Running, dir }, args.wait).await
-}
-
-/// An app that was deleted and is made again of the same template gets its own code back, from the daemon; where that is not so, and
-/// there is code, it is told where.
-async fn tell_of_code(
-    context: &mut Context,
-    settings: &Settings,
-    app: &AppKey,
-    template: &TemplateId,
-) -> anyhow::Result<()> {
-    if trash::tell_what_comes_back(context, settings, app, template).await? {
-        return Ok(());
-    }
-    let folders = DiskFolders::of(settings)?;
-    if !folders.code_dir(app).exists()
-        && let Some(trashed) = trash::newest_code(&folders, app).await?
-    {
+    if let Some(trashed) = &own {
+        trash::tell_back(context, trashed);
+    } else if let Some(trashed) = &newest {
         context.err.note(format_args!(
-            "{app} had code before: `paas stop {app}`, then `paas trash restore {}` brings it back",
+            "{key} had code before: `paas stop {key}`, then `paas trash restore {}` brings it back",
             trashed.entry
         ));
     }
-    Ok(())
+    let dir = ManifestDir::new(context.settings()?.manifests_dir.clone());
+    wait::wait(context, Goal { key, digest, state: RunState::Running, dir }, args.wait).await
 }
 
 /// The daemon would say the same, but only after the file is written.

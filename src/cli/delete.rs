@@ -85,24 +85,11 @@ async fn ask_for_purge(
     settings: &Settings,
 ) -> anyhow::Result<Digest> {
     let manifest = Manifest {
-        template: TemplateId::parse(TEMPLATE_OF_LEFTOVERS)?,
-        enable_api: false,
         state: RunState::Deleted,
-        memory: None,
-        cpus: None,
-        pids: None,
-        restart: None,
-        env: std::collections::BTreeMap::new(),
-        redeploy: None,
         keep_data: Some(false),
-        backup: None,
-        disk: None,
-        strategy: None,
-        start_timeout: None,
-        code: None,
-        visitors: None,
+        ..Manifest::of(TemplateId::parse(TEMPLATE_OF_LEFTOVERS)?)
     };
-    let (path, digest) = manifests.create(client, key, &manifest).await?;
+    let (path, digest) = manifests.create(client, key, &manifest, || Ok(())).await?;
     context.err.note(format_args!(
         "{key} had no manifest any more: wrote {} with `state: deleted` and `keepData: false`, by which the daemon moves \
          {} to {}",

@@ -183,9 +183,12 @@ impl Manifests {
         client: &Client,
         key: &AppKey,
         manifest: &Manifest,
+        before: impl FnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<(PathBuf, Digest)> {
         let folder = ManifestDir::new(self.folder.clone()).lock()?;
-        let digest = write(client, key, folder.draft_new(key, manifest)?).await?;
+        let draft = folder.draft_new(key, manifest)?;
+        before()?;
+        let digest = write(client, key, draft).await?;
         Ok((self.folder.join(key.file_name()), digest))
     }
 }

@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::manifests::Manifests;
 use super::trash;
 use crate::desired::Change;
+use crate::folders::DiskFolders;
 use crate::model::RunState;
 
 pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::Result<Exit> {
@@ -15,7 +16,10 @@ pub(super) async fn run(context: &mut Context, args: &args::Change) -> anyhow::R
     for app in &apps {
         // One that was deleted comes back as it was.
         if let Ok(manifest) = Manifests::new(&settings).manifest(app) {
-            trash::tell_what_comes_back(context, &settings, app, &manifest.template).await?;
+            let folders = DiskFolders::of(&settings)?;
+            if let Some(trashed) = trash::what_comes_back(&folders, app, &manifest.template).await? {
+                trash::tell_back(context, &trashed);
+            }
         }
     }
     // `keepData` means something only beside `state: deleted`.

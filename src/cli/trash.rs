@@ -81,22 +81,22 @@ async fn restore(context: &mut Context, args: &Restore) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-/// Says which code an app that is made again of this template begins with, when that is its own from the trash.
-pub(super) async fn tell_what_comes_back(
-    context: &mut Context,
-    settings: &Settings,
+/// The code of its own that an app begins with when it is made again of this template.
+pub(super) async fn what_comes_back(
+    folders: &DiskFolders,
     app: &AppKey,
     template: &TemplateId,
-) -> anyhow::Result<bool> {
-    let folders = DiskFolders::of(settings)?;
+) -> anyhow::Result<Option<Trashed>> {
     if folders.code_dir(app).exists() {
-        return Ok(false);
+        return Ok(None);
     }
     let found = folders.trashed().await?;
-    let Some(trashed) = found.iter().rfind(|trashed| trashed.note.is_code_of(app, template)) else { return Ok(false) };
-    let at = output::local(trashed.note.at);
+    Ok(found.into_iter().rfind(|trashed| trashed.note.is_code_of(app, template)))
+}
+
+pub(super) fn tell_back(context: &mut Context, trashed: &Trashed) {
+    let (app, at) = (&trashed.note.app, output::local(trashed.note.at));
     context.err.note(format_args!("{app}: its own code of {at} comes back from the trash"));
-    Ok(true)
 }
 
 /// The newest code of an app in the trash.

@@ -125,13 +125,13 @@ impl DiskFolders {
         self.blocking(move |inner| trash::restore(&place, &inner.trash, &trashed, &inner.checkpoints)).await
     }
 
-    /// Lets the app's code in the trash no longer come back by itself: whoever makes the app anew wants the template's.
+    /// Lets the app's code in the trash no longer come back by itself: whoever makes the app anew wants the template's. Blocks the
+    /// thread for some small files.
     ///
     /// # Errors
     /// When the trash cannot be read or written.
-    pub async fn pass_over(&self, key: &AppKey) -> Result<(), FolderError> {
-        let key = key.clone();
-        self.blocking(move |inner| trash::pass_over(&inner.trash, &key, &inner.checkpoints)).await
+    pub fn pass_over(&self, key: &AppKey) -> Result<(), FolderError> {
+        Ok(trash::pass_over(&self.inner.trash, key, &self.inner.checkpoints)?)
     }
 
     fn place(&self, key: &AppKey) -> Place {

@@ -142,14 +142,18 @@ pub enum Restored {
 
 /// What can be brought back, oldest first. An entry that does not say what it is, is none of ours.
 pub(super) fn list(trash: &Path) -> Outcome<Vec<Trashed>> {
-    let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
+    let root = match Dir::open_ambient_dir(trash, ambient_authority()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        root => root.at("open", trash)?,
+    };
     let mut found = Vec::new();
     for entry in root.entries().at("list", trash)? {
         let name = entry.at("list", trash)?.file_name();
         let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
         let Ok(dir) = nofollow::open_dir(&root, name) else { continue };
         if let Some(note) = read_note(&dir)
-            && nofollow::stat(&dir, main_folder(note.what)).is_ok_and(|stat| stat.is_some())
+            && let Ok(Some(stat)) = nofollow::stat(&dir, main_folder(note.what))
+            && Kind::of(&stat) == Kind::Folder
         {
             found.push(Trashed { entry: name.to_owned(), note });
         }
@@ -179,9 +183,9 @@ pub(super) fn open_code(
 /// # Crash
 /// Each note is written anew in one step; those that were not reached still come back.
 pub(super) fn pass_over(trash: &Path, app: &AppKey, checkpoints: &Checkpoints) -> Outcome {
-    let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
     let of_app = |trashed: &Trashed| trashed.note.app == *app && trashed.note.what == Part::Code;
     for trashed in list(trash)?.into_iter().filter(|trashed| of_app(trashed) && !trashed.note.passed_over) {
+        let root = Dir::open_ambient_dir(trash, ambient_authority()).at("open", trash)?;
         let path = trash.join(&trashed.entry);
         let dir = nofollow::open_dir(&root, &trashed.entry).at("open", &path)?;
         let text = note_text(&TrashNote { passed_over: true, ..trashed.note })?;

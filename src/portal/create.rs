@@ -2,7 +2,6 @@
 //!
 //! Everything is looked at and written under the folder's lock, so two calls never share the last free place.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -64,9 +63,6 @@ pub async fn create(
     let writer = Writer::new(&state, &caller);
     let (status, settings) = (state.controller.status(), state.settings_rx.borrow().clone());
     let quotas = state.accounts.quotas().borrow().clone();
-    if body.fresh {
-        pass_over(&settings, &key).await?;
-    }
     let location = format!("/apps/{}/{}", key.user, key.app);
     let goal = blocking(move || {
         let folder = writer.dir.lock().map_err(refusal)?;
@@ -76,6 +72,9 @@ pub async fn create(
         free(&key, &folder, current.as_ref(), &manifest, &status)?;
         within_quota(&key, &manifest, snapshot, &status, (&settings, &quotas))?;
         let draft = folder.draft_new(&key, &manifest).map_err(refusal)?;
+        if body.fresh {
+            pass_over(&settings, &key)?;
+        }
         let digest = writer.write(&key, draft).map_err(refusal)?;
         Ok(Goal { key, digest, state: RunState::Running, dir: writer.dir.clone() })
     })
@@ -113,7 +112,7 @@ pub(super) fn create_described() -> Operation {
 }
 
 /// Before the manifest is written: the daemon may be quicker than we are after it.
-async fn pass_over(settings: &Settings, key: &AppKey) -> Result<(), ApiError> {
+fn pass_over(settings: &Settings, key: &AppKey) -> Result<(), ApiError> {
     let failed = |error: FolderError| {
         ApiError::new(
             code::TRASH_UNAVAILABLE,
@@ -121,7 +120,7 @@ async fn pass_over(settings: &Settings, key: &AppKey) -> Result<(), ApiError> {
         )
     };
     let folders = DiskFolders::of(settings).map_err(failed)?;
-    folders.pass_over(key).await.map_err(failed)
+    folders.pass_over(key).map_err(failed)
 }
 
 /// Both folders as they are now: what the controller last read may be some milliseconds old.
@@ -149,24 +148,7 @@ fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError>
         }
         None => return Err(unknown_template(typed, snapshot)),
     };
-    let manifest = Manifest {
-        template: id.clone(),
-        enable_api: body.enable_api,
-        state: RunState::Running,
-        memory: None,
-        cpus: None,
-        pids: None,
-        restart: None,
-        env: BTreeMap::new(),
-        redeploy: None,
-        keep_data: None,
-        backup: None,
-        disk: None,
-        strategy: None,
-        start_timeout: None,
-        code: None,
-        visitors: template.visitors,
-    };
+    let manifest = Manifest { enable_api: body.enable_api, visitors: template.visitors, ..Manifest::of(id.clone()) };
     match lacks_api(&manifest, template) {
         None => Ok(manifest),
         Some(problem) => Err(ApiError::new(

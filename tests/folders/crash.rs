@@ -103,7 +103,7 @@ async fn run(operation: Operation, folders: &DiskFolders) -> Result<(), FolderEr
             let version = versions.into_iter().next().unwrap();
             folders.ensure(&key(), &Origin::Version(version)).await.map(drop)
         }
-        Operation::PassOver => folders.pass_over(&key()).await,
+        Operation::PassOver => folders.pass_over(&key()),
         Operation::WriteCompose => folders.write_compose(&key(), "new").await,
         Operation::AppendLog | Operation::AppendLogFull => folders.append_deploy_log(&key(), "new").await,
         Operation::TrashCode => folders.trash_code(&key(), None).await,

@@ -99,7 +99,7 @@ async fn an_app_that_is_made_again_of_its_template_gets_its_own_newest_code_back
     assert_eq!(fs::read_to_string(&page).unwrap(), "second()");
 
     deleted(Some(&diary_id())).await;
-    folders.pass_over(&key()).await.unwrap();
+    folders.pass_over(&key()).unwrap();
     assert_eq!(made().await, None, "somebody wanted it fresh");
     assert_eq!(fs::read_to_string(&page).unwrap(), template);
     assert_eq!(folders.trashed().await.unwrap().len(), 5, "nothing is lost");
