@@ -77,7 +77,9 @@ const RESTARTED: &str = " restarted ";
 #[must_use]
 pub fn deployed(redeploy: Option<&str>) -> Option<&str> {
     let redeploy = redeploy?;
-    let deployed = redeploy.split_once(RESTARTED).map_or(redeploy, |(deployed, _)| deployed);
+    // A person may use the word as well.
+    let mark = redeploy.rsplit_once(RESTARTED).filter(|(_, at)| at.parse::<jiff::Timestamp>().is_ok());
+    let deployed = mark.map_or(redeploy, |(deployed, _)| deployed);
     (!deployed.is_empty()).then_some(deployed)
 }
 
@@ -112,14 +114,14 @@ mod tests {
             redeploy: deployed(redeploy).map(str::to_owned),
             previous: None,
         };
-        for before in [None, Some("one"), Some("one restarted two")] {
+        for before in [None, Some("one"), Some("one restarted 2026-11-30T12:00:00Z")] {
             let versions = taken_for(before);
-            let (again, anew) = (restarted(before, "12:00"), "13:00");
+            let (again, anew) = (restarted(before, "2026-11-30T13:00:00Z"), "13:00");
             assert!(matches!(Code::of(Some(&versions), before), Code::Version(_)), "{before:?}");
             assert!(matches!(Code::of(Some(&versions), Some(&again)), Code::Version(_)), "{before:?} {again}");
             assert_eq!(Code::of(Some(&versions), Some(anew)), Code::Due, "{before:?}");
         }
-        assert_eq!(restarted(Some("one restarted two"), "three"), "one restarted three");
+        assert_eq!(restarted(Some("one restarted 2026-11-30T12:00:00Z"), "three"), "one restarted three");
     }
 
     #[test]
