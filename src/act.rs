@@ -182,9 +182,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         let Some(at) = self.folders.ensure(self.key, origin).await? else { return Ok(Outcome::Changed) };
         let text =
             format!("the app's own code of {at} is back from the trash\n{at}에 지운 이 앱의 코드를 다시 가져왔어요\n");
-        if let Err(error) = self.folders.append_deploy_log(self.key, &text).await {
-            tracing::warn!(app = %self.key, %error, "could not write the deploy log");
-        }
+        self.note_in_log(&text).await;
         Ok(Outcome::BroughtBack(at))
     }
 
@@ -203,6 +201,13 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         Ok(Outcome::Changed)
     }
 
+    /// In `logs/deploy.log`. A disk that is full keeps nobody from being served, and nothing else waits for it.
+    async fn note_in_log(&self, text: &str) {
+        if let Err(error) = self.folders.append_deploy_log(self.key, text).await {
+            tracing::warn!(app = %self.key, %error, "logs/deploy.log could not be written");
+        }
+    }
+
     async fn record_failure(&mut self, failure: &FailedDeploy, target: Option<&Target>) -> Result<Outcome, StepError> {
         let log = match target {
             Some(target) => log_excerpt(self.engine, self.id(target)?).await,
@@ -210,7 +215,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         };
         let korean = failure.diagnosis.as_ref().map(|diagnosis| format!("{}\n", diagnosis.korean)).unwrap_or_default();
         let text = format!("{} deploy given up: {}\n{korean}{}\n", failure.at, failure.told(), log.join("\n"));
-        self.folders.append_deploy_log(self.key, &text).await?;
+        self.note_in_log(&text).await;
         let Some(row) = &self.row else { return Ok(Outcome::Unchanged) };
         let row = InventoryRow { failed: Some(FailedDeploy { log, ..failure.clone() }), ..row.clone() };
         self.put(&row).await?;
@@ -230,7 +235,7 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
             "{at} the container that was to replace one that hangs is given up: {}\n{korean}{log}\n",
             step.cause
         );
-        self.folders.append_deploy_log(self.key, &text).await?;
+        self.note_in_log(&text).await;
         Ok(Outcome::Changed)
     }
 

@@ -62,7 +62,9 @@ impl<W: Seams> Pass<'_, W> {
                     self.input.metrics.step(step.action.word(), "failed");
                     tracing::warn!(app = %key, cause = %step.cause, %error, "could not {what}");
                     self.events.push(event(EventKind::Failed, Cause::new(error.to_string())));
-                    if matches!(step.action, Action::Create(_)) && error.kind != ErrorKind::Unreachable {
+                    if matches!(step.action, Action::Create(_))
+                        && matches!(error.kind, ErrorKind::Terminal | ErrorKind::Retryable)
+                    {
                         self.memory.not_created(self.input.decision.spec(), error.to_string());
                     }
                     failure = Some(Failure { what, word: step.action.word(), error });
