@@ -122,6 +122,8 @@ pub struct PassInput {
     pub image_id: Option<String>,
     pub network_ready: bool,
     pub may_move: bool,
+    /// Not while many apps are silent at once, except one at a time.
+    pub may_replace: bool,
     pub addresses: Arc<Addresses>,
     pub memory: Memory,
     pub previous: Option<Arc<AppStatus>>,
@@ -170,12 +172,12 @@ pub async fn pass<W: Seams>(world: &W, input: PassInput) -> PassOutput {
         Pass { world, memory: input.memory.clone(), row: input.row.clone(), changes: 0, events: Vec::new(), input };
     let result = run.converge().await;
     let motion = match &result {
-        Ok(Course::Settled(settled)) => settled.verdict.motion,
-        Ok(Course::FileIsBack) | Err(_) => Motion::AtRest,
+        Ok(Converged::Settled(settled)) => settled.verdict.motion,
+        Ok(Converged::FileIsBack) | Err(_) => Motion::AtRest,
     };
     let (report_of, next) = match result {
-        Ok(Course::Settled(settled)) => run.conclude(*settled).await,
-        Ok(Course::FileIsBack) => (run.as_before(Vec::new()), Next::Reread),
+        Ok(Converged::Settled(settled)) => run.conclude(*settled).await,
+        Ok(Converged::FileIsBack) => (run.as_before(Vec::new()), Next::Reread),
         Err(error) => run.blind(&error),
     };
     let motion = if matches!(next, Next::Calm | Next::Recheck(_)) { motion } else { Motion::AtRest };
@@ -214,7 +216,7 @@ struct Pass<'w, W: Seams> {
 }
 
 /// How a pass went that could look at its app.
-enum Course {
+enum Converged {
     Settled(Box<Settled>),
     /// The app was to be removed for want of a file that is there after all.
     FileIsBack,
@@ -252,24 +254,24 @@ impl Next {
 }
 
 impl<W: Seams> Pass<'_, W> {
-    async fn converge(&mut self) -> Result<Course, StepError> {
+    async fn converge(&mut self) -> Result<Converged, StepError> {
         for round in 1.. {
             let view = self.observe().await?;
             let plan = diff(&view);
             if plan.is_empty() || round > MAX_ROUNDS {
                 let verdict = assess(&view, &plan);
                 let failure = (!plan.is_empty()).then(|| does_not_converge(&plan));
-                return Ok(Course::Settled(Box::new(Settled { view, plan, verdict, failure })));
+                return Ok(Converged::Settled(Box::new(Settled { view, plan, verdict, failure })));
             }
             if self.is_file_back().await {
-                return Ok(Course::FileIsBack);
+                return Ok(Converged::FileIsBack);
             }
             if let Some(failure) = self.act(&plan).await {
                 // Look once more, so that the status tells what the failure left behind.
                 let view = self.observe().await?;
                 let plan = diff(&view);
                 let verdict = assess(&view, &plan);
-                return Ok(Course::Settled(Box::new(Settled { view, plan, verdict, failure: Some(failure) })));
+                return Ok(Converged::Settled(Box::new(Settled { view, plan, verdict, failure: Some(failure) })));
             }
         }
         unreachable!("the loop above only ends by returning")

@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::spec::Limits;
+use super::labels;
+use super::spec::{Identity, Limits};
 use super::units::{Bytes, MilliCpus, RestartPolicy, Timestamp};
 
 /// Docker's id of a container: 64 hex digits. Unlike a name it is never reused.
@@ -113,6 +114,12 @@ pub struct ObservedContainer {
 }
 
 impl ObservedContainer {
+    /// Made for this identity, as its label says.
+    #[must_use]
+    pub fn is_of(&self, identity: &Identity) -> bool {
+        self.labels.get(labels::IDENTITY).map(String::as_str) == Some(identity.as_str())
+    }
+
     /// Its address on the network; while it has yet to move there, on the one it is on.
     #[must_use]
     pub fn address(&self, network: &str) -> Option<IpAddr> {

@@ -157,8 +157,7 @@ fn write_compose(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
 /// deploy counts as failed.
 fn give_up_on_useless(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
     for useless in &roles.useless {
-        let is_successor = useless.get().labels.get(crate::model::labels::IDENTITY).map(String::as_str)
-            == Some(spec.identity().as_str());
+        let is_successor = useless.get().is_of(&spec.identity());
         let to_blame = !view.abandoned.contains(useless.id());
         let has_predecessor = !roles.old.is_empty() && !roles.replaces_hung(view, spec);
         if is_successor && to_blame && has_predecessor && view.failed_before(spec).is_none() {
@@ -244,8 +243,7 @@ fn may_create(view: &AppView, roles: &Roles<'_>, name: &str) -> bool {
 }
 
 fn why_new(view: &AppView, spec: &AppSpec, old: &ObservedContainer) -> String {
-    let same_make =
-        old.labels.get(crate::model::labels::IDENTITY).map(String::as_str) == Some(spec.identity().as_str());
+    let same_make = old.is_of(&spec.identity());
     match (&view.image_id, same_make) {
         (Some(id), true) if *id != old.image_id => format!("image {} changed", spec.image),
         (_, true) if view.gives_way(&old.id) => HUNG.to_owned(),

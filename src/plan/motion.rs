@@ -1,6 +1,6 @@
 //! Whether an app is on its way to another network: a change of the routing moves all of them, and one at a time.
 
-use crate::model::{AppSpec, ObservedContainer, labels};
+use crate::model::{AppSpec, ObservedContainer};
 
 use super::roles::Roles;
 use super::view::{AppView, OwnedContainer};
@@ -41,6 +41,6 @@ pub(super) fn must_wait(view: &AppView, spec: &AppSpec, old: &OwnedContainer) ->
 
 /// Of an earlier make and elsewhere: it serves there until its successor takes over, and only follows when that one was given up.
 pub(super) fn stays_elsewhere(view: &AppView, spec: &AppSpec, container: &ObservedContainer, given_up: bool) -> bool {
-    let made_for_it = container.labels.get(labels::IDENTITY).map(String::as_str) == Some(spec.identity().as_str());
+    let made_for_it = container.is_of(&spec.identity());
     is_elsewhere(container, spec) && !made_for_it && !(view.may_move && given_up)
 }

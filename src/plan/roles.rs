@@ -1,8 +1,7 @@
 //! Which of an app's containers is which. Names are not trusted: a person may have renamed one.
 
-use crate::model::AppSpec;
-use crate::model::labels;
 use crate::model::observed::ContainerState;
+use crate::model::{AppSpec, ObservedContainer};
 
 use super::view::{AppView, OwnedContainer};
 
@@ -19,6 +18,11 @@ pub struct Roles<'a> {
     pub leaving: Vec<&'a OwnedContainer>,
 }
 
+/// Made of the image that is there now; while nobody knows that one, any is right.
+fn has_image(view: &AppView, container: &ObservedContainer) -> bool {
+    planted!(ImageIgnored) || view.image_id.as_deref().is_none_or(|id| id == container.image_id)
+}
+
 impl<'a> Roles<'a> {
     #[must_use]
     pub fn sort(view: &'a AppView, spec: &AppSpec) -> Self {
@@ -27,9 +31,7 @@ impl<'a> Roles<'a> {
         let mut roles = Self { fresh: Vec::new(), old: Vec::new(), useless: Vec::new(), leaving: Vec::new() };
         for owned in &view.containers {
             let container = owned.get();
-            let same_make = container.labels.get(labels::IDENTITY).map(String::as_str) == Some(identity.as_str());
-            let same_image =
-                planted!(ImageIgnored) || view.image_id.as_deref().is_none_or(|id| id == container.image_id);
+            let (same_make, same_image) = (container.is_of(&identity), has_image(view, container));
             let group = match container.state {
                 ContainerState::Removing => &mut roles.leaving,
                 ContainerState::Dead => &mut roles.useless,
@@ -73,11 +75,7 @@ impl<'a> Roles<'a> {
     #[must_use]
     pub fn replaces_hung(&self, view: &AppView, spec: &AppSpec) -> bool {
         let identity = spec.identity();
-        let same_make = |owned: &OwnedContainer| {
-            let label = owned.get().labels.get(labels::IDENTITY).map(String::as_str);
-            let same_image = view.image_id.as_deref().is_none_or(|id| id == owned.get().image_id);
-            label == Some(identity.as_str()) && same_image
-        };
+        let same_make = |owned: &OwnedContainer| owned.get().is_of(&identity) && has_image(view, owned.get());
         !self.old.is_empty() && self.old.iter().all(|old| view.gives_way(old.id()) && same_make(old))
     }
 

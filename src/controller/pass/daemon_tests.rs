@@ -164,6 +164,31 @@ async fn an_app_that_hangs_gets_a_new_container_when_it_asks_for_that() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn apps_that_all_stop_answering_at_once_get_new_containers_one_at_a_time() {
+    const APPS: [&str; 3] = ["alice-diary", "bob-diary", "carol-diary"];
+    let manifest = "template: diary-v1\nrestart: {onHang: true}\n";
+    let (world, mut daemon) = one_app(manifest).await;
+    for app in &APPS[1..] {
+        world.manifests.put(&format!("{app}.yaml"), manifest);
+    }
+    let all_ready = |status: &DaemonStatus| status.apps.values().filter(|app| app.is_ready()).count() == APPS.len();
+    assert!(daemon.until(MINUTE, |status| all_ready(status)).await, "{:#?}", daemon.status());
+    tokio::time::sleep(10 * MINUTE).await;
+    for app in APPS {
+        world.docker.hang(&format!("paas-app-{app}")).unwrap();
+    }
+    let since = world.docker.journal_len();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(made(&world, since), 1, "the cause may be the machine's");
+    assert!(
+        daemon.until(5 * MINUTE, |status| all_ready(status)).await,
+        "and nobody waits for ever: {:#?}",
+        daemon.status()
+    );
+    assert_eq!(made(&world, since), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_new_containers_hang_as_well_they_are_made_ever_more_rarely() {
     let (world, mut daemon) = one_app("template: diary-v1\nrestart: {onHang: true}\n").await;
     let before = until(&mut daemon, "ready", AppStatus::is_ready).await;

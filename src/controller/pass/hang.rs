@@ -3,6 +3,7 @@
 //! # Guarantees
 //! - Only who has answered, or ran before this daemon began, hangs: an app that never comes up is no better off with one more
 //!   container.
+//! - While many apps are silent at once, they are replaced one at a time (`run::asking`).
 //! - Between two replacements of an app lies a wait that doubles with each, up to an hour. A change of the app, and an hour of
 //!   answers, begin anew.
 //! - Nothing of it is written down. A daemon that has just begun has to find an app silent for [`WATCH_MS`] before it believes
@@ -16,6 +17,8 @@ use crate::plan::view::OwnedContainer;
 
 /// As long as it takes to find out that an app which was seen to answer does no more.
 const WATCH_MS: i64 = 30_000;
+/// Until it is tried again whether the app may have a new container.
+const ASK_AGAIN_MS: i64 = 20_000;
 const FIRST_WAIT_MS: i64 = 60_000;
 const LONGEST_WAIT_MS: i64 = 3_600_000;
 /// Who has answered for so long hangs for another reason than the last time.
@@ -26,7 +29,7 @@ const CALM_MS: i64 = 3_600_000;
 pub(super) struct Hangs {
     hung: BTreeMap<ContainerId, Hung>,
     /// Containers that ran before this daemon's first look: nobody knows whether they have answered. `None` before that look.
-    strangers: Option<BTreeMap<ContainerId, Stranger>>,
+    unwatched: Option<BTreeMap<ContainerId, Unwatched>>,
     giving_way: Option<GivingWay>,
     replaced: Option<Replaced>,
 }
@@ -40,7 +43,7 @@ struct Hung {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stranger {
+struct Unwatched {
     started_at: Option<Timestamp>,
     silent_since: Option<Timestamp>,
 }
@@ -75,12 +78,12 @@ impl Hangs {
             containers.iter().any(|owned| owned.id() == id && owned.get().started_at == started_at)
         };
         self.hung.retain(|id, hung| same(id, hung.started_at));
-        let strangers = self.strangers.get_or_insert_with(|| {
+        let unwatched = self.unwatched.get_or_insert_with(|| {
             let runs = containers.iter().filter(|owned| owned.runs());
-            let unknown = |owned: &OwnedContainer| Stranger { started_at: owned.get().started_at, silent_since: None };
+            let unknown = |owned: &OwnedContainer| Unwatched { started_at: owned.get().started_at, silent_since: None };
             runs.map(|owned| (owned.id().clone(), unknown(owned))).collect()
         });
-        strangers.retain(|id, stranger| same(id, stranger.started_at));
+        unwatched.retain(|id, unwatched| same(id, unwatched.started_at));
     }
 
     pub(super) fn hangs(&self, id: &ContainerId) -> bool {
@@ -98,8 +101,8 @@ impl Hangs {
 
     pub(super) fn answers(&mut self, id: &ContainerId) {
         self.hung.remove(id);
-        if let Some(strangers) = &mut self.strangers {
-            strangers.remove(id);
+        if let Some(unwatched) = &mut self.unwatched {
+            unwatched.remove(id);
         }
     }
 
@@ -117,14 +120,14 @@ impl Hangs {
         now: Timestamp,
     ) -> Vec<ContainerId> {
         let mut found = Vec::new();
-        for (id, stranger) in self.strangers.iter_mut().flatten() {
-            let age = stranger.started_at.map_or(0, |started| now.0 - started.0);
+        for (id, unwatched) in self.unwatched.iter_mut().flatten() {
+            let age = unwatched.started_at.map_or(0, |started| now.0 - started.0);
             if !matches!(readiness.get(id), Some(Readiness::Silent(_))) || age <= spec.start_timeout.millis() {
                 continue;
             }
-            let since = *stranger.silent_since.get_or_insert(now);
+            let since = *unwatched.silent_since.get_or_insert(now);
             if now.0 - since.0 >= WATCH_MS && !self.hung.contains_key(id) {
-                self.hung.insert(id.clone(), Hung { started_at: stranger.started_at, has_answered: false });
+                self.hung.insert(id.clone(), Hung { started_at: unwatched.started_at, has_answered: false });
                 found.push(id.clone());
             }
         }
@@ -143,6 +146,7 @@ impl Hangs {
         &mut self,
         spec: &AppSpec,
         containers: &[OwnedContainer],
+        may_replace: bool,
         now: Timestamp,
     ) -> (Option<ContainerId>, Option<Timestamp>) {
         let wanted = spec.on_hang == OnHang::Replace || planted!(HangsReplacedUnasked);
@@ -161,7 +165,7 @@ impl Hangs {
                 self.giving_way = Some(giving);
                 return (Some(container), None);
             }
-            // Its successor does not answer either. Who was never seen to answer hangs not, it does not come up.
+            // Its successor does not answer either. A container that was never seen to answer does not hang: it does not come up.
             if self.hung.get(&giving.container).is_some_and(|hung| !hung.has_answered) {
                 self.answers(&giving.container);
             }
@@ -172,6 +176,9 @@ impl Hangs {
         let next = self.replaced.as_ref().map(Replaced::next).filter(|next| *next > now);
         if next.is_some() {
             return (None, next);
+        }
+        if !may_replace {
+            return (None, Some(Timestamp(now.0 + ASK_AGAIN_MS)));
         }
         let times = self.replaced.as_ref().map_or(0, |replaced| replaced.times) + 1;
         self.replaced = Some(Replaced { identity: spec.identity(), times, at: now });

@@ -72,13 +72,13 @@ impl<W: Seams> Pass<'_, W> {
         let listening = self.observe_listening(&containers, &readiness, now).await;
         let draining = self.observe_draining(&containers, published.as_ref(), now);
         let (giving_way, next_replacement) = match (&self.input.decision.goal, &spec) {
-            (Goal::Run(_), Some(spec)) => self.memory.hangs.decide(spec, &containers, now),
+            (Goal::Run(_), Some(spec)) => self.memory.hangs.decide(spec, &containers, self.input.may_replace, now),
             _ => (None, None),
         };
         // One that was given up for want of time may run after all, since it was allowed more.
         let runs_after_all = |failed: &mut FailedDeploy| {
             containers.iter().map(OwnedContainer::get).any(|container| {
-                container.labels.get(labels::IDENTITY).map(String::as_str) == Some(failed.identity.as_str())
+                container.is_of(&failed.identity)
                     && container.image_id == failed.image_id
                     && matches!(readiness.get(&container.id), Some(Readiness::Answers { .. }))
             })
@@ -197,7 +197,7 @@ impl<W: Seams> Pass<'_, W> {
         }
         let identity = spec.identity();
         !owned.iter().any(|container| {
-            container.get().labels.get(labels::IDENTITY).map(String::as_str) == Some(identity.as_str())
+            container.get().is_of(&identity)
                 && self.input.image_id.as_deref().is_none_or(|id| id == container.get().image_id)
         })
     }

@@ -8,7 +8,7 @@
 //! - What visitors notice makes it be asked earlier, and is believed no further: a slow page is no hanging app.
 //! - Nothing of it is written down: a daemon that begins asks everybody anyway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,12 +26,19 @@ const EVERY: Duration = Duration::from_secs(15);
 const AGAIN: Duration = Duration::from_secs(5);
 /// Answers missed one after the other before an app counts as not answering.
 const MISSES: u32 = 3;
+/// When so many apps are silent, and they are more than half of all, the cause lies with the machine, or with whoever asks, and
+/// hardly with each of them. Mass deletions are held for the same reason.
+const CROWD: usize = 3;
+/// Then only one app in this time gets a new container, which an overloaded machine can bear.
+const CROWD_PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(super) struct Asking {
     apps: BTreeMap<AppKey, Asked>,
     /// Containers that stopped answering, until a pass has looked at them.
     silent: BTreeMap<AppKey, ContainerId>,
+    /// Silent apps that were allowed a new container within [`CROWD_PAUSE`].
+    allowed: BTreeMap<AppKey, Instant>,
 }
 
 #[derive(Debug)]
@@ -75,6 +82,25 @@ impl Asking {
     /// The container that stopped answering, told once.
     pub(super) fn take_silent(&mut self, key: &AppKey) -> Option<ContainerId> {
         self.silent.remove(key)
+    }
+
+    /// Whether an app may get a new container because it hangs. `told`: those that are known not to answer.
+    pub(super) fn may_replace(&mut self, key: &AppKey, told: &BTreeSet<AppKey>, now: Instant) -> bool {
+        self.allowed.retain(|_, at| now.saturating_duration_since(*at) < CROWD_PAUSE);
+        let missed = self.apps.iter().filter(|(_, asked)| asked.missed > 0).map(|(key, _)| key);
+        // The first of a crowd is replaced before the others were asked.
+        let silent: BTreeSet<&AppKey> =
+            missed.chain(self.silent.keys()).chain(told).chain(self.allowed.keys()).collect();
+        if !silent.contains(key) {
+            return true;
+        }
+        let all = self.apps.keys().chain(told).collect::<BTreeSet<_>>().len();
+        let is_crowd = silent.len() >= CROWD && silent.len() * 2 > all;
+        let allowed = !is_crowd || self.allowed.keys().all(|other| other == key);
+        if allowed {
+            self.allowed.entry(key.clone()).or_insert(now);
+        }
+        allowed
     }
 
     fn due(&mut self, now: Instant) -> Vec<(AppKey, Endpoint)> {
@@ -134,6 +160,36 @@ mod tests {
 
     fn endpoint(container: &str) -> Endpoint {
         Endpoint { container: ContainerId(container.to_owned()), ip: [10, 0, 0, 2].into(), port: 3000 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_falls_silent_gets_new_containers_one_at_a_time() {
+        let keys = ["a", "b", "c", "d"].map(|user| AppKey::parse(&format!("{user}aa-diary")).unwrap());
+        let mut asking = Asking::default();
+        for key in &keys {
+            asking.follow(key, Some(&endpoint(key.user.as_str())));
+        }
+        let told = |silent: &[AppKey]| silent.iter().cloned().collect::<BTreeSet<_>>();
+        let now = Instant::now();
+        let two = told(&keys[..2]);
+        assert!(asking.may_replace(&keys[0], &two, now) && asking.may_replace(&keys[1], &two, now), "half is no crowd");
+
+        let (mut asking, later) = (asking, now + CROWD_PAUSE);
+        let three = told(&keys[..3]);
+        assert!(asking.may_replace(&keys[3], &three, later), "it answers, so it is not about it");
+        assert!(asking.may_replace(&keys[0], &three, later));
+        assert!(!asking.may_replace(&keys[1], &three, later) && asking.may_replace(&keys[0], &three, later));
+        let later = later + CROWD_PAUSE;
+        assert!(asking.may_replace(&keys[1], &three, later));
+
+        // The one that was replaced counts, and those that begin to be missed.
+        let later = later + CROWD_PAUSE;
+        assert!(asking.may_replace(&keys[0], &told(&keys[..1]), later));
+        for key in &keys[2..] {
+            let at = asking.apps[key].endpoint.clone();
+            asking.take(key, &at, false, later);
+        }
+        assert!(!asking.may_replace(&keys[2], &told(&[]), later));
     }
 
     #[tokio::test(start_paused = true)]

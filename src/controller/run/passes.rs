@@ -18,7 +18,7 @@ use crate::controller::seams::Seams;
 use crate::desired::Dirs;
 use crate::folders::Folders as _;
 use crate::model::observed::EngineInfo;
-use crate::model::{AppKey, AppStatus, ConditionKind, Health, SyncState};
+use crate::model::{AppKey, AppStatus, ConditionKind, Health, OnHang, SyncState};
 use crate::plan::assess::Finding;
 use crate::plan::{Assessment, Motion};
 
@@ -52,15 +52,20 @@ impl<W: Seams> Controller<W> {
             }
             // Who is on its way already is only known after the first look.
             let may_move = self.config.first_look.is_cancelled() && self.turn.ask(&key, now);
+            let decision = self.decide(&key);
+            let replaces = decision.spec().is_some_and(|spec| spec.on_hang == OnHang::Replace);
+            let silent = self.silent_apps();
+            let may_replace = !replaces || self.asking.may_replace(&key, &silent, now);
             let input = PassInput {
                 instance: self.config.instance.clone(),
-                decision: self.decide(&key),
+                decision,
                 row: self.rows.get(&key).cloned(),
                 settings: Arc::clone(&self.news.settings),
                 engine: engine.clone(),
                 image_id: self.image_id.clone(),
                 network_ready: self.network_ready,
                 may_move,
+                may_replace,
                 addresses: Arc::clone(&self.addresses),
                 memory: self.memories.get(&key).cloned().unwrap_or_default(),
                 previous: self.status.apps.get(&key).cloned(),
@@ -79,6 +84,11 @@ impl<W: Seams> Controller<W> {
                 attempt.map_or(Work::Panicked(key), |output| Work::Pass(Box::new(output)))
             });
         }
+    }
+
+    fn silent_apps(&self) -> BTreeSet<AppKey> {
+        let silent = |status: &AppStatus| status.condition(ConditionKind::NotAnswering).is_some();
+        self.status.apps.iter().filter(|(_, status)| silent(status)).map(|(key, _)| key.clone()).collect()
     }
 
     /// For planted bugs.
@@ -176,8 +186,11 @@ impl<W: Seams> Controller<W> {
     /// Looks at the app whose turn to move it is.
     pub(super) fn call_next(&mut self) {
         let now = Instant::now();
-        let next = self.turn.next(now).filter(|_| self.config.first_look.is_cancelled());
-        if let Some(key) = next.filter(|key| !self.running.contains_key(*key)) {
+        if !self.config.first_look.is_cancelled() {
+            return;
+        }
+        // One whose pass is under way has been called, and holds up nobody if that hangs.
+        if let Some(key) = self.turn.next(now).find(|key| !self.running.contains_key(*key)) {
             self.queue.mark(key.clone(), Urgency::Hint, now);
         }
     }

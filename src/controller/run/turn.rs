@@ -92,9 +92,9 @@ impl Turn {
         });
     }
 
-    /// Who is to be looked at because the turn is free. Waits on until a pass of it has ended.
-    pub(super) fn next(&self, now: Instant) -> Option<&AppKey> {
-        self.waiting.first().filter(|_| self.is_free(now))
+    /// Who may be looked at because the turn is free, in that order. Each waits on until a pass of it has ended.
+    pub(super) fn next(&self, now: Instant) -> impl Iterator<Item = &AppKey> {
+        self.waiting.iter().filter(move |_| self.is_free(now))
     }
 
     /// When nobody is waited for any longer, if anybody waits.
@@ -125,14 +125,14 @@ mod tests {
         end(&mut turn, &a, Motion::Moves);
         assert!(!turn.ask(&b, now) && turn.ask(&a, now), "until it is there");
         end(&mut turn, &b, Motion::Waits);
-        assert_eq!(turn.next(now), None);
+        assert_eq!(turn.next(now).next(), None);
         end(&mut turn, &a, Motion::AtRest);
-        assert_eq!(turn.next(now), Some(&b));
+        assert_eq!(turn.next(now).next(), Some(&b));
         assert!(turn.ask(&b, now) && !turn.ask(&c, now));
         end(&mut turn, &b, Motion::AtRest);
-        assert_eq!(turn.next(now), Some(&c));
+        assert_eq!(turn.next(now).next(), Some(&c));
         end(&mut turn, &c, Motion::AtRest);
-        assert_eq!(turn.next(now), None, "it was stopped, or is gone");
+        assert_eq!(turn.next(now).next(), None, "it was stopped, or is gone");
         // Found on its way by a daemon that has just begun.
         end(&mut turn, &b, Motion::Moves);
         assert!(!turn.ask(&a, now) && turn.ask(&b, now));
@@ -148,10 +148,13 @@ mod tests {
         turn.end(&b, Motion::Waits, Looked::Yes, now);
         assert_eq!(turn.free_at(), Some(now + PATIENCE));
         let later = now + PATIENCE;
-        assert_eq!(turn.next(later), Some(&b));
+        assert_eq!(turn.next(later).next(), Some(&b));
         assert!(turn.ask(&b, later) && !turn.ask(&c, later) && !turn.ask(&a, later), "one more, not all");
         turn.end(&a, Motion::AtRest, Looked::Yes, later);
         assert!(!turn.ask(&c, later), "it is no longer its turn that ends");
+        // A pass of b that hangs never ends; whoever calls passes over it.
+        turn.end(&c, Motion::Waits, Looked::Yes, later);
+        assert_eq!(turn.next(later + PATIENCE).collect::<Vec<_>>(), [&b, &c]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -166,7 +169,7 @@ mod tests {
         assert!(!turn.ask(&a, now) && turn.ask(&b, now));
         turn.end(&c, Motion::AtRest, Looked::Yes, now);
         turn.end(&b, Motion::AtRest, Looked::Yes, now);
-        assert_eq!(turn.next(now), Some(&a));
+        assert_eq!(turn.next(now).next(), Some(&a));
         // One that nobody can look at.
         turn.look_first(keys().into_iter().collect(), now);
         assert!(!turn.ask(&a, now) && turn.ask(&a, now + PATIENCE));
