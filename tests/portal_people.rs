@@ -8,7 +8,7 @@ use std::sync::Arc;
 use minipaas::accounts::{LoginError, Role, Visit};
 use minipaas::clock::{Clock as _, SystemClock};
 use minipaas::model::status::ManifestsStatus;
-use minipaas::model::{AppKey, Health};
+use minipaas::model::{AppKey, Health, RunState};
 use portal_support::{Answer, Ask, PASSWORD, Portal};
 use serde_json::{Value, json};
 
@@ -289,11 +289,15 @@ async fn nobody_is_invited_to_a_site_that_is_gone_or_not_known_yet() {
         }
     };
     ask(None).await;
-    portal.status_tx.send_modify(|status| {
-        let app = Arc::make_mut(status).apps.get_mut(&AppKey::parse("alice-diary").unwrap()).unwrap();
-        Arc::make_mut(app).health = Health::Deleted;
-    });
-    ask(Some((409, "app-deleted"))).await;
+    // On its way, as after a start of the daemon; and gone.
+    for (desired, health) in [(RunState::Deleted, Health::Unknown), (RunState::Running, Health::Deleted)] {
+        portal.status_tx.send_modify(|status| {
+            let app = Arc::make_mut(status).apps.get_mut(&AppKey::parse("alice-diary").unwrap()).unwrap();
+            let app = Arc::make_mut(app);
+            (app.desired, app.health) = (desired, health);
+        });
+        ask(Some((409, "app-deleted"))).await;
+    }
     portal.status_tx.send_modify(|status| Arc::make_mut(status).apps.clear());
     ask(Some((404, "no-such-app"))).await;
     portal.status_tx.send_modify(|status| Arc::make_mut(status).manifests = ManifestsStatus::Unknown);

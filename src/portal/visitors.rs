@@ -20,7 +20,7 @@ use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Body, Id, IfMatch, Params, whole};
 use super::state::PortalState;
 use crate::accounts::{GuestLink, LinkId, SiteAccess};
-use crate::model::{AppKey, AppStatus, Health, Visitors};
+use crate::model::{AppKey, AppStatus, Health, RunState, Visitors};
 
 /// What its owner wants to know of the gate in front of a site.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -306,7 +306,8 @@ fn entrance(state: &PortalState, key: &AppKey, secret: &str) -> (String, String)
 /// Nothing is made for a site that is not there, or not any more: the next one of that name would have it.
 fn there(state: &PortalState, key: &AppKey) -> Result<Arc<AppStatus>, ApiError> {
     let app = apps::find(state, key)?;
-    if app.health == Health::Deleted { Err(edits::app_deleted(key)) } else { Ok(app) }
+    let is_gone = app.desired == RunState::Deleted || app.health == Health::Deleted;
+    if is_gone { Err(edits::app_deleted(key)) } else { Ok(app) }
 }
 
 fn sites(state: &PortalState) -> Result<&Arc<SiteAccess>, ApiError> {
