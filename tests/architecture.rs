@@ -204,6 +204,30 @@ fn no_shell_is_run_and_nothing_unsafe_is_done() {
     }
 }
 
+/// The field's terms: fault, action, oracle, checksum, verdict, history, seed, reference model.
+#[test]
+fn no_private_language_comes_back() {
+    const PRIVATE: [&str; 7] = ["blow", "deed", "keepsake", "reckoning", "chronicle", "dice", "door-keeper"];
+    let mut folders =
+        vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests/architecture.rs") {
+                read += 1;
+                let text = fs::read_to_string(&path).unwrap().to_lowercase();
+                let words: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
+                let found: Vec<_> = PRIVATE.iter().filter(|word| words.contains(*word)).collect();
+                assert!(found.is_empty(), "{} speaks of {found:?}", path.display());
+            }
+        }
+    }
+    assert!(read > 300, "only {read} files were read");
+}
+
 #[test]
 fn main_stays_thin() {
     let main = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")).unwrap();

@@ -34,7 +34,7 @@ impl Clock for Hands {
     }
 }
 
-/// A gateway with a real door-keeper, in front of an app that repeats what it was sent.
+/// A gateway with a real gate in front of an app that repeats what it was sent.
 struct Site {
     world: World,
     sites: Arc<SiteAccess>,
