@@ -141,8 +141,9 @@ pub(crate) fn crowds(world: &World, transitions: &[Transition]) -> Vec<String> {
     crowds
 }
 
-/// P16: the first wait between two new containers for an app that hangs; each is twice as long as the one before.
+/// P16: the first wait between two new containers for an app that hangs; each is twice as long as the one before, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// P16: an app that hangs gets new containers no faster than that. A container beside a running one of the same make is one.
 pub(crate) fn hasty_replacements(world: &World, transitions: &[Transition]) -> Vec<String> {
@@ -159,7 +160,7 @@ pub(crate) fn hasty_replacements(world: &World, transitions: &[Transition]) -> V
             if gap + Duration::from_secs(1) < wait {
                 hasty.push(format!("P16 {key} hangs and had a new container {gap:?} after the last one, not {wait:?}"));
             }
-            last.insert(key, (change.at, if wait.is_zero() { FIRST_WAIT } else { wait * 2 }));
+            last.insert(key, (change.at, if wait.is_zero() { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) }));
         }
         if change.to == Some(ContainerState::Running) {
             set.insert(&change.container, make);
