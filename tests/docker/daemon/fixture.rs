@@ -72,6 +72,20 @@ impl Ran {
     }
 }
 
+/// Different ports that nobody listens on. They lie below those that the kernel hands out by itself (32768 and up, see
+/// `ip_local_port_range` in ip(7)), so that no connection on its way out has one between two starts of a daemon.
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut candidates = std::iter::repeat_with(|| {
+        let number = std::process::id().wrapping_mul(16).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        20_000 + u16::try_from(number % 12_000).unwrap()
+    });
+    std::array::from_fn(|_| {
+        let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
+        candidates.by_ref().take(12_000).find(is_free).expect("a port is free")
+    })
+}
+
 impl Daemon {
     /// A fresh installation whose daemon runs and reaches Docker.
     pub(crate) fn start() -> Self {
@@ -117,8 +131,7 @@ impl Daemon {
         // Tests run one at a time, so this only keeps apart what an interrupted run may have left behind.
         let third = (std::process::id() + number) % 250;
         let base = std::env::var("RUNTIME_BASE_IMAGE").unwrap_or_else(|_| "node:24-alpine".to_owned());
-        let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (port, portal_port) = (free_port(), free_port());
+        let [port, portal_port] = free_ports();
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
         for folder in ["templates", "runtime"] {
             copy(&repository.join(folder), &dir.path().join(folder));

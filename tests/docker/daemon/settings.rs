@@ -1,6 +1,6 @@
 //! `.env` edited while the daemon runs.
 
-use super::fixture::{Daemon, PAGE, visit};
+use super::fixture::{Daemon, PAGE, free_ports, visit};
 
 #[test]
 fn a_new_domain_and_new_limits_in_env_alone_reshape_every_app() {
@@ -62,7 +62,7 @@ fn a_bad_value_is_refused_with_its_place_and_the_last_good_settings_stay() {
 fn a_new_port_waits_for_a_restart_and_says_so() {
     let mut daemon = Daemon::start();
     daemon.run("alice-page", PAGE);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let [port] = free_ports();
     daemon.set(&[("PAAS_GATEWAY_PORT", &port.to_string())]);
     daemon.until("a restart is asked for", || {
         (daemon.status()["restartRequired"][0] == "PAAS_GATEWAY_PORT").then_some(())
