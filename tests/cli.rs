@@ -339,6 +339,77 @@ fn start_stop_and_deploy_change_their_key_and_nothing_else() {
 }
 
 #[test]
+fn visitors_change_their_key_and_what_is_left_out_becomes_no_wider() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1   # a diary\nmemory: 64m\n");
+    let set = |args: &[&str]| {
+        root.run(&[&["visitors", "alice-diary", "--no-wait"], args].concat()).done();
+        root.read("apps.d/alice-diary.yaml").replace("template: diary-v1   # a diary\nmemory: 64m\n", "")
+    };
+    assert_eq!(set(&["--change", "owner"]), "visitors: {view: everyone, change: owner}\n");
+    assert_eq!(set(&["--view", "guests"]), "visitors: {view: guests, change: owner}\n");
+    assert_eq!(set(&["--change", "guests"]), "visitors: guests\n");
+    assert_eq!(set(&["--view", "owner"]), "visitors: owner\n");
+    let refused = root.run(&["visitors", "alice-diary", "--change", "everyone"]);
+    insta::assert_snapshot!(refused.text(&root), @"
+    exit 1
+    error: `--change everyone` lets in more than may see the site (owner): say `--view everyone` as well, or fewer for `--change`
+    ");
+    assert_eq!(set(&["--view", "everyone", "--change", "everyone"]), "visitors: everyone\n");
+
+    // Where the settings say it for all, they count as long as the manifest is silent.
+    root.put("apps.d/bob-notes.yaml", "template: diary-v1\n");
+    root.put(".env", "DEFAULT_VISITORS=owner\n");
+    root.run(&["visitors", "bob-notes", "--view", "guests", "--no-wait"]).done();
+    assert_eq!(root.read("apps.d/bob-notes.yaml"), "template: diary-v1\nvisitors: {view: guests, change: owner}\n");
+
+    // Nobody stands in front of the sites.
+    root.put(".env", "PAAS_ROUTING=direct\n");
+    let before = root.read("apps.d/alice-diary.yaml");
+    let refused = root.run(&["visitors", "alice-diary", "--view", "owner"]);
+    insta::assert_snapshot!(refused.text(&root), @"
+    exit 1
+    error: nothing was written, because `visitors: owner` needs the gateway, and with PAAS_ROUTING=direct nobody stands in front of the site: it is stopped rather than open to everyone: set PAAS_ROUTING=gateway, or write `visitors: everyone`
+    ");
+    assert_eq!(root.read("apps.d/alice-diary.yaml"), before);
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\nstate: deleted\n");
+    let refused = root.run(&["visitors", "alice-diary", "--view", "everyone"]);
+    assert!(refused.code == 1 && refused.err.contains("is deleted"), "{}", refused.err);
+}
+
+#[test]
+fn validate_refuses_a_private_site_that_nobody_could_guard() {
+    let root = Root::new();
+    root.run(&["init"]).done();
+    let validate = |text: &str| {
+        root.put("apps.d/alice-diary.yaml", text);
+        root.run(&["validate"]).text(&root)
+    };
+    assert!(validate("template: diary-v1\nvisitors: owner\n").starts_with("exit 0"), "the gateway guards it");
+    root.put(".env", "PAAS_ROUTING=direct\n");
+    insta::assert_snapshot!(validate("template: diary-v1\nvisitors: {view: everyone, change: owner}\n"), @"
+    exit 1
+    ROOT/apps.d/alice-diary.yaml:2:11: error: `visitors: {view: everyone, change: owner}` needs the gateway, and with PAAS_ROUTING=direct nobody stands in front of the site: it is stopped rather than open to everyone
+      2 | visitors: {view: everyone, change: owner}
+        |           ^
+        = help: set PAAS_ROUTING=gateway, or write `visitors: everyone`
+    1 of 1 manifest refused
+    ");
+    let json = root.run(&["validate", "-o", "json"]);
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&json[0]["ok"], &json[0]["problems"][0]["line"]), (&json!(false), &json!(2)));
+    assert!(validate("template: diary-v1\nvisitors: everyone\n").starts_with("exit 0"));
+    assert!(validate("template: diary-v1\nstate: stopped\nvisitors: owner\n").starts_with("exit 0"), "it runs not");
+    root.put(".env", "PAAS_ROUTING=direct\nDEFAULT_VISITORS=guests\n");
+    insta::assert_snapshot!(validate("template: diary-v1\n"), @"
+    exit 1
+    ROOT/apps.d/alice-diary.yaml: error: DEFAULT_VISITORS=guests needs the gateway, and with PAAS_ROUTING=direct nobody stands in front of the site: it is stopped rather than open to everyone
+        = help: set PAAS_ROUTING=gateway, or write `visitors: everyone` into the manifest, or set DEFAULT_VISITORS=everyone
+    1 of 1 manifest refused
+    ");
+}
+
+#[test]
 fn delete_keeps_the_data_unless_told_otherwise_and_start_takes_it_back() {
     let root = Root::new();
     root.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
@@ -556,6 +627,8 @@ fn a_wrong_command_line_exits_with_64_and_help_with_0() {
         "trash",
         "version",
         "firewall",
+        "user",
+        "visitors",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help");
         assert!(root.run(&[command, "--help"]).done().contains("Examples:"), "{command}");
@@ -951,6 +1024,28 @@ fn the_overview_fits_and_explains() {
 }
 
 #[test]
+fn one_app_in_detail_says_who_may_enter_and_whether_strangers_may_write() {
+    let root = Root::new();
+    let detail = |change: &str, strangers: bool| {
+        let mut app = view("00", "Running", "Synced", &json!([]));
+        app["visitors"] = json!({"view": "everyone", "change": change});
+        app["strangersMayWrite"] = json!(strangers);
+        let answer = json!({"ok": true, "data": app}).to_string();
+        let socket = root.path().join("run/paas.sock");
+        std::fs::remove_file(&socket).ok();
+        let _daemon = PlayedDaemon::start(&root, vec![("/apps/alice/diary", answer)]);
+        root.run(&["status", "alice-diary"])
+            .done()
+            .lines()
+            .find(|line| line.starts_with("Visitors"))
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(detail("everyone", true), "Visitors:  everyone, also to change what is in it");
+    assert_eq!(detail("owner", false), "Visitors:  {view: everyone, change: owner}");
+}
+
+#[test]
 fn the_status_for_programs_has_the_phase_and_the_address_of_each_app() {
     let root = Root::new();
     let mut app = view("00", "Running", "Synced", &json!([]));
@@ -1093,6 +1188,10 @@ fn completion_knows_the_apps_and_templates_of_the_moment() {
     assert_eq!(completed(&["stop", "bob"]), "");
     assert_eq!(completed(&["create", "bob-notes", "--template", "st"]), "static-v1");
     assert_eq!(completed(&["sto"]), "stop");
+    assert_eq!(completed(&["visitors", "al"]), "alice-diary");
+    assert_eq!(completed(&["visitors", "alice-diary", "li"]), "links link");
+    assert_eq!(completed(&["visitors", "alice-diary", "link", "a"]), "add");
+    assert_eq!(completed(&["visitors", "alice-diary", "--view", "g"]), "guests");
     for shell in ["zsh", "fish"] {
         let script = root.run(&["completions", shell]).done();
         assert!(script.contains("paas names apps") && script.contains("paas names templates"), "{shell}");

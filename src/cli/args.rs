@@ -190,6 +190,19 @@ Examples:
   paas user remove alice --apps stop"
     )]
     User(User),
+    /// Show or set who may enter an app's site, and invite guests
+    #[command(after_help = "\
+With --view or --change it writes `visitors` into the manifest; what is left out of the two stays, or becomes as narrow as it must.
+Links and the password are the daemon's, which must be running for them.
+
+Examples:
+  paas visitors alice-diary                            what is in force
+  paas visitors alice-diary --view everyone --change owner
+  paas visitors alice-diary link add grandmother --expires 30d
+  paas visitors alice-diary link remove 3
+  paas visitors alice-diary password set < password.txt
+  paas visitors alice-diary sign-out                   everybody out, links and password go on")]
+    Visitors(Visitors),
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  paas completions bash > ~/.local/share/bash-completion/completions/paas")]
     Completions(Completions),
@@ -310,6 +323,15 @@ Examples:
     /// Make a new link for somebody who has forgotten their password, or lost the link before
     #[command(after_help = "Examples:\n  paas user reset alice")]
     Reset(OneUser),
+    /// Change what somebody may do, and how many apps they may have
+    #[command(after_help = "\
+What is left out stays. A role counts from their next request on. A quota refuses new apps; what they have beyond it stays.
+
+Examples:
+  paas user set alice --role admin
+  paas user set alice --role member --max-apps 3
+  paas user set alice --max-apps default")]
+    Set(SetUser),
     /// Set how many apps somebody may have
     #[command(after_help = "\
 A quota refuses new apps; what they have beyond it stays. `default` is MAX_APPS_PER_USER.
@@ -345,6 +367,27 @@ pub struct InviteUser {
     /// How many apps they may have, instead of `MAX_APPS_PER_USER`
     #[arg(long, value_name = "NUMBER")]
     pub max_apps: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct SetUser {
+    /// Their name, for example `alice`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// `admin` runs the server, `member` has apps of their own
+    #[arg(long, value_name = "ROLE", required_unless_present = "max_apps")]
+    pub role: Option<RoleOfUser>,
+    /// How many apps they may have, or `default` for `MAX_APPS_PER_USER`
+    #[arg(long, value_name = "NUMBER", value_parser = quota)]
+    pub max_apps: Option<Quota>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleOfUser {
+    /// Runs the server
+    Admin,
+    /// Has apps of their own
+    Member,
 }
 
 #[derive(Debug, Args)]
@@ -399,6 +442,101 @@ pub enum AppsOfRemoved {
     Stop,
     /// Their containers go, their data stays
     Delete,
+}
+
+#[derive(Debug, Args)]
+pub struct Visitors {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// Who may see the site
+    #[arg(long, value_name = "WHO")]
+    pub view: Option<Circle>,
+    /// Who may change something in it
+    #[arg(long, value_name = "WHO")]
+    pub change: Option<Circle>,
+    #[command(flatten)]
+    pub wait: Wait,
+    #[command(subcommand)]
+    pub verb: Option<OfVisitors>,
+}
+
+/// A circle of visitors; each holds those after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Circle {
+    /// Everybody who knows the address
+    Everyone,
+    /// Whoever has an invitation link or the password, and the owner
+    Guests,
+    /// The owner, and admins
+    Owner,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OfVisitors {
+    /// List the invitation links
+    #[command(after_help = "Examples:\n  paas visitors alice-diary links")]
+    Links,
+    /// Make or take back an invitation link
+    #[command(subcommand)]
+    Link(Link),
+    /// Set or take away the password with which guests come in
+    #[command(subcommand)]
+    Password(SitePassword),
+    /// Everybody out, also the owner, who signs in anew; links and the password go on
+    #[command(after_help = "Examples:\n  paas visitors alice-diary sign-out")]
+    SignOut,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Link {
+    /// Make a link with which somebody is a guest of the site; it is shown once
+    #[command(after_help = "\
+Examples:
+  paas visitors alice-diary link add grandmother
+  paas visitors alice-diary link add grandmother --expires 30d")]
+    Add(AddLink),
+    /// Take a link back; whoever came in by it is out from the next request on
+    #[command(after_help = "Examples:\n  paas visitors alice-diary link remove 3")]
+    Remove(RemoveLink),
+}
+
+#[derive(Debug, Args)]
+pub struct AddLink {
+    /// Whom it is for, for example `grandmother`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// How long it is good, for example `30d`; without it, until it is taken back
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    pub expires: Option<u32>,
+}
+
+/// `30d`: days, as there is no link that is good for less.
+fn days(text: &str) -> Result<u32, String> {
+    text.strip_suffix('d')
+        .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| "write whole days, for example `30d`".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub struct RemoveLink {
+    /// Number of the link, as `paas visitors APP links` shows it
+    #[arg(value_name = "ID")]
+    pub id: i64,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum SitePassword {
+    /// Set it: read from standard input, or asked for on a terminal; whoever came in by the one before is out
+    #[command(after_help = "\
+Examples:
+  paas visitors alice-diary password set
+  paas visitors alice-diary password set < password.txt")]
+    Set,
+    /// Take it away; whoever came in by it is out
+    #[command(after_help = "Examples:\n  paas visitors alice-diary password clear")]
+    Clear,
 }
 
 #[derive(Debug, Args)]

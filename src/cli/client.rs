@@ -84,6 +84,11 @@ impl Client {
         self.answer(Request::patch(path).header("content-type", "application/json"), body.into()).await
     }
 
+    pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| ClientError::Broken(error.to_string()))?;
+        self.answer(Request::put(path).header("content-type", "application/json"), body.into()).await
+    }
+
     pub async fn delete<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| ClientError::Broken(error.to_string()))?;
         self.answer(Request::delete(path).header("content-type", "application/json"), body.into()).await

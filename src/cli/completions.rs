@@ -12,8 +12,8 @@ use super::manifests::Manifests;
 use crate::desired::templates;
 
 /// Commands that take an app that is there.
-const OF_APPS: [&str; 11] =
-    ["start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls"];
+const OF_APPS: [&str; 12] =
+    ["start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls", "visitors"];
 
 pub(super) fn run(context: &mut Context, args: &Completions) -> anyhow::Result<Exit> {
     // Into memory first: the generator panics when the reader of its output leaves.
@@ -42,7 +42,9 @@ pub(super) fn names(context: &mut Context, args: &Names) -> anyhow::Result<Exit>
 /// The generator knows the words of the command line, not what there is on this machine.
 fn with_names(shell: Shell, script: &str) -> String {
     match shell {
-        Shell::Bash => format!("{script}\n{}", BASH.replace("VERBS", &OF_APPS.join("|"))),
+        Shell::Bash => {
+            format!("{script}\n{}", BASH.replace(":VERBS", &OF_APPS.map(|verb| format!(":{verb}")).join("|")))
+        }
         Shell::Zsh => {
             let app = |line: &str| {
                 line.contains("app -- The app") || line.contains("app -- Only") || line.contains("apps -- ")
@@ -79,7 +81,11 @@ const BASH: &str = r#"_paas_with_names() {
         -*) _paas "$@"; return ;;
     esac
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        case $word in VERBS) verb=$word; break ;; esac
+        case $verb:$word in
+            :VERBS) verb=$word ;;
+            # After the app comes what to do.
+            visitors:[!-]*) _paas "$@"; return ;;
+        esac
     done
     case $verb:$current in
         :*|*:-*) _paas "$@" ;;

@@ -3,7 +3,7 @@
 //! [`output`] (tables, colour), [`diagnostic`] (caret messages), [`names`] (did you mean), [`backend`] (what `main` plugs in).
 //!
 //! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
-//! so in their help: `confirm`, `down`, `trash`, `admin`, `firewall` and `user`.
+//! so in their help: `confirm`, `down`, `trash`, `admin`, `firewall`, `user`, and `visitors` where it is about links and passwords.
 
 pub mod announce;
 pub mod args;
@@ -44,6 +44,7 @@ pub mod trash;
 pub mod user;
 pub mod validate;
 pub mod version;
+pub mod visitors;
 
 use std::process::ExitCode;
 
@@ -110,6 +111,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Down(args) => block_on(down::run(context, &args, backend)),
         Command::Admin(command) => block_on(admin::run(context, &command)),
         Command::User(command) => block_on(user::run(context, &command)),
+        Command::Visitors(args) => with_daemon(context, async |context| visitors::run(context, &args).await),
         Command::Doctor => block_on(doctor::run(context, backend)),
         Command::Firewall(args) => firewall::run(context, &args),
     }

@@ -155,7 +155,7 @@ struct Detail<'a>(&'a Shown);
 
 impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shown { view: AppView { phase, url, status }, traffic } = self.0;
+        let Shown { view: AppView { phase, url, strangers_may_write, status }, traffic } = self.0;
         let now = now();
         let mut row = |name: &str, value: &dyn fmt::Display| writeln!(f, "{:<11}{value}", format!("{name}:"));
         row("App", &status.app)?;
@@ -164,6 +164,8 @@ impl fmt::Display for Detail<'_> {
         row("Sync", &format_args!("{:?}", status.sync))?;
         row("Health", &format_args!("{:?}", status.health))?;
         row("Desired", &format_args!("{:?}", status.desired))?;
+        let strangers = if *strangers_may_write { ", also to change what is in it" } else { "" };
+        row("Visitors", &format_args!("{}{strangers}", status.visitors))?;
         if let Some(template) = &status.template {
             row("Template", template)?;
         }

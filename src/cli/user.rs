@@ -4,7 +4,9 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use anyhow::bail;
 
-use super::args::{AppsOfRemoved, Format, InviteUser, OneUser, Quota, QuotaOfUser, RemoveUser, User};
+use super::args::{
+    AppsOfRemoved, Format, InviteUser, OneUser, Quota, QuotaOfUser, RemoveUser, RoleOfUser, SetUser, User,
+};
 use super::context::Context;
 use super::exit::Exit;
 use super::output::{Err, table};
@@ -19,6 +21,7 @@ pub(super) async fn run(context: &mut Context, command: &User) -> anyhow::Result
         User::List => list(context).await,
         User::Invite(args) => invite(context, args).await,
         User::Reset(args) => reset(context, args).await,
+        User::Set(args) => set(context, args).await,
         User::Quota(args) => quota(context, args).await,
         User::TotpOff(args) => totp_off(context, args).await,
         User::Remove(args) => remove(context, args).await,
@@ -65,22 +68,32 @@ async fn reset(context: &mut Context, args: &OneUser) -> anyhow::Result<Exit> {
     tell(context, &link)
 }
 
-async fn quota(context: &mut Context, args: &QuotaOfUser) -> anyhow::Result<Exit> {
-    let max_apps = match args.most {
-        Quota::Default => None,
-        Quota::Own(most) => Some(most),
-    };
-    let patch = Patch { role: None, max_apps: Some(MaxApps(max_apps)) };
+/// Both in one request: nobody is an admin with the quota of a member in between.
+async fn set(context: &mut Context, args: &SetUser) -> anyhow::Result<Exit> {
+    let patch = Patch { role: args.role.map(Role::from), max_apps: args.max_apps.map(MaxApps::from) };
     let person: PersonView = context.client()?.patch(&path_of(&args.name)?, &patch).await?;
     match context.format(Format::Table) {
         Format::Table => {
-            let (has, most) = (person.apps.len(), person.apps_allowed);
-            let from = if person.max_apps.is_some() { "" } else { ", as MAX_APPS_PER_USER says" };
-            context.out.line(format_args!("`{}` has {has} of {most} apps{from}", person.name))?;
+            context.out.line(format_args!("`{}` is `{}`, with {}", person.name, person.role.word(), has(&person)))?;
         }
         format => context.out.value(format, &person)?,
     }
     Ok(Exit::Done)
+}
+
+async fn quota(context: &mut Context, args: &QuotaOfUser) -> anyhow::Result<Exit> {
+    let patch = Patch { role: None, max_apps: Some(args.most.into()) };
+    let person: PersonView = context.client()?.patch(&path_of(&args.name)?, &patch).await?;
+    match context.format(Format::Table) {
+        Format::Table => context.out.line(format_args!("`{}` has {}", person.name, has(&person)))?,
+        format => context.out.value(format, &person)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn has(person: &PersonView) -> String {
+    let from = if person.max_apps.is_some() { "" } else { ", as MAX_APPS_PER_USER says" };
+    format!("{} of {} apps{from}", person.apps.len(), person.apps_allowed)
 }
 
 async fn totp_off(context: &mut Context, args: &OneUser) -> anyhow::Result<Exit> {
@@ -177,6 +190,24 @@ impl From<AppsOfRemoved> for AppsThen {
             AppsOfRemoved::Keep => Self::Keep,
             AppsOfRemoved::Stop => Self::Stop,
             AppsOfRemoved::Delete => Self::Delete,
+        }
+    }
+}
+
+impl From<Quota> for MaxApps {
+    fn from(quota: Quota) -> Self {
+        match quota {
+            Quota::Default => Self(None),
+            Quota::Own(most) => Self(Some(most)),
+        }
+    }
+}
+
+impl From<RoleOfUser> for Role {
+    fn from(role: RoleOfUser) -> Self {
+        match role {
+            RoleOfUser::Admin => Self::Admin,
+            RoleOfUser::Member => Self::Member,
         }
     }
 }

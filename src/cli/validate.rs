@@ -19,7 +19,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::controller::{Admission, admit};
 use crate::desired::parse::Problems;
 use crate::desired::resolve::{exceeds, lacks_api};
-use crate::desired::{self, Diagnostic, FileEntry, ManifestFolder, Manifests as _, templates};
+use crate::desired::{self, Diagnostic, FileEntry, ManifestFolder, Manifests as _, lacks_gate, templates};
 use crate::model::observed::Capacity;
 use crate::model::{AppKey, Bytes, Manifest, RunState, Settings, Template, TemplateId, Timestamp};
 use crate::store::{AccountStore as _, SqliteStore, Store as _};
@@ -182,7 +182,8 @@ fn check(path: String, name: &str, bytes: &[u8], key: Option<&AppKey>, here: Opt
             let held = here.zip(key).filter(|(here, _)| here.has(Path::new(&path)));
             let held = held.and_then(|(here, key)| Some(("", here.over_quota.get(key)?.clone())));
             let all = refused.into_iter().chain(held);
-            all.map(|(key, message)| at_key(name, &source, key, &message)).collect()
+            let all = all.map(|(key, message)| at_key(name, &source, key, &message));
+            all.chain(here.and_then(|here| here.leaves_open(name, &source, &manifest))).collect()
         }
         Err(Problems { first, mut others }) => {
             others.push(first);
@@ -233,6 +234,16 @@ impl Here {
         let excess = exceeds(manifest, &self.settings, self.capacity);
         let excess = excess.map(|excess| (excess.key.unwrap_or(""), excess.message));
         self.refuses_template(manifest, key).into_iter().chain(excess).collect()
+    }
+
+    /// A site that nobody can guard here, which the daemon stops.
+    fn leaves_open(&self, file: &str, source: &str, manifest: &Manifest) -> Option<Diagnostic> {
+        if manifest.state != RunState::Running {
+            return None;
+        }
+        let lacks = lacks_gate(manifest, &self.settings)?;
+        let place = at_key(file, source, if lacks.by_manifest { "visitors" } else { "" }, "");
+        Some(Diagnostic { message: lacks.problem(), help: Some(lacks.remedy().to_owned()), ..place })
     }
 
     fn refuses_template(&self, manifest: &Manifest, key: Option<&AppKey>) -> Option<(&'static str, String)> {

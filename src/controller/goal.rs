@@ -249,8 +249,10 @@ fn last_good(at: &Circumstances<'_>, file: Option<&FileEntry>, sync: SyncState, 
 
 /// A site that nobody can guard is stopped rather than left open to everyone.
 fn guarded(at: &Circumstances<'_>, manifest: &Manifest, decision: Decision) -> Decision {
-    let Some(message) = lacks_gate(at.key, manifest, at.settings) else { return decision };
+    let Some(lacks) = lacks_gate(manifest, at.settings) else { return decision };
     let Goal::Run(spec) = decision.goal else { return decision };
+    let file = if lacks.by_manifest { format!("{}: ", at.key.file_name()) } else { String::new() };
+    let message = format!("{file}{}; {}", lacks.problem(), lacks.remedy());
     let mut findings = decision.findings;
     findings.push(Finding::new(ConditionKind::Invalid, "VisitorsNeedGateway", message));
     Decision { goal: Goal::Stop(spec), sync: Some(SyncState::Invalid), findings, ..decision }

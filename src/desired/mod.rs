@@ -27,7 +27,7 @@ pub use folder::{Current, EditError, Edited, LockedDir, ManifestDir};
 pub use load::ManifestFolder;
 pub use parse::{check, parse};
 pub use render::render;
-pub use resolve::{Desired, Dirs, Resolved, lacks_gate, resolve, visitors};
+pub use resolve::{Desired, Dirs, LacksGate, Resolved, lacks_gate, resolve, visitors};
 pub use schema::manifest_schema;
 pub use snapshot::{CompleteSnapshot, Completeness, Diagnostic, FileEntry, Manifests, Snapshot};
 pub use watch::{Changed, WatchPaths, watch};

@@ -106,24 +106,42 @@ pub fn visitors(manifest: &Manifest, settings: &Settings) -> Visitors {
     manifest.visitors.unwrap_or(settings.visitors)
 }
 
-/// Why nobody can be kept out as the manifest, or the settings for it, ask.
-#[must_use]
-pub fn lacks_gate(key: &AppKey, manifest: &Manifest, settings: &Settings) -> Option<String> {
-    let visitors = visitors(manifest, settings);
-    if settings.routing == Routing::Gateway || visitors.is_open() {
-        return None;
+/// Nobody can be kept out as the manifest, or the settings for it, ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LacksGate {
+    visitors: Visitors,
+    /// Whether the manifest says so itself.
+    pub by_manifest: bool,
+}
+
+impl LacksGate {
+    /// Without the name of the file.
+    #[must_use]
+    pub fn problem(self) -> String {
+        let Self { visitors, by_manifest } = self;
+        let asked =
+            if by_manifest { format!("`visitors: {visitors}`") } else { format!("DEFAULT_VISITORS={visitors}") };
+        format!(
+            "{asked} needs the gateway, and with PAAS_ROUTING=direct nobody stands in front of the site: it is stopped rather \
+             than open to everyone"
+        )
     }
-    let (asked, remedy) = match manifest.visitors {
-        Some(_) => (format!("{}: `visitors: {visitors}`", key.file_name()), "write `visitors: everyone`"),
-        None => (
-            format!("DEFAULT_VISITORS={visitors}"),
-            "write `visitors: everyone` into the manifest, or set DEFAULT_VISITORS=everyone",
-        ),
-    };
-    Some(format!(
-        "{asked} needs the gateway, and with PAAS_ROUTING=direct nobody stands in front of the site: it is stopped rather than \
-         open to everyone; set PAAS_ROUTING=gateway, or {remedy}"
-    ))
+
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        if self.by_manifest {
+            "set PAAS_ROUTING=gateway, or write `visitors: everyone`"
+        } else {
+            "set PAAS_ROUTING=gateway, or write `visitors: everyone` into the manifest, or set DEFAULT_VISITORS=everyone"
+        }
+    }
+}
+
+#[must_use]
+pub fn lacks_gate(manifest: &Manifest, settings: &Settings) -> Option<LacksGate> {
+    let visitors = visitors(manifest, settings);
+    let is_guarded = settings.routing == Routing::Gateway || visitors.is_open();
+    (!is_guarded).then_some(LacksGate { visitors, by_manifest: manifest.visitors.is_some() })
 }
 
 /// Why the template cannot give what the manifest asks of it.

@@ -12,6 +12,10 @@ pub struct AppView {
     /// One word that sums it up, see [`phase`].
     pub phase: String,
     pub url: String,
+    /// Whether everybody who knows the address may change something in it, also through its own API: `visitors` lets in everyone
+    /// for `change`.
+    #[serde(default)]
+    pub strangers_may_write: bool,
     #[serde(flatten)]
     pub status: AppStatus,
 }
@@ -19,7 +23,12 @@ pub struct AppView {
 impl AppView {
     #[must_use]
     pub fn new(status: &AppStatus, settings: &Settings) -> Self {
-        Self { phase: phase(status).to_owned(), url: settings.app_url(&status.host), status: status.clone() }
+        Self {
+            phase: phase(status).to_owned(),
+            url: settings.app_url(&status.host),
+            strangers_may_write: status.visitors.is_open(),
+            status: status.clone(),
+        }
     }
 }
 

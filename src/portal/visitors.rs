@@ -23,7 +23,7 @@ use crate::accounts::{GuestLink, LinkId, SiteAccess};
 use crate::model::{AppKey, AppStatus, Health, RunState, Visitors};
 
 /// What its owner wants to know of the gate in front of a site.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VisitorsView {
     /// What is in force.
@@ -74,19 +74,19 @@ pub(super) fn set_described() -> Operation {
         .refuses(&[code::APP_DELETED, code::NEEDS_GATEWAY])
 }
 
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLink {
     /// Whom it is for.
     pub name: String,
     /// How long it is good; without it, until it is taken back.
-    #[serde(default, deserialize_with = "whole")]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3650))]
     pub days: Option<u32>,
 }
 
 /// A link that was just made.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct MadeLink {
     #[serde(flatten)]
     pub link: GuestLink,
@@ -131,7 +131,7 @@ pub(super) fn add_link_described() -> Operation {
 }
 
 /// A link that opens nothing any more.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TakenBack {
     pub id: LinkId,
 }
@@ -164,7 +164,7 @@ pub(super) fn remove_link_described() -> Operation {
         .refuses(&[code::NO_SUCH_LINK, code::STORE_UNAVAILABLE])
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetPassword {
     pub password: String,
@@ -177,7 +177,7 @@ impl std::fmt::Debug for SetPassword {
 }
 
 /// Whether guests may come in with a password now.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordSet {
     pub password: bool,
 }
@@ -226,7 +226,7 @@ pub(super) fn remove_password_described() -> Operation {
 }
 
 /// How many browsers are out.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SignedOut {
     pub browsers: usize,
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+pub mod console;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
