@@ -368,7 +368,7 @@ async fn looked(first_look: &CancellationToken, stop: &CancellationToken) {
 
 /// Makes the first user where there is none, before anybody can ask for them.
 async fn accounts(store: &SqliteStore, settings_rx: watch::Receiver<Arc<Settings>>) -> Result<Accounts> {
-    let url = settings_rx.borrow().portal_url();
+    let url = crate::gateway::portal_from_elsewhere(&settings_rx.borrow());
     let accounts = Accounts::new(Arc::new(store.clone()), Arc::new(SystemClock), settings_rx);
     accounts.bootstrap().await.context("cannot make the portal's first user")?;
     if let Some(word) = accounts.first_word().await? {

@@ -93,6 +93,34 @@ async fn a_name_with_the_server_s_address_in_it_reaches_the_app_where_the_domain
     }
 }
 
+/// The dashboard of another device, which has no use for `localhost`: the server's address alone, and what leads there.
+#[tokio::test]
+async fn the_server_s_address_is_the_portal_for_other_devices_of_the_home() {
+    let portal = axum::Router::new().fallback(async |uri: axum::http::Uri| format!("portal {uri}"));
+    let world = World::with(short(), Some(portal)).await;
+    let mut diary = status("alice-diary", Health::Degraded);
+    diary.host = "alice-diary.localhost".to_owned();
+    world.config_tx.send_replace(Arc::new(GatewayConfig::new("localhost")));
+    world.publish(diary).await;
+    let ask = async |host: &str, path: &str| {
+        world.talk(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await
+    };
+    within(async { while code(&ask("alice-diary.localhost", "/").await) != "502" {} }).await;
+    for host in ["192.168.1.10:8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "portal.localhost"] {
+        assert_eq!(body(&ask(host, "/sites/alice/diary").await), "portal /sites/alice/diary", "{host}");
+    }
+    for host in ["8.8.8.8", "portal.192.168.1.10.nip.io", "192.168.1.10.nip.io"] {
+        assert_eq!(code(&ask(host, "/x").await), "404", "{host}");
+    }
+    for (host, portal) in [
+        ("alice-diary.192.168.1.10.nip.io:8080", "http://192.168.1.10:8080"),
+        ("alice-diary.localhost:8080", "http://localhost:8080"),
+    ] {
+        let page = ask(host, "/").await;
+        assert!(page.contains(&format!("href=\"{portal}/sites/alice/diary\"")), "{host}: {page}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_without_exactly_one_valid_host_is_refused() {
     let world = World::around(named("diary").await).await;
@@ -1091,9 +1119,15 @@ async fn what_is_not_there_is_told_kindly_in_the_visitor_s_language() {
         (status("alice-diary", Health::Starting), "503", "Opening", "여는 중", true),
         (status("alice-diary", Health::Unknown), "503", "Opening", "여는 중", true),
         (without_engine(), "503", "The server is not ready yet", "서버가 아직 준비되지", true),
-        (status("alice-diary", Health::CrashLoop), "503", "paas logs alice-diary", "paas logs alice-diary", true),
+        (
+            status("alice-diary", Health::CrashLoop),
+            "503",
+            "sites/alice/diary\">Open",
+            "sites/alice/diary\">내 웹",
+            true,
+        ),
         (status("alice-diary", Health::Degraded), "502", "stopped", "문제가", false),
-        (held(SyncState::Invalid, Health::Unknown), "503", "paas status alice-diary", "설정에 문제", false),
+        (held(SyncState::Invalid, Health::Unknown), "503", "wrong with its settings", "설정에 문제", false),
         (wanted(RunState::Deleted, Health::Deleted), "404", "no site here", "사이트가 없어요", false),
     ] {
         let name = format!("{:?} {:?} {:?}", app.desired, app.health, app.sync);
@@ -1108,7 +1142,9 @@ async fn what_is_not_there_is_told_kindly_in_the_visitor_s_language() {
         for field in ["cache-control: no-store", "content-security-policy: default-src 'none'; style-src 'sha256-"] {
             assert!(page.contains(field), "{name}: {page}");
         }
-        assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("http://"), "{name}: {page}");
+        // Nothing is fetched; the one link leads to the portal as this visitor finds it.
+        let led = page.replace("<a href=\"http://test/sites/alice/diary\">", "");
+        assert!(!led.contains("<script") && !led.contains("src=") && !led.contains("http://"), "{name}: {page}");
         let page = world.get("/", "Accept-Language: ko-KR,ko;q=0.9,en;q=0.8\r\n").await;
         assert!(page.contains(korean) && page.contains("lang=\"ko\""), "{name}: {page}");
         let page = world.get("/", "Accept: application/json\r\n").await;

@@ -28,6 +28,8 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Open to anybody. Whoever adds a route here has thought about it.
 const PUBLIC: &[&str] = &[
     "GET /health",
+    // How names are made, of no site in particular: whoever types the server's address is shown as much.
+    "GET /addresses",
     "GET /openapi.json",
     "GET /docs",
     "GET /docs/docs.js",
@@ -1032,6 +1034,65 @@ async fn wrong_keys_are_slowed_down_per_visitor_and_issued_ones_are_not() {
     assert_eq!(with("the-legacy-key", "en").await.status, 429);
     assert_eq!(with(&issued, "en").await.status, 200);
     assert_eq!(with(&format!("paas_{}", "0".repeat(64)), "en").await.verdict(), sign_in);
+}
+
+/// Who types or follows an address is a person: they read a page with the way on. Programs read the envelope, as ever.
+#[tokio::test]
+async fn a_person_s_browser_is_refused_with_a_page_and_a_program_with_json() {
+    const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+    let portal = Portal::settled().await;
+    let at = async |host: &str, path: &str, headers: &[(&str, &str)]| {
+        Ask { method: "GET", path, headers, body: None }.over(&mut portal.connect().await, host).await
+    };
+    let html = Some("text/html; charset=utf-8");
+    let page = at("localhost:3000", "/no'where", &[BROWSER, ("accept-language", "ko")]).await;
+    assert_eq!((page.status, page.header("content-type")), (404, html));
+    for shown in ["그런 화면이 없어요", "href=\"/\">내 웹 열기", "lang=\"ko\"", "no&#39;where"] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    let page = at("nas.example.org:3000", "/", &[BROWSER]).await;
+    assert_eq!((page.status, page.header("content-type")), (421, html));
+    for shown in ["Not at this address", "PORTAL_HOSTS", "href=\"http://localhost:3000/\">Open the dashboard"] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    // By the name of a site, but to the portal's port.
+    let page = at("alice-diary.localhost:3000", "/", &[BROWSER]).await;
+    assert!(
+        page.body.contains("href=\"http://alice-diary.localhost:8080/\">Go to the site alice-diary"),
+        "{}",
+        page.body
+    );
+    let page = at("localhost:3000", "/status", &[BROWSER]).await;
+    assert!(page.status == 401 && page.body.contains("Please sign in first"), "{}", page.body);
+    for accept in ["*/*", "application/json", ""] {
+        for (host, path, verdict) in [
+            ("localhost:3000", "/nowhere", (404, "no-such-route")),
+            ("nas.example.org", "/", (421, "unknown-host")),
+            ("localhost:3000", "/status", (401, "sign-in")),
+        ] {
+            let answer = at(host, path, &[("accept", accept)]).await;
+            assert_eq!(answer.verdict(), (verdict.0, verdict.1.to_owned()), "{accept} {path}");
+        }
+    }
+    let posted = portal.post("/nowhere", &[BROWSER], "{}").await;
+    assert_eq!(posted.verdict(), (404, "no-such-route".to_owned()), "nobody navigates so");
+}
+
+/// `*.localhost` is the device in one's hand.
+#[tokio::test]
+async fn everybody_is_told_what_address_works_on_another_device() {
+    let portal = Portal::settled().await;
+    let at = async |host: &str| {
+        let ask = Ask { method: "GET", path: "/addresses", headers: &[], body: None };
+        ask.over(&mut portal.connect().await, host).await.data()
+    };
+    let told = at("192.168.1.10:8080").await;
+    insta::assert_snapshot!(told, @r#"{"portal":"http://localhost:3000","portalElsewhere":"http://192.168.1.10:8080","site":"http://{name}.localhost:8080/","siteElsewhere":"http://{name}.192.168.1.10.nip.io:8080/"}"#);
+    portal.set(|settings| settings.domain = "home.example.com".to_owned());
+    let told = at("192.168.1.10:8080").await;
+    insta::assert_snapshot!(told, @r#"{"portal":"http://home.example.com:8080","portalElsewhere":null,"site":"http://{name}.home.example.com:8080/","siteElsewhere":null}"#);
 }
 
 #[tokio::test]

@@ -739,7 +739,11 @@ async fn where_the_portal_is_not_within_reach_no_link_leads_to_it() {
     };
     let page = at("alice-diary.localhost").await;
     assert!(status(&page) == 403 && page.contains("/.paas/owner?to="), "{page}");
-    // The portal is at `localhost`, which is the visitor's own device.
+    // The portal is at the server's address as well.
+    let page = at("alice-diary.192.168.1.10.nip.io").await;
+    assert!(status(&page) == 403 && page.contains("/.paas/owner?to="), "{page}");
+    // At its own port on the server it is at `localhost`, which is the visitor's own device.
+    site.world.configure(|config| config.portal_url = "http://localhost:3000".to_owned()).await;
     let page = at("alice-diary.192.168.1.10.nip.io").await;
     assert!(status(&page) == 403 && !page.contains("/.paas/owner"), "{page}");
     site.world.stopped().await;

@@ -151,7 +151,7 @@ async fn may_mark(context: &mut Context, settings: &Settings, args: &Yes) -> any
 
 /// As long as the portal's first password is in force. It is told here again to whoever has lost it.
 async fn tell_first_word(context: &mut Context, settings: Settings, store: SqliteStore) -> anyhow::Result<()> {
-    let url = settings.portal_url();
+    let url = crate::gateway::portal_from_elsewhere(&settings);
     let (_settings_tx, settings_rx) = watch::channel(Arc::new(settings));
     let accounts = Accounts::new(Arc::new(store), Arc::new(SystemClock), settings_rx);
     if let Some(word) = accounts.first_word().await? {

@@ -46,6 +46,13 @@ pub(super) fn format(headers: &HeaderMap) -> Format {
     if json.unwrap_or(0) > html.unwrap_or(0) { Format::Json } else { Format::Html }
 }
 
+/// Whether a person's browser asks, which is to show what comes: browsers name HTML, programs seldom name anything.
+pub(crate) fn is_page_wanted(headers: &HeaderMap) -> bool {
+    let mut html = false;
+    each(headers, &ACCEPT, |range, q| html |= q > 0 && matches!(range, "text/html" | "application/xhtml+xml"));
+    html && format(headers) == Format::Html
+}
+
 /// Every range with its quality in thousandths; one that cannot be read counts as not sent.
 fn each(headers: &HeaderMap, name: &hyper::header::HeaderName, mut with: impl FnMut(&str, u16)) {
     for value in headers.get_all(name) {
@@ -116,6 +123,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
             assert_eq!(format(&headers), expected, "{accept:?}");
+            assert_eq!(is_page_wanted(&headers), expected == Format::Html && accept != "*/*", "{accept:?}");
         }
     }
 }

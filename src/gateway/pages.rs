@@ -9,7 +9,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::body::GatewayBody;
 use super::language::{self, Format, Language};
-use crate::model::AppKey;
 
 /// Every answer that does not come from an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +47,9 @@ pub(super) enum Page {
 struct Text {
     title: &'static str,
     message: &'static str,
-    /// Said to the owner, followed by a command.
-    owner: Option<(&'static str, &'static str)>,
+    /// Said to the owner, followed by the way to the site's page in the dashboard.
+    owner: Option<&'static str>,
+    dashboard: &'static str,
     /// Asks for the same once more.
     again: &'static str,
 }
@@ -131,42 +131,32 @@ impl Page {
             Self::Stopped => (
                 "지금은 닫혀 있어요",
                 "주인이 사이트를 닫아 두었어요. 나중에 다시 찾아 주세요.",
-                Some(("내 사이트라면 이렇게 다시 열 수 있어요", "paas start")),
+                Some("내 사이트라면 여기에서 다시 열 수 있어요"),
             ),
             Self::Starting => ("여는 중이에요", "잠시만 기다려 주세요. 준비되면 저절로 열려요.", None),
-            Self::NotReady => (
-                "서버가 아직 준비되지 않았어요",
-                "잠시만 기다려 주세요. 서버가 준비되면 저절로 열려요.",
-                Some((WHY, "paas status")),
-            ),
+            Self::NotReady => {
+                ("서버가 아직 준비되지 않았어요", "잠시만 기다려 주세요. 서버가 준비되면 저절로 열려요.", Some(WHY))
+            }
             Self::Restarting => (
                 "다시 여는 중이에요",
                 "사이트가 자꾸 멈춰서 다시 열고 있어요. 잠시 뒤에 저절로 다시 열어 볼게요.",
-                Some((WHY, "paas logs")),
+                Some(WHY),
             ),
-            Self::Crashed => {
-                ("사이트가 멈췄어요", "문제가 생겨서 멈췄어요. 주인이 고치면 다시 열려요.", Some((WHY, "paas logs")))
+            Self::Crashed => ("사이트가 멈췄어요", "문제가 생겨서 멈췄어요. 주인이 고치면 다시 열려요.", Some(WHY)),
+            Self::Blocked => {
+                ("아직 열 수 없어요", "설정에 문제가 있어서 열지 못했어요. 주인이 고치면 열려요.", Some(WHY))
             }
-            Self::Blocked => (
-                "아직 열 수 없어요",
-                "설정에 문제가 있어서 열지 못했어요. 주인이 고치면 열려요.",
-                Some((WHY, "paas status")),
-            ),
-            Self::NotAnswering => (
-                "사이트가 대답하지 않아요",
-                "다시 여는 중일 수 있어요. 잠시 뒤에 저절로 다시 열어 볼게요.",
-                Some((WHY, "paas logs")),
-            ),
+            Self::NotAnswering => {
+                ("사이트가 대답하지 않아요", "다시 여는 중일 수 있어요. 잠시 뒤에 저절로 다시 열어 볼게요.", Some(WHY))
+            }
             Self::BadAnswer => (
                 "사이트의 대답을 알아들을 수 없어요",
                 "사이트가 대답하다가 잘못되었어요. 주인이 고치면 다시 열려요.",
-                Some((WHY, "paas logs")),
+                Some(WHY),
             ),
-            Self::TooSlow => (
-                "너무 오래 걸려요",
-                "사이트가 제때 대답하지 않았어요. 잠시 뒤에 다시 열어 주세요.",
-                Some((WHY, "paas logs")),
-            ),
+            Self::TooSlow => {
+                ("너무 오래 걸려요", "사이트가 제때 대답하지 않았어요. 잠시 뒤에 다시 열어 주세요.", Some(WHY))
+            }
             Self::BadRequest => ("알아들을 수 없는 요청이에요", "요청의 형식이 올바르지 않아요.", None),
             Self::BadHost => ("주소가 올바르지 않아요", "요청에는 올바른 호스트 이름이 하나만 있어야 해요.", None),
             Self::TooLarge => {
@@ -191,17 +181,17 @@ impl Page {
             }
             Self::Home => ("minipaas", "작은 사이트들이 사는 집이에요.", None),
         };
-        Text { title, message, owner, again: "지금 다시 열기" }
+        Text { title, message, owner, dashboard: "내 웹에서 보기", again: "지금 다시 열기" }
     }
 
     fn english(self) -> Text {
-        const WHY: &str = "If it is yours, see why with";
+        const WHY: &str = "If it is yours, see why there";
         let (title, message, owner) = match self {
             Self::NoSuchApp => ("There is no site here", "Please check the address once more.", None),
             Self::Stopped => (
                 "This site is closed",
                 "Its owner has closed it for now. Please come back later.",
-                Some(("If it is yours, open it again with", "paas start")),
+                Some("If it is yours, open it again from there"),
             ),
             Self::Starting => {
                 ("Opening the site", "One moment please. It opens by itself as soon as it is ready.", None)
@@ -209,38 +199,36 @@ impl Page {
             Self::NotReady => (
                 "The server is not ready yet",
                 "One moment please. The site opens by itself as soon as the server is ready.",
-                Some((WHY, "paas status")),
+                Some(WHY),
             ),
             Self::Restarting => (
                 "Opening the site again",
                 "It keeps stopping and is being opened again. This page tries once more in a moment.",
-                Some((WHY, "paas logs")),
+                Some(WHY),
             ),
             Self::Crashed => (
                 "The site has stopped",
                 "Something went wrong in it. It opens again once its owner has repaired it.",
-                Some((WHY, "paas logs")),
+                Some(WHY),
             ),
             Self::Blocked => (
                 "The site cannot be opened yet",
                 "Something is wrong with its settings. It opens once its owner has repaired them.",
-                Some((WHY, "paas status")),
+                Some(WHY),
             ),
             Self::NotAnswering => (
                 "The site does not answer",
                 "It may be opening again. This page tries once more in a moment.",
-                Some((WHY, "paas logs")),
+                Some(WHY),
             ),
             Self::BadAnswer => (
                 "The site's answer made no sense",
                 "Something went wrong while it answered. It works again once its owner has repaired it.",
-                Some((WHY, "paas logs")),
+                Some(WHY),
             ),
-            Self::TooSlow => (
-                "The site takes too long",
-                "It did not answer in time. Please try again in a moment.",
-                Some((WHY, "paas logs")),
-            ),
+            Self::TooSlow => {
+                ("The site takes too long", "It did not answer in time. Please try again in a moment.", Some(WHY))
+            }
             Self::BadRequest => ("This request makes no sense", "Its form is not that of an HTTP request.", None),
             Self::BadHost => ("The address is not right", "A request needs exactly one valid host name.", None),
             Self::TooLarge => {
@@ -268,26 +256,21 @@ impl Page {
             }
             Self::Home => ("minipaas", "A small home for small sites.", None),
         };
-        Text { title, message, owner, again: "Try again now" }
+        Text { title, message, owner, dashboard: "Open the dashboard", again: "Try again now" }
     }
 
-    /// The whole answer. `headers` are the request's.
-    pub(super) fn response(self, headers: &HeaderMap, app: Option<&AppKey>) -> Response<GatewayBody> {
+    /// The whole answer. `headers` are the request's; `site` is its page in the dashboard, as the reader finds it.
+    pub(super) fn response(self, headers: &HeaderMap, site: Option<&str>) -> Response<GatewayBody> {
         let language = language::language(headers);
         let text = self.text(language);
         let (content_type, body) = match language::format(headers) {
             Format::Json => ("application/json", self.json(&text)),
-            Format::Html => ("text/html; charset=utf-8", self.html(&text, language, app)),
+            Format::Html => ("text/html; charset=utf-8", self.html(&text, language, site)),
         };
         let mut response = Response::new(GatewayBody::Full(Bytes::from(body)));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(CONTENT_SECURITY_POLICY, CSP.clone());
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(VARY, HeaderValue::from_static("accept, accept-language"));
-        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-        headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+        page_headers(headers, content_type);
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
         }
@@ -307,24 +290,18 @@ impl Page {
         serde_json::json!({"ok": false, "error": text.message, "code": self.code()}).to_string()
     }
 
-    fn html(self, text: &Text, language: Language, app: Option<&AppKey>) -> String {
-        let lang = match language {
-            Language::Korean => "ko",
-            Language::English => "en",
-        };
+    fn html(self, text: &Text, language: Language, site: Option<&str>) -> String {
         let refresh = self
             .retry_after()
             .map(|seconds| format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">"))
             .unwrap_or_default();
-        let owner = match (&text.owner, app) {
-            (Some((said, command)), Some(app)) => {
-                format!(
-                    "<p class=\"o\">{}<br><code>{} {}</code></p>",
-                    escape(said),
-                    escape(command),
-                    escape(&app.to_string())
-                )
-            }
+        let owner = match (text.owner, site) {
+            (Some(said), Some(site)) => format!(
+                "<p class=\"o\">{}<br><a href=\"{}\">{}</a></p>",
+                escape(said),
+                escape(site),
+                escape(text.dashboard)
+            ),
             _ => String::new(),
         };
         // Whoever waits may ask at once.
@@ -332,19 +309,37 @@ impl Page {
             Some(_) => format!("<p><a href=\"\">{}</a></p>", escape(text.again)),
             None => String::new(),
         };
-        format!(
-            "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-             <meta name=\"robots\" content=\"noindex\">{refresh}<title>{title}</title><style>{STYLE}</style></head>\
-             <body><main><h1>{title}</h1><p>{message}</p>{again}{owner}</main></body></html>\n",
-            title = escape(text.title),
-            message = escape(text.message),
-        )
+        document(language, &refresh, text.title, &format!("<p>{}</p>{again}{owner}", escape(text.message)))
     }
 }
 
+/// A whole page in the gateway's dress. `head` and `body` are markup, the title is text.
+pub(crate) fn document(language: Language, head: &str, title: &str, body: &str) -> String {
+    let lang = match language {
+        Language::Korean => "ko",
+        Language::English => "en",
+    };
+    let title = escape(title);
+    format!(
+        "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <meta name=\"robots\" content=\"noindex\">{head}<title>{title}</title><style>{STYLE}</style></head>\
+         <body><main><h1>{title}</h1>{body}</main></body></html>\n"
+    )
+}
+
+/// What goes with one, and with what programs get in its place.
+pub(crate) fn page_headers(headers: &mut HeaderMap, content_type: &'static str) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_SECURITY_POLICY, CSP.clone());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-language"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+}
+
 /// Everything that is put into a page goes through here, even what is known to be harmless today.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -442,12 +437,12 @@ mod tests {
     fn every_page_is_said_kindly_in_both_languages() {
         for page in ALL {
             let (korean, english) = (page.text(Language::Korean), page.text(Language::English));
-            let sentences = format!("{} {}", korean.message, korean.owner.map_or("", |(said, _)| said));
+            let sentences = format!("{} {}", korean.message, korean.owner.unwrap_or_default());
             assert!(!sentences.contains("니다"), "{page:?}: {sentences}");
             let mut ends = korean.message.split_terminator('.').chain([korean.title]).map(str::trim);
             assert!(ends.all(|end| end.ends_with('요') || end == "minipaas"), "{page:?}: {sentences}");
             assert!(english.message.is_ascii() && english.message.ends_with('.'), "{page:?}: {}", english.message);
-            assert_eq!(korean.owner.map(|(_, command)| command), english.owner.map(|(_, command)| command), "{page:?}");
+            assert_eq!(korean.owner.is_some(), english.owner.is_some(), "{page:?}");
             // Whoever is told to wait for a page is not left to press a button.
             let html = page.html(&korean, Language::Korean, None);
             assert_eq!(html.contains("저절로"), html.contains("http-equiv=\"refresh\""), "{page:?}");
@@ -460,9 +455,15 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_of_a_crashed_app_is_told_where_to_look() {
-        let app = AppKey::parse("alice-diary").unwrap();
-        let html = Page::Crashed.html(&Page::Crashed.text(Language::Korean), Language::Korean, Some(&app));
-        assert!(html.contains("<code>paas logs alice-diary</code>") && html.contains("lang=\"ko\""), "{html}");
+    fn the_owner_of_a_site_that_cannot_be_opened_is_led_to_the_dashboard_and_told_no_command() {
+        let site = "http://localhost:8080/sites/alice/diary";
+        for page in ALL {
+            for language in [Language::Korean, Language::English] {
+                let text = page.text(language);
+                let html = page.html(&text, language, Some(site));
+                assert_eq!(html.contains(&format!("href=\"{site}\"")), text.owner.is_some(), "{page:?}: {html}");
+                assert!(!html.contains("paas ") && !html.contains("<code>"), "{page:?}: {html}");
+            }
+        }
     }
 }

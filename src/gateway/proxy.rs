@@ -227,8 +227,8 @@ impl App<'_> {
             }
             Err(Refused::Gate(page)) => {
                 waiting.not_asked();
-                let domain = &inner.routes_tx.borrow().config.domain.clone();
-                let mut response = page.response(self.head, gate::wanted(self.head), domain);
+                let config = Arc::clone(&inner.routes_tx.borrow().config);
+                let mut response = page.response(self.head, gate::wanted(self.head), &config);
                 counted.refused(response.status().as_u16());
                 // What else comes of its body nobody wants.
                 if body_comes {
@@ -238,7 +238,8 @@ impl App<'_> {
             }
             Err(Refused::Page(page)) => {
                 waiting.refused(page);
-                let mut response = page.response(&self.head.headers, Some(&self.route.app));
+                let site = self.in_dashboard();
+                let mut response = page.response(&self.head.headers, Some(&site));
                 counted.refused(response.status().as_u16());
                 end_if_unclear(page, &mut response);
                 response
@@ -363,6 +364,14 @@ impl App<'_> {
             }
         }
         Err(Page::NotAnswering.into())
+    }
+
+    /// The site's page in the dashboard, as whoever asks finds it.
+    fn in_dashboard(&self) -> String {
+        let config = Arc::clone(&self.client.inner.routes_tx.borrow().config);
+        let portal = gate::portal(&config, self.host, Scheme::of(&self.head.headers, self.trust));
+        let app = &self.route.app;
+        format!("{portal}/sites/{}/{}", app.user.as_str(), app.app.as_str())
     }
 
     /// Who may pass, and as whom.

@@ -10,7 +10,7 @@ use super::endpoint::{Endpoint, Registry};
 use super::pages::Page;
 use super::traffic::{AppTraffic, TrafficStats};
 use super::workers::WORKERS;
-use super::{Inner, host, welcome};
+use super::{Inner, host, lan};
 use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Health, RunState, SyncState, Visitors};
 
 /// One app's entry, one for each worker.
@@ -85,15 +85,16 @@ impl Routes {
     pub(super) fn find(&self, authority: &str, worker: usize) -> Option<Route> {
         let entry = host::with_route_name(authority, |name| {
             self.by_host.get(name).or_else(|| {
-                let app = self.by_host.get(welcome::app_below_address(name, &self.config.domain)?.as_str())?;
-                // The portal's sessions stay below the domain.
+                let app = self.by_host.get(lan::app_below_address(name, &self.config.domain)?.as_str())?;
+                // Apps could plant cookies for the portal in names that they share.
                 matches!(app, Entry::App(_)).then_some(app)
             })
         });
-        entry.map(|entry| match entry {
-            Entry::App(routes) => Route::App(Arc::clone(&routes[worker])),
-            Entry::Portal => Route::Portal,
-        })
+        match entry {
+            Some(Entry::App(routes)) => Some(Route::App(Arc::clone(&routes[worker]))),
+            Some(Entry::Portal) => Some(Route::Portal),
+            None => lan::leads_to_portal(authority, &self.config).then_some(Route::Portal),
+        }
     }
 }
 

@@ -1,14 +1,9 @@
 //! What people find who call the gateway by its address, or by the bare domain where the portal is not at it: no site is there,
 //! but the addresses under which sites are.
-//!
-//! `*.localhost` is the device in one's hand. So another device is shown names that lead to this server from there:
-//! `alice-diary.192.168.1.10.nip.io`, which public name servers answer with the address in it, and which
-//! [`app_below_address`] understands.
 
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
 
@@ -16,31 +11,10 @@ use super::body::GatewayBody;
 use super::config::{GatewayConfig, PortalNames};
 use super::gate::{self, Scheme};
 use super::host;
+use super::lan::{address, is_at_home, lan_address};
 use super::language::{self, Format, Language};
-use super::pages::{CSP, Page, STYLE, escape};
-
-/// Public name servers that answer `anything.192.168.1.10.` with 192.168.1.10.
-const BY_ADDRESS: [&str; 2] = [".nip.io", ".sslip.io"];
-
-/// The name below the domain that `alice-diary.192.168.1.10.nip.io` means. Only where the domain itself leads no other device
-/// here, and for addresses of a home only: nobody else's name servers say who is called by them.
-pub(super) fn app_below_address(name: &str, domain: &str) -> Option<String> {
-    if !is_this_device(domain) {
-        return None;
-    }
-    let rest = BY_ADDRESS.iter().find_map(|ending| name.strip_suffix(ending))?;
-    let (label, address) = rest.split_once('.')?;
-    address.parse::<Ipv4Addr>().ok().filter(|address| is_at_home(*address))?;
-    Some(format!("{label}.{domain}"))
-}
-
-fn is_this_device(domain: &str) -> bool {
-    domain == "localhost" || domain.ends_with(".localhost")
-}
-
-fn is_at_home(address: Ipv4Addr) -> bool {
-    address.is_private() || address.is_link_local() || address.is_loopback()
-}
+use super::pages::{Page, document, escape, page_headers};
+use crate::model::settings::is_this_device;
 
 /// Whether this asks for the server as such, and for nothing on it.
 pub(super) fn is_wanted(head: &Parts, authority: &str, config: &GatewayConfig) -> bool {
@@ -48,13 +22,6 @@ pub(super) fn is_wanted(head: &Parts, authority: &str, config: &GatewayConfig) -
     head.uri.path() == "/"
         && matches!(head.method, Method::GET | Method::HEAD)
         && (address(authority).is_some() || host::with_route_name(authority, named))
-}
-
-fn address(authority: &str) -> Option<IpAddr> {
-    host::with_route_name(authority, |name| {
-        let name = name.split(']').next().unwrap_or(name).trim_start_matches('[');
-        name.parse().ok()
-    })
 }
 
 /// The page, or for programs what there is to say of it.
@@ -66,26 +33,8 @@ pub(super) fn response(head: &Parts, config: &GatewayConfig, scheme: Scheme) -> 
     let language = language::language(&head.headers);
     let html = html(language, authority, config, scheme, lan_address());
     let mut response = Response::new(GatewayBody::Full(Bytes::from(html)));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(CONTENT_SECURITY_POLICY, CSP.clone());
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(VARY, HeaderValue::from_static("accept, accept-language"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+    page_headers(response.headers_mut(), "text/html; charset=utf-8");
     response
-}
-
-/// The address under which the home's network has this server: that from which it would reach the rest of the world. Nothing is
-/// sent for it.
-fn lan_address() -> Option<Ipv4Addr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    // A documentation address: the kernel only chooses the way to it.
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    match socket.local_addr().ok()?.ip() {
-        IpAddr::V4(address) => Some(address).filter(|address| is_at_home(*address) && !address.is_loopback()),
-        IpAddr::V6(_) => None,
-    }
 }
 
 fn html(language: Language, authority: &str, config: &GatewayConfig, scheme: Scheme, lan: Option<Ipv4Addr>) -> String {
@@ -121,40 +70,17 @@ fn html(language: Language, authority: &str, config: &GatewayConfig, scheme: Sch
     } else {
         String::new()
     };
-    let lang = said("ko", "en");
     let title = said("작은 사이트들이 사는 서버예요", "A home for small sites");
     let message = said(
         "사이트마다 주소가 따로 있어요. ‘이름’ 자리에 alice-diary 같은 사이트 이름을 넣어 주세요.",
         "Each site has an address of its own. Put the site's name, such as alice-diary, in place of NAME.",
     );
-    format!(
-        "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta name=\"robots\" content=\"noindex\"><title>{title}</title><style>{STYLE}</style></head>\
-         <body><main><h1>{title}</h1><p>{message}</p>{lines}{dashboard}</main></body></html>\n",
-        message = escape(message),
-    )
+    document(language, "", title, &format!("<p>{}</p>{lines}{dashboard}", escape(message)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_the_servers_address_in_it_means_the_app_of_this_server() {
-        for (name, domain, want) in [
-            ("alice-diary.192.168.1.10.nip.io", "localhost", Some("alice-diary.localhost")),
-            ("alice-diary.10.0.0.2.sslip.io", "home.localhost", Some("alice-diary.home.localhost")),
-            ("alice-diary.8.8.8.8.nip.io", "localhost", None),
-            ("alice-diary.192.168.1.10.nip.io", "apps.example.org", None),
-            ("x.alice-diary.192.168.1.10.nip.io", "localhost", None),
-            ("192.168.1.10.nip.io", "localhost", None),
-            ("alice-diary.192.168.1.10.nip.io.evil.com", "localhost", None),
-            ("alice-diary.localhost", "localhost", None),
-        ] {
-            assert_eq!(app_below_address(name, domain).as_deref(), want, "{name}");
-        }
-    }
 
     #[test]
     fn each_device_is_shown_an_address_that_works_there() {

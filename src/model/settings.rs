@@ -1,6 +1,6 @@
 //! The operator's settings as values (SPEC §1). Reading `.env` is `crate::settings`' affair.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -180,6 +180,32 @@ impl Settings {
         }
     }
 
+    /// [`Settings::app_url`] for another device of the home that finds this server at `lan`. `None`: there is no other, because the
+    /// name works there as well, or nothing answers there.
+    #[must_use]
+    pub fn app_url_elsewhere(&self, host: &str, lan: Ipv4Addr) -> Option<String> {
+        let label = host.strip_suffix(self.domain.as_str())?.strip_suffix('.')?;
+        let hidden = self.public_url.is_some() || !is_this_device(&self.domain) || self.routing == Routing::Direct;
+        (!hidden && answers_at(self.gateway_bind, lan))
+            .then(|| format!("http://{label}.{lan}.nip.io{}/", usual_or(self.gateway_port)))
+    }
+
+    /// [`Settings::portal_url`] for such a device: the server's address alone, to which no app can set cookies. `None` as there.
+    #[must_use]
+    pub fn portal_url_elsewhere(&self, lan: Ipv4Addr) -> Option<String> {
+        if self.public_url.is_some() {
+            return None;
+        }
+        // Over TLS only, which nobody has a certificate for at an address.
+        let hidden = !is_this_device(&self.domain) || self.portal_cookie_secure;
+        if self.portal_on_gateway && self.routing == Routing::Gateway {
+            return (!hidden && answers_at(self.gateway_bind, lan))
+                .then(|| format!("http://{lan}{}", usual_or(self.gateway_port)));
+        }
+        (!self.portal_cookie_secure && self.portal_bind.is_unspecified())
+            .then(|| format!("http://{lan}{}", usual_or(self.portal_port)))
+    }
+
     /// Where people find the portal, without a slash at the end: where `PAAS_PUBLIC_URL` says, else at the domain where the gateway answers with it and the domain
     /// is a name that other machines know, else at its own port. A proxy that adds TLS is assumed at the usual port.
     #[must_use]
@@ -189,7 +215,7 @@ impl Settings {
         }
         let domain = &self.domain;
         let at_domain = self.portal_on_gateway && self.routing == Routing::Gateway;
-        if at_domain && domain != "localhost" && !domain.ends_with(".localhost") {
+        if at_domain && !is_this_device(domain) {
             return match (self.portal_cookie_secure, self.gateway_port) {
                 (true, _) => format!("https://{domain}"),
                 (false, 80) => format!("http://{domain}"),
@@ -211,6 +237,20 @@ impl Settings {
     pub fn socket_path(&self) -> PathBuf {
         self.root.join("run/paas.sock")
     }
+}
+
+/// Whether names below a domain mean, on each device, that device itself (RFC 6761).
+#[must_use]
+pub fn is_this_device(domain: &str) -> bool {
+    domain == "localhost" || domain.ends_with(".localhost")
+}
+
+fn answers_at(bind: IpAddr, lan: Ipv4Addr) -> bool {
+    bind.is_unspecified() || bind == IpAddr::V4(lan)
+}
+
+fn usual_or(port: u16) -> String {
+    if port == 80 { String::new() } else { format!(":{port}") }
 }
 
 #[cfg(test)]
@@ -273,5 +313,32 @@ mod tests {
         assert_eq!(url(&|s| s.portal_bind = [192, 168, 0, 5].into()), "http://192.168.0.5:3000");
         assert_eq!(url(&|s| s.portal_bind = [0, 0, 0, 0].into()), "http://localhost:3000");
         assert_eq!(url(&|s| (s.portal_bind = "fd00::5".parse().unwrap(), s.portal_port = 80).0), "http://[fd00::5]");
+    }
+
+    /// A name below `localhost` is, on each device, that device.
+    #[test]
+    fn another_device_of_the_home_finds_both_by_the_server_s_address() {
+        let lan = Ipv4Addr::new(192, 168, 1, 10);
+        let url = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = Settings::defaults("/paas");
+            change(&mut settings);
+            let app = settings.app_url_elsewhere(&format!("a-b.{}", settings.domain), lan);
+            let shown = |url: Option<String>| url.unwrap_or_else(|| "-".to_owned());
+            (shown(app), shown(settings.portal_url_elsewhere(lan)))
+        };
+        let both = |app: &str, portal: &str| (app.to_owned(), portal.to_owned());
+        let usual = both("http://a-b.192.168.1.10.nip.io:8080/", "http://192.168.1.10:8080");
+        assert_eq!(url(&|_| {}), usual);
+        assert_eq!(url(&|s| s.domain = "home.localhost".to_owned()), usual);
+        assert_eq!(url(&|s| s.gateway_bind = [192, 168, 1, 10].into()), usual);
+        assert_eq!(url(&|s| s.gateway_bind = [127, 0, 0, 1].into()), both("-", "-"));
+        assert_eq!(url(&|s| s.gateway_port = 80), both("http://a-b.192.168.1.10.nip.io/", "http://192.168.1.10"));
+        assert_eq!(url(&|s| s.domain = "home.example.org".to_owned()), both("-", "-"));
+        assert_eq!(url(&|s| s.public_url = "https://home.example.org".parse().ok()), both("-", "-"));
+        let app = "http://a-b.192.168.1.10.nip.io:8080/";
+        assert_eq!(url(&|s| s.portal_on_gateway = false), both(app, "-"));
+        assert_eq!(url(&|s| s.portal_cookie_secure = true), both(app, "-"));
+        let own_port = |s: &mut Settings| (s.routing, s.portal_bind) = (Routing::Direct, [0, 0, 0, 0].into());
+        assert_eq!(url(&own_port), both("-", "http://192.168.1.10:3000"));
     }
 }

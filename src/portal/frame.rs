@@ -1,5 +1,5 @@
 //! What is around every route, known or not: the request's id, the reader's language, the security headers, the access log,
-//! and an answer even when a handler panics.
+//! an answer even when a handler panics, and a page where a person would read JSON.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use futures_util::FutureExt as _;
 use super::caller::Peer;
 use super::code;
 use super::envelope::{ApiError, said};
+use super::friendly;
 use super::rule::Known;
 use crate::gateway::{Language, Visitor, language};
 use crate::model::Shown;
@@ -49,6 +50,7 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     }
     let id = request_id();
     let language = language(request.headers());
+    let for_person = friendly::is_wanted(request.method(), request.headers());
     let (method, path) = (request.method().clone(), loggable(request.uri().path()));
     let peer = request.extensions().get::<Peer>().copied();
     let begun = Instant::now();
@@ -57,10 +59,12 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     let mut response = answered.unwrap_or_else(|_| defect().into_response());
     let refused = response.extensions_mut().remove::<ApiError>();
     if let Some(error) = &refused {
-        if language == Language::Korean {
+        if for_person {
+            response = error.show(response, language);
+        } else if language == Language::Korean {
             response = error.speak(response, language);
         }
-        response.headers_mut().insert(VARY, HeaderValue::from_static("accept-language"));
+        response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-language"));
     }
     let caller = response.extensions_mut().remove::<Known>().map(|known| known.0.to_string());
     let headers = response.headers_mut();

@@ -25,7 +25,9 @@ use axum::response::{IntoResponse as _, Response};
 use super::caller::Peer;
 use super::code;
 use super::envelope::{ApiError, said};
+use super::friendly::Way;
 use super::state::PortalState;
+use crate::gateway::portal_from_elsewhere;
 use crate::model::{AppKey, Settings, Shown};
 
 /// Endings that the public DNS does not have: reserved for a machine or a home (RFC 6761, 6762, 8375; `internal` and `home` by
@@ -42,12 +44,34 @@ pub(super) async fn guard(State(state): State<PortalState>, request: Request, ne
         None
     } else {
         let settings = state.settings_rx.borrow();
-        stranger(request.uri(), request.headers(), &settings).map(|host| misdirected(&host, &settings))
+        stranger(request.uri(), request.headers(), &settings).map(|host| {
+            let ways = ways(&host, request.extensions().get::<Peer>(), &settings);
+            (misdirected(&host, &settings), ways)
+        })
     };
     match refusal {
         None => next.run(request).await,
-        Some(refusal) => refusal.into_response(),
+        Some((refusal, ways)) => {
+            let mut response = refusal.into_response();
+            response.extensions_mut().insert(ways);
+            response
+        }
     }
+}
+
+/// Where somebody goes on who called the portal by a name that is none of its own.
+fn ways(host: &str, peer: Option<&Peer>, settings: &Settings) -> Vec<Way> {
+    let mut ways = Vec::new();
+    // Who came to the portal's port by a site's name.
+    let label = name(host).and_then(|name| below_domain(settings, &name).map(str::to_owned));
+    if let Some(Ok(app)) = label.map(|label| AppKey::parse(&label)) {
+        let url = settings.app_url(&app.host(&settings.domain));
+        ways.push(Way { words: said!("Go to the site {app}", "{app} 사이트로 가기"), url });
+    }
+    let here = matches!(peer, Some(Peer::Remote(visitor)) if visitor.address.is_loopback());
+    let portal = if here { settings.portal_url() } else { portal_from_elsewhere(settings) };
+    ways.push(Way { words: said!("Open the dashboard", "내 웹 열기"), url: format!("{portal}/") });
+    ways
 }
 
 /// The first name in a request that is none of the portal's.

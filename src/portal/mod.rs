@@ -7,10 +7,12 @@
 //! app writes its manifest and then watches; a command only marks keys dirty in the controller or confirms what it holds.
 //!
 //! # Guarantees
-//! - Every answer is JSON in one of two shapes (see [`envelope`]), 404 and 405 included; streams are server-sent events.
+//! - Every answer is JSON in one of two shapes (see [`envelope`]), 404 and 405 included; streams are server-sent events. Only a
+//!   browser that goes to an address reads refusals as a page.
 //! - Nothing is buffered for a slow reader: changes of the status coalesce, logs wait at their source, and a reader that
 //!   takes nothing for a while is dropped by the door ([`stall`]).
 
+pub mod addresses;
 pub mod answer;
 pub mod apps;
 pub mod auth;
@@ -30,6 +32,7 @@ pub mod events;
 pub mod extract;
 pub mod follow;
 mod frame;
+mod friendly;
 pub mod health;
 mod host;
 pub mod keys;

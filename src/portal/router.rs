@@ -22,8 +22,8 @@ use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
-    apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages, people,
-    templates, totp, visitors,
+    addresses, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
+    people, templates, totp, visitors,
 };
 use crate::model::Shown;
 
@@ -102,6 +102,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Get, view, Public, pages::site_view_page, page(view_id, view_what))
         .on(Get, "/web/{version}/{*file}", Public, pages::file, pages::file_described())
         .on(Get, "/health", Public, health::health, health::health_described())
+        .on(Get, "/addresses", Public, addresses::show, addresses::show_described())
         .on(Get, "/status", Admin, health::status, health::status_described())
         .on(Get, "/metrics", Admin, metrics::metrics, metrics::metrics_described())
         .on(

@@ -12,7 +12,9 @@ use sha2::{Digest as _, Sha256};
 use super::words::{Text, by_own_name};
 use super::{EntryRefused, form};
 use crate::gateway::body::GatewayBody;
+use crate::gateway::config::{GatewayConfig, PortalNames};
 use crate::gateway::host;
+use crate::gateway::lan;
 use crate::gateway::language::{self, Format, Language};
 use crate::gateway::pages::{STYLE, base64, escape};
 use crate::model::Audience;
@@ -69,11 +71,16 @@ impl GatePage {
     }
 
     /// The whole answer to a request; `path` is where the visitor wanted to go. The portal sends owners back to the name below
-    /// `domain`, so whoever came by another name is told to come by that.
-    pub(in crate::gateway) fn response(self, head: &Parts, path: &str, domain: &str) -> Response<GatewayBody> {
+    /// the domain, or the one with the server's address, so whoever came by another name is told to come by that.
+    pub(in crate::gateway) fn response(
+        self,
+        head: &Parts,
+        path: &str,
+        config: &GatewayConfig,
+    ) -> Response<GatewayBody> {
         let language = language::language(&head.headers);
         let mut text = self.text(language);
-        if text.sign_in.is_some() && !is_below(head, domain) {
+        if text.sign_in.is_some() && !leads_back(head, config) {
             text.sign_in = None;
             text.message.push(' ');
             text.message.push_str(by_own_name(language));
@@ -141,9 +148,14 @@ const CODE_FIELD: &str = "type=\"text\" name=\"code\" autocomplete=\"off\" autoc
 
 const PASSWORD_FIELD: &str = "type=\"password\" name=\"password\" autocomplete=\"current-password\"";
 
-fn is_below(head: &Parts, domain: &str) -> bool {
-    let below = |name: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-    host::authority(head).is_ok_and(|authority| host::with_route_name(authority, below))
+/// Whether the portal is within reach of whoever came by this name, and leads back to it.
+fn leads_back(head: &Parts, config: &GatewayConfig) -> bool {
+    let by_address = config.portal == PortalNames::ThePortal && config.portal_url.is_empty();
+    let leads = |name: &str| {
+        name.strip_suffix(config.domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            || by_address && lan::app_below_address(name, &config.domain).is_some()
+    };
+    host::authority(head).is_ok_and(|authority| host::with_route_name(authority, leads))
 }
 
 /// Where a visitor wanted to go: what they asked for when that was a page, else the start.

@@ -17,6 +17,7 @@ use super::{Entered, Entry, EntryRefused, is_own_page};
 use crate::gateway::body::GatewayBody;
 use crate::gateway::config::GatewayConfig;
 use crate::gateway::forwarding::{self, Trust};
+use crate::gateway::lan;
 use crate::gateway::proxy::Client;
 use crate::gateway::routes::AppRoute;
 use crate::model::Audience;
@@ -38,14 +39,14 @@ pub(in crate::gateway) async fn answer(
     body: Incoming,
 ) -> Response<GatewayBody> {
     let scheme = Scheme::of(&head.headers, trust);
-    let domain = client.inner.routes_tx.borrow().config.domain.clone();
+    let config = Arc::clone(&client.inner.routes_tx.borrow().config);
     let get = matches!(head.method, Method::GET | Method::HEAD);
     match (head.uri.path(), &head.method) {
-        ("/.paas/enter", _) if get => entrance(client, route, None).response(head, "/", &domain),
+        ("/.paas/enter", _) if get => entrance(client, route, None).response(head, "/", &config),
         ("/.paas/enter", &Method::POST) => enter(client, route, head, scheme, body).await,
         ("/.paas/owner", _) if get => to_portal(client, route, head, host, scheme),
         ("/.paas/leave", &Method::POST) => leave(client, head, scheme).await,
-        _ => GatePage::Nothing.response(head, "/", &domain),
+        _ => GatePage::Nothing.response(head, "/", &config),
     }
 }
 
@@ -67,12 +68,12 @@ async fn enter(
     scheme: Scheme,
     body: Incoming,
 ) -> Response<GatewayBody> {
-    let domain = client.inner.routes_tx.borrow().config.domain.clone();
+    let config = Arc::clone(&client.inner.routes_tx.borrow().config);
     // Nobody is let in, and made somebody else, by a page of another site.
     if !is_own_page(head) {
-        return GatePage::Elsewhere.response(head, "/", &domain);
+        return GatePage::Elsewhere.response(head, "/", &config);
     }
-    let Some(fields) = form::read(body).await else { return GatePage::BadForm.response(head, "/", &domain) };
+    let Some(fields) = form::read(body).await else { return GatePage::BadForm.response(head, "/", &config) };
     let to = field(&fields, "to").unwrap_or("/").to_owned();
     let by = match (field(&fields, "code"), field(&fields, "password")) {
         (Some(code), _) => Entry::Code {
@@ -80,13 +81,12 @@ async fn enter(
             browser: cookie::handovers(&head.headers, scheme).map(str::to_owned).collect(),
         },
         (None, Some(password)) => Entry::Password { password: password.to_owned(), path: to.clone() },
-        (None, None) => return GatePage::BadForm.response(head, "/", &domain),
+        (None, None) => return GatePage::BadForm.response(head, "/", &config),
     };
     let is_code = matches!(by, Entry::Code { .. });
     let refused = match client.inner.gate.get() {
         None => EntryRefused::Unable,
         Some(gate) => {
-            let config = Arc::clone(&client.inner.routes_tx.borrow().config);
             let from = forwarding::client(&head.headers, &client.peer, &config);
             // Passwords are looked at elsewhere than where connections are served.
             let entering = client.tracker.spawn_on(gate.enter(route.app.clone(), by, from), &client.home);
@@ -98,7 +98,7 @@ async fn enter(
         }
     };
     if is_code {
-        return entrance(client, route, Some(refused)).response(head, "/", &domain);
+        return entrance(client, route, Some(refused)).response(head, "/", &config);
     }
     let (visitors, password) = (route.visitors, has_password(client, route));
     let page = if visitors.view() == Audience::Everyone {
@@ -106,7 +106,7 @@ async fn enter(
     } else {
         GatePage::Closed { for_whom: visitors.view(), password, refused: Some(refused) }
     };
-    page.response(head, &to, &domain)
+    page.response(head, &to, &config)
 }
 
 fn let_in(entered: &Entered, scheme: Scheme, is_code: bool) -> Response<GatewayBody> {
@@ -126,7 +126,7 @@ fn to_portal(client: &Client, route: &AppRoute, head: &Parts, host: &str, scheme
     let config = Arc::clone(&client.inner.routes_tx.borrow().config);
     let mut random = [0; 32];
     if !matches!(getrandom(&mut random, GetRandomFlags::empty()), Ok(32)) {
-        return entrance(client, route, Some(EntryRefused::Unable)).response(head, "/", &config.domain);
+        return entrance(client, route, Some(EntryRefused::Unable)).response(head, "/", &config);
     }
     let browser = hex(&random);
     let query = form::parse(head.uri.query().unwrap_or_default().as_bytes());
@@ -145,20 +145,23 @@ fn to_portal(client: &Client, route: &AppRoute, head: &Parts, host: &str, scheme
 }
 
 /// Where the portal is, as the visitor reaches it: where the settings say, else at the bare domain, by the scheme and the port
-/// that they came by.
+/// that they came by; for another device of the home at the server's address.
 pub(in crate::gateway) fn portal(config: &GatewayConfig, host: &str, scheme: Scheme) -> String {
     if !config.portal_url.is_empty() {
         return config.portal_url.clone();
     }
     let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.is_empty());
     let port = port.map_or_else(String::new, |port| format!(":{port}"));
-    format!("{}://{}{port}", scheme.word(), config.domain)
+    match lan::address_in(host) {
+        Some(address) => format!("http://{address}{port}"),
+        None => format!("{}://{}{port}", scheme.word(), config.domain),
+    }
 }
 
 async fn leave(client: &Arc<Client>, head: &Parts, scheme: Scheme) -> Response<GatewayBody> {
     if !is_own_page(head) {
-        let domain = client.inner.routes_tx.borrow().config.domain.clone();
-        return GatePage::Elsewhere.response(head, "/", &domain);
+        let config = Arc::clone(&client.inner.routes_tx.borrow().config);
+        return GatePage::Elsewhere.response(head, "/", &config);
     }
     if let Some(gate) = client.inner.gate.get() {
         for pass in cookie::passes(&head.headers, scheme).map(str::to_owned) {

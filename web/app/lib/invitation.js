@@ -2,21 +2,16 @@
 
 import { html } from "./html.js";
 import { t } from "./i18n.js";
+import { isOnlyHere, portalForOthers } from "./site-address.js";
 import { CopyButton, Dialog, Icon, Qr } from "./ui.js";
 
 /** @typedef {{ name: string, token: string, path: string, url: string, expiresAt: string }} InvitationLink */
-
-/** The portal as it was opened here; at the server itself that name leads nobody else here. @param {InvitationLink} link */
-function addressOf(link) {
-  const { hostname, origin } = window.location;
-  return /^(?:localhost|127\.|\[::1\])/.test(hostname) ? link.url : origin + link.path;
-}
 
 /** @param {{ link: InvitationLink, isReset: boolean, onClose: () => void }} props */
 export function LinkDialog({ link, isReset, onClose }) {
   const { name } = link;
   const share = { title: "minipaas", text: t(isReset ? "link.send.reset" : "link.send.text", { name }) };
-  return html`<${ShareDialog} title=${t(isReset ? "link.reset" : "link.title", { name })} text=${t("link.text")} address=${addressOf(link)}
+  return html`<${ShareDialog} title=${t(isReset ? "link.reset" : "link.title", { name })} text=${t("link.text")} address=${portalForOthers(link)}
     qr=${t("link.qr", { name })} once=${t("link.once")} share=${share} onClose=${onClose} />`;
 }
 
@@ -29,6 +24,7 @@ export function ShareDialog({ title, text, address, qr, once, share, onClose }) 
     <p>${text}</p>
     <${Qr} text=${address} label=${qr} />
     <p class="secret link-text"><code>${address}</code></p>
+    ${isOnlyHere(address) && html`<p class="soft">${t("share.here")}</p>`}
     <p class="soft">${once}</p>
     <div class="actions">
       <${CopyButton} text=${address} label=${t("link.copy")} />

@@ -80,6 +80,8 @@ export const texts = {
 
   // Signing in.
   "enter.title": ["로그인", "Sign in"],
+  "enter.sites": ["사이트를 보러 왔나요? 사이트마다 주소가 따로 있어요.", "Here to see a site? Each has an address of its own."],
+  "enter.sites.name": ["이름", "NAME"],
   "enter.name": ["이름", "Name"],
   "enter.password": ["비밀번호", "Password"],
   "enter.word": ["첫 단어", "First word"],
@@ -165,6 +167,7 @@ export const texts = {
   "making.ready.title": ["다 됐어요. 사이트가 열렸어요", "Done. Your site is open"],
   "making.on": ["사이트 살펴보기", "Look after it"],
   "qr.label": ["{address} 주소의 QR 코드", "QR code of {address}"],
+  "share.here": ["이 주소는 서버 컴퓨터에서만 열려요. 다른 기기에서도 열려면 관리자에게 말해 주세요.", "This address opens on the server itself only. Ask the administrator for one that works elsewhere."],
   "qr.text": ["휴대폰 카메라로 비추면 바로 열려요", "Point a phone's camera at it to open the site"],
 
   // One site.

@@ -6,6 +6,7 @@ import { t } from "../lib/i18n.js";
 import { tab } from "../lib/kept.js";
 import { go, Link, place } from "../lib/router.js";
 import { enter } from "../lib/session.js";
+import { addresses, addressHere } from "../lib/site-address.js";
 import { Failure, Heading } from "../lib/ui.js";
 import { Outside } from "../lib/outside.js";
 
@@ -13,7 +14,16 @@ export function Enter() {
   return html`<${Outside}>
     <${Heading} title=${t("enter.title")}>${t("enter.title")}<//>
     <${EnterForm} />
+    <${ForVisitors} />
   <//>`;
+}
+
+/** Whoever typed the server's address may have looked for a site. */
+function ForVisitors() {
+  const known = addresses.value;
+  if (!known) return null;
+  const address = addressHere(known.site.replace("{name}", "name")).replace("//name.", `//${t("enter.sites.name")}.`);
+  return html`<p class="soft for-visitors">${t("enter.sites")}<br /><span class="address">${address}</span></p>`;
 }
 
 /** Everybody knows the first password; what counts besides is the word behind `#`, or that one sits at the server. */

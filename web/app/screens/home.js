@@ -6,6 +6,7 @@ import { apps, daemon } from "../lib/live.js";
 import { bringBack, leaving } from "../lib/remove.js";
 import { go, Link } from "../lib/router.js";
 import { isAdmin, me } from "../lib/session.js";
+import { addressHere } from "../lib/site-address.js";
 import { Act, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { Cover } from "../lib/cover.js";
 import { State } from "../lib/state.js";
@@ -44,7 +45,7 @@ function SiteCard({ app }) {
       <${Cover} app=${app.app} template=${app.template} />
       <div class="site-card-text">
         <h2>${nameOf(app.app)}</h2>
-        <p class="soft address">${shortAddress(app.url)}</p>
+        <p class="soft address">${shortAddress(addressHere(app.url))}</p>
         <p><${State} app=${app} /></p>
       </div>
     <//>

@@ -5,6 +5,7 @@ import { html, useEffect } from "../lib/html.js";
 import { t, took } from "../lib/i18n.js";
 import { apps, daemon } from "../lib/live.js";
 import { Link } from "../lib/router.js";
+import { addressForOthers, addressHere, isOnlyHere } from "../lib/site-address.js";
 import { announcement, CopyButton, Heading, Icon, Qr, useRead } from "../lib/ui.js";
 import { nameOf, stateOf, troublesOf } from "../lib/words.js";
 import { shortAddress } from "./home.js";
@@ -49,13 +50,14 @@ export function Making({ app }) {
 
 /** @param {{ site: import("../types.js").AppView }} props */
 function Ready({ site }) {
+  const [here, others] = [addressHere(site.url), addressForOthers(site.url)];
   return html`<section class="ready">
-    <${Qr} text=${site.url} label=${t("qr.label", { address: shortAddress(site.url) })} />
-    <p class="soft">${t("qr.text")}</p>
-    <p class="address-large"><a href=${site.url} target="_blank" rel="noopener">${shortAddress(site.url)}</a></p>
+    <${Qr} text=${others} label=${t("qr.label", { address: shortAddress(others) })} />
+    <p class="soft">${t(isOnlyHere(others) ? "share.here" : "qr.text")}</p>
+    <p class="address-large"><a href=${here} target="_blank" rel="noopener">${shortAddress(here)}</a></p>
     <div class="actions">
-      <a class="button main wide" href=${site.url} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>
-      <${CopyButton} text=${site.url} label=${t("site.copy")} />
+      <a class="button main wide" href=${here} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>
+      <${CopyButton} text=${others} label=${t("site.copy")} />
       <${Link} class="button" href=${`/sites/${pathOf(site.app)}`}>${t("making.on")}<//>
     </div>
   </section>`;

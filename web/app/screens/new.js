@@ -7,6 +7,7 @@ import { local, tab } from "../lib/kept.js";
 import { apps, seen } from "../lib/live.js";
 import { go, Link, place } from "../lib/router.js";
 import { isAdmin, me } from "../lib/session.js";
+import { addressHere } from "../lib/site-address.js";
 import { Failure, Field, Heading, Icon, useFirstFocus, useRead } from "../lib/ui.js";
 import { Cover } from "../lib/cover.js";
 import { nameOf, ownerOf, templateName } from "../lib/words.js";
@@ -147,7 +148,7 @@ function Naming({ template }) {
         <//>
         <div class="address-card" data-tone=${answer.value && !taken ? "good" : "quiet"}>
           <p class="soft">${t("new.address")}</p>
-          <p class="address-large">${answer.value ? shortAddress(answer.value.url) : `${owner.value || "…"}-${name.value || "…"}`}</p>
+          <p class="address-large">${answer.value ? shortAddress(addressHere(answer.value.url)) : `${owner.value || "…"}-${name.value || "…"}`}</p>
           ${answer.value && !taken && html`<p class="state" data-tone="good"><${Icon} name="circle-check" />${t("new.free")}</p>`}
         </div>
         <${Failure} error=${error.value} />

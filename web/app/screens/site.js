@@ -7,6 +7,7 @@ import { apps, seen } from "../lib/live.js";
 import { bringBack, leaving, remove } from "../lib/remove.js";
 import { go, Link } from "../lib/router.js";
 import { isAdmin } from "../lib/session.js";
+import { addressForOthers, addressHere, isOnlyHere } from "../lib/site-address.js";
 import { Act, CopyButton, Details, Dialog, Heading, Icon, Qr, say, told, useRead } from "../lib/ui.js";
 import { Cover } from "../lib/cover.js";
 import { State } from "../lib/state.js";
@@ -33,7 +34,7 @@ export function Site({ app }) {
         <div>
           <${Heading} title=${nameOf(app)}>${nameOf(app)}<//>
           <p><${State} app=${site} /></p>
-          <p class="address"><a href=${site.url} target="_blank" rel="noopener">${shortAddress(site.url)}</a></p>
+          <p class="address"><a href=${addressHere(site.url)} target="_blank" rel="noopener">${shortAddress(addressHere(site.url))}</a></p>
         </div>
       </section>
       ${gone ? html`<${Deleted} site=${site} />` : html`<${Actions} site=${site} />`}
@@ -59,6 +60,7 @@ function Missing({ app }) {
 function Actions({ site }) {
   const sharing = useSignal(false);
   const open = site.desired === "running";
+  const others = addressForOthers(site.url);
   /** @param {"start" | "stop"} verb */
   async function turn(verb) {
     try {
@@ -71,19 +73,19 @@ function Actions({ site }) {
   }
   return html`<div class="actions">
     ${open
-      ? html`<a class="button main wide" href=${site.url} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>`
+      ? html`<a class="button main wide" href=${addressHere(site.url)} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>`
       : html`<${Act} class="main wide" icon="play" busy=${t("site.start.busy")} onClick=${() => turn("start")}>${t("site.start")}<//>`}
     <button type="button" class="button" onClick=${() => (sharing.value = true)}><${Icon} name="share-2" /><span>${t("site.share")}</span></button>
     ${open && html`<${Act} icon="pause" busy=${t("site.stop.busy")} onClick=${() => turn("stop")}>${t("site.stop")}<//>`}
     ${sharing.value &&
     html`<${Dialog} title=${t("site.share.title", { name: nameOf(site.app) })} onClose=${() => (sharing.value = false)} class="share">
-      <${Qr} text=${site.url} label=${t("qr.label", { address: shortAddress(site.url) })} />
-      <p class="address-large">${shortAddress(site.url)}</p>
-      <p class="soft">${t("qr.text")}</p>
+      <${Qr} text=${others} label=${t("qr.label", { address: shortAddress(others) })} />
+      <p class="address-large">${shortAddress(others)}</p>
+      <p class="soft">${t(isOnlyHere(others) ? "share.here" : "qr.text")}</p>
       <div class="actions">
-        <${CopyButton} text=${site.url} label=${t("site.copy")} />
+        <${CopyButton} text=${others} label=${t("site.copy")} />
         ${"share" in navigator &&
-        html`<button type="button" class="button" onClick=${() => navigator.share({ url: site.url, title: nameOf(site.app) }).catch(() => {})}>
+        html`<button type="button" class="button" onClick=${() => navigator.share({ url: others, title: nameOf(site.app) }).catch(() => {})}>
           <${Icon} name="share-2" /><span>${t("site.send")}</span>
         </button>`}
       </div>

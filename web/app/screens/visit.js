@@ -5,7 +5,7 @@ import { html, useEffect, useSignal } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { Outside } from "../lib/outside.js";
 import { Link, place } from "../lib/router.js";
-import { siteAddress } from "../lib/site-address.js";
+import { addressHere } from "../lib/site-address.js";
 import { Failure, Heading } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
 
@@ -18,7 +18,7 @@ export function Visit() {
     const body = { browser: query.get("browser") ?? "", path: query.get("to") ?? "/" };
     call("POST", `/apps/${pathOf(app)}/visitors/hand-over`, { body }).then(
       // What opens the site stands behind `#`: it is sent to nobody, and not kept in the history.
-      (way) => window.location.replace(siteAddress(way)),
+      (way) => window.location.replace(addressHere(way.url)),
       (why) => {
         error.value = why;
       },

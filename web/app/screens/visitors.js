@@ -5,7 +5,7 @@ import { html, useSignal } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { ShareDialog } from "../lib/invitation.js";
 import { seen } from "../lib/live.js";
-import { siteAddress } from "../lib/site-address.js";
+import { addressForOthers } from "../lib/site-address.js";
 import { Act, Choice, Failure, Field, Icon, Password, say, told, useForm, useRead } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
 
@@ -122,7 +122,7 @@ function NewLink({ path, onDone }) {
 /** @param {{ site: AppView, link: { name: string, path: string, url: string }, onClose: () => void }} props */
 function Made({ site, link, onClose }) {
   const { name } = link;
-  return html`<${ShareDialog} title=${t("guests.made", { name })} text=${t("guests.made.text")} address=${siteAddress(link)}
+  return html`<${ShareDialog} title=${t("guests.made", { name })} text=${t("guests.made.text")} address=${addressForOthers(link.url)}
     qr=${t("guests.qr", { name })} once=${t("guests.once")} share=${{ title: nameOf(site.app) }} onClose=${onClose} />`;
 }
 
