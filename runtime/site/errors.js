@@ -5,6 +5,7 @@
 const { createHash } = require('node:crypto');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
+const { escape } = require('./html');
 const { Refusal, refuse } = require('./refusal');
 
 function notFound() {
@@ -114,10 +115,6 @@ function page(status, message, language) {
 </body>
 </html>
 `;
-}
-
-function escape(text) {
-  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
 module.exports = { notFound, answerErrors };

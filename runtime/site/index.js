@@ -11,11 +11,15 @@
 
 const express = require('express');
 const { addApi } = require('./api');
+const { contentOf } = require('./content');
 const { openDatabase } = require('./database');
 const { serveFiles } = require('./files');
 const { answerErrors, notFound } = require('./errors');
+const { html, plain, rich } = require('./html');
+const { addPages, image } = require('./page');
 const { Refusal, number, pastDate, refuse, text } = require('./refusal');
 const { listen } = require('./server');
+const { language, limiter, visitor } = require('./visitors');
 
 // What a page may load. People edit their pages by hand, so pictures and videos may come from elsewhere and style="…"
 // works; scripts come from the site itself.
@@ -71,6 +75,9 @@ function create({ strict = false, folder = require.main?.path ?? process.cwd() }
   });
 
   addApi(app, process.env.ENABLE_API === 'true');
+  addPages(app, headers['Content-Security-Policy']);
+  // What the owner filled in: content.json, as content.schema.json describes it.
+  app.content = contentOf(folder);
 
   app.database = (tables, file = process.env.SQLITE_PATH ?? '/data/db.sqlite3') => {
     const db = openDatabase(file, tables);
@@ -96,4 +103,9 @@ function create({ strict = false, folder = require.main?.path ?? process.cwd() }
   return app;
 }
 
-module.exports = { create, refuse, text, number, pastDate, Refusal, version: require('./package.json').version };
+module.exports = {
+  create, refuse, text, number, pastDate, Refusal,
+  // Since 1.1.
+  html, rich, plain, image, language, visitor, limiter,
+  version: require('./package.json').version,
+};

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { templateFile } from './app.mjs';
 
 describe('template.json', () => {
-  for (const [id, supportsApi] of [['diary-v1', true], ['static-v1', false]]) {
+  for (const [id, supportsApi] of [['diary-v1', true], ['static-v1', false], ['links-v1', false]]) {
     it(`of ${id} says what SPEC §6 asks for`, () => {
       const { name, description, version, ...rest } = JSON.parse(readFileSync(templateFile(id, 'template.json'), 'utf8'));
       assert.deepEqual(rest, { id, supportsApi, internalPort: 3000, healthPath: '/healthz', restart: { onHang: true } });

@@ -245,6 +245,8 @@ export const texts = {
   "template.diary.text": ["매일 한 편씩 적는 나만의 일기장", "A diary of your own, one page a day"],
   "template.page": ["안내 페이지", "One page"],
   "template.page.text": ["가게, 모임, 행사를 소개하는 한 장짜리 홈페이지", "A page for a shop, a club or an event"],
+  "template.links": ["내 링크", "My links"],
+  "template.links.text": ["내 소개와 링크를 한 화면에 모은 페이지", "Who I am and all my links on one screen"],
 
   "fact.app": ["앱", "App"],
   "fact.phase": ["상태", "Phase"],

@@ -144,4 +144,5 @@ export function templateText({ id, description }) {
 const TEMPLATES = {
   "diary-v1": ["template.diary", "template.diary.text"],
   "static-v1": ["template.page", "template.page.text"],
+  "links-v1": ["template.links", "template.links.text"],
 };
