@@ -31,7 +31,7 @@ const ADDRESS = /^(?:https?:\/\/[^\s/?#]+|mailto:[^\s@]+@|tel:[+\d])\S*$/i;
 
 /** Whether it may stand in `href`: https, http, mailto or tel, and nothing that runs. */
 function isAddress(text) {
-  return text.length <= 2000 && ADDRESS.test(text);
+  return [...text].length <= 2000 && ADDRESS.test(text);
 }
 
 /**

@@ -125,8 +125,8 @@ function picnic(width = 1200, height = 800) {
   const roll = dice(91);
   return svg(width, height, ['#a9d3e8', '#d9ecee', '#f5efdb'], `
 <circle cx="980" cy="150" r="190" fill="url(#sun)"/>${hills(width, height, height * 0.5, 60, '#9cc58b', 41)}${hills(width, height, height * 0.64, 40, '#7fb072', 43)}
-<g transform="translate(230 250)"><rect x="66" y="140" width="38" height="190" fill="#7a5238"/><circle cx="85" cy="80" r="130" fill="#5d9457"/><circle cx="0" cy="130" r="86" fill="#6aa163"/><circle cx="170" cy="130" r="90" fill="#548a50"/></g>
-<g transform="translate(640 560)"><path d="M-160 120L-70 0h330l100 120z" fill="#d9604a"/>${many(6, (at) => `<path d="M${-150 + at * 84} 120l${64 - at * 8}-120h30l-${20 - at * 6} 120z" fill="#fbeadb" opacity=".8"/>`)}
+<g transform="translate(230 ${round(height * 0.31)})"><rect x="66" y="140" width="38" height="190" fill="#7a5238"/><circle cx="85" cy="80" r="130" fill="#5d9457"/><circle cx="0" cy="130" r="86" fill="#6aa163"/><circle cx="170" cy="130" r="90" fill="#548a50"/></g>
+<g transform="translate(640 ${height - 250})"><path d="M-160 120L-70 0h330l100 120z" fill="#d9604a"/>${many(6, (at) => `<path d="M${-150 + at * 84} 120l${64 - at * 8}-120h30l-${20 - at * 6} 120z" fill="#fbeadb" opacity=".8"/>`)}
 <path d="M40-8h130v-58q-65-34-130 0z" fill="#b4793f"/><path d="M56-60q48-90 98 0" fill="none" stroke="#8a5a2b" stroke-width="10"/><circle cx="250" cy="18" r="24" fill="#d33f3f"/><circle cx="294" cy="30" r="22" fill="#e7b53c"/></g>
 ${many(40, () => flower(roll(0, width), roll(height * 0.78, height), 0.28, '#fff', '#f0b93a'))}`);
 }

@@ -12,8 +12,34 @@ const NODE = process.env.MINIPAAS_NODE ?? process.execPath;
 const NODE_PATH = process.env.MINIPAAS_NODE_PATH ?? '/node_modules';
 // The card of the dashboard shows the upper part of a page, twice as sharp as its largest size.
 const CARD = { width: 600, height: 400 };
+// From how far away, where the best is not on top.
+const AWAY = { 'album-v1': 1.5, 'guestbook-v1': 1.5, 'invite-v1': 2, 'links-v1': 1.25 };
 const MOST = 40 * 1024;
 
+// A guestbook without guests shows little.
+const GUESTS = {
+  'guestbook-v1': [
+    ['/entries', { name: '은하', text: '사진 속 나무 아래에서 한참 쉬다 가요. 다음엔 도시락을 싸 올게요.', mood: '🍀' }],
+    ['/entries', { name: '옆집 할머니', text: '글씨가 큼직해서 좋구나.\n자주 들르마.', mood: '🌷' }],
+    ['/entries', { name: 'Theo', text: 'Found this by chance and stayed for a while. Thank you.', mood: '☕' }],
+    ['/entries/1/reply', { reply: '도시락 기다릴게요. 돗자리는 제가 펼게요.' }],
+    ['/entries/2/show', {}],
+    ['/entries/3/show', {}],
+    ['/entries', { name: '지나가던 이', text: '아직 주인이 읽지 않은 글이에요.', mood: '😊' }],
+  ],
+  'invite-v1': [
+    ['/rsvp', { name: '할머니', answer: 'yes', people: '2', note: '곱게 하고 가마.' }],
+    ['/rsvp', { name: '지훈', answer: 'maybe', people: '1' }],
+  ],
+};
+// What the owner alone sees, and where a visitor goes next.
+const MORE = {
+  'guestbook-v1': [['/', 'owner'], ['/thanks', 'everyone']],
+  'invite-v1': [['/guests', 'owner'], ['/guests', 'everyone'], ['/thanks', 'everyone']],
+  'album-v1': [['/photo/sea', 'everyone']],
+};
+
+let networks = 0;
 const work = mkdtempSync(path.join(tmpdir(), 'template-pictures-'));
 const args = process.argv.slice(3);
 const art = args[0] === '--art' && args.shift();
@@ -41,8 +67,16 @@ async function draw(browser, file, svg) {
 async function photograph(browser, template) {
   const { url, end } = await serve(template);
   try {
+    for (const [where, fields] of GUESTS[template] ?? []) {
+      const as = where.includes('/', 1) ? 'owner' : 'everyone';
+      await fetch(url + where, { method: 'POST', body: new URLSearchParams(fields), headers: { 'X-Paas-Visitor': as, 'X-Real-IP': `10.0.0.${++networks}` }, redirect: 'manual' });
+    }
     if (look) return await lookAt(browser, template, url);
-    const page = await browser.newPage({ viewport: CARD, deviceScaleFactor: 1, locale: 'ko-KR', colorScheme: 'light', reducedMotion: 'reduce' });
+    const away = AWAY[template] ?? 1;
+    const viewport = { width: Math.round(CARD.width * away), height: Math.round(CARD.height * away) };
+    const page = await browser.newPage({ viewport, deviceScaleFactor: 1 / away, locale: 'ko-KR', colorScheme: 'light', reducedMotion: 'reduce' });
+    const devtools = await page.context().newCDPSession(page);
+    await devtools.send('Emulation.setScrollbarsHidden', { hidden: true });
     await open(page, url);
     webp(await page.screenshot(), path.join(TEMPLATES, template, 'preview.webp'));
     await page.close();
@@ -53,6 +87,16 @@ async function photograph(browser, template) {
 
 async function lookAt(browser, template, url) {
   mkdirSync(look, { recursive: true });
+  for (const [at, [where, visitor]] of (MORE[template] ?? []).entries()) {
+    for (const colorScheme of ['light', 'dark']) {
+      const extraHTTPHeaders = { 'X-Paas-Visitor': visitor };
+      const page = await browser.newPage({ viewport: { width: 390, height: 844 }, colorScheme, locale: 'ko-KR', reducedMotion: 'reduce', extraHTTPHeaders });
+      await open(page, url + where);
+      await judge(page, `${template}${where} ${visitor} ${colorScheme}`);
+      await page.screenshot({ path: path.join(look, `${template}-more${at}-${colorScheme}.png`), fullPage: true });
+      await page.close();
+    }
+  }
   for (const [name, viewport] of [['phone', { width: 390, height: 844 }], ['desk', { width: 1280, height: 800 }]]) {
     for (const colorScheme of ['light', 'dark']) {
       for (const locale of name === 'phone' && colorScheme === 'light' ? ['ko-KR', 'en-GB'] : ['ko-KR']) {

@@ -73,7 +73,7 @@ pub fn resolve(
         host: key.host(&settings.domain),
         template: template.clone(),
         image: settings.runtime_image.clone(),
-        env: environment(manifest, template),
+        env: environment(manifest, template, settings.routing),
         limits: Limits {
             memory: manifest.memory.unwrap_or(settings.mem_limit),
             cpus: manifest.cpus.unwrap_or(settings.cpu_limit),
@@ -182,16 +182,18 @@ pub fn exceeds(manifest: &Manifest, settings: &Settings, capacity: Capacity) -> 
 }
 
 /// The platform's variables, then the manifest's. They share no name: a manifest that sets a reserved one is refused.
-fn environment(manifest: &Manifest, template: &Template) -> BTreeMap<String, String> {
+fn environment(manifest: &Manifest, template: &Template, routing: Routing) -> BTreeMap<String, String> {
     let platform = [
         ("NODE_ENV", "production".to_owned()),
         ("ENABLE_API", manifest.enable_api.to_string()),
         ("SQLITE_PATH", "/data/db.sqlite3".to_owned()),
         ("PORT", template.internal_port.to_string()),
     ];
+    // Without the gateway anybody could write `X-Paas-Visitor: owner`. Others are not told: it would be a new container each.
+    let knows_visitors = template.visitors.map(|_| ("KNOWS_VISITORS", (routing == Routing::Gateway).to_string()));
     let mut env = manifest.env.clone();
     // Last, so that the platform's stay even in a manifest that came from elsewhere than the parser.
-    env.extend(platform.map(|(name, value)| (name.to_owned(), value)));
+    env.extend(platform.into_iter().chain(knows_visitors).map(|(name, value)| (name.to_owned(), value)));
     env
 }
 
@@ -255,6 +257,21 @@ mod tests {
         assert_eq!((spec.image.as_str(), spec.network.as_str()), ("runtime:1", "apps"));
         let env: Vec<String> = spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(env, ["ENABLE_API=false", "NODE_ENV=production", "PORT=3000", "SQLITE_PATH=/data/db.sqlite3"]);
+    }
+
+    #[test]
+    fn a_template_that_speaks_of_visitors_is_told_whether_the_gateway_says_who_comes() {
+        let asks = Template { visitors: Some(Visitors::default()), ..template(true) };
+        let told = |routing, template: &Template, text: &str| {
+            let settings = Settings { routing, ..Settings::defaults("/paas") };
+            spec(resolved(text, &settings, Ok(template))).env.get("KNOWS_VISITORS").cloned()
+        };
+        let plain = "template: diary-v1";
+        assert_eq!(told(Routing::Gateway, &asks, plain).as_deref(), Some("true"));
+        assert_eq!(told(Routing::Direct, &asks, plain).as_deref(), Some("false"));
+        assert_eq!(told(Routing::Gateway, &template(true), plain), None, "nothing changes for others");
+        let bold = "template: diary-v1\nenv: {KNOWS_VISITORS: 'true'}";
+        assert_eq!(told(Routing::Direct, &asks, bold).as_deref(), Some("false"), "a manifest cannot say so");
     }
 
     #[test]

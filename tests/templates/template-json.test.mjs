@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { templateFile } from './app.mjs';
 
 describe('template.json', () => {
-  for (const [id, supportsApi] of [['diary-v1', true], ['static-v1', false], ['links-v1', false]]) {
+  it('is judged below for every template that there is', () => {
+    const named = [...readFileSync(import.meta.filename, 'utf8').matchAll(/\['([a-z]+-v\d+)',/g)].map(([, id]) => id);
+    assert.deepEqual(named.sort(), readdirSync(templateFile('', '')).sort());
+  });
+
+  const everyone = { visitors: 'everyone' };
+  for (const [id, supportsApi, suggested] of [
+    ['diary-v1', true], ['static-v1', false], ['links-v1', false], ['album-v1', false],
+    ['guestbook-v1', true, everyone], ['invite-v1', true, everyone],
+  ]) {
     it(`of ${id} says what SPEC §6 asks for`, () => {
       const { name, description, version, ...rest } = JSON.parse(readFileSync(templateFile(id, 'template.json'), 'utf8'));
-      assert.deepEqual(rest, { id, supportsApi, internalPort: 3000, healthPath: '/healthz', restart: { onHang: true } });
+      assert.deepEqual(rest, { id, supportsApi, internalPort: 3000, healthPath: '/healthz', restart: { onHang: true }, ...suggested });
       assert.match(name, /[가-힣]/);
       assert.ok(description.length > 10);
       assert.match(version, /^\d+\.\d+\.\d+$/);

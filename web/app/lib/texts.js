@@ -247,6 +247,12 @@ export const texts = {
   "template.page.text": ["가게, 모임, 행사를 소개하는 한 장짜리 홈페이지", "A page for a shop, a club or an event"],
   "template.links": ["내 링크", "My links"],
   "template.links.text": ["내 소개와 링크를 한 화면에 모은 페이지", "Who I am and all my links on one screen"],
+  "template.album": ["사진첩", "Photo album"],
+  "template.album.text": ["사진을 차례로 넘겨 보고, 한 장씩 보내 주기도 해요", "Pictures to leaf through, or to send one by one"],
+  "template.guestbook": ["방명록", "Guestbook"],
+  "template.guestbook.text": ["다녀간 사람이 한마디씩. 내가 고른 글만 보여요", "A word from whoever came by; you pick what is shown"],
+  "template.invite": ["초대장", "Invitation"],
+  "template.invite.text": ["결혼식, 돌잔치, 모임. 오는 길과 참석 답장까지", "For a wedding, a birthday, a party: the way there, and who comes"],
 
   "fact.app": ["앱", "App"],
   "fact.phase": ["상태", "Phase"],

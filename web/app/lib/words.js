@@ -145,4 +145,7 @@ const TEMPLATES = {
   "diary-v1": ["template.diary", "template.diary.text"],
   "static-v1": ["template.page", "template.page.text"],
   "links-v1": ["template.links", "template.links.text"],
+  "album-v1": ["template.album", "template.album.text"],
+  "guestbook-v1": ["template.guestbook", "template.guestbook.text"],
+  "invite-v1": ["template.invite", "template.invite.text"],
 };
