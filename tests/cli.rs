@@ -1274,6 +1274,37 @@ fn a_deleted_app_that_is_started_or_made_again_gets_its_own_code_back() {
     assert!(ran.code == 0 && ran.err.contains("paas trash restore "), "{}", ran.err);
 }
 
+/// While it is being removed its code lies where the new app's would.
+#[test]
+fn an_app_that_is_still_being_removed_is_not_made_fresh_with_its_old_code() {
+    let root = root_with_code("mine");
+    root.run(&["delete", "bob-notes", "--no-wait"]).done();
+    let before = root.read("apps.d/bob-notes.yaml");
+    let fresh = || root.run(&["create", "bob-notes", "-t", "diary-v1", "--fresh", "--no-wait"]);
+    let ran = fresh();
+    assert!(ran.code == 1 && ran.err.contains("the code of `bob-notes` is still in"), "{}", ran.err);
+    assert_eq!(root.read("apps.d/bob-notes.yaml"), before, "nothing was written");
+    delete_as_the_daemon(&root, "bob-notes");
+    fresh().done();
+    make_as_the_daemon(&root, "bob-notes", "diary-v1");
+    assert_eq!(root.read("apps/bob/notes/app/server.js"), "", "the template's");
+}
+
+#[test]
+fn a_restart_marks_a_token_however_long_it_is() {
+    let root = Root::new();
+    let token = "가".repeat(200);
+    root.put("apps.d/alice-diary.yaml", &format!("template: diary-v1\nredeploy: {token}\n"));
+    for _ in 0..2 {
+        let ran = root.run(&["restart", "alice-diary", "--no-wait"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(root.read("apps.d/alice-diary.yaml").contains(&format!("{token} restarted ")));
+    }
+    root.run(&["validate"]).done();
+    root.put("apps.d/alice-diary.yaml", &format!("template: diary-v1\nredeploy: {token}x\n"));
+    assert_eq!(root.run(&["validate"]).code, 1, "what a person types is not longer than before");
+}
+
 #[test]
 fn what_a_template_suggests_of_visitors_is_written_when_a_site_is_made_of_it() {
     let root = Root::new();

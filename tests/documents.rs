@@ -1,30 +1,13 @@
 //! The documents name nothing that is not there.
 #![allow(clippy::unwrap_used, reason = "clippy counts helpers of tests as code")]
 
+mod message_support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-/// What stands between single backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2)
-}
+use message_support::{command_lines, literals, quoted, repository, rust_files};
 
 /// A sentence in the form of a name, which only tests have.
 fn is_test_name(word: &str) -> bool {
@@ -84,45 +67,6 @@ fn a_link_between_documents_leads_to_a_file() {
             assert!(file.parent().unwrap().join(target).exists(), "{}: {link} leads nowhere", file.display());
         }
     }
-}
-
-/// The texts in double quotes of a source file, without its tests. What is filled in stands as `\0`.
-fn literals(code: &str) -> Vec<String> {
-    let code = code.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let mut found = Vec::new();
-    let mut rest = code.char_indices().peekable();
-    while let Some((at, c)) = rest.next() {
-        match c {
-            '/' if code[at..].starts_with("//") => while rest.next_if(|(_, c)| *c != '\n').is_some() {},
-            // A quotation mark as a character.
-            '\'' if code[at..].starts_with("'\"'") => drop(rest.nth(1)),
-            '"' => {
-                let raw = code[..at].ends_with('#') || code[..at].ends_with("(r") || code[..at].ends_with(" r");
-                let mut text = String::new();
-                while let Some((at, c)) = rest.next() {
-                    match c {
-                        '"' if !code[..at].ends_with('#') && (!code[at..].starts_with("\",") || !raw) => break,
-                        '"' => break,
-                        '\\' if !raw => match rest.next().map(|(_, c)| c) {
-                            Some('\n') => while rest.next_if(|(_, c)| c.is_whitespace()).is_some() {},
-                            Some('n') => text.push('\n'),
-                            Some(c) => text.push(c),
-                            None => {}
-                        },
-                        '{' if rest.next_if(|(_, c)| *c == '{').is_none() => {
-                            while rest.next_if(|(_, c)| *c != '}').is_some() {}
-                            rest.next();
-                            text.push('\0');
-                        }
-                        c => text.push(c),
-                    }
-                }
-                found.push(text);
-            }
-            _ => {}
-        }
-    }
-    found
 }
 
 /// One word of a message as it is printed, against one of the source.
@@ -285,16 +229,6 @@ fn the_korean_readme_leads_wherever_the_english_one_does() {
     assert!(rows("README.ko.md") >= rows("README.md"), "a row of a table is not in README.ko.md");
 }
 
-/// Command lines in backticks, and what follows a prompt: with words of a kind in place of what is filled in.
-fn command_lines(text: &str) -> Vec<String> {
-    let prompts = text.lines().filter_map(|line| line.strip_prefix("$ "));
-    let spans = text.lines().flat_map(quoted).chain(prompts);
-    let ours = spans.map(|span| span.trim().trim_start_matches("sudo ")).filter(|span| span.starts_with("paas "));
-    // A pipe, a comment or another program's line is none of ours.
-    let ours = ours.map(|span| span.split(['|', '#', '<', '>', ';']).next().unwrap().trim().to_owned());
-    ours.filter(|span| !span.contains(['[', '(', '…']) && *span != "paas").collect()
-}
-
 /// Whether the command line's own parser takes it, whatever is filled in.
 fn is_accepted(line: &str) -> bool {
     ["alice-diary", "alice", "stop", "--apply", "reset-password"].into_iter().any(|filled| {
@@ -314,14 +248,8 @@ fn is_accepted(line: &str) -> bool {
 /// Whoever does what a message says shall not be told that there is no such command.
 #[test]
 fn every_command_that_a_message_or_a_document_names_is_one_that_there_is() {
-    let mut files = Vec::new();
-    rust_files(&repository().join("src"), &mut files);
-    files.retain(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "testing"));
-    let mut texts: Vec<(PathBuf, String)> = Vec::new();
-    for file in files {
-        let messages = literals(&fs::read_to_string(&file).unwrap());
-        texts.extend(messages.into_iter().map(|text| (file.clone(), text)));
-    }
+    let mut texts: Vec<(PathBuf, String)> =
+        message_support::messages().into_iter().map(|(file, text)| (PathBuf::from(file), text)).collect();
     let mut documents: Vec<PathBuf> =
         ["README.md", "README.ko.md", "examples/README.md"].map(|name| repository().join(name)).into();
     documents.extend(fs::read_dir(repository().join("docs")).unwrap().map(|entry| entry.unwrap().path()));

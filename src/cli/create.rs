@@ -43,7 +43,20 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
     let had_none = !folders.code_dir(&key).exists();
     let newest = if had_none { trash::newest_code(&folders, &key).await? } else { None };
     let own = if had_none && !args.fresh { trash::what_comes_back(&folders, &key, template).await? } else { None };
-    let fresh = || if args.fresh { Ok(folders.pass_over(&key)?) } else { Ok(()) };
+    let fresh = || {
+        if !args.fresh {
+            return Ok(());
+        }
+        // Known only now that nobody else changes the manifest: an app that is on its way out keeps its code until the end.
+        let code = folders.code_dir(&key);
+        anyhow::ensure!(
+            !code.exists(),
+            "the code of `{key}` is still in {}, so it would not begin with the template's: while it is being removed, wait until \
+             `paas status {key}` says `Deleted` or knows it no more; else move that folder away. Then say it again",
+            code.display()
+        );
+        Ok(folders.pass_over(&key)?)
+    };
     let (path, digest) = Manifests::new(&settings).create(&client, &key, &manifest, fresh).await?;
     context.err.note(format_args!("wrote {}", path.display()));
     if let Some(trashed) = &own {

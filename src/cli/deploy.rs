@@ -8,7 +8,8 @@ use super::exit::Exit;
 use super::manifests::Manifests;
 use crate::desired::Change;
 use crate::model::version::restarted;
-use crate::model::{AppKey, RunState};
+use crate::model::{AppKey, ConditionKind, RunState};
+use crate::portal::view::AppView;
 
 /// Whose code the fresh container gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +29,38 @@ impl Fresh {
 
 pub(super) async fn run(context: &mut Context, args: &args::Change, fresh: Fresh) -> anyhow::Result<Exit> {
     let Some(mut apps) = chosen::apps(context, &args.chosen, fresh.verb())? else { return Ok(Exit::Failed) };
+    if fresh == Fresh::Restart {
+        let given_up = given_up(context).await;
+        for app in apps.extract_if(.., |app| given_up.contains(app)) {
+            if !args.chosen.all {
+                anyhow::bail!("{}", not_restarted(&app));
+            }
+            context.err.note(not_restarted(&app));
+        }
+    }
     if args.chosen.all {
         // Of all apps, those that run are meant.
         let manifests = Manifests::new(context.settings()?);
         apps.retain(|app| manifests.manifest(app).is_ok_and(|manifest| manifest.state == RunState::Running));
     }
     chosen::change(context, apps, args.wait, |context, key| fresh_container(context, key, fresh)).await
+}
+
+/// The apps whose last change was not taken over. Nobody knows without the daemon.
+async fn given_up(context: &mut Context) -> Vec<AppKey> {
+    let Ok(client) = context.client() else { return Vec::new() };
+    let apps: Vec<AppView> = client.get("/apps").await.unwrap_or_default();
+    let failed =
+        |app: &AppView| app.status.condition(ConditionKind::DeployFailed).is_some_and(|condition| condition.status);
+    apps.into_iter().filter(failed).map(|app| app.status.app).collect()
+}
+
+/// The manifest asks for what was given up: whatever a restart adds to it would try that again, and not what serves.
+fn not_restarted(app: &AppKey) -> String {
+    format!(
+        "the last change of `{app}` was not taken over (see `paas status {app}`), and a restart would only try it again: the previous \
+         version goes on serving. Repair the change, then `paas deploy {app}`"
+    )
 }
 
 fn fresh_container(context: &mut Context, key: &AppKey, fresh: Fresh) -> anyhow::Result<(Vec<Change>, RunState)> {

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use super::snapshot::Diagnostic;
 use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
 use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_CPUS, MIN_MEMORY, MIN_START_TIMEOUT, RESERVED_ENV};
+use crate::model::version;
 use crate::model::{
     Audience, Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Shown, Strategy,
     TemplateId, Visitors, cron,
@@ -463,7 +464,11 @@ fn audience(entry: &Entry) -> Result<Audience, Refusal> {
 /// Any text is a token: a time that was not quoted, too.
 fn redeploy(entry: &Entry) -> Result<String, Refusal> {
     let text = single(entry, "any short text, for example the time")?;
-    if text.chars().count() > MAX_REDEPLOY_CHARS || text.chars().any(char::is_control) {
+    // `paas restart` adds its mark to what is there, however long that is.
+    let typed = version::deployed(Some(text)).unwrap_or_default();
+    let too_long = typed.chars().count() > MAX_REDEPLOY_CHARS
+        || text.chars().count() > MAX_REDEPLOY_CHARS + version::MAX_MARK_CHARS;
+    if too_long || text.chars().any(char::is_control) {
         return Err(Refusal::new(
             entry.value.at,
             format!("`redeploy` is longer than {MAX_REDEPLOY_CHARS} characters or has more than one line"),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::parse::MAX_REDEPLOY_CHARS;
 use crate::model::Manifest;
+use crate::model::version::MAX_MARK_CHARS;
 
 /// Pretty-printed, with a final line break. `examples/manifest.schema.json` is this text.
 ///
@@ -25,7 +26,7 @@ pub fn manifest_schema() -> String {
     }
     if let Some(redeploy) = schema.pointer_mut("/properties/redeploy").and_then(Value::as_object_mut) {
         redeploy.insert("type".to_owned(), text);
-        redeploy.insert("maxLength".to_owned(), MAX_REDEPLOY_CHARS.into());
+        redeploy.insert("maxLength".to_owned(), (MAX_REDEPLOY_CHARS + MAX_MARK_CHARS).into());
     }
     // As a schema again, because that one writes its keywords in a readable order. It is an object and JSON, so neither
     // step can fail.

@@ -73,6 +73,9 @@ impl Code {
 /// Between a `redeploy` and the time of a restart.
 const RESTARTED: &str = " restarted ";
 
+/// Longest mark of a restart, with room for any time that can be written (RFC 3339 with nanoseconds and an offset).
+pub const MAX_MARK_CHARS: usize = RESTARTED.len() + 40;
+
 /// What of a `redeploy` asks for a version: all of it but the mark of a restart.
 #[must_use]
 pub fn deployed(redeploy: Option<&str>) -> Option<&str> {
@@ -122,6 +125,8 @@ mod tests {
             assert_eq!(Code::of(Some(&versions), Some(anew)), Code::Due, "{before:?}");
         }
         assert_eq!(restarted(Some("one restarted 2026-11-30T12:00:00Z"), "three"), "one restarted three");
+        let marked = restarted(None, &jiff::Timestamp::MAX.to_string());
+        assert!(marked.chars().count() <= MAX_MARK_CHARS, "{marked}");
     }
 
     #[test]
