@@ -61,6 +61,7 @@ const PURE: &[&str] = &[
     "firewall.rs",
     "controller/goal.rs",
     "controller/admission.rs",
+    "controller/domains.rs",
     "controller/report.rs",
     "desired/parse",
     "desired/resolve.rs",

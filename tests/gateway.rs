@@ -53,6 +53,35 @@ async fn a_host_reaches_exactly_its_app_whatever_its_case_port_or_trailing_dot()
     }
 }
 
+#[tokio::test]
+async fn an_own_name_leads_to_its_app_and_never_takes_the_place_of_another() {
+    let world = World::around(named("diary").await).await;
+    let with = |key: &str, addr, names: &[&str]| {
+        let domains = names.iter().map(|name| name.parse().unwrap()).collect();
+        AppStatus { domains, ..running(key, addr) }
+    };
+    // No status says so of the last three; should one, nobody loses what is theirs.
+    let names = ["www.example.kr", "일기.한국", "alice-diary.test", "portal.test", "zoe-blog.test"];
+    world.publish(with("bob-blog", named("blog").await, &names)).await;
+    world.publish(running("zoe-blog", named("zoe").await)).await;
+    for (host, expected) in [
+        ("www.example.kr", "blog"),
+        ("WWW.Example.KR.:8080", "blog"),
+        ("xn--ok0bs39b.xn--3e0b707e", "blog"),
+        ("bob-blog.test", "blog"),
+        ("alice-diary.test", "diary"),
+        ("zoe-blog.test", "zoe"),
+    ] {
+        let answer = world.talk(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+        assert_eq!((code(&answer), body(&answer)), ("200", expected), "{host}: {answer}");
+    }
+    for host in ["portal.test", "example.kr", "x.www.example.kr"] {
+        let answer = world.talk(&format!("GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+        assert!(body(&answer) != "blog", "{host}: {answer}");
+    }
+    world.stopped().await;
+}
+
 /// Whoever types the server's address is no program, and has not mistyped a site's name either.
 #[tokio::test]
 async fn the_server_s_own_address_answers_people_with_a_page_and_programs_with_json() {

@@ -748,3 +748,26 @@ async fn where_the_portal_is_not_within_reach_no_link_leads_to_it() {
     assert!(status(&page) == 403 && !page.contains("/.paas/owner"), "{page}");
     site.world.stopped().await;
 }
+
+#[tokio::test]
+async fn a_name_of_its_own_has_the_same_gate_and_sends_owners_back_to_itself() {
+    let site = Site::of(Owner, Owner).await;
+    let domains = vec!["www.example.kr".parse().unwrap()];
+    let own = AppStatus { visitors: Visitors::OWNER, domains, ..running("alice-diary", site.app) };
+    site.world.publish(own).await;
+    let at = async |path: &str, fields: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: WWW.Example.kr:8080\r\n{fields}Connection: close\r\n\r\n");
+        site.world.talk(&head).await
+    };
+    let page = at("/", "").await;
+    assert!(status(&page) == 403 && page.contains("/.paas/owner?to="), "{page}");
+    let way = at("/.paas/owner?to=/", "").await;
+    assert!(status(&way) == 303 && way.contains("&at=www.example.kr&to="), "{way}");
+    // A pass of the site opens it by either name: the browser has one cookie for each.
+    let pass = site.owner().await;
+    assert_eq!(status(&at("/", &format!("Cookie: {pass}\r\n")).await), 200);
+    // Given up, it leads nowhere at once.
+    site.asks(Owner, Owner).await;
+    assert_eq!(status(&at("/", &format!("Cookie: {pass}\r\n")).await), 404);
+    site.world.stopped().await;
+}

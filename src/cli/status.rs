@@ -155,12 +155,17 @@ struct Detail<'a>(&'a Shown);
 
 impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shown { view: AppView { phase, url, strangers_may_write, status }, traffic } = self.0;
+        let Shown { view: AppView { phase, url, addresses, strangers_may_write, status }, traffic } = self.0;
         let now = now();
         let mut row = |name: &str, value: &dyn fmt::Display| writeln!(f, "{:<11}{value}", format!("{name}:"));
         row("App", &status.app)?;
         row("Phase", &phase)?;
         row("URL", &url)?;
+        for (name, address) in status.domains.iter().zip(addresses) {
+            // As people read it, and where that differs, as the DNS has it.
+            let also = if address.shown == name.as_str() { String::new() } else { format!(" ({})", address.shown) };
+            row("Domain", &format_args!("{}{also}", address.url))?;
+        }
         row("Sync", &format_args!("{:?}", status.sync))?;
         row("Health", &format_args!("{:?}", status.health))?;
         row("Desired", &format_args!("{:?}", status.desired))?;

@@ -21,7 +21,7 @@ use crate::desired::parse::Problems;
 use crate::desired::resolve::{exceeds, lacks_api};
 use crate::desired::{self, Diagnostic, FileEntry, ManifestFolder, Manifests as _, lacks_gate, templates};
 use crate::model::observed::Capacity;
-use crate::model::{AppKey, Bytes, Manifest, RunState, Settings, Template, TemplateId, Timestamp};
+use crate::model::{AppKey, Bytes, DomainName, Manifest, RunState, Settings, Template, TemplateId, Timestamp};
 use crate::store::{AccountStore as _, SqliteStore, Store as _};
 
 #[derive(Serialize)]
@@ -203,6 +203,8 @@ struct Here {
     capacity: Capacity,
     /// Apps that the daemon would not let in, and why. None where the database may not be read.
     over_quota: BTreeMap<AppKey, String>,
+    /// Who has which own host name, as far as the database may be read.
+    domains: BTreeMap<DomainName, AppKey>,
 }
 
 impl Here {
@@ -213,9 +215,10 @@ impl Here {
             memory: read("/proc/meminfo").as_deref().and_then(total_memory).filter(|_| ours),
             cpus: read("/proc/stat").as_deref().and_then(cores).filter(|_| ours),
         };
-        let over_quota = if ours { over_quota(settings).await.unwrap_or_default() } else { BTreeMap::new() };
+        let (over_quota, domains) =
+            if ours { inventory(settings).await.unwrap_or_default() } else { Default::default() };
         let templates = templates::load(&settings.templates_dir).ok();
-        Self { templates, capacity, over_quota, settings: settings.clone() }
+        Self { templates, capacity, over_quota, domains, settings: settings.clone() }
     }
 
     /// Whether this is a file of the manifests folder, and no draft of one.
@@ -233,7 +236,20 @@ impl Here {
         }
         let excess = exceeds(manifest, &self.settings, self.capacity);
         let excess = excess.map(|excess| (excess.key.unwrap_or(""), excess.message));
-        self.refuses_template(manifest, key).into_iter().chain(excess).collect()
+        let name = self.refuses_name(manifest, key).map(|message| ("domains", message));
+        self.refuses_template(manifest, key).into_iter().chain(excess).chain(name).collect()
+    }
+
+    /// Of its own host names the first that it would not get.
+    fn refuses_name(&self, manifest: &Manifest, key: Option<&AppKey>) -> Option<String> {
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        manifest.domains.iter().find_map(|name| {
+            if self.settings.is_name_of_the_box(name, &machine) {
+                return Some(format!("`{}` is a name of this server itself: take it out", name.told()));
+            }
+            let holder = self.domains.get(name).filter(|holder| Some(*holder) != key)?;
+            Some(format!("`{}` belongs to {holder} already: take it out of one of the two manifests", name.told()))
+        })
     }
 
     /// A site that nobody can guard here, which the daemon stops.
@@ -263,7 +279,7 @@ impl Here {
 }
 
 /// Judged as the controller judges it.
-async fn over_quota(settings: &Settings) -> Option<BTreeMap<AppKey, String>> {
+async fn inventory(settings: &Settings) -> Option<(BTreeMap<AppKey, String>, BTreeMap<DomainName, AppKey>)> {
     // To open it would make it.
     if !settings.portal_db_path.exists() {
         return None;
@@ -278,7 +294,8 @@ async fn over_quota(settings: &Settings) -> Option<BTreeMap<AppKey, String>> {
         Admission::Refused(quota) => Some((key, quota.to_string())),
         Admission::Admitted => None,
     });
-    Some(refused.collect())
+    let domains = rows.iter().flat_map(|row| row.domains.iter().map(|name| (name.clone(), row.key.clone())));
+    Some((refused.collect(), domains.collect()))
 }
 
 /// From `MemTotal:  8028560 kB`: what Docker reports too.

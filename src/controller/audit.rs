@@ -241,6 +241,7 @@ mod tests {
             digest: Digest::of(text.as_bytes()),
             failed: None,
             versions: None,
+            domains: Vec::new(),
         };
         text.map(|text| (key(), row(text))).into_iter().collect()
     }

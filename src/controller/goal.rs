@@ -1,11 +1,12 @@
 //! From file, inventory and circumstances to what one app is to become: a pure function (DESIGN rules 5 and 7).
 
 use super::admission::QuotaReached;
+use super::domains::{Holder, Holders};
 use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, lacks_gate, resolve, templates, visitors};
 use crate::model::observed::Capacity;
 use crate::model::{
-    AppKey, AppSpec, Code, ConditionKind, Digest, InventoryRow, Manifest, PurgeToken, RunState, Settings, SyncState,
-    Template, Timestamp, Visitors,
+    AppKey, AppSpec, Code, ConditionKind, Digest, DomainName, InventoryRow, Manifest, PurgeToken, RunState, Settings,
+    SyncState, Template, Timestamp, Visitors,
 };
 use crate::plan::Goal;
 use crate::plan::assess::Finding;
@@ -41,6 +42,8 @@ pub struct Circumstances<'a> {
     pub capacity: Capacity,
     pub absence: Absence,
     pub admission: Admission,
+    /// Who has which own host name.
+    pub holders: &'a Holders,
     pub now: Timestamp,
 }
 
@@ -64,14 +67,52 @@ pub struct Decision {
     pub file_digest: Option<Digest>,
     /// Who may see and change it.
     pub visitors: Visitors,
+    /// Further host names that it asks for.
+    pub wished: Vec<DomainName>,
+    /// Those of them that are its own.
+    pub domains: Vec<DomainName>,
 }
 
 #[must_use]
 pub fn decide(at: &Circumstances<'_>) -> Decision {
-    match at.snapshot.files.get(at.key) {
+    let decision = match at.snapshot.files.get(at.key) {
         Some(file) => decide_by_file(at, file),
         None => decide_by_absence(at),
+    };
+    named(at, decision)
+}
+
+/// With the names that are its own, and a word about the others.
+fn named(at: &Circumstances<'_>, mut decision: Decision) -> Decision {
+    if decision.wished.is_empty() {
+        return decision;
     }
+    decision.domains = decision.wished.iter().filter(|name| at.holders.has(at.key, name)).cloned().collect();
+    if let Goal::Run(spec) | Goal::Stop(spec) = &mut decision.goal {
+        spec.domains.clone_from(&decision.domains);
+    }
+    if let Some(row) = &mut decision.record {
+        row.domains.clone_from(&decision.domains);
+    }
+    decision.findings.extend(not_its_own(at, &decision.wished));
+    decision
+}
+
+fn not_its_own(at: &Circumstances<'_>, wished: &[DomainName]) -> Option<Finding> {
+    let mut reason = "NameOfTheBox";
+    let mut told = Vec::new();
+    for name in wished {
+        match at.holders.of(name) {
+            Some(Holder::App(holder)) if holder != at.key => {
+                reason = "DomainTaken";
+                told.push(format!("`{}` belongs to {holder} already", name.told()));
+            }
+            Some(Holder::TheBox) => told.push(format!("`{}` is a name of this server itself", name.told())),
+            Some(Holder::App(_)) | None => {}
+        }
+    }
+    let message = format!("{}: take it out of `domains`, or give it up there", told.join(", "));
+    (!told.is_empty()).then(|| Finding::new(ConditionKind::DomainTaken, reason, message))
 }
 
 fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
@@ -123,6 +164,8 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
                 findings: vec![Finding::new(ConditionKind::QuotaExceeded, "QuotaExceeded", quota.to_string())],
                 file_digest: Some(digest),
                 visitors: visitors(manifest, at.settings),
+                wished: Vec::new(),
+                domains: Vec::new(),
             },
             _ => guarded(
                 at,
@@ -136,6 +179,7 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
                         digest: digest.clone(),
                         failed: at.last_good().and_then(|row| row.failed.clone()),
                         versions,
+                        domains: Vec::new(),
                     }),
                     goal: goal_of(desired, code),
                     desired: manifest.state,
@@ -143,6 +187,8 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
                     findings: Vec::new(),
                     file_digest: Some(digest),
                     visitors: visitors(manifest, at.settings),
+                    wished: manifest.domains.clone(),
+                    domains: Vec::new(),
                 },
             ),
         },
@@ -217,6 +263,8 @@ fn removal(at: &Circumstances<'_>, purge: Option<PurgeToken>, file_digest: Optio
         findings: Vec::new(),
         file_digest: file_digest.cloned(),
         visitors: at.last_good().map_or(Visitors::OWNER, |row| visitors(&row.manifest, at.settings)),
+        wished: Vec::new(),
+        domains: Vec::new(),
     }
 }
 
@@ -240,6 +288,8 @@ fn last_good(at: &Circumstances<'_>, file: Option<&FileEntry>, sync: SyncState, 
         file_digest: file.map(|file| file.digest.clone()),
         // Nothing of an app without a row can be open to anybody.
         visitors: at.last_good().map_or(Visitors::OWNER, |row| visitors(&row.manifest, at.settings)),
+        wished: at.last_good().map(|row| row.domains.clone()).unwrap_or_default(),
+        domains: Vec::new(),
     };
     match at.last_good() {
         Some(row) => guarded(at, &row.manifest, decision),
@@ -311,6 +361,7 @@ mod tests {
             capacity: Capacity::default(),
             absence,
             admission: Admission::Admitted,
+            holders: &Holders::default(),
             now: Timestamp(2),
         });
         let goal = match decision.goal {
@@ -337,6 +388,7 @@ mod tests {
                 capacity: Capacity::default(),
                 absence: Absence::Certain,
                 admission: Admission::Admitted,
+                holders: &Holders::default(),
                 now: Timestamp(2),
             });
             let goal = if matches!(decision.goal, Goal::Run(_)) { "run" } else { "stop" };

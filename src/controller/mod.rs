@@ -2,7 +2,7 @@
 //!
 //! - [`run`]: the loop and everything it knows · [`queue`], [`backoff`]: what is looked at when
 //! - [`goal`], [`admission`]: what an app is to become, from file, inventory and circumstances (pure)
-//! - `audit`: who changed which manifest
+//! - [`domains`]: which app has which own host name (pure) · `audit`: who changed which manifest
 //! - [`pass`]: one look at one app and what follows from it · [`report`]: its published status
 //! - [`image`], [`network`], [`addresses`]: what all apps share · [`probe`]: whether an app answers · [`preview`]: what would be
 //!   done
@@ -15,6 +15,7 @@ pub mod addresses;
 pub mod admission;
 mod audit;
 pub mod backoff;
+pub mod domains;
 pub mod goal;
 pub mod handle;
 pub mod image;

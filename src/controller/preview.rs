@@ -12,6 +12,7 @@ use crate::plan::{Guard, Plan, RemovalGuard};
 use crate::store::Store as _;
 
 use super::admission::admit;
+use super::domains::{Claims, Holders, share};
 use super::goal::{Absence, Admission, Circumstances, decide};
 use super::pass::{Memory, PassInput, preview as plan_of};
 use super::seams::Seams;
@@ -65,14 +66,13 @@ pub async fn preview<W: Seams>(
         known.iter().filter(|key| complete.is_some_and(|complete| complete.lacks(key))).cloned().collect();
     let guard = RemovalGuard::default().judge(&vanished, known.len());
 
-    let mut found = Previewed { shared, plans: Vec::new(), notes: Vec::new() };
-    for key in known.iter().chain(snapshot.files.keys()).collect::<BTreeSet<_>>() {
+    let decided = |key: &AppKey, holders: &Holders| {
         let absence = match (&guard, &complete) {
             (_, None) => Absence::Uncertain { reason: "it could not be read entirely, see `paas status`".to_owned() },
             (Guard::Held { token, apps }, _) if apps.contains(key) => Absence::Held { token: token.clone() },
             _ => Absence::Certain,
         };
-        let decision = decide(&Circumstances {
+        decide(&Circumstances {
             key,
             snapshot: &snapshot,
             row: rows.get(key),
@@ -85,8 +85,20 @@ pub async fn preview<W: Seams>(
             capacity: info.capacity(),
             absence,
             admission: admissions.get(key).cloned().unwrap_or(Admission::Admitted),
+            holders,
             now: world.clock().now(),
-        });
+        })
+    };
+    let all: BTreeSet<_> = known.iter().chain(snapshot.files.keys()).collect();
+    let nobody = Holders::default();
+    let wishes = all.iter().map(|key| ((*key).clone(), decided(key, &nobody).wished)).collect();
+    let claims = Claims { wishes: &wishes, rows: &rows, files: &snapshot.files, before: &nobody };
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let holders = share(&claims, |name| settings.is_name_of_the_box(name, &machine));
+
+    let mut found = Previewed { shared, plans: Vec::new(), notes: Vec::new() };
+    for key in all {
+        let decision = decided(key, &holders);
         found.notes.extend(decision.findings.iter().map(|finding| (key.clone(), finding.message.clone())));
         let input = PassInput {
             metrics: crate::metrics::Metrics::default(),

@@ -4,7 +4,8 @@
 use crate::model::shown::message;
 use crate::model::status::{DeployFailure, Endpoint, LastExit};
 use crate::model::{
-    AppKey, AppStatus, Condition, ConditionKind, Health, InventoryRow, RunState, Settings, SyncState, Timestamp,
+    AppKey, AppStatus, Condition, ConditionKind, DomainName, Health, InventoryRow, RunState, Settings, SyncState,
+    Timestamp,
 };
 use crate::plan::Assessment;
 use crate::plan::assess::Finding;
@@ -93,8 +94,17 @@ pub fn report(
             log: failed.log.clone(),
         }),
         visitors: decision.visitors,
+        // Only what is written down: nobody else is told of it then.
+        domains: in_force(decision, at.row),
         conditions,
     }
+}
+
+/// Own host names that requests may be sent to the app by.
+#[must_use]
+pub fn in_force(decision: &Decision, row: Option<&InventoryRow>) -> Vec<DomainName> {
+    let recorded = |name: &&DomainName| row.is_some_and(|row| row.domains.contains(name));
+    decision.domains.iter().filter(recorded).cloned().collect()
 }
 
 fn ready_finding(at: &Report<'_>, ready: bool, sync: SyncState, health: Health, findings: &[Finding]) -> Finding {

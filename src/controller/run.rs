@@ -39,6 +39,7 @@ use self::turn::Turn;
 use super::addresses::Addresses;
 use super::audit::Audit;
 use super::backoff::{Backoffs, Jitter};
+use super::domains::Holders;
 use super::goal::Admission;
 use super::handle::Command;
 use super::image::ImageOutcome;
@@ -159,6 +160,10 @@ pub struct Controller<W: Seams> {
     listed_at: Option<Instant>,
     rows: BTreeMap<AppKey, InventoryRow>,
     admissions: BTreeMap<AppKey, Admission>,
+    /// Who has which own host name.
+    holders: Holders,
+    /// What the machine calls itself.
+    machine: String,
     /// Apps that have containers but neither file nor row: the inventory was lost.
     orphans: BTreeSet<AppKey>,
     missing_since: BTreeMap<AppKey, Instant>,
@@ -250,6 +255,8 @@ impl<W: Seams> Controller<W> {
             listed_at: None,
             rows,
             admissions: BTreeMap::new(),
+            holders: Holders::default(),
+            machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             orphans: BTreeSet::new(),
             missing_since: BTreeMap::new(),
             guard: RemovalGuard::of(removals.clone()),

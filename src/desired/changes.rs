@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use super::edit::{code_word, state_word, strategy_word};
 use crate::model::manifest::{BackupPolicy, Restart};
-use crate::model::{Manifest, Shown};
+use crate::model::{DomainName, Manifest, Shown};
 
 /// Longest value that is told whole.
 const MAX_VALUE: usize = 60;
@@ -36,6 +36,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
     key("startTimeout", text(before.start_timeout), text(after.start_timeout));
     key("code", text(before.code.map(code_word)), text(after.code.map(code_word)));
     key("visitors", text(before.visitors), text(after.visitors));
+    key("domains", domains(before), domains(after));
     let names = before.env.keys().chain(after.env.keys().filter(|name| !before.env.contains_key(*name)));
     for name in names {
         let what = match (before.env.get(name), after.env.get(name)) {
@@ -51,6 +52,11 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
 
 fn text(value: Option<impl Display>) -> Option<String> {
     value.map(|value| value.to_string())
+}
+
+fn domains(manifest: &Manifest) -> Option<String> {
+    let names: Vec<_> = manifest.domains.iter().map(DomainName::readable).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn backup(policy: &BackupPolicy) -> String {
@@ -109,6 +115,7 @@ mod tests {
             ("restart: always", "restart: {policy: always, onHang: true}", "`restart`: always → always, onHang true"),
             ("disk: 1g", "disk: 2g\nstrategy: recreate", "`disk`: 1g → 2g; `strategy`: default → recreate"),
             ("", "code: live", "`code`: default → live"),
+            ("domains: [A.kr]", "domains: [a.kr, 일기.한국]", "`domains`: a.kr → a.kr, 일기.한국"),
             (
                 "visitors: owner",
                 "visitors: {view: guests, change: owner}",

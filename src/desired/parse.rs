@@ -8,18 +8,19 @@ use std::str::FromStr;
 
 use super::snapshot::Diagnostic;
 use super::yaml::{self, Entry, Node, Refusal, Spot, Value, clip};
+use crate::model::domain_name::MAX_DOMAINS;
 use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_CPUS, MIN_MEMORY, MIN_START_TIMEOUT, RESERVED_ENV};
 use crate::model::version;
 use crate::model::{
-    Audience, Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Shown, Strategy,
-    TemplateId, Visitors, cron,
+    Audience, Bytes, CodeMode, DomainName, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Shown,
+    Strategy, TemplateId, Visitors, cron,
 };
 
 /// Largest manifest file in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
 
 /// Every key of a manifest, in the order the documentation shows them.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 17] = [
     "template",
     "enableApi",
     "state",
@@ -36,6 +37,7 @@ pub const KEYS: [&str; 16] = [
     "startTimeout",
     "code",
     "visitors",
+    "domains",
 ];
 
 /// So many problems of a file are told; whoever has more has them told when these are mended.
@@ -151,6 +153,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
     let start_timeout = fields.read("startTimeout", start_timeout);
     let code = fields.read("code", code);
     let visitors = fields.read("visitors", visitors);
+    let domains = fields.read("domains", domains).unwrap_or_default();
     // A state that cannot be read may have been meant to be that one.
     let is_kept = fields.get("state").is_none() || state.is_some_and(|state| state != RunState::Deleted);
     if let Some(entry) = fields.get("keepData").filter(|_| is_kept) {
@@ -178,6 +181,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
         start_timeout,
         code,
         visitors,
+        domains,
     })
 }
 
@@ -459,6 +463,41 @@ fn visitors(entry: &Entry) -> Result<Visitors, Refusals> {
 
 fn audience(entry: &Entry) -> Result<Audience, Refusal> {
     word(entry, "a circle of visitors", &Audience::ALL.map(|audience| (audience.word(), audience)))
+}
+
+fn domains(entry: &Entry) -> Result<Vec<DomainName>, Refusals> {
+    let items = match &entry.value.value {
+        Value::List(items) => items,
+        Value::Empty => return Err(no_value(entry).into()),
+        other => return Err(wrong_type(entry, other, "a list, for example `domains: [www.example.kr]`").into()),
+    };
+    let mut fields = Fields { entries: &[], refused: None };
+    let mut names: Vec<DomainName> = Vec::new();
+    for item in items {
+        let refused = |message: String, help: &str| Refusal::new(item.at, format!("`domains`: {message}"), help);
+        let read = match &item.value {
+            Value::Plain(text) | Value::Text(text) => {
+                text.parse::<DomainName>().map_err(|error| told("domains", item.at, &error.to_string()))
+            }
+            other => {
+                Err(refused(format!("{} is no host name", other.describe()), "write one such as `www.example.kr`"))
+            }
+        };
+        match read {
+            Ok(name) if names.contains(&name) => {
+                fields.note(refused(format!("`{}` is written twice", name.told()), "keep one of the two"));
+            }
+            Ok(name) if names.len() >= MAX_DOMAINS => {
+                let message = format!("`{}` is one too many", name.told());
+                fields.note(refused(message, &format!("an app has at most {MAX_DOMAINS}")));
+                break;
+            }
+            Ok(name) => names.push(name),
+            Err(refusal) => fields.note(refusal),
+        }
+    }
+    fields.end()?;
+    Ok(names)
 }
 
 /// Any text is a token: a time that was not quoted, too.

@@ -75,6 +75,10 @@ pub fn render(key: &AppKey, manifest: &Manifest) -> String {
     if let Some(visitors) = manifest.visitors {
         line(&mut text, "visitors", &visitors.to_string());
     }
+    if !manifest.domains.is_empty() {
+        let names: Vec<_> = manifest.domains.iter().map(|name| quoted(&name.readable())).collect();
+        line(&mut text, "domains", &format!("[{}]", names.join(", ")));
+    }
     text
 }
 
@@ -120,6 +124,7 @@ mod tests {
              keepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 1025k\nstrategy: recreate\n\
              startTimeout: 90s\nvisitors: {view: guests, change: owner}",
             "template: diary-v1\nvisitors: owner",
+            "template: diary-v1\ndomains: [www.example.kr, 일기.한국, xn--80ak6aa92e.com]",
             "template: diary-v1\nbackup: {}",
             "template: diary-v1\nrestart: {onHang: true}",
             "template: diary-v1\nrestart: {policy: 'no', onHang: false}",

@@ -71,6 +71,8 @@ pub fn resolve(
     let spec = Box::new(AppSpec {
         key: key.clone(),
         host: key.host(&settings.domain),
+        // Whose they are depends on what others have.
+        domains: Vec::new(),
         template: template.clone(),
         image: settings.runtime_image.clone(),
         env: environment(manifest, template, settings.routing),

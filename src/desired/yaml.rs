@@ -66,7 +66,7 @@ pub(super) enum Value {
     /// Quoted or a block: text.
     Text(String),
     Group(Vec<Entry>),
-    List,
+    List(Vec<Node>),
 }
 
 impl Value {
@@ -76,7 +76,7 @@ impl Value {
             Self::Empty => "nothing",
             Self::Plain(_) | Self::Text(_) => "a single value",
             Self::Group(_) => "a group of keys",
-            Self::List => "a list",
+            Self::List(_) => "a list",
         }
     }
 }
@@ -166,10 +166,7 @@ impl<'a, I: BorrowedInput<'a>> Reader<'a, I> {
         let value = match event {
             Event::Scalar(text, style, ..) => scalar(text.into_owned(), style),
             Event::MappingStart(..) => Value::Group(self.group(at, depth + 1)?),
-            Event::SequenceStart(..) => {
-                self.list(at, depth + 1)?;
-                Value::List
-            }
+            Event::SequenceStart(..) => Value::List(self.list(at, depth + 1)?),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 return Err(Refusal::new(
                     at,
@@ -214,15 +211,16 @@ impl<'a, I: BorrowedInput<'a>> Reader<'a, I> {
         Ok(entries)
     }
 
-    fn list(&mut self, at: Spot, depth: usize) -> Result<(), Refusal> {
+    fn list(&mut self, at: Spot, depth: usize) -> Result<Vec<Node>, Refusal> {
         check_depth(at, depth)?;
+        let mut items = Vec::new();
         while let Some((event, span)) = self.next()? {
             if event == Event::SequenceEnd {
                 break;
             }
-            self.node(event, span, depth)?;
+            items.push(self.node(event, span, depth)?);
         }
-        Ok(())
+        Ok(items)
     }
 
     fn count(&mut self, at: Spot) -> Result<(), Refusal> {

@@ -63,10 +63,14 @@ impl Routes {
                 None => Target::Page(page_of(app)),
             };
             let traffic = traffic.of(key);
-            let routes = std::array::from_fn(|worker| {
+            let routes: [_; WORKERS] = std::array::from_fn(|worker| {
                 let traffic = Arc::clone(&traffic[worker]);
                 Arc::new(AppRoute { app: key.clone(), target: target(worker), traffic, visitors: app.visitors })
             });
+            // An own name is never below the domain; should a status say otherwise, whoever is there by rights wins.
+            for name in &app.domains {
+                by_host.entry(name.as_str().into()).or_insert_with(|| Entry::App(routes.clone()));
+            }
             by_host.insert(app.host.to_ascii_lowercase().into_boxed_str(), Entry::App(routes));
         }
         // After the apps: no app may take the portal's names, whatever a status says.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::Diagnosis;
+use super::domain_name::DomainName;
 use super::manifest::{CodeMode, Manifest, RunState};
 use super::names::{AppKey, TemplateId};
 use super::spec::Identity;
@@ -29,6 +30,9 @@ pub struct InventoryRow {
     /// `None`: it runs its working copy.
     #[serde(default)]
     pub versions: Option<VersionRecord>,
+    /// Those of the manifest's host names that are this app's: no other row has them. In the order of the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<DomainName>,
 }
 
 impl InventoryRow {
@@ -56,6 +60,7 @@ impl InventoryRow {
             digest: Digest::of(&[]),
             failed: None,
             versions: None,
+            domains: Vec::new(),
         }
     }
 

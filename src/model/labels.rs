@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::domain_name::DomainName;
 use super::names::{AppKey, AppName, UserId};
 use super::spec::Identity;
 use super::version::VersionId;
@@ -19,6 +20,9 @@ pub const INSTANCE: &str = "paas.instance";
 pub const USER: &str = "paas.userid";
 pub const APP: &str = "paas.appname";
 pub const DOMAIN: &str = "paas.domain";
+/// Further host names, with commas in between; missing without any. As they were when the container was made: what the gateway
+/// does with them is no part of a container, so none is replaced for their sake.
+pub const DOMAINS: &str = "paas.domains";
 pub const IDENTITY: &str = "paas.identity";
 /// The version of the code that a container mounts; missing on one that mounts the working copy.
 pub const VERSION: &str = "paas.version";
@@ -83,11 +87,12 @@ impl Ownership {
 #[must_use]
 pub fn for_app(
     key: &AppKey,
-    host: &str,
+    (host, domains): (&str, &[DomainName]),
     instance: &InstanceId,
     identity: &Identity,
     version: Option<&VersionId>,
 ) -> BTreeMap<String, String> {
+    let domains = domains.iter().map(DomainName::as_str).collect::<Vec<_>>().join(",");
     [
         (TYPE, TYPE_APP),
         (INSTANCE, instance.as_str()),
@@ -98,6 +103,7 @@ pub fn for_app(
     ]
     .into_iter()
     .chain(version.map(|version| (VERSION, version.as_str())))
+    .chain((!domains.is_empty()).then_some((DOMAINS, domains.as_str())))
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect()
 }
@@ -111,7 +117,7 @@ mod tests {
         let ours = InstanceId::parse("0123456789abcdef").unwrap();
         let theirs = InstanceId::parse("fedcba9876543210").unwrap();
         let key = AppKey::parse("alice-diary").unwrap();
-        let labels = for_app(&key, "alice-diary.localhost", &ours, &Identity::from_label("v1:x"), None);
+        let labels = for_app(&key, ("alice-diary.localhost", &[]), &ours, &Identity::from_label("v1:x"), None);
         assert_eq!(Ownership::of(&labels, &ours), Ownership::Owned(key));
         assert_eq!(Ownership::of(&labels, &theirs), Ownership::Foreign);
         for missing in [TYPE, INSTANCE, USER, APP] {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::domain_name::DomainName;
 use super::names::{AppKey, TemplateId};
 use super::units::{Bytes, MilliCpus, RestartPolicy, Seconds};
 use super::visitors::Visitors;
@@ -62,6 +63,9 @@ pub struct Manifest {
     /// Who may see the site, and who may change something in it: `everyone`, `guests` or `owner`, or one of them for each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visitors: Option<Visitors>,
+    /// Further host names that the site answers at; whoever had one first keeps it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<DomainName>,
 }
 
 impl Manifest {
@@ -85,6 +89,7 @@ impl Manifest {
             start_timeout: None,
             code: None,
             visitors: None,
+            domains: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod cidr;
 pub mod cron;
 pub mod diagnosis;
+pub mod domain_name;
 pub mod event;
 pub mod inventory;
 pub mod labels;
@@ -26,6 +27,7 @@ pub mod visitors;
 
 pub use cidr::{Cidr, CidrError};
 pub use diagnosis::{Diagnosis, DiagnosisCode};
+pub use domain_name::{DomainName, DomainNameError};
 pub use event::{Cause, Event, EventKind};
 pub use inventory::{FailedDeploy, FolderState, InventoryRow};
 pub use labels::{InstanceId, Ownership};

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::domain_name::DomainName;
 use super::labels::{self, InstanceId};
 use super::manifest::{OnHang, Strategy};
 use super::names::{AppKey, TemplateId};
@@ -38,6 +39,8 @@ pub struct AppSpec {
     pub key: AppKey,
     /// Host name it answers at.
     pub host: String,
+    /// Further ones. No part of the identity: only labels tell of them.
+    pub domains: Vec<DomainName>,
     pub template: Template,
     /// Reference of the image, not its id.
     pub image: String,
@@ -149,7 +152,7 @@ impl AppSpec {
             name,
             image: self.image.clone(),
             hostname: self.key.to_string(),
-            labels: labels::for_app(&self.key, &self.host, instance, &self.identity(), self.version()),
+            labels: labels::for_app(&self.key, (&self.host, &self.domains), instance, &self.identity(), self.version()),
             env: self.env.clone(),
             command: vec!["node".to_owned(), "server.js".to_owned()],
             working_dir: "/app".to_owned(),

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::Diagnosis;
+use super::domain_name::DomainName;
 use super::manifest::RunState;
 use super::names::{AppKey, TemplateId};
 use super::observed::{ContainerId, EngineInfo};
@@ -81,6 +82,7 @@ pub enum ConditionKind {
     DeployFailed,
     // It runs all the same.
     WaitsToMove,
+    DomainTaken,
     DiskPressure,
     LimitsNotEnforced,
 }
@@ -176,6 +178,9 @@ pub struct AppStatus {
     /// Who may see the site, and who may change something in it.
     #[serde(default)]
     pub visitors: Visitors,
+    /// Further host names that it answers at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<DomainName>,
     pub conditions: Vec<Condition>,
 }
 
@@ -207,6 +212,7 @@ impl AppStatus {
             start_timeout_seconds: None,
             failed_deploy: None,
             visitors: Visitors::EVERYONE,
+            domains: Vec::new(),
             conditions: Vec::new(),
         }
     }

@@ -132,6 +132,7 @@ fn prepare(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
         let cause = match &view.recorded {
             Some(recorded) if recorded == row => "the last write of its row failed",
             Some(recorded) if recorded.failed != row.failed => "a change that was given up runs after all",
+            Some(recorded) if recorded.domains != row.domains => "its own host names changed",
             Some(_) => "the manifest changed",
             None => "a new app",
         };

@@ -33,6 +33,7 @@ fn instance() -> InstanceId {
 
 fn spec() -> AppSpec {
     AppSpec {
+        domains: Vec::new(),
         key: key(),
         host: "alice-diary.localhost".to_owned(),
         template: template(),
@@ -87,6 +88,7 @@ fn manifest() -> Manifest {
         start_timeout: None,
         code: None,
         visitors: None,
+        domains: Vec::new(),
     }
 }
 
@@ -99,6 +101,7 @@ fn row() -> InventoryRow {
         digest: Digest::of(b"manifest"),
         failed: None,
         versions: None,
+        domains: Vec::new(),
     }
 }
 
@@ -640,4 +643,13 @@ fn nothing_trustworthy_means_nothing_is_done() {
     let mut view = view(Goal::Leave, vec![main_container(&changed_spec())]);
     view.record = None;
     assert_eq!(text(&view), "");
+}
+
+#[test]
+fn a_name_of_its_own_gives_an_app_no_new_container() {
+    let named = AppSpec { domains: vec!["www.example.kr".parse().unwrap()], ..spec() };
+    assert_eq!(named.identity(), spec().identity());
+    let labels = named.container("x".to_owned(), &instance()).labels;
+    assert_eq!(labels[crate::model::labels::DOMAINS], "www.example.kr");
+    assert_eq!(text(&view(run(named), vec![main_container(&spec())])), "");
 }

@@ -8,7 +8,8 @@
 //! - names in `PORTAL_HOSTS`, and that of `PAAS_PUBLIC_URL`
 //!
 //! Below `PAAS_DOMAIN` are the apps, and a browser gives a cookie to every port of a name: the portal under the name of an app
-//! would hand the app its sessions. So what lies there is asked first, and is the portal's only where no app can ever be.
+//! would hand the app its sessions. So what lies there is asked first, and is the portal's only where no app can ever be. For the
+//! same reason no app has any of these names for its own (`Settings::is_name_of_the_box`).
 //!
 //! What counts are the `Host` of the request, its target's if it has one, and what a trusted proxy says was asked of it
 //! (`X-Forwarded-Host`; from anybody else the doors have removed it): each of them. A request without any is no browser's.
@@ -28,11 +29,8 @@ use super::envelope::{ApiError, said};
 use super::friendly::Way;
 use super::state::PortalState;
 use crate::gateway::portal_from_elsewhere;
+use crate::model::domain_name::HOME;
 use crate::model::{AppKey, Settings, Shown};
-
-/// Endings that the public DNS does not have: reserved for a machine or a home (RFC 6761, 6762, 8375; `internal` and `home` by
-/// ICANN), or what home routers call theirs.
-const HOME: [&str; 7] = [".localhost", ".local", ".home.arpa", ".internal", ".home", ".lan", ".localdomain"];
 
 /// Most bytes of a name that are told back.
 const SHOWN: usize = 253;
@@ -259,6 +257,27 @@ mod tests {
             let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
             assert_eq!(stranger(&Uri::from_static("/"), &headers, &settings).is_none(), answered, "{domain} {host}");
         }
+    }
+
+    #[test]
+    fn no_name_of_the_portal_is_given_to_an_app() {
+        use crate::model::DomainName;
+        let mut settings = Settings::defaults("/paas");
+        settings.domain = "apps.example.org".to_owned();
+        settings.portal_hosts = vec!["nas.example.org".to_owned(), "www.example.net".to_owned()];
+        settings.public_url = "https://my.example.org".parse().ok();
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let mut both = 0;
+        let endings = HOME.iter().map(|ending| format!("x{ending}"));
+        let named = ["apps.example.org", "portal.apps.example.org", "bob-evil.apps.example.org", "nas.example.org"];
+        let others = ["www.example.net", "my.example.org", "www.example.org", "evil.com", "xlan.kr", &machine];
+        for name in endings.chain(named.iter().chain(&others).map(|name| (*name).to_owned())) {
+            let Ok(parsed) = DomainName::parse(&name) else { continue };
+            let portal = answers_to(&settings, &name);
+            assert!(!portal || settings.is_name_of_the_box(&parsed, &machine), "{name}");
+            both += usize::from(portal);
+        }
+        assert!(both > HOME.len() + 3);
     }
 
     #[test]

@@ -108,6 +108,13 @@ impl Collector for Present {
                 metric.encode_family(&[("app", app)])?.encode_gauge(&i64::from(status.restarts))
             })
         })?;
+        gauge(&mut encoder, "app_domain", "Own host names that lead to an app: always 1", |metric| {
+            each(&status.apps, |app, status| {
+                status.domains.iter().try_for_each(|name| {
+                    metric.encode_family(&[("app", app), ("domain", name.as_str())])?.encode_gauge(&1_i64)
+                })
+            })
+        })?;
         gauge(&mut encoder, "settings_problems", "Refused lines of .env", |metric| {
             metric.encode_gauge(&i64::try_from(status.settings_problems.len()).unwrap_or(i64::MAX))
         })?;

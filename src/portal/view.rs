@@ -16,19 +16,32 @@ pub struct AppView {
     /// for `change`.
     #[serde(default)]
     pub strangers_may_write: bool,
+    /// Its own host names (`domains`) as people read them, and where they lead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<OwnAddress>,
     #[serde(flatten)]
     pub status: AppStatus,
+}
+
+/// One of an app's own host names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnAddress {
+    /// In its own script.
+    pub shown: String,
+    pub url: String,
 }
 
 impl AppView {
     #[must_use]
     pub fn new(status: &AppStatus, settings: &Settings) -> Self {
-        Self {
-            phase: phase(status).to_owned(),
-            url: settings.app_url(&status.host),
-            strangers_may_write: status.visitors.is_open(),
-            status: status.clone(),
-        }
+        let addresses = status
+            .domains
+            .iter()
+            .map(|name| OwnAddress { shown: name.readable(), url: settings.app_url(name.as_str()) })
+            .collect();
+        let url = settings.app_url(&status.host);
+        let strangers_may_write = status.visitors.is_open();
+        Self { phase: phase(status).to_owned(), url, addresses, strangers_may_write, status: status.clone() }
     }
 }
 

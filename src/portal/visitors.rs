@@ -256,6 +256,9 @@ pub struct HandOver {
     pub browser: String,
     /// Where in the site to go.
     pub path: String,
+    /// By which of the site's names the browser came; what is none of them counts for its usual one.
+    #[serde(default)]
+    pub at: Option<String>,
 }
 
 /// The way back to the site, for this browser, once, within a minute.
@@ -275,11 +278,12 @@ pub async fn hand_over(
     State(state): State<PortalState>,
     App(key): App,
     person: Person,
-    Body(HandOver { browser, path }): Body<HandOver>,
+    Body(HandOver { browser, path, at }): Body<HandOver>,
 ) -> Result<Data<HandedOver>, ApiError> {
-    there(&state, &key)?;
+    let app = there(&state, &key)?;
     let code = sites(&state)?.hand_over(&key, person.session, &path, &browser)?;
-    let (path, url) = entrance(&state, &key, code.reveal());
+    let at = at.filter(|at| app.domains.iter().any(|name| name.as_str() == at));
+    let (path, url) = entrance_at(&state, &at.unwrap_or_else(|| app.host.clone()), code.reveal());
     Ok(Data(HandedOver { path, url }))
 }
 
@@ -297,9 +301,14 @@ pub(super) fn hand_over_described() -> Operation {
 
 /// Where the gateway takes what opens a site.
 fn entrance(state: &PortalState, key: &AppKey, secret: &str) -> (String, String) {
+    let host = key.host(&state.settings_rx.borrow().domain);
+    entrance_at(state, &host, secret)
+}
+
+fn entrance_at(state: &PortalState, host: &str, secret: &str) -> (String, String) {
     let settings = state.settings_rx.borrow();
     let path = format!("/.paas/enter#{secret}");
-    let site = settings.app_url(&key.host(&settings.domain));
+    let site = settings.app_url(host);
     (path.clone(), format!("{}{path}", site.trim_end_matches('/')))
 }
 

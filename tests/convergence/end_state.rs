@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use minipaas::model::Digest;
+use minipaas::model::{Digest, labels};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
 
 /// Everything that outlives a run, ids, times and addresses aside.
 pub(crate) fn end_state(world: &World, daemon: Option<&Daemon>) -> String {
     let mut text = String::new();
-    for line in world.docker.end_state().lines() {
+    // Own host names are on a container's labels as they were when it was made, whenever that was.
+    let told = world.docker.end_state();
+    for line in told.lines().filter(|line| !line.trim_start().starts_with(labels::DOMAINS)) {
         // How an earlier run ended is history.
         let words: Vec<&str> = line.split(' ').filter(|word| !word.starts_with("exit=")).collect();
         let _ = writeln!(text, "{}", words.join(" "));
@@ -35,7 +37,7 @@ pub(crate) fn end_state(world: &World, daemon: Option<&Daemon>) -> String {
     }
     for row in world.store.rows() {
         let failed = row.failed.map(|failed| failed.identity.to_string());
-        let _ = writeln!(text, "row {}: {} failed={failed:?}", row.key, row.digest.short());
+        let _ = writeln!(text, "row {}: {} {:?} failed={failed:?}", row.key, row.digest.short(), row.domains);
     }
     if let Some(daemon) = daemon {
         let status = daemon.status();
@@ -48,8 +50,9 @@ pub(crate) fn end_state(world: &World, daemon: Option<&Daemon>) -> String {
             let applied = app.applied_digest == app.file_digest;
             let _ = writeln!(
                 text,
-                "status {}: {:?} {:?} {:?} applied={applied} {}",
+                "status {}: {:?} {:?} {:?} {:?} applied={applied} {}",
                 app.app,
+                app.domains,
                 app.desired,
                 app.sync,
                 app.health,

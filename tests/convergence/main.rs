@@ -18,6 +18,7 @@ mod ends;
 mod fault;
 mod history;
 mod mutants;
+mod names;
 mod oracle;
 mod properties;
 mod random;

@@ -1,4 +1,4 @@
-//! P1 to P16 of the design, as far as they can be seen from outside.
+//! P1 to P17 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,9 +17,13 @@ use crate::endpoints::{Endpoints, misled_at_rest};
 use crate::ends::unmet;
 use crate::fault::{Fault, Injection};
 use crate::history::{self, History};
+use crate::names;
 use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner, unheard_hangs};
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::world::Ended;
+
+/// The name that two apps want.
+const NAME: &str = "www.example.kr";
 
 /// What a person was answered who confirmed something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +173,9 @@ impl Record {
         let living = daemon.filter(|daemon| !daemon.life.is_over());
         let status = living.map(Daemon::status);
         self.history.note(status.as_deref());
+        for text in status.iter().flat_map(|status| names::shared(status)) {
+            self.broken(text);
+        }
         for text in self.endpoints.note(world, status.as_deref()) {
             self.broken(text);
         }
@@ -381,6 +388,7 @@ impl Record {
         let owned = containers_by_app(world);
         let mut broken = lies_at_rest(&status, &owned);
         broken.extend(unheard_hangs(world, &status));
+        broken.extend(names::unshared_at_rest(world, &status));
         let misled = misled_at_rest(&status, &owned);
         let Some(script) = script else {
             broken.extend(misled);
@@ -394,6 +402,15 @@ impl Record {
             let code = world.folders.app(key).and_then(|folder| folder.code);
             if code.as_deref() != Some(own) {
                 broken.push(format!("P15 the working copy of {key} is {code:?}, and its owner wrote {own:?}"));
+            }
+        }
+        if let Some(key) = &script.has {
+            let has = |key: &AppKey| {
+                status.apps.get(key).is_some_and(|app| app.domains.iter().any(|name| name.as_str() == NAME))
+            };
+            if !has(key) {
+                let holder = status.apps.keys().find(|key| has(key));
+                broken.push(format!("P17 {NAME} is of {holder:?}, and {key} had it first"));
             }
         }
         broken.extend(misled);

@@ -159,6 +159,7 @@ pub(crate) fn purge(key: &AppKey) -> PurgeToken {
         start_timeout: None,
         code: None,
         visitors: None,
+        domains: Vec::new(),
     };
     PurgeToken::from_manifest(key, &manifest).unwrap()
 }

@@ -38,6 +38,8 @@ export interface AppView {
   lastExit?: { code: number; oomKilled: boolean; at?: string; log?: string[] };
   failedDeploy?: { at: string; reason: string; log: string[] };
   visitors: { view: Audience; change: Audience };
+  domains?: string[];
+  addresses?: { shown: string; url: string }[];
   conditions: Condition[];
 }
 

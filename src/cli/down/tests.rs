@@ -128,7 +128,7 @@ async fn only_what_still_is_ours_at_the_second_look_is_removed() {
     let theirs = InstanceId::parse("fedcba9876543210").unwrap();
     let labels = |instance: &InstanceId| {
         let key = AppKey::parse("alice-diary").unwrap();
-        for_app(&key, "alice-diary.localhost", instance, &Identity::from_label("v1:x"), None)
+        for_app(&key, ("alice-diary.localhost", &[]), instance, &Identity::from_label("v1:x"), None)
     };
     let engine = Played {
         containers: vec![

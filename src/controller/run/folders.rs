@@ -83,5 +83,6 @@ impl<W: Seams> Controller<W> {
             }
         }
         self.admissions = admissions;
+        self.share_domains();
     }
 }

@@ -1,6 +1,6 @@
 //! Passes: which app is looked at, and what came of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +10,16 @@ use tokio::time::Instant;
 use super::turn::Looked;
 use super::{Controller, Work};
 use crate::clock::Clock as _;
+use crate::controller::domains::{Claims, share};
 use crate::controller::goal::{Admission, Circumstances, Decision, decide};
 use crate::controller::pass::{Memory, Next, PassInput, PassOutput, pass};
 use crate::controller::queue::Urgency;
-use crate::controller::report::{Report, report};
+use crate::controller::report::{Report, in_force, report};
 use crate::controller::seams::Seams;
 use crate::desired::Dirs;
 use crate::folders::Folders as _;
 use crate::model::observed::EngineInfo;
-use crate::model::{AppKey, AppStatus, ConditionKind, Health, OnHang, SyncState};
+use crate::model::{AppKey, AppStatus, ConditionKind, DomainName, Health, OnHang, SyncState, Visitors};
 use crate::plan::assess::Finding;
 use crate::plan::{Assessment, Motion};
 
@@ -121,6 +122,7 @@ impl<W: Seams> Controller<W> {
             capacity: self.engine.as_ref().map(EngineInfo::capacity).unwrap_or_default(),
             absence: self.absence(key),
             admission: self.admissions.get(key).cloned().unwrap_or(Admission::Admitted),
+            holders: &self.holders,
             now: self.world.clock().now(),
         })
     }
@@ -134,6 +136,7 @@ impl<W: Seams> Controller<W> {
         self.turn.end(&key, output.motion, looked, now);
         self.memories.insert(key.clone(), output.memory);
         let had_row = self.rows.contains_key(&key);
+        let had = self.rows.get(&key).map(|row| row.domains.clone()).unwrap_or_default();
         match output.row {
             Some(row) => self.rows.insert(key.clone(), row),
             None => self.rows.remove(&key),
@@ -179,6 +182,8 @@ impl<W: Seams> Controller<W> {
             self.readmit();
             // Its file may have vanished while its first pass was under way, when there was no row to miss it.
             self.note_missing();
+        } else if self.rows.get(&key).is_some_and(|row| row.domains != had) {
+            self.share_domains();
         }
         self.call_next();
     }
@@ -232,14 +237,16 @@ impl<W: Seams> Controller<W> {
     }
 
     /// Whom the sites let in is published as soon as it is known: a pass that is under way may take a while.
+    /// So are the names that they have.
     pub(super) fn tell_visitors(&mut self) {
         let changed: Vec<AppStatus> = self
             .status
             .apps
             .values()
             .filter_map(|status| {
-                let visitors = self.decide(&status.app).visitors;
-                (status.visitors != visitors).then(|| AppStatus { visitors, ..(**status).clone() })
+                let (visitors, domains) = self.open_to(&status.app);
+                let same = status.visitors == visitors && status.domains == domains;
+                (!same).then(|| AppStatus { visitors, domains, ..(**status).clone() })
             })
             .collect();
         for status in changed {
@@ -247,9 +254,40 @@ impl<W: Seams> Controller<W> {
         }
     }
 
-    /// What a pass says of visitors may be older than the manifest that was read meanwhile.
+    fn open_to(&self, key: &AppKey) -> (Visitors, Vec<DomainName>) {
+        let decision = self.decide(key);
+        (decision.visitors, in_force(&decision, self.rows.get(key)))
+    }
+
+    /// Says anew whose each own host name is, and has those looked at who got one or lost one.
+    pub(super) fn share_domains(&mut self) {
+        let wishes = self.known().into_iter().filter_map(|key| {
+            let file = self.snapshot.files.get(&key).and_then(|file| file.parsed.as_ref().ok());
+            let has_any = file.is_some_and(|manifest| !manifest.domains.is_empty())
+                || self.rows.get(&key).is_some_and(|row| !row.domains.is_empty());
+            let wished = has_any.then(|| self.decide(&key).wished)?;
+            Some((key, wished))
+        });
+        let wishes: BTreeMap<_, _> = wishes.collect();
+        let claims = Claims { wishes: &wishes, rows: &self.rows, files: &self.snapshot.files, before: &self.holders };
+        let settings = &self.news.settings;
+        let holders = share(&claims, |name| settings.is_name_of_the_box(name, &self.machine));
+        let before = std::mem::replace(&mut self.holders, holders);
+        let now = Instant::now();
+        for (key, wished) in wishes {
+            if wished.iter().any(|name| before.of(name) != self.holders.of(name)) {
+                self.queue.mark(key, Urgency::Edit, now);
+            }
+        }
+        if before != self.holders {
+            self.tell_visitors();
+        }
+    }
+
+    /// What a pass says of visitors and names may be older than the manifest that was read meanwhile.
     pub(super) fn put_status(&mut self, status: AppStatus) {
-        let status = AppStatus { visitors: self.decide(&status.app).visitors, ..status };
+        let (visitors, domains) = self.open_to(&status.app);
+        let status = AppStatus { visitors, domains, ..status };
         let old = self.status.apps.get(&status.app);
         if old.is_none_or(|old| **old != status) {
             let ip_of = |status: &AppStatus| status.endpoint.as_ref().map(|endpoint| endpoint.ip);

@@ -38,7 +38,8 @@ fn every_key_is_read() {
     let manifest = accepted(
         "template: diary-v1\nenableApi: true\nstate: deleted\nmemory: 64m\ncpus: 1.25\npids: 7\nrestart: on-failure:3\n\
          env: {GREETING: hello}\nredeploy: again\nkeepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 2g\n\
-         strategy: recreate\nstartTimeout: 90s\ncode: live\nvisitors: {view: guests, change: owner}\n",
+         strategy: recreate\nstartTimeout: 90s\ncode: live\nvisitors: {view: guests, change: owner}\n\
+         domains: [WWW.Example.kr, 일기.한국]\n",
     );
     assert_eq!(
         manifest,
@@ -59,6 +60,7 @@ fn every_key_is_read() {
             start_timeout: Some(Seconds(90)),
             code: Some(CodeMode::Live),
             visitors: Visitors::new(Audience::Guests, Audience::Owner),
+            domains: ["www.example.kr", "xn--ok0bs39b.xn--3e0b707e"].map(|name| name.parse().unwrap()).into(),
         }
     );
 }
@@ -142,7 +144,7 @@ fn keys_are_checked_where_they_stand() {
         ),
         (
             "template: diary-v1\n포트: 1",
-            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`, `code`, `visitors`)",
+            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`, `code`, `visitors`, `domains`)",
         ),
         (
             "template: diary-v1\nmemory: 64m\nmemory: 65m",
@@ -367,4 +369,20 @@ fn long_values_are_cut_in_messages() {
     assert!(message.len() < 300 && message.contains('…'), "{message}");
     let message = refused(format!("template: diary-v1\n? {}\n: x", "k".repeat(900)));
     assert!(message.len() < 400, "{message}");
+}
+
+#[test]
+fn a_list_of_names_is_refused_name_by_name() {
+    let told = |text: &str| {
+        let problems = super::check("a.yaml", format!("template: diary-v1\ndomains: {text}\n").as_bytes()).unwrap_err();
+        let all = std::iter::once(problems.first).chain(problems.others);
+        all.map(|one| format!("{}:{} {}", one.line, one.column, one.message)).collect::<Vec<_>>().join("; ")
+    };
+    insta::assert_snapshot!(told("www.example.kr"), @"2:10 `domains` is a single value");
+    insta::assert_snapshot!(told("{a: b}"), @"2:10 `domains` is a group of keys");
+    insta::assert_snapshot!(told(""), @"2:1 `domains` has no value");
+    insta::assert_snapshot!(told("[a.kr, [b.kr], 10.0.0.1, A.KR]"), @"2:17 `domains`: a list is no host name; 2:25 `domains`: `10.0.0.1` is an address or has a port; 2:35 `domains`: `a.kr` is written twice");
+    let many: Vec<_> = (0..30).map(|n| format!("a{n}.kr")).collect();
+    insta::assert_snapshot!(told(&format!("[{}]", many.join(", "))), @"2:161 `domains`: `a20.kr` is one too many");
+    assert_eq!(accepted("template: diary-v1\ndomains: []\n").domains, []);
 }

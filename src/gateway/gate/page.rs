@@ -70,8 +70,8 @@ impl GatePage {
         }
     }
 
-    /// The whole answer to a request; `path` is where the visitor wanted to go. The portal sends owners back to the name below
-    /// the domain, or the one with the server's address, so whoever came by another name is told to come by that.
+    /// The whole answer to a request; `path` is where the visitor wanted to go. The portal sends owners back to a name of the
+    /// site, and where it can to the one with the server's address; else whoever came by that is told to come by another.
     pub(in crate::gateway) fn response(
         self,
         head: &Parts,
@@ -148,13 +148,10 @@ const CODE_FIELD: &str = "type=\"text\" name=\"code\" autocomplete=\"off\" autoc
 
 const PASSWORD_FIELD: &str = "type=\"password\" name=\"password\" autocomplete=\"current-password\"";
 
-/// Whether the portal is within reach of whoever came by this name, and leads back to it.
+/// Whether the portal is within reach of whoever came by this name, and leads back to it: by every name of the site's own.
 fn leads_back(head: &Parts, config: &GatewayConfig) -> bool {
     let by_address = config.portal == PortalNames::ThePortal && config.portal_url.is_empty();
-    let leads = |name: &str| {
-        name.strip_suffix(config.domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
-            || by_address && lan::app_below_address(name, &config.domain).is_some()
-    };
+    let leads = |name: &str| lan::app_below_address(name, &config.domain).is_none() || by_address;
     host::authority(head).is_ok_and(|authority| host::with_route_name(authority, leads))
 }
 

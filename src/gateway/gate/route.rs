@@ -17,6 +17,7 @@ use super::{Entered, Entry, EntryRefused, is_own_page};
 use crate::gateway::body::GatewayBody;
 use crate::gateway::config::GatewayConfig;
 use crate::gateway::forwarding::{self, Trust};
+use crate::gateway::host::with_route_name;
 use crate::gateway::lan;
 use crate::gateway::proxy::Client;
 use crate::gateway::routes::AppRoute;
@@ -133,9 +134,10 @@ fn to_portal(client: &Client, route: &AppRoute, head: &Parts, host: &str, scheme
     let to = field(&query, "to").unwrap_or("/");
     let portal = portal(&config, host, scheme);
     let mut response = redirect(&format!(
-        "{portal}/visit?site={}&browser={}&to={}",
+        "{portal}/visit?site={}&browser={}&at={}&to={}",
         form::encode(&route.app.to_string()),
         hex(&Sha256::digest(browser.as_bytes())),
+        form::encode(&with_route_name(host, str::to_owned)),
         form::encode(to)
     ));
     if let Some(cookie) = cookie::set_handover(scheme, &browser) {

@@ -6,6 +6,7 @@ mod everyday;
 mod failures;
 mod files;
 mod hangs;
+mod names;
 mod operator;
 
 use std::collections::BTreeSet;
@@ -125,6 +126,8 @@ pub(crate) struct Script {
     pub(crate) own_code: Option<&'static str>,
     /// A process hangs: what the daemon knows of it is gone with the daemon.
     pub(crate) hangs: bool,
+    /// P17: who has `www.example.kr` in the end.
+    pub(crate) has: Option<AppKey>,
 }
 
 fn key(app: &str) -> AppKey {
@@ -176,6 +179,7 @@ fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
         wipes: false,
         own_code: None,
         hangs: false,
+        has: None,
     }
 }
 
@@ -203,6 +207,10 @@ impl Script {
 
     fn wipes(mut self) -> Self {
         self.wipes = true;
+        self
+    }
+    fn has(mut self, app: &str) -> Self {
+        self.has = Some(key(app));
         self
     }
     fn hangs(mut self) -> Self {
@@ -233,7 +241,8 @@ fn by_hand<T, E>(_: Result<T, E>) {}
 /// All scripts, in the order of their telling.
 pub(crate) fn all() -> Vec<Script> {
     let scripts =
-        [everyday::all(), files::all(), failures::all(), hangs::all(), operator::all(), crowds::all()].concat();
+        [everyday::all(), files::all(), names::all(), failures::all(), hangs::all(), operator::all(), crowds::all()]
+            .concat();
     let names: BTreeSet<_> = scripts.iter().map(|script| script.name).collect();
     assert_eq!(names.len(), scripts.len(), "two scripts have the same name");
     scripts

@@ -231,6 +231,7 @@ export const texts = {
   "trouble.preparing.todo": ["준비되면 저절로 열려요. 처음 한 번은 몇 분 걸려요.", "It opens by itself when that is there. The first time takes some minutes."],
   "trouble.server": ["서버에 손볼 곳이 있어요", "The server needs attention"],
   "trouble.server.todo": ["곧 저절로 괜찮아질 거예요. 오래가면 관리자에게 알려 주세요.", "It should pass by itself. If it lasts, tell the administrator."],
+  "trouble.domain": ["이 사이트에 붙이려던 주소를 쓸 수 없어요", "An address for this site cannot be used"],
   "trouble.disk": ["저장 공간이 거의 찼어요", "Storage is almost full"],
   "trouble.disk.todo": ["필요 없는 글이나 사진을 지워 주세요.", "Please delete what is not needed any more."],
   "trouble.removal": ["이 사이트를 지울지 확인을 기다리고 있어요", "Its removal waits for a confirmation"],

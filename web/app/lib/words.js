@@ -60,6 +60,7 @@ const TROUBLES = {
   NetworkMissing: ["trouble.preparing", "trouble.preparing.todo", null, "busy"],
   EngineUnreachable: ["trouble.server", "trouble.server.todo", null, "warn"],
   ManifestsUnavailable: ["trouble.server", "trouble.admin.todo", null, "warn"],
+  DomainTaken: ["trouble.domain", "trouble.admin.todo", null, "warn"],
   DiskPressure: ["trouble.disk", "trouble.disk.todo", null, "warn"],
   RemovalHeld: ["trouble.removal", "trouble.admin.todo", null, "warn"],
   Tombstone: ["trouble.removal", "trouble.admin.todo", null, "warn"],

@@ -35,6 +35,7 @@ export function Site({ app }) {
           <${Heading} title=${nameOf(app)}>${nameOf(app)}<//>
           <p><${State} app=${site} /></p>
           <p class="address"><a href=${addressHere(site.url)} target="_blank" rel="noopener">${shortAddress(addressHere(site.url))}</a></p>
+          ${(site.addresses ?? []).map((own) => html`<p class="address" key=${own.url}><a href=${own.url} target="_blank" rel="noopener">${own.shown}</a></p>`)}
         </div>
       </section>
       ${gone ? html`<${Deleted} site=${site} />` : html`<${Actions} site=${site} />`}

@@ -15,7 +15,7 @@ export function Visit() {
   const app = query.get("site") ?? "";
 
   useEffect(() => {
-    const body = { browser: query.get("browser") ?? "", path: query.get("to") ?? "/" };
+    const body = { browser: query.get("browser") ?? "", path: query.get("to") ?? "/", at: query.get("at") ?? undefined };
     call("POST", `/apps/${pathOf(app)}/visitors/hand-over`, { body }).then(
       // What opens the site stands behind `#`: it is sent to nobody, and not kept in the history.
       (way) => window.location.replace(addressHere(way.url)),
