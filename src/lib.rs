@@ -32,6 +32,7 @@ pub mod folders;
 mod fswatch;
 #[cfg(feature = "daemon")]
 pub mod gateway;
+pub mod history;
 #[cfg(feature = "daemon")]
 pub mod log;
 #[cfg(feature = "daemon")]

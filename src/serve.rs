@@ -23,17 +23,18 @@ use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
+use crate::history::{Author, Authors, GitHistory, Recorder};
 use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
-use crate::model::{AppKey, ContainerId, DaemonStatus, Quotas, Routing, Settings, Subnet};
+use crate::model::{AppKey, ContainerId, DaemonStatus, EventKind, Quotas, Routing, Settings, Subnet, Timestamp};
 use crate::portal::{PortalState, SiteGate, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::service;
 use crate::settings::{self, SettingsSource, SettingsState};
 use crate::setup;
 use crate::sockets::PassedSockets;
-use crate::store::SqliteStore;
+use crate::store::{SqliteStore, Store as _};
 
 /// How long a stop waits for running requests before it ends them.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
@@ -51,6 +52,7 @@ pub struct World {
     pub engine: Arc<DockerEngine>,
     pub store: SqliteStore,
     pub folders: DiskFolders,
+    pub history: GitHistory,
     pub manifests: ManifestFolder,
     pub runtime: RuntimeFolder,
     pub prober: HttpProber,
@@ -63,6 +65,7 @@ impl Seams for World {
     type Engine = DockerEngine;
     type Store = SqliteStore;
     type Folders = DiskFolders;
+    type History = GitHistory;
     type Manifests = ManifestFolder;
     type Prober = HttpProber;
     type Drain = Visitors;
@@ -77,6 +80,9 @@ impl Seams for World {
     }
     fn folders(&self) -> &DiskFolders {
         &self.folders
+    }
+    fn history(&self) -> &GitHistory {
+        &self.history
     }
     fn manifests(&self) -> &ManifestFolder {
         &self.manifests
@@ -103,12 +109,14 @@ impl World {
     pub fn open(settings: &Settings) -> Result<Self> {
         let now = Arc::new(|| SystemClock.now());
         let metrics = Metrics::default();
+        let folders = DiskFolders::of(settings)?;
         let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
         Ok(Self {
             engine: Arc::new(DockerEngine::measured(host, Deadlines::default(), metrics.clone())?),
             metrics,
             store: SqliteStore::open(&settings.portal_db_path)?,
-            folders: DiskFolders::of(settings)?,
+            history: GitHistory::new(folders.clone()),
+            folders,
             manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
             runtime: RuntimeFolder::new(settings.runtime_dir()),
             prober: HttpProber,
@@ -125,6 +133,27 @@ pub struct Visitors(OnceLock<Gateway>);
 impl Drain for Visitors {
     fn is_busy(&self, container: &ContainerId) -> bool {
         self.0.get().is_some_and(|gateway| gateway.is_busy(container))
+    }
+}
+
+/// Who changed which manifest, as the event log tells it.
+#[derive(Debug)]
+struct EventAuthors(SqliteStore);
+
+impl Authors for EventAuthors {
+    fn last_until<'a>(
+        &'a self,
+        key: &'a AppKey,
+        at: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Option<Author>> + Send + 'a>> {
+        /// The file is read before its version is taken, and the clocks of a file system are coarse.
+        const COARSE_MS: i64 = 100;
+        Box::pin(async move {
+            let events = self.0.events(Some(key), 200).await.ok()?;
+            let mut changes = events.into_iter().filter(|event| event.kind == EventKind::Changed);
+            let last = changes.find(|event| event.at.0 <= at.0 + COARSE_MS)?;
+            Some(Author { made: last.what.starts_with("created "), by: last.cause.0 })
+        })
     }
 }
 
@@ -204,17 +233,23 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     // From here on nothing can keep the daemon from starting.
     tasks.spawn(controller.run(stop.clone()));
 
+    let authors = Arc::new(EventAuthors(world.store.clone()));
+    let (recorder, recorder_handle, recorded_rx) = Recorder::new(world.history.clone(), authors);
+    tasks.spawn(recorder.run(ends.status_rx.clone(), stop.clone()));
+    tasks.spawn(bring_apps(recorded_rx, Input::Recorded, doubts_tx.clone(), stop.clone()));
+
     let events = Arc::new(world.store.clone());
     let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
     let state = PortalState::new(handle, events, accounts, settings_rx, stop.clone())
         .measured(world.metrics.clone(), traffic.clone())
-        .with_sites(Arc::clone(&sites));
+        .with_sites(Arc::clone(&sites))
+        .with_history(recorder_handle);
     let portal = router(state);
     if let Some((listener, traffic)) = listener.zip(traffic) {
         let (config_rx, portal) = (config_rx.clone(), portal.clone());
         let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), tuning(), traffic)
             .gated(Arc::new(SiteGate(sites)));
-        tasks.spawn(bring_doubts(gateway.doubts(), doubts_tx, stop.clone()));
+        tasks.spawn(bring_apps(gateway.doubts(), Input::Unanswered, doubts_tx, stop.clone()));
         // It is set once, here.
         let _ = world.visitors.0.set(gateway.clone());
         let (first_look, gateway_stop) = (first_look.clone(), stop.clone());
@@ -293,16 +328,21 @@ async fn bring_news(
     }
 }
 
-/// Carries what visitors noticed to the controller.
-async fn bring_doubts(mut doubts_rx: mpsc::Receiver<AppKey>, inputs_tx: mpsc::Sender<Input>, stop: CancellationToken) {
+/// Carries what others noticed about apps to the controller.
+async fn bring_apps(
+    mut apps_rx: mpsc::Receiver<AppKey>,
+    what: fn(AppKey) -> Input,
+    inputs_tx: mpsc::Sender<Input>,
+    stop: CancellationToken,
+) {
     loop {
-        // Cancel-safe: a doubt is taken only when it is returned.
+        // Cancel-safe: an app is taken only when it is returned.
         let app = tokio::select! {
             () = stop.cancelled() => return,
-            Some(app) = doubts_rx.recv() => app,
+            Some(app) = apps_rx.recv() => app,
             else => return,
         };
-        if inputs_tx.send(Input::Unanswered(app)).await.is_err() {
+        if inputs_tx.send(what(app)).await.is_err() {
             return;
         }
     }

@@ -32,9 +32,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["model", "clock"]),
     ("accounts", &["model", "store", "clock"]),
     ("runtime", &["model", "controller"]),
+    ("history", &["model", "folders"]),
     ("act", &["model", "plan", "engine", "folders", "store"]),
-    ("controller", &["model", "plan", "act", "desired", "engine", "folders", "store", "clock", "metrics", "firewall"]),
-    ("portal", &["model", "desired", "folders", "controller", "store", "settings", "gateway", "metrics", "accounts"]),
+    ("controller", &["model", "plan", "act", "desired", "engine", "folders", "history", "store", "clock", "metrics", "firewall"]),
+    ("portal", &["model", "desired", "folders", "history", "controller", "store", "settings", "gateway", "metrics", "accounts"]),
     ("gateway", &["model"]),
 ];
 
@@ -45,6 +46,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["portal/", "serve", "gateway/"]),
     ("prometheus_client", &["metrics", "portal/metrics"]),
     ("notify", &["fswatch", "desired/watch", "settings/"]),
+    ("tokio::process", &["history/git.rs"]),
     ("bcrypt", &["accounts/"]),
     ("clap", &["cli/", "main.rs"]),
     ("listenfd", &["sockets.rs"]),
@@ -200,7 +202,9 @@ fn no_shell_is_run_and_nothing_unsafe_is_done() {
         }
         for banned in ["process::Command", "\"sh\"", "\"/bin/sh\"", "\"bash\"", "unsafe {", "todo!(", "unimplemented!("]
         {
-            assert!(!code.contains(banned), "{file} contains {banned}");
+            // The one child process there is, by its arguments alone.
+            let is_git = banned == "process::Command" && file == "history/git.rs";
+            assert!(is_git || !code.contains(banned), "{file} contains {banned}");
         }
     }
 }

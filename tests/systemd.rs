@@ -72,6 +72,9 @@ fn hardening_leaves_what_the_daemon_needs() {
     let list = |key| one(&service, "Service", key).split(' ').collect::<Vec<_>>();
     assert!(list("RestrictAddressFamilies").contains(&"AF_UNIX"), "Docker's socket");
     assert!(list("CapabilityBoundingSet").contains(&"CAP_CHOWN"), "data folders are given to the apps' user");
+    for capability in ["CAP_SETUID", "CAP_SETGID", "CAP_KILL"] {
+        assert!(list("CapabilityBoundingSet").contains(&capability), "git runs as a user of its own");
+    }
     assert_eq!(one(&service, "Service", "ReadWritePaths"), "/paas");
 }
 

@@ -131,6 +131,16 @@ Examples:
     /// Publish the code in an app's `app/` folder (writes a new `redeploy` token)
     #[command(after_help = "Examples:\n  paas deploy alice-diary\n  paas deploy alice-diary --wait 120")]
     Deploy(Change),
+    /// List the versions of an app's code, newest first
+    #[command(after_help = "Examples:\n  paas versions alice-diary\n  paas versions alice-diary -o json")]
+    Versions(OneApp),
+    /// Show how two versions of an app's code differ
+    #[command(after_help = "\
+Examples:
+  paas diff alice-diary                                     what in `app/` is not deployed yet
+  paas diff alice-diary 3f2a91c04be7d815                    what changed since that version
+  paas diff alice-diary 3f2a91c04be7d815 91be02c9ddf10a44   what changed between the two")]
+    Diff(Diff),
     /// List what an app can be made from
     #[command(after_help = "Examples:\n  paas templates\n  paas templates -o json")]
     Templates,
@@ -578,6 +588,19 @@ pub struct OneApp {
     /// The app, for example `alice-diary`
     #[arg(value_name = "APP")]
     pub app: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// A version, or `app` for what is in `app/` now [default: the version that runs]
+    #[arg(value_name = "FROM")]
+    pub from: Option<String>,
+    /// The same [default: app]
+    #[arg(value_name = "TO", requires = "from")]
+    pub to: Option<String>,
 }
 
 #[derive(Debug, Args)]

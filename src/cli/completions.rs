@@ -12,8 +12,10 @@ use super::manifests::Manifests;
 use crate::desired::templates;
 
 /// Commands that take an app that is there.
-const OF_APPS: [&str; 12] =
-    ["start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls", "visitors"];
+const OF_APPS: [&str; 14] = [
+    "start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls", "visitors", "versions",
+    "diff",
+];
 
 pub(super) fn run(context: &mut Context, args: &Completions) -> anyhow::Result<Exit> {
     // Into memory first: the generator panics when the reader of its output leaves.

@@ -13,6 +13,7 @@ use super::isolation::{self, Isolation};
 use super::{firewall, manifests, output};
 use crate::engine::Engine;
 use crate::firewall::Deviation;
+use crate::history::GitHistory;
 use crate::model::{Bytes, Routing, Settings};
 use crate::settings::SettingProblem;
 
@@ -52,6 +53,7 @@ pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyho
         database(&settings),
         daemon(running),
         disk(&settings),
+        history(&settings),
     ];
     checks.extend(docker(&settings, backend).await);
     checks.extend(crate::settings::advice(&settings, &env_file).map(|advice| check("API key", Verdict::Bad, advice)));
@@ -141,6 +143,14 @@ fn disk(settings: &Settings) -> Check {
         );
     }
     check("disk", Verdict::Good, found)
+}
+
+/// Without one apps run and are deployed all the same.
+fn history(settings: &Settings) -> Check {
+    match GitHistory::check(&settings.apps_dir) {
+        Ok(()) => check("history", Verdict::Good, "every version of the apps' code is kept"),
+        Err(why) => check("history", Verdict::Note, why),
+    }
 }
 
 async fn docker<B: Backend>(settings: &Settings, backend: &B) -> Vec<Check> {

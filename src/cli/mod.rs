@@ -44,6 +44,7 @@ pub mod trash;
 pub mod user;
 pub mod validate;
 pub mod version;
+pub mod versions;
 pub mod visitors;
 
 use std::process::ExitCode;
@@ -103,6 +104,8 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Restart(args) => {
             with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Restart).await)
         }
+        Command::Versions(args) => with_daemon(context, async |context| versions::list(context, &args).await),
+        Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),
         Command::Templates => templates::run(context),
         Command::Create(args) => with_daemon(context, async |context| create::run(context, &args).await),
         Command::Delete(args) => with_daemon(context, async |context| delete::run(context, &args).await),

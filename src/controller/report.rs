@@ -78,6 +78,7 @@ pub fn report(
         file_digest: decision.file_digest.clone(),
         applied_digest,
         container: verdict.container,
+        version: verdict.version,
         endpoint: verdict.endpoint.map(|endpoint| match at.previous.and_then(|status| status.endpoint.as_ref()) {
             Some(previous) if planted!(AddressKept) => Endpoint { ip: previous.ip, ..endpoint },
             _ => endpoint,

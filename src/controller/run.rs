@@ -67,6 +67,8 @@ pub enum Input {
     Engine(Signal),
     /// Visitors of this app were left without an answer.
     Unanswered(AppKey),
+    /// The history has versions of this app that it had not before: checkouts may go.
+    Recorded(AppKey),
     /// What is wrong with the database as a whole; `None`: nothing any more.
     Database(Option<String>),
 }

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::desired::Manifests;
 use crate::engine::Engine;
 use crate::folders::Folders;
+use crate::history::History;
 use crate::model::status::Endpoint;
 use crate::model::{ContainerId, Digest, ObservedContainer};
 use crate::store::Store;
@@ -50,6 +51,7 @@ pub trait Seams: Send + Sync + 'static {
     type Engine: Engine;
     type Store: Store;
     type Folders: Folders;
+    type History: History;
     type Manifests: Manifests;
     type Prober: Prober;
     type Drain: Drain;
@@ -59,6 +61,7 @@ pub trait Seams: Send + Sync + 'static {
     fn engine(&self) -> &Self::Engine;
     fn store(&self) -> &Self::Store;
     fn folders(&self) -> &Self::Folders;
+    fn history(&self) -> &Self::History;
     fn manifests(&self) -> &Self::Manifests;
     fn prober(&self) -> &Self::Prober;
     fn drain(&self) -> &Self::Drain;

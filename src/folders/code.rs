@@ -320,6 +320,133 @@ fn copy(
     Ok(digest.finish())
 }
 
+/// One entry of code, as it is read. Folders are not told.
+pub enum Piece<'a> {
+    File {
+        /// Below the top.
+        path: &'a Path,
+        size: u64,
+        /// It may be run.
+        program: bool,
+        content: &'a mut dyn io::Read,
+    },
+    Link {
+        path: &'a Path,
+        target: &'a Path,
+    },
+}
+
+impl std::fmt::Debug for Piece<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File { path, size, .. } => f.debug_struct("File").field("path", path).field("size", size).finish(),
+            Self::Link { path, target } => f.debug_struct("Link").field("path", path).field("target", target).finish(),
+        }
+    }
+}
+
+/// What is about to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeFound {
+    /// When it was taken; of a working copy, when it was looked at.
+    pub at: Timestamp,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// Who reads code.
+pub trait CodeReader {
+    fn begin(&mut self, found: &CodeFound) -> io::Result<()>;
+    fn piece(&mut self, piece: Piece<'_>) -> io::Result<()>;
+}
+
+/// Why code was not read to its end.
+#[derive(Debug)]
+pub enum ReadFailed {
+    Code(FolderError),
+    /// The reader did not want any more.
+    Reader(io::Error),
+}
+
+impl From<Stop> for ReadFailed {
+    fn from(stop: Stop) -> Self {
+        Self::Code(stop.into())
+    }
+}
+
+/// Reads all of it, and tells the same digest as [`copy_whole`].
+///
+/// # Errors
+/// Retryable when it was changed meanwhile: what was read is then a mixture of two states, to be thrown away.
+pub(super) fn read_whole(
+    source: &Source<'_>,
+    at: Timestamp,
+    reader: &mut dyn CodeReader,
+) -> Result<Digest, ReadFailed> {
+    let items = scan(source)?;
+    let sizes = items.iter().filter_map(|item| match item.kind {
+        ItemKind::File { size, .. } => Some(size),
+        ItemKind::Link { .. } => Some(0),
+        ItemKind::Folder => None,
+    });
+    let (files, bytes) = sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size));
+    let read = reader
+        .begin(&CodeFound { at, files, bytes })
+        .map_err(ReadFailed::Reader)
+        .and_then(|()| read_items(source, &items, reader));
+    // Looked at first: what is made shorter meanwhile fails at the reader as well.
+    if scan(source)? != items {
+        let (what, path) = (source.rules.what, Shown::path(source.path));
+        let text = format!("{what} {path} is being changed; it is tried again by itself");
+        return Err(ReadFailed::Code(FolderError::Retryable(text)));
+    }
+    read
+}
+
+fn read_items(source: &Source<'_>, items: &[Item], reader: &mut dyn CodeReader) -> Result<Digest, ReadFailed> {
+    let mut digest = DigestOf::default();
+    for item in items {
+        digest.field(item.path.as_os_str().as_bytes());
+        let path = &item.path;
+        match &item.kind {
+            ItemKind::Folder => digest.field(b"folder"),
+            ItemKind::Link { target } => {
+                digest.field(b"link");
+                digest.field(target.as_os_str().as_bytes());
+                reader.piece(Piece::Link { path, target }).map_err(ReadFailed::Reader)?;
+            }
+            &ItemKind::File { size, mode } => {
+                let program = mode == PROGRAM_MODE;
+                digest.field(if program { b"program" } else { b"file" });
+                let from_path = source.path.join(path);
+                let (from_dir, name) = parent_of(source.dir, path).at("open", &from_path)?;
+                let from = nofollow::open_file(&from_dir, name, OFlags::RDONLY, 0).at("read", &from_path)?;
+                digest.begin(size);
+                let mut content = Tee { from: from.take(size), digest: &mut digest };
+                reader
+                    .piece(Piece::File { path, size, program, content: &mut content })
+                    .and_then(|()| io::copy(&mut content, &mut io::sink()).map(drop))
+                    .map_err(ReadFailed::Reader)?;
+            }
+        }
+    }
+    Ok(digest.finish())
+}
+
+/// What is read goes into the digest.
+struct Tee<'d, R> {
+    from: R,
+    digest: &'d mut DigestOf,
+}
+
+impl<R: io::Read> io::Read for Tee<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.digest.more(&buffer[..read]);
+        Ok(read)
+    }
+}
+
 /// The folder an item is in, and its name there.
 fn parent_of<'a>(top: &Dir, path: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;

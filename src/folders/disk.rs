@@ -17,7 +17,7 @@ use super::nofollow::{self, Kind};
 use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
 use super::trash::{self, Discarded, Part, Restored, Trashed};
-use super::{FolderError, FolderState, Folders, Origin, Space, code, deploy_log, versions};
+use super::{FolderError, FolderState, Folders, Origin, ReadFailed, Space, code, deploy_log, history, versions};
 use crate::clock::{Clock, SystemClock};
 use crate::model::spec::{SECCOMP, SECCOMP_FILE};
 use crate::model::{AppKey, Bytes, Digest, PurgeToken, Settings, TemplateId, Timestamp, VersionId};
@@ -44,6 +44,15 @@ struct Inner {
     owner: Owner,
     clock: Arc<dyn Clock>,
     checkpoints: Checkpoints,
+}
+
+/// Which code of an app is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeAt {
+    /// `app/` as it is now.
+    Working,
+    /// A checkout.
+    Version(VersionId),
 }
 
 impl fmt::Debug for DiskFolders {
@@ -132,6 +141,108 @@ impl DiskFolders {
     /// When the trash cannot be read or written.
     pub fn pass_over(&self, key: &AppKey) -> Result<(), FolderError> {
         Ok(trash::pass_over(&self.inner.trash, key, &self.inner.checkpoints)?)
+    }
+
+    /// Where an app's history is.
+    #[must_use]
+    pub fn history_dir(&self, key: &AppKey) -> PathBuf {
+        self.place(key).path().join(history::HISTORY)
+    }
+
+    /// Makes an empty history that belongs to `owner`, unless there is one. `false`: the app has no folder.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn make_history(&self, key: &AppKey, owner: Owner) -> Result<bool, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |inner| {
+            let Some(app) = place.find()? else { return Ok(false) };
+            history::make(&app, &place.path(), owner, &inner.checkpoints).map(|()| true)
+        })
+        .await
+    }
+
+    /// The versions that the history has below `refs/{kind}`; `None` without a history.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn history_refs(
+        &self,
+        key: &AppKey,
+        kind: &'static str,
+    ) -> Result<Option<BTreeSet<VersionId>>, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |_| match place.find()? {
+            Some(app) => history::refs(&app, &place.path(), kind),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    /// The checkouts that are there, the oldest first.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn checkouts(&self, key: &AppKey) -> Result<Vec<VersionId>, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |_| match place.find()? {
+            Some(app) => versions::by_age(&app, &place.path()),
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    /// When a checkout was taken; of the working copy, now.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn taken_at(&self, key: &AppKey, code: &CodeAt) -> Result<Timestamp, FolderError> {
+        let (place, code) = (self.place(key), code.clone());
+        self.blocking(move |inner| match (place.find()?, code) {
+            (Some(app), CodeAt::Version(id)) => {
+                let (dir, path) = versions::open(&app, &place.path(), &id)?;
+                versions::taken_at(&dir, &path)
+            }
+            (None, _) | (_, CodeAt::Working) => Ok(inner.clock.now()),
+        })
+        .await
+    }
+
+    /// The folder of all apps.
+    #[must_use]
+    pub fn apps_dir(&self) -> PathBuf {
+        self.inner.apps.clone()
+    }
+
+    /// Reads all code of a checkout or of the working copy, and tells the digest of its content; `None` when there is none.
+    /// Blocks the thread.
+    ///
+    /// # Errors
+    /// When it cannot be read or is changed meanwhile, or the reader wants no more.
+    pub fn read_code(
+        &self,
+        key: &AppKey,
+        code: &CodeAt,
+        reader: &mut dyn code::CodeReader,
+    ) -> Result<Option<Digest>, ReadFailed> {
+        let place = self.place(key);
+        let Some(app) = place.find()? else { return Ok(None) };
+        let app_path = place.path();
+        let (dir, path, at) = match code {
+            CodeAt::Working if !code::exists(&app, &app_path.join(code::CODE))? => return Ok(None),
+            CodeAt::Working => {
+                let path = app_path.join(code::CODE);
+                (nofollow::open_dir(&app, code::CODE).at("open", &path)?, path, self.inner.clock.now())
+            }
+            CodeAt::Version(id) if !versions::list(&app, &app_path)?.contains(id) => return Ok(None),
+            CodeAt::Version(id) => {
+                let (dir, path) = versions::open(&app, &app_path, id)?;
+                let at = versions::taken_at(&dir, &path)?;
+                (dir, path, at)
+            }
+        };
+        let source = code::Source { dir: &dir, path: &path, rules: versions::RULES };
+        code::read_whole(&source, at, reader).map(Some)
     }
 
     fn place(&self, key: &AppKey) -> Place {

@@ -14,7 +14,7 @@ use super::place::in_the_way;
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
 use super::walk::Bounds;
 use crate::model::units::DigestOf;
-use crate::model::{Bytes, Digest, Shown, VersionId};
+use crate::model::{Bytes, Digest, Shown, Timestamp, VersionId};
 
 /// Name of the folder of checkouts.
 pub(super) const VERSIONS: &str = "versions";
@@ -114,6 +114,24 @@ pub(super) fn open(app: &Dir, app_path: &Path, id: &VersionId) -> Outcome<(Dir, 
     let path = app_path.join(VERSIONS).join(id.as_str());
     let dir = nofollow::open_dir(app, VERSIONS).and_then(|versions| nofollow::open_dir(&versions, id.as_str()));
     Ok((dir.at("open", &path)?, path))
+}
+
+/// The oldest first.
+pub(super) fn by_age(app: &Dir, app_path: &Path) -> Outcome<Vec<VersionId>> {
+    let mut found = Vec::new();
+    for id in list(app, app_path)? {
+        let (dir, path) = open(app, app_path, &id)?;
+        found.push((taken_at(&dir, &path)?, id));
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
+/// When it was made: nothing in its top folder was changed since.
+#[expect(clippy::unnecessary_cast, clippy::cast_possible_wrap, reason = "the fields' types differ between platforms")]
+pub(super) fn taken_at(dir: &Dir, path: &Path) -> Outcome<Timestamp> {
+    let stat = rustix::fs::fstat(dir).at("look at", path)?;
+    Ok(Timestamp((stat.st_mtime as i64).saturating_mul(1000).saturating_add(stat.st_mtime_nsec as i64 / 1_000_000)))
 }
 
 fn list_in(versions: &Dir, path: &Path) -> Outcome<BTreeSet<VersionId>> {

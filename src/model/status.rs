@@ -16,6 +16,7 @@ use super::observed::{ContainerId, EngineInfo};
 use super::settings::Settings;
 use super::spec::Limits;
 use super::units::{Digest, Timestamp};
+use super::version::VersionId;
 use super::visitors::Visitors;
 
 /// Whether the world equals the file.
@@ -156,6 +157,9 @@ pub struct AppStatus {
     pub applied_digest: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerId>,
+    /// The version of its code that the container has; `None` for the working copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionId>,
     /// Set exactly while requests can be sent there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
@@ -203,6 +207,7 @@ impl AppStatus {
             file_digest: file,
             applied_digest: None,
             container: None,
+            version: None,
             endpoint: None,
             limits: None,
             restarts: 0,

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shown::Shown;
 use super::units::Digest;
 
 /// Length of a [`VersionId`] in hexadecimal digits: 64 bits, so that two versions of one app never share one by chance.
@@ -11,8 +13,28 @@ const ID_DIGITS: usize = 16;
 
 /// Names a version of an app's code: 16 lower-case hexadecimal digits. Also the name of its folder below `versions/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct VersionId(String);
+
+impl TryFrom<String> for VersionId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let shown = Shown::new(&text);
+        Self::parse(&text).ok_or_else(|| {
+            format!("`{shown}` is no version: write one that `paas versions` lists, 16 hexadecimal digits in lower case")
+        })
+    }
+}
+
+impl JsonSchema for VersionId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "VersionId".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "pattern": "^[0-9a-f]{16}$", "examples": ["3f2a91c04be7d815"]})
+    }
+}
 
 impl VersionId {
     /// `None` unless the text is 16 lower-case hexadecimal digits.

@@ -7,7 +7,7 @@ use crate::model::observed::ContainerState;
 use crate::model::status::Endpoint;
 use crate::model::{
     AppSpec, ConditionKind, ContainerId, Diagnosis, FailedDeploy, Health, Limits, ObservedContainer, OnHang, SyncState,
-    Timestamp,
+    Timestamp, VersionId,
 };
 
 use super::diff::{CRASH_LOOP_RESTARTS, tunables_differ, was_stopped_from_outside};
@@ -49,6 +49,8 @@ pub struct Assessment {
     pub findings: Vec<Finding>,
     /// The container the app is judged by.
     pub container: Option<ContainerId>,
+    /// The version of the code that it has.
+    pub version: Option<VersionId>,
     pub endpoint: Option<Endpoint>,
     pub restarts: u32,
     pub started_at: Option<Timestamp>,
@@ -71,6 +73,7 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
         health: Health::Unknown,
         findings: Vec::new(),
         container: None,
+        version: None,
         endpoint: None,
         restarts: 0,
         started_at: None,
@@ -136,6 +139,7 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
     };
     let container = owned.get();
     verdict.container = Some(container.id.clone());
+    verdict.version = owned.version();
     verdict.restarts = container.restart_count;
     verdict.started_at = container.started_at;
     verdict.health = health_of(view, spec, container, verdict);

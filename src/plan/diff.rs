@@ -25,6 +25,7 @@ use super::view::{AppView, Goal, OwnedContainer};
 
 pub(super) use limits::tunables_differ;
 use trial::{Failure, Trial, record_failure, tell_failure, trial};
+pub use versions::unnamed_checkouts;
 use versions::{drop_versions, last_that_served, missing_version, take_version};
 
 /// Restarts by Docker's policy after which a new container counts as failed, and an app as crash-looping.

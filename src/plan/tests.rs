@@ -153,6 +153,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         record: Some(row()),
         recorded: Some(row()),
         row_in_doubt: false,
+        history: None,
         folder: FolderState {
             code: true,
             data: true,

@@ -127,6 +127,8 @@ pub struct AppView {
     /// The last write of that row failed and may have happened all the same: it has to be written again, or dropped.
     pub row_in_doubt: bool,
     pub folder: FolderState,
+    /// The versions that the app's history has; `None` where none is kept, and while nothing depends on it.
+    pub history: Option<BTreeSet<VersionId>>,
     /// Ours, in the order Docker listed them.
     pub containers: Vec<OwnedContainer>,
     /// Names of ours that somebody else's container carries.

@@ -55,6 +55,7 @@ codes! {
     NO_SUCH_SESSION: NOT_FOUND "no-such-session" "You have no such session.";
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";
     NO_SUCH_LINK: NOT_FOUND "no-such-link" "The site has no such invitation link.";
+    NO_SUCH_VERSION: NOT_FOUND "no-such-version" "The app has no such version.";
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
@@ -97,6 +98,8 @@ codes! {
     TEMPLATES_UNAVAILABLE: SERVICE_UNAVAILABLE "templates-unavailable" "The templates folder cannot be read.";
     TRASH_UNAVAILABLE: SERVICE_UNAVAILABLE "trash-unavailable" "The trash folder cannot be read or written.";
     LOG_UNAVAILABLE: SERVICE_UNAVAILABLE "log-unavailable" "The container's log cannot be read now.";
+    NO_HISTORY: SERVICE_UNAVAILABLE "no-history" "No history of the apps' code is kept, because git is missing for example.";
+    HISTORY_UNAVAILABLE: SERVICE_UNAVAILABLE "history-unavailable" "The history of the app's code cannot be used now.";
     STORE_UNAVAILABLE: SERVICE_UNAVAILABLE "store-unavailable" "The daemon's database cannot be used now.";
 }
 

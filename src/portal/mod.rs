@@ -55,6 +55,7 @@ pub mod templates;
 pub mod totp;
 pub mod traffic;
 pub mod unix;
+pub mod versions;
 pub mod view;
 pub mod visitors;
 

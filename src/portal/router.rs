@@ -23,7 +23,7 @@ use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
     addresses, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
-    people, templates, totp, visitors,
+    people, templates, totp, versions, visitors,
 };
 use crate::model::Shown;
 
@@ -151,6 +151,8 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Get, "/apps/{userid}/{appname}/manifest", Owner, manifest::show, manifest::show_described())
         .on(Put, "/apps/{userid}/{appname}/manifest", Owner, manifest::replace, manifest::replace_described())
         .on(Post, "/apps/{userid}/{appname}/manifest/check", Owner, manifest::check, manifest::check_described())
+        .on(Get, "/apps/{userid}/{appname}/versions", Owner, versions::list, versions::list_described())
+        .on(Get, "/apps/{userid}/{appname}/diff", Owner, versions::diff, versions::diff_described())
         .on(Get, "/apps/{userid}/{appname}/visitors", Owner, visitors::show, visitors::show_described())
         .on(Put, "/apps/{userid}/{appname}/visitors", Owner, visitors::set, visitors::set_described())
         .on(Post, "/apps/{userid}/{appname}/visitors/links", Owner, visitors::add_link, visitors::add_link_described())

@@ -15,6 +15,7 @@ use super::sse::{LOOK_AGAIN, MAX_STREAMS};
 use crate::accounts::{Accounts, SiteAccess};
 use crate::controller::ControllerHandle;
 use crate::gateway::TrafficStats;
+use crate::history::RecorderHandle;
 use crate::metrics::Metrics;
 use crate::model::{AppKey, Event, Settings};
 use crate::store::{Store, StoreError};
@@ -52,6 +53,8 @@ pub struct PortalState {
     pub accounts: Arc<Accounts>,
     /// Who is let into which site; the daemon always has it.
     pub sites: Option<Arc<SiteAccess>>,
+    /// Versions of the apps' code; the daemon always has it.
+    pub history: Option<RecorderHandle>,
     /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
     pub streams: Arc<Semaphore>,
     /// How often an open stream looks whether its session or key still opens anything.
@@ -88,6 +91,7 @@ impl PortalState {
             events,
             accounts,
             sites: None,
+            history: None,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             look_again: LOOK_AGAIN,
             waits: Arc::new(Semaphore::new(MAX_WAITS)),
@@ -111,6 +115,13 @@ impl PortalState {
     #[must_use]
     pub fn with_sites(mut self, sites: Arc<SiteAccess>) -> Self {
         self.sites = Some(sites);
+        self
+    }
+
+    /// With what the routes about versions stand on.
+    #[must_use]
+    pub fn with_history(mut self, history: RecorderHandle) -> Self {
+        self.history = Some(history);
         self
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::manifests::Unflushed;
 use crate::engine::faulty::{CallKind, Life, guard};
 use crate::folders::{FolderError, FolderState, Folders, Origin, Space};
+use crate::history::History;
 use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId, Timestamp, VersionId};
 
 /// What an app keeps: file name to content.
@@ -52,6 +53,8 @@ struct Disk {
     flushed: (BTreeMap<AppKey, AppFolder>, Vec<Trashed>),
     /// Apps whose checkouts a person removed.
     emptied: BTreeSet<AppKey>,
+    /// The recorded versions of each app. They outlive a power loss: what is said to be recorded was flushed.
+    histories: BTreeMap<AppKey, BTreeMap<VersionId, String>>,
     /// Why every write fails at present.
     failure: Option<FolderError>,
     space: Space,
@@ -74,6 +77,7 @@ impl FolderWorld {
             trash: Vec::new(),
             flushed: (BTreeMap::new(), Vec::new()),
             emptied: BTreeSet::new(),
+            histories: BTreeMap::new(),
             failure: None,
             space,
         };
@@ -88,6 +92,19 @@ impl FolderWorld {
     #[must_use]
     pub fn folders(&self, life: Life) -> MemFolders {
         MemFolders { world: self.clone(), life }
+    }
+
+    /// The daemon's access to the histories, in one of its lives.
+    #[must_use]
+    pub fn history(&self, life: Life) -> MemHistory {
+        MemHistory { world: self.clone(), life }
+    }
+
+    /// What the recorder does beside: every checkout that is there is recorded.
+    fn record(&self, key: &AppKey) {
+        let mut disk = self.lock();
+        let checkouts = disk.apps.get(key).map(|app| app.versions.clone()).unwrap_or_default();
+        disk.histories.entry(key.clone()).or_default().extend(checkouts);
     }
 
     pub fn add_template(&self, template: TemplateId) {
@@ -300,6 +317,26 @@ impl MemFolders {
         let call = async { self.world.lock().writable().map(work) };
         let never_asked = |_| Err(FolderError::Retryable(format!("{point}: injected fault")));
         guard(&self.life, point, key, CallKind::Inner, call, never_asked).await
+    }
+}
+
+/// [`History`] over a [`FolderWorld`]. Its recorder is always a step behind: what is asked for is told as it was, and then
+/// recorded.
+#[derive(Debug)]
+pub struct MemHistory {
+    world: FolderWorld,
+    life: Life,
+}
+
+impl History for MemHistory {
+    async fn recorded(&self, key: &AppKey) -> Result<Option<BTreeSet<VersionId>>, FolderError> {
+        let call = async {
+            let known = self.world.lock().histories.get(key).map(|known| known.keys().cloned().collect());
+            self.world.record(key);
+            Ok(Some(known.unwrap_or_default()))
+        };
+        let never_asked = |_| Err(FolderError::Retryable("history.recorded: injected fault".to_owned()));
+        guard(&self.life, "history.recorded", key, CallKind::Read, call, never_asked).await
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::clock::SimClock;
 use super::faulty::{FaultyFolders, FaultyManifests, FaultyStore};
-use super::folders::{FolderWorld, MemFolders};
+use super::folders::{FolderWorld, MemFolders, MemHistory};
 use super::manifests::ManifestWorld;
 use super::store::MemStore;
 use crate::controller::{Drain, Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
@@ -111,6 +111,7 @@ impl World {
         SimSeams {
             engine: Arc::new(FaultyEngine::new(self.docker.engine(), life.clone())),
             store: FaultyStore::new(self.store.clone(), life.clone()),
+            history: self.folders.history(life.clone()),
             folders: FaultyFolders::new(self.folders.folders(life.clone()), life.clone()),
             manifests: FaultyManifests::new(self.manifests.clone(), life.clone()),
             prober: SimProber { docker: self.docker.clone() },
@@ -129,6 +130,7 @@ pub struct SimSeams {
     pub engine: Arc<FaultyEngine<SimEngine>>,
     store: FaultyStore<MemStore>,
     folders: FaultyFolders<MemFolders>,
+    history: MemHistory,
     manifests: FaultyManifests<ManifestWorld>,
     prober: SimProber,
     drain: SimDrain,
@@ -142,6 +144,7 @@ impl Seams for SimSeams {
     type Engine = FaultyEngine<SimEngine>;
     type Store = FaultyStore<MemStore>;
     type Folders = FaultyFolders<MemFolders>;
+    type History = MemHistory;
     type Manifests = FaultyManifests<ManifestWorld>;
     type Prober = SimProber;
     type Drain = SimDrain;
@@ -156,6 +159,9 @@ impl Seams for SimSeams {
     }
     fn folders(&self) -> &Self::Folders {
         &self.folders
+    }
+    fn history(&self) -> &Self::History {
+        &self.history
     }
     fn manifests(&self) -> &Self::Manifests {
         &self.manifests

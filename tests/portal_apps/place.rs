@@ -54,6 +54,7 @@ impl Seams for Half {
     type Engine = <SimSeams as Seams>::Engine;
     type Store = <SimSeams as Seams>::Store;
     type Folders = <SimSeams as Seams>::Folders;
+    type History = <SimSeams as Seams>::History;
     type Manifests = ManifestFolder;
     type Prober = <SimSeams as Seams>::Prober;
     type Drain = <SimSeams as Seams>::Drain;
@@ -68,6 +69,9 @@ impl Seams for Half {
     }
     fn folders(&self) -> &Self::Folders {
         self.sim.folders()
+    }
+    fn history(&self) -> &Self::History {
+        self.sim.history()
     }
     fn manifests(&self) -> &Self::Manifests {
         &self.manifests

@@ -134,6 +134,7 @@ impl<W: Seams> Pass<'_, W> {
             health: Health::Unknown,
             findings: Vec::new(),
             container: previous.and_then(|status| status.container.clone()),
+            version: previous.and_then(|status| status.version.clone()),
             // Requests may still get through: Docker being away does not stop containers.
             endpoint: previous.and_then(|status| status.endpoint.clone()),
             restarts: previous.map_or(0, |status| status.restarts),

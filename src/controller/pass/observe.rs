@@ -7,6 +7,7 @@ use crate::act::{StepError, log_excerpt};
 use crate::clock::Clock as _;
 use crate::engine::{Engine as _, EngineError, ListFilter};
 use crate::folders::Folders as _;
+use crate::history::History as _;
 use crate::model::observed::ContainerState;
 use crate::model::status::Endpoint;
 use crate::model::{
@@ -15,7 +16,7 @@ use crate::model::{
 };
 use crate::plan::assess::CALM_MS;
 use crate::plan::view::{Ended, OwnedContainer, RefusedLimits};
-use crate::plan::{AppView, Goal, Readiness};
+use crate::plan::{AppView, Goal, Readiness, unnamed_checkouts};
 
 use super::super::seams::{Drain as _, Prober as _, Seams};
 
@@ -60,6 +61,13 @@ impl<W: Seams> Pass<'_, W> {
             Goal::Leave => FolderState::default(),
             Goal::Run(_) | Goal::Stop(_) | Goal::Remove { .. } => world.folders().look(&key).await?,
         };
+        // Asked only where something depends on it.
+        let history = match spec.as_ref() {
+            Some(spec) if !unnamed_checkouts(&folder, &containers, self.row.as_ref(), spec).is_empty() => {
+                world.history().recorded(&key).await?
+            }
+            _ => None,
+        };
         let now = world.clock().now();
         self.note_calm(&containers, &readiness);
         if let (Goal::Run(_), Some(spec)) = (&self.input.decision.goal, &spec) {
@@ -94,6 +102,7 @@ impl<W: Seams> Pass<'_, W> {
             recorded: self.row.clone(),
             row_in_doubt: self.memory.row_in_doubt,
             folder,
+            history,
             containers,
             squatted,
             broken: self

@@ -26,6 +26,7 @@ impl<W: Seams> Controller<W> {
             Input::Folders => self.start_loading(),
             Input::Runtime => self.start_image(),
             Input::Unanswered(key) => self.asking.doubt(&key, Instant::now()),
+            Input::Recorded(key) => self.queue.mark(key, Urgency::Hint, Instant::now()),
             Input::Database(trouble) => self.take_database(trouble),
             Input::Engine(Signal::Connected(info)) => self.take_engine(info),
             Input::Engine(Signal::Lost { reason }) => self.lose_engine(&reason.to_string(), reason.kind()),

@@ -309,6 +309,7 @@ impl<W: Seams> Controller<W> {
             health,
             findings: Vec::new(),
             container: previous.as_ref().and_then(|status| status.container.clone()),
+            version: previous.as_ref().and_then(|status| status.version.clone()),
             // Docker being away does not stop containers: requests may still get through.
             endpoint: previous.as_ref().and_then(|status| status.endpoint.clone()),
             restarts: previous.as_ref().map_or(0, |status| status.restarts),

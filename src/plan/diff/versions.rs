@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::bring_back;
-use crate::model::{AppSpec, Cause, Code, VersionId};
+use crate::model::{AppSpec, Cause, Code, FolderState, InventoryRow, VersionId};
 use crate::plan::roles::Roles;
 use crate::plan::step::{Action, Plan};
 use crate::plan::view::{AppView, OwnedContainer};
@@ -51,20 +51,35 @@ pub(super) fn take_version(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, mi
     plan.push(Action::TakeVersion { previous, lost: lost.cloned() }, &cause);
 }
 
-/// Checkouts are kept for as long as a container or the inventory names them.
+/// Checkouts are kept for as long as a container or the inventory names them, and until the history has them.
 pub(super) fn drop_versions(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
+    let mut dropped = unnamed_checkouts(&view.folder, &view.containers, view.recorded.as_ref(), spec);
+    if let Some(history) = &view.history {
+        dropped.retain(|version| history.contains(version));
+    }
+    if !dropped.is_empty() {
+        let kept = view.folder.versions.difference(&dropped).cloned().collect();
+        plan.push(Action::KeepVersions { kept }, &Cause::new("nothing names them"));
+    }
+}
+
+/// Checkouts that nobody mounts or could come back to.
+#[must_use]
+pub fn unnamed_checkouts(
+    folder: &FolderState,
+    containers: &[OwnedContainer],
+    row: Option<&InventoryRow>,
+    spec: &AppSpec,
+) -> BTreeSet<VersionId> {
     let mut named: BTreeSet<VersionId> = spec.version().cloned().into_iter().collect();
     if !planted!(CheckoutDroppedEarly) {
-        named.extend(view.containers.iter().filter_map(OwnedContainer::version));
-        let versions = view.recorded.as_ref().and_then(|row| row.versions.as_ref());
+        named.extend(containers.iter().filter_map(OwnedContainer::version));
+        let versions = row.and_then(|row| row.versions.as_ref());
         named.extend(
             versions.into_iter().flat_map(|versions| [&versions.version, &versions.previous]).flatten().cloned(),
         );
     }
-    if !view.folder.versions.is_subset(&named) {
-        let kept = view.folder.versions.intersection(&named).cloned().collect();
-        plan.push(Action::KeepVersions { kept }, &Cause::new("nothing names them"));
-    }
+    folder.versions.difference(&named).cloned().collect()
 }
 
 /// The specification with the version before, when the wanted one was given up: an unhealthy version is never what a lost

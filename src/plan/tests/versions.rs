@@ -81,6 +81,21 @@ fn a_checkout_goes_when_no_container_and_no_record_names_it() {
 }
 
 #[test]
+fn a_checkout_stays_until_the_history_has_it() {
+    let mut view = view_with(run(of('c')), vec![main_container(&of('c'))], &row_with(Some('c'), None), &['a', 'b', 'c']);
+    view.history = Some([id('a')].into());
+    let kept = diff(&view).steps.into_iter().find_map(|step| match step.action {
+        crate::plan::step::Action::KeepVersions { kept } => Some(kept),
+        _ => None,
+    });
+    assert_eq!(kept, Some([id('b'), id('c')].into()));
+    view.history = Some(BTreeSet::new());
+    assert_eq!(text(&view), "", "nothing goes that would be lost");
+    view.history = None;
+    assert!(text(&view).contains("remove the versions"), "where no history is kept nothing waits for it");
+}
+
+#[test]
 fn a_lost_checkout_is_replaced_by_another_version_because_the_container_mounts_the_lost_one() {
     let view = view_with(run(of('a')), vec![main_container(&of('a'))], &row_with(Some('a'), None), &[]);
     insta::assert_snapshot!(text(&view), @r"

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -127,6 +128,8 @@ impl Daemon {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = tempfile::Builder::new().prefix("minipaas-e2e-").tempdir_in("/var/tmp").unwrap();
+        // As an installation is: git's own user has to get through.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let network = format!("paas-e2e-{}-{number}", std::process::id());
         // Tests run one at a time, so this only keeps apart what an interrupted run may have left behind.
         let third = (std::process::id() + number) % 250;

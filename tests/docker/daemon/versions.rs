@@ -51,8 +51,9 @@ fn an_edit_shows_when_it_is_deployed_and_at_once_with_live_code() {
     daemon.run("alice-page", PAGE);
     write(&page, "<p>third edit</p>\n");
     assert!(daemon.get("alice-page", "/").text().contains("second edit"));
-    let versions = fs::read_dir(daemon.folder("alice-page").join("versions")).unwrap().count();
-    assert_eq!(versions, 1, "those that nobody names are gone");
+    daemon.until("those that nobody names are gone, once they are in the history", || {
+        (fs::read_dir(daemon.folder("alice-page").join("versions")).unwrap().count() == 1).then_some(())
+    });
 }
 
 #[test]
@@ -92,4 +93,44 @@ fn a_picture_that_only_its_owner_may_read_is_shown() {
     write(&app.join("index.html"), "<img src=photo.svg>\n");
     daemon.paas(&["deploy", "alice-page"]).done();
     assert_eq!(daemon.get("alice-page", "/photo.svg").status, 200);
+}
+
+#[test]
+fn every_deploy_is_in_the_history_and_what_is_not_deployed_can_be_seen() {
+    let mut daemon = Daemon::start();
+    daemon.run("alice-page", PAGE);
+    let page = daemon.folder("alice-page").join("app/index.html");
+    write(&page, "<p>first edit</p>\n");
+    assert!(daemon.paas(&["diff", "alice-page"]).done().contains("+<p>first edit</p>"));
+    daemon.paas(&["deploy", "alice-page"]).done();
+    assert_eq!(daemon.paas(&["diff", "alice-page"]).done().trim(), "nothing differs");
+    let listed = || -> Vec<serde_json::Value> {
+        let text = daemon.paas(&["versions", "alice-page", "-o", "json"]).done();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["versions"].as_array().unwrap().clone()
+    };
+    let versions = listed();
+    let doors: Vec<_> = versions.iter().map(|version| version["door"].as_str().unwrap()).collect();
+    assert_eq!(doors, ["deploy", "template"], "{versions:?}");
+    assert!(versions[0]["by"].as_str().unwrap().contains("the command line"), "{versions:?}");
+    assert_eq!(versions[0]["changes"], serde_json::json!([{"path": "index.html", "kind": "changed"}]));
+    assert!(versions.iter().all(|version| version["healthy"] == true), "{versions:?}");
+
+    // One that never answers is recorded as well, and says so.
+    write(&daemon.folder("alice-page").join("app/server.js"), "process.exit(3);\n");
+    assert_eq!(daemon.paas(&["deploy", "alice-page"]).code, 3);
+    daemon.until_condition("alice-page", "DeployFailed");
+    assert_eq!((listed().len(), &listed()[0]["healthy"]), (3, &serde_json::json!(false)));
+    assert!(daemon.paas(&["versions", "alice-page"]).done().contains("never answered"));
+
+    // A daemon that died before it could record: the next one does.
+    write(&daemon.folder("alice-page").join("app/server.js"), "process.exit(4);\n");
+    let history = daemon.folder("alice-page").join("history.git/refs/versions");
+    let before = fs::read_dir(&history).unwrap().count();
+    daemon.paas(&["deploy", "alice-page", "--no-wait"]).done();
+    daemon.until("the version is taken", || {
+        (fs::read_dir(daemon.folder("alice-page").join("versions")).unwrap().count() > before - 1).then_some(())
+    });
+    daemon.kill();
+    daemon.serve();
+    daemon.until("it is recorded", || (fs::read_dir(&history).unwrap().count() > before).then_some(()));
 }

@@ -1,0 +1,93 @@
+//! `paas versions APP` and `paas diff APP [A [B]]`: the history of an app's code.
+
+use comfy_table::{Cell, Color};
+
+use super::args::{Diff, Format, OneApp};
+use super::client::app_path;
+use super::context::Context;
+use super::exit::Exit;
+use super::manifests::Manifests;
+use super::output;
+use crate::history::{ChangeKind, Door, FileChange};
+use crate::model::Bytes;
+use crate::portal::versions::{Difference, Versions};
+
+/// Files that are named before the rest is counted.
+const NAMED: usize = 3;
+
+pub(super) async fn list(context: &mut Context, args: &OneApp) -> anyhow::Result<Exit> {
+    let key = Manifests::new(context.settings()?).or_parsed(&args.app)?;
+    let found: Versions = context.client()?.get(&app_path(&key, "/versions")).await?;
+    match context.format(Format::Table) {
+        Format::Table if found.versions.is_empty() => context.out.line("no version was taken yet")?,
+        Format::Table => {
+            let mut table = output::table(&["VERSION", "", "WHEN", "BY", "HOW", "CHANGED", "SIZE"]);
+            for version in &found.versions {
+                let runs = found.running.as_ref() == Some(&version.id);
+                let mark = match (runs, version.healthy) {
+                    (true, _) => Cell::new("runs").fg(Color::Green),
+                    (false, true) => Cell::new(""),
+                    (false, false) => Cell::new("never answered").fg(Color::Yellow),
+                };
+                table.add_row([
+                    Cell::new(version.id.as_str()),
+                    mark,
+                    Cell::new(output::local(version.at)),
+                    Cell::new(output::harmless(&version.by)),
+                    Cell::new(how(version.door)),
+                    Cell::new(output::harmless(&changed(&version.changes))),
+                    Cell::new(size(version.bytes)),
+                ]);
+            }
+            context.out.table(&table)?;
+        }
+        other => context.out.value(other, &found)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn how(door: Door) -> &'static str {
+    match door {
+        Door::Template => "created",
+        Door::Deploy => "deployed",
+        Door::Before => "found",
+    }
+}
+
+fn size(bytes: u64) -> String {
+    if bytes < Bytes::MIB { format!("{} KiB", bytes.div_ceil(Bytes::KIB)) } else { format!("{} MiB", bytes / Bytes::MIB) }
+}
+
+fn changed(changes: &[FileChange]) -> String {
+    let sign = |kind| match kind {
+        ChangeKind::Added => '+',
+        ChangeKind::Changed => '~',
+        ChangeKind::Removed => '-',
+    };
+    let named = changes.iter().take(NAMED).map(|change| format!("{}{}", sign(change.kind), change.path));
+    let mut text = named.collect::<Vec<_>>().join(" ");
+    if changes.len() > NAMED {
+        text.push_str(&format!(" and {} more", changes.len() - NAMED));
+    }
+    text
+}
+
+pub(super) async fn diff(context: &mut Context, args: &Diff) -> anyhow::Result<Exit> {
+    let key = Manifests::new(context.settings()?).or_parsed(&args.app)?;
+    let query = match (&args.from, &args.to) {
+        (None, _) => String::new(),
+        (Some(from), None) => format!("?from={from}"),
+        (Some(from), Some(to)) => format!("?from={from}&to={to}"),
+    };
+    let found: Difference = context.client()?.get(&app_path(&key, &format!("/diff{query}"))).await?;
+    match context.format(Format::Table) {
+        Format::Table if found.text.is_empty() => context.out.line("nothing differs")?,
+        Format::Table => {
+            for line in found.text.lines() {
+                context.out.line(output::harmless(line))?;
+            }
+        }
+        other => context.out.value(other, &found)?,
+    }
+    Ok(Exit::Done)
+}

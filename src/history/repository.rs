@@ -1,0 +1,253 @@
+//! The history of each app, by git.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::git::{Bounds, Git, closed_to_others};
+use super::import::{Import, stream};
+use super::list::{changes, commits, refs};
+use super::{History, HistoryError, Note, Version};
+use crate::folders::{CodeAt, DiskFolders, FolderError, Owner};
+use crate::model::units::DigestOf;
+use crate::model::{AppKey, Digest, Timestamp, VersionId};
+
+/// Of calls that look at refs and commits only.
+const LIGHT: Bounds = Bounds { time: Duration::from_secs(10), answer: 4 << 20 };
+/// Of calls that read or write all code.
+const HEAVY: Duration = Duration::from_secs(120);
+/// Most of a difference that is shown.
+const MOST_DIFF: usize = 4 << 20;
+/// Most versions that are listed, the newest of them.
+const MOST_LISTED: usize = 200;
+
+/// What a new commit is called until its version is: a crash leaves it behind, and the next recording takes its place.
+const NEW: &str = "refs/drafts/new";
+/// The working copy as it was last compared.
+const WORKING: &str = "refs/drafts/working";
+const BRANCH: &str = "refs/heads/main";
+
+/// What two versions are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Side {
+    Version(VersionId),
+    /// `app/` as it is now.
+    Working,
+}
+
+/// [`History`] by git. Cheap to clone. Whoever only reads needs no care; one writes at a time, the [`Recorder`](super::Recorder).
+#[derive(Debug, Clone)]
+pub struct GitHistory {
+    folders: DiskFolders,
+    /// Or why there is none.
+    git: Result<Git, String>,
+}
+
+impl GitHistory {
+    /// Of the git that is installed now.
+    #[must_use]
+    pub fn new(folders: DiskFolders) -> Self {
+        let git = usable(&folders.apps_dir());
+        Self { folders, git }
+    }
+
+    /// Whether a history could be kept of the apps below this folder.
+    ///
+    /// # Errors
+    /// Why not, with the remedy.
+    pub fn check(apps: &Path) -> Result<(), String> {
+        usable(apps).map(drop)
+    }
+
+    /// Why no history is kept, with the remedy.
+    #[must_use]
+    pub fn off(&self) -> Option<&str> {
+        self.git.as_ref().err().map(String::as_str)
+    }
+
+    fn git(&self) -> Result<&Git, HistoryError> {
+        self.git.as_ref().map_err(|why| HistoryError::Off(why.clone()))
+    }
+
+    /// The app's repository, made if it is missing.
+    async fn repository(&self, key: &AppKey) -> Result<PathBuf, HistoryError> {
+        let git = self.git()?;
+        if !self.folders.make_history(key, git.user).await? {
+            return Err(HistoryError::NoCode(key.clone()));
+        }
+        Ok(self.folders.history_dir(key))
+    }
+
+    /// Says which folder is in the way, where that is what is wrong.
+    fn explained(&self, repository: &Path, error: HistoryError) -> HistoryError {
+        match error {
+            HistoryError::Closed { .. } => {
+                let path = repository.parent().and_then(closed_to_others).unwrap_or_else(|| repository.to_owned());
+                HistoryError::Closed { path }
+            }
+            other => other,
+        }
+    }
+
+    pub(super) async fn refs(&self, key: &AppKey, kind: &'static str) -> Result<BTreeSet<VersionId>, HistoryError> {
+        Ok(self.folders.history_refs(key, kind).await?.unwrap_or_default())
+    }
+
+    /// When a checkout was taken; of the working copy, now.
+    pub(super) async fn taken_at(&self, key: &AppKey, code: &CodeAt) -> Result<Timestamp, HistoryError> {
+        Ok(self.folders.taken_at(key, code).await?)
+    }
+
+    pub(super) async fn checkouts(&self, key: &AppKey) -> Result<Vec<VersionId>, HistoryError> {
+        Ok(self.folders.checkouts(key).await?)
+    }
+
+    /// Makes a commit of the code, and lets the version name it. What is recorded already is recorded anew, which changes
+    /// nothing.
+    ///
+    /// # Crash
+    /// The commit is there or not; the version names it or not. Both are repaired by calling this again.
+    pub(super) async fn record(&self, key: &AppKey, code: CodeAt, note: Note) -> Result<VersionId, HistoryError> {
+        let repository = self.repository(key).await?;
+        let content = self.import(&repository, key, code.clone(), NEW, note).await?;
+        let version = match code {
+            CodeAt::Version(version) => version,
+            CodeAt::Working => {
+                let mut digest = DigestOf::default();
+                digest.field(content.as_str().as_bytes());
+                digest.field(b"before there was a history");
+                VersionId::of(&digest.finish())
+            }
+        };
+        let changes = format!(
+            "start\nupdate refs/versions/{version} {NEW}\nupdate {BRANCH} {NEW}\ndelete {NEW}\nprepare\ncommit\n"
+        );
+        let named = self.git()?.run(&repository, ("name a version", &["update-ref", "--stdin"]), changes.into(), LIGHT);
+        named.await.map_err(|error| self.explained(&repository, error))?;
+        Ok(version)
+    }
+
+    async fn import(
+        &self,
+        repository: &Path,
+        key: &AppKey,
+        code: CodeAt,
+        to: &'static str,
+        note: Note,
+    ) -> Result<Digest, HistoryError> {
+        let git = self.git()?;
+        let tip = ["for-each-ref", "--format=%(objectname)", BRANCH];
+        let tip = git.run(repository, ("look at the newest version", &tip), Vec::new(), LIGHT).await;
+        let tip = tip.map_err(|error| self.explained(repository, error))?;
+        let tip = String::from_utf8_lossy(&tip).trim().to_owned();
+        let parent = (!tip.is_empty()).then_some(tip);
+        let (folders, import) = (self.folders.clone(), Import { key: key.clone(), code, to, parent, note });
+        let args = ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"];
+        let imported = git.run_with(repository, ("record a version", &args), HEAVY, move |stdin, _| {
+            stream(&folders, &import, stdin)
+        });
+        Ok(imported.await.map_err(|error| self.explained(repository, error))?.content)
+    }
+
+    /// It has run and answered.
+    pub(super) async fn mark_healthy(&self, key: &AppKey, version: &VersionId) -> Result<(), HistoryError> {
+        let repository = self.repository(key).await?;
+        let args = ["update-ref", &format!("refs/healthy/{version}"), &format!("refs/versions/{version}")];
+        self.git()?.run(&repository, ("mark a version", &args), Vec::new(), LIGHT).await?;
+        Ok(())
+    }
+
+    /// Every version, the newest first.
+    ///
+    /// # Errors
+    /// When no history is kept, or git fails.
+    pub async fn list(&self, key: &AppKey) -> Result<Vec<Version>, HistoryError> {
+        let git = self.git()?;
+        if self.folders.history_refs(key, "versions").await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let repository = self.folders.history_dir(key);
+        let healthy = self.refs(key, "healthy").await?;
+        let args = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/versions"];
+        let named = git.run(&repository, ("list the versions", &args), Vec::new(), LIGHT).await;
+        let named = refs(&named.map_err(|error| self.explained(&repository, error))?);
+        let lines = |commits: &mut dyn Iterator<Item = &String>| -> Vec<u8> {
+            commits.flat_map(|commit| [commit.as_bytes(), b"\n"].concat()).collect()
+        };
+        let input = lines(&mut named.iter().map(|(_, commit)| commit));
+        let objects = git.run(&repository, ("read the versions", &["cat-file", "--batch"]), input, LIGHT).await?;
+        let commits = commits(&objects);
+        let mut known: Vec<_> =
+            named.iter().filter_map(|(id, name)| Some((id, name, commits.get(name)?))).collect();
+        known.sort_by_key(|(id, _, commit)| std::cmp::Reverse((commit.at, (*id).clone())));
+        known.truncate(MOST_LISTED);
+        let input = lines(&mut known.iter().filter(|(_, _, commit)| commit.has_parent).map(|(_, name, _)| *name));
+        let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames", "--no-ext-diff"];
+        let differences = match git.run(&repository, ("compare the versions", &args), input, LIGHT).await {
+            Ok(answer) => changes(&answer),
+            // The list is worth more than what changed in each.
+            Err(error) => {
+                tracing::warn!(app = %key, %error, "what changed in its versions cannot be told");
+                BTreeMap::new()
+            }
+        };
+        let version = |(id, name, commit): (&VersionId, &String, &super::list::Commit)| Version {
+            id: id.clone(),
+            at: commit.at,
+            by: commit.by.clone(),
+            door: commit.door,
+            message: commit.message.clone(),
+            files: commit.files,
+            bytes: commit.bytes,
+            healthy: healthy.contains(id),
+            changes: differences.get(name).cloned().unwrap_or_default(),
+        };
+        Ok(known.into_iter().map(version).collect())
+    }
+
+    /// How the second differs from the first, as `git diff` writes it.
+    ///
+    /// # Errors
+    /// When a version does not exist, or git fails.
+    pub async fn diff(&self, key: &AppKey, from: &Side, to: &Side) -> Result<Vec<u8>, HistoryError> {
+        let recorded = self.refs(key, "versions").await?;
+        let named = |side: &Side| match side {
+            Side::Working => Ok(WORKING.to_owned()),
+            Side::Version(version) if recorded.contains(version) => Ok(format!("refs/versions/{version}")),
+            Side::Version(version) => {
+                Err(HistoryError::NoSuchVersion { key: key.clone(), version: version.clone() })
+            }
+        };
+        let (from, to) = (named(from)?, named(to)?);
+        let repository = self.folders.history_dir(key);
+        let args = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", &from, &to, "--"];
+        let bounds = Bounds { answer: MOST_DIFF, ..LIGHT };
+        let difference = self.git()?.run(&repository, ("compare two versions", &args), Vec::new(), bounds).await;
+        difference.map_err(|error| self.explained(&repository, error))
+    }
+
+    /// Makes `app/` as it is now comparable.
+    pub(super) async fn note_working_copy(&self, key: &AppKey) -> Result<(), HistoryError> {
+        let repository = self.repository(key).await?;
+        let note = Note { by: "minipaas".to_owned(), door: super::Door::Before, message: "the working copy".to_owned() };
+        self.import(&repository, key, CodeAt::Working, WORKING, note).await.map(drop)
+    }
+}
+
+fn usable(apps: &Path) -> Result<Git, String> {
+    let git = Git::find()?;
+    match closed_to_others(apps) {
+        Some(path) if git.user != Owner::current() => Err(HistoryError::Closed { path }.to_string()),
+        _ => Ok(git),
+    }
+}
+
+impl History for GitHistory {
+    async fn recorded(&self, key: &AppKey) -> Result<Option<BTreeSet<VersionId>>, FolderError> {
+        if self.git.is_err() {
+            return Ok(None);
+        }
+        // One that is not made yet holds none, and what it does not hold must not go.
+        Ok(Some(self.folders.history_refs(key, "versions").await?.unwrap_or_default()))
+    }
+}

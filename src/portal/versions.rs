@@ -1,0 +1,148 @@
+//! `/apps/{userid}/{appname}/versions` and `…/diff`: the history of an app's code.
+
+use axum::extract::State;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::apps;
+use super::code;
+use super::describe::Operation;
+use super::envelope::{ApiError, Data, said};
+use super::extract::{App, Params};
+use super::state::PortalState;
+use crate::history::{HistoryError, RecorderHandle, Side, Version};
+use crate::model::{AppKey, Shown, VersionId};
+
+/// Every version of an app's code that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Versions {
+    /// The version that runs; none where the working copy itself does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<VersionId>,
+    /// The newest first.
+    pub versions: Vec<Version>,
+}
+
+pub async fn list(State(state): State<PortalState>, App(key): App) -> Result<Data<Versions>, ApiError> {
+    let app = apps::find(&state, &key)?;
+    let recorder = history(&state)?;
+    recorder.catch_up(&key).await.map_err(|error| refusal(&key, &error))?;
+    let versions = recorder.history().list(&key).await.map_err(|error| refusal(&key, &error))?;
+    Ok(Data(Versions { running: app.version.clone(), versions }))
+}
+
+pub(super) fn list_described() -> Operation {
+    Operation::new("versions", "listVersions", "Every version of an app's code")
+        .answers::<Versions>(200, "The newest first, each with who made it, how, and what changed in it.")
+        .refuses(&[code::NO_SUCH_APP, code::NO_HISTORY, code::HISTORY_UNAVAILABLE])
+}
+
+/// Which two are compared.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compared {
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// How two versions differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// As `git diff` writes it; empty where nothing differs.
+    pub text: String,
+}
+
+pub async fn diff(
+    State(state): State<PortalState>,
+    App(key): App,
+    Params(compared): Params<Compared>,
+) -> Result<Data<Difference>, ApiError> {
+    let app = apps::find(&state, &key)?;
+    let recorder = history(&state)?;
+    let refused = |error: HistoryError| refusal(&key, &error);
+    recorder.catch_up(&key).await.map_err(refused)?;
+    let from = match (compared.from.as_deref(), &app.version) {
+        (None, Some(running)) => Side::Version(running.clone()),
+        // What runs is the working copy: what is told is what was done to it since the newest version.
+        (None, None) => match recorder.history().list(&key).await.map_err(refused)?.first() {
+            Some(newest) => Side::Version(newest.id.clone()),
+            None => Side::Working,
+        },
+        (Some(text), _) => side(text)?,
+    };
+    let to = compared.to.as_deref().map_or(Ok(Side::Working), side)?;
+    if [&from, &to].contains(&&Side::Working) {
+        recorder.compare_working_copy(&key).await.map_err(refused)?;
+    }
+    let text = recorder.history().diff(&key, &from, &to).await.map_err(refused)?;
+    Ok(Data(Difference { text: String::from_utf8_lossy(&text).into_owned() }))
+}
+
+pub(super) fn diff_described() -> Operation {
+    let id = || json!({"type": "string", "pattern": "^([0-9a-f]{16}|app)$"});
+    Operation::new("versions", "compareVersions", "How two versions of an app's code differ")
+        .query("from", id(), "A version, or `app` for what is in `app/` now; by default the version that runs.")
+        .query("to", id(), "The same; by default `app`.")
+        .answers::<Difference>(200, "As `git diff` writes it.")
+        .refuses(&[
+            code::BAD_QUERY,
+            code::NO_SUCH_APP,
+            code::NO_SUCH_VERSION,
+            code::NO_HISTORY,
+            code::HISTORY_UNAVAILABLE,
+        ])
+}
+
+fn side(text: &str) -> Result<Side, ApiError> {
+    if text == "app" {
+        return Ok(Side::Working);
+    }
+    let shown = Shown::new(text);
+    VersionId::parse(text).map(Side::Version).ok_or_else(|| {
+        ApiError::new(
+            code::BAD_QUERY,
+            said!(
+                "`{shown}` is no version: write one of `GET /apps/{{userid}}/{{appname}}/versions`, or `app`",
+                "`{shown}`은(는) 버전이 아닙니다: `GET /apps/{{userid}}/{{appname}}/versions`에 있는 것이나 `app`을 쓰세요"
+            ),
+        )
+    })
+}
+
+fn history(state: &PortalState) -> Result<&RecorderHandle, ApiError> {
+    state.history.as_ref().ok_or_else(|| refused_off("restart the daemon"))
+}
+
+fn refused_off(why: &str) -> ApiError {
+    let (english, korean) = (
+        format!("no history of the apps' code is kept here: {why}"),
+        "이 서버에서는 코드의 지난 기록을 남기지 않습니다: 서버 관리자에게 `paas doctor`를 실행해 달라고 하세요".to_owned(),
+    );
+    ApiError::new(code::NO_HISTORY, super::envelope::Text { english, korean })
+}
+
+fn refusal(key: &AppKey, error: &HistoryError) -> ApiError {
+    match error {
+        HistoryError::Off(why) => refused_off(why),
+        HistoryError::NoSuchVersion { version, .. } => ApiError::new(
+            code::NO_SUCH_VERSION,
+            said!(
+                "`{key}` has no version {version}: its list of versions has those that there are",
+                "`{key}`에 {version} 버전이 없습니다: 지난 기록 목록에서 고르세요"
+            ),
+        ),
+        other => {
+            tracing::warn!(app = %key, error = %other, "a history could not be used for a request");
+            ApiError::new(
+                code::HISTORY_UNAVAILABLE,
+                said!(
+                    "the history of `{key}` cannot be used now: the daemon's log says why; try again in a moment",
+                    "지금은 `{key}`의 지난 기록을 사용할 수 없습니다: 데몬의 로그에 이유가 있습니다. 잠시 뒤에 다시 시도하세요"
+                ),
+            )
+            .retry_after(5)
+        }
+    }
+}
