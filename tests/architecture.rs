@@ -34,8 +34,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model", "controller"]),
     ("history", &["model", "folders"]),
     ("act", &["model", "plan", "engine", "folders", "store"]),
-    ("controller", &["model", "plan", "act", "desired", "engine", "folders", "history", "store", "clock", "metrics", "firewall"]),
-    ("portal", &["model", "desired", "folders", "history", "controller", "store", "settings", "gateway", "metrics", "accounts"]),
+    (
+        "controller",
+        &["model", "plan", "act", "desired", "engine", "folders", "history", "store", "clock", "metrics", "firewall"],
+    ),
+    (
+        "portal",
+        &[
+            "model",
+            "desired",
+            "folders",
+            "history",
+            "controller",
+            "store",
+            "settings",
+            "gateway",
+            "metrics",
+            "accounts",
+        ],
+    ),
     ("gateway", &["model"]),
 ];
 

@@ -70,8 +70,7 @@ impl Place {
             put(&root.path().join("templates/diary-v1/app").join(file), text);
         }
         let at = |below: &str| root.path().join(below);
-        let folders =
-            DiskFolders::open(&at("apps"), &at("trash"), &at("templates"), Arc::new(SystemClock)).unwrap();
+        let folders = DiskFolders::open(&at("apps"), &at("trash"), &at("templates"), Arc::new(SystemClock)).unwrap();
         let owner = if Owner::current().uid == 0 { Owner::APP } else { Owner::current() };
         let folders = folders.owned_by(owner);
         folders.ensure(&key(), &Origin::Template(TemplateId::parse("diary-v1").unwrap())).await.unwrap();
@@ -139,7 +138,8 @@ async fn every_version_is_kept_with_who_made_it_and_what_changed() {
     place.handle.catch_up(&key()).await.unwrap();
 
     let versions = place.history.list(&key()).await.unwrap();
-    let told: Vec<_> = versions.iter().map(|version| (&version.id, version.door, &*version.by, version.healthy)).collect();
+    let told: Vec<_> =
+        versions.iter().map(|version| (&version.id, version.door, &*version.by, version.healthy)).collect();
     let operator = "the command line (uid 0)";
     assert_eq!(
         told,
@@ -149,9 +149,8 @@ async fn every_version_is_kept_with_who_made_it_and_what_changed() {
             (&first, Door::Template, "alice in the portal", true),
         ]
     );
-    let changes = |number: usize| {
-        versions[number].changes.iter().map(|change| (change.kind, &*change.path)).collect::<Vec<_>>()
-    };
+    let changes =
+        |number: usize| versions[number].changes.iter().map(|change| (change.kind, &*change.path)).collect::<Vec<_>>();
     assert_eq!(changes(0), [(ChangeKind::Removed, "사진/바다 \"1\".txt")]);
     assert_eq!(changes(1), [(ChangeKind::Changed, "index.html"), (ChangeKind::Added, "사진/바다 \"1\".txt")]);
     assert_eq!((versions[1].files, versions[1].bytes), (3, 23));

@@ -55,7 +55,11 @@ fn how(door: Door) -> &'static str {
 }
 
 fn size(bytes: u64) -> String {
-    if bytes < Bytes::MIB { format!("{} KiB", bytes.div_ceil(Bytes::KIB)) } else { format!("{} MiB", bytes / Bytes::MIB) }
+    if bytes < Bytes::MIB {
+        format!("{} KiB", bytes.div_ceil(Bytes::KIB))
+    } else {
+        format!("{} MiB", bytes / Bytes::MIB)
+    }
 }
 
 fn changed(changes: &[FileChange]) -> String {

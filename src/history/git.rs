@@ -228,9 +228,7 @@ pub(super) fn closed_to_others(path: &Path) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut folders: Vec<&Path> = path.ancestors().collect();
     folders.reverse();
-    let closed = |folder: &&Path| {
-        folder.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o001 == 0)
-    };
+    let closed = |folder: &&Path| folder.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o001 == 0);
     folders.into_iter().find(closed).map(Path::to_owned)
 }
 
@@ -254,12 +252,17 @@ mod tests {
         let bounds = |millis, answer| Bounds { time: Duration::from_millis(millis), answer };
         // It waits for the end of an input that never comes.
         let endless = git
-            .run_with(folder.path(), ("wait", &["hash-object", "--stdin"]), Duration::from_millis(200), |stdin, mut out| {
-                let mut all = Vec::new();
-                out.read_to_end(&mut all).map_err(|_| HistoryError::Pipe)?;
-                drop(stdin);
-                Ok(all.len())
-            })
+            .run_with(
+                folder.path(),
+                ("wait", &["hash-object", "--stdin"]),
+                Duration::from_millis(200),
+                |stdin, mut out| {
+                    let mut all = Vec::new();
+                    out.read_to_end(&mut all).map_err(|_| HistoryError::Pipe)?;
+                    drop(stdin);
+                    Ok(all.len())
+                },
+            )
             .await;
         assert!(matches!(endless, Err(HistoryError::TooSlow { what: "wait" })), "{endless:?}");
         let much = git.run(folder.path(), ("tell its version", &["version"]), Vec::new(), bounds(10_000, 3)).await;

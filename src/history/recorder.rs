@@ -110,10 +110,7 @@ impl std::fmt::Debug for Recorder {
 impl Recorder {
     /// Tells in the channel which apps' checkouts are recorded; what finds no place there is found by the next look.
     #[must_use]
-    pub fn new(
-        history: GitHistory,
-        authors: Arc<dyn Authors>,
-    ) -> (Self, RecorderHandle, mpsc::Receiver<AppKey>) {
+    pub fn new(history: GitHistory, authors: Arc<dyn Authors>) -> (Self, RecorderHandle, mpsc::Receiver<AppKey>) {
         let (requests_tx, requests_rx) = mpsc::channel(16);
         let (recorded_tx, recorded_rx) = mpsc::channel(16);
         let handle = RecorderHandle { requests_tx, history: history.clone() };

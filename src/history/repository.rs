@@ -143,9 +143,8 @@ impl GitHistory {
         let parent = (!tip.is_empty()).then_some(tip);
         let (folders, import) = (self.folders.clone(), Import { key: key.clone(), code, to, parent, note });
         let args = ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"];
-        let imported = git.run_with(repository, ("record a version", &args), HEAVY, move |stdin, _| {
-            stream(&folders, &import, stdin)
-        });
+        let imported = git
+            .run_with(repository, ("record a version", &args), HEAVY, move |stdin, _| stream(&folders, &import, stdin));
         Ok(imported.await.map_err(|error| self.explained(repository, error))?.content)
     }
 
@@ -177,8 +176,7 @@ impl GitHistory {
         let input = lines(&mut named.iter().map(|(_, commit)| commit));
         let objects = git.run(&repository, ("read the versions", &["cat-file", "--batch"]), input, LIGHT).await?;
         let commits = commits(&objects);
-        let mut known: Vec<_> =
-            named.iter().filter_map(|(id, name)| Some((id, name, commits.get(name)?))).collect();
+        let mut known: Vec<_> = named.iter().filter_map(|(id, name)| Some((id, name, commits.get(name)?))).collect();
         known.sort_by_key(|(id, _, commit)| std::cmp::Reverse((commit.at, (*id).clone())));
         known.truncate(MOST_LISTED);
         let input = lines(&mut known.iter().filter(|(_, _, commit)| commit.has_parent).map(|(_, name, _)| *name));
@@ -214,9 +212,7 @@ impl GitHistory {
         let named = |side: &Side| match side {
             Side::Working => Ok(WORKING.to_owned()),
             Side::Version(version) if recorded.contains(version) => Ok(format!("refs/versions/{version}")),
-            Side::Version(version) => {
-                Err(HistoryError::NoSuchVersion { key: key.clone(), version: version.clone() })
-            }
+            Side::Version(version) => Err(HistoryError::NoSuchVersion { key: key.clone(), version: version.clone() }),
         };
         let (from, to) = (named(from)?, named(to)?);
         let repository = self.folders.history_dir(key);
@@ -229,7 +225,8 @@ impl GitHistory {
     /// Makes `app/` as it is now comparable.
     pub(super) async fn note_working_copy(&self, key: &AppKey) -> Result<(), HistoryError> {
         let repository = self.repository(key).await?;
-        let note = Note { by: "minipaas".to_owned(), door: super::Door::Before, message: "the working copy".to_owned() };
+        let note =
+            Note { by: "minipaas".to_owned(), door: super::Door::Before, message: "the working copy".to_owned() };
         self.import(&repository, key, CodeAt::Working, WORKING, note).await.map(drop)
     }
 }

@@ -22,7 +22,9 @@ impl TryFrom<String> for VersionId {
     fn try_from(text: String) -> Result<Self, String> {
         let shown = Shown::new(&text);
         Self::parse(&text).ok_or_else(|| {
-            format!("`{shown}` is no version: write one that `paas versions APP` lists, 16 hexadecimal digits in lower case")
+            format!(
+                "`{shown}` is no version: write one that `paas versions APP` lists, 16 hexadecimal digits in lower case"
+            )
         })
     }
 }

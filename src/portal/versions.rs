@@ -118,7 +118,8 @@ fn history(state: &PortalState) -> Result<&RecorderHandle, ApiError> {
 fn refused_off(why: &str) -> ApiError {
     let (english, korean) = (
         format!("no history of the apps' code is kept here: {why}"),
-        "이 서버에서는 코드의 지난 기록을 남기지 않습니다: 서버 관리자에게 `paas doctor`를 실행해 달라고 하세요".to_owned(),
+        "이 서버에서는 코드의 지난 기록을 남기지 않습니다: 서버 관리자에게 `paas doctor`를 실행해 달라고 하세요"
+            .to_owned(),
     );
     ApiError::new(code::NO_HISTORY, super::envelope::Text { english, korean })
 }

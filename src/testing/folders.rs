@@ -320,8 +320,7 @@ impl MemFolders {
     }
 }
 
-/// [`History`] over a [`FolderWorld`]. Its recorder is always a step behind: what is asked for is told as it was, and then
-/// recorded.
+/// [`History`] over a [`FolderWorld`]. Its recorder has done its work whenever it is asked.
 #[derive(Debug)]
 pub struct MemHistory {
     world: FolderWorld,
@@ -331,8 +330,8 @@ pub struct MemHistory {
 impl History for MemHistory {
     async fn recorded(&self, key: &AppKey) -> Result<Option<BTreeSet<VersionId>>, FolderError> {
         let call = async {
-            let known = self.world.lock().histories.get(key).map(|known| known.keys().cloned().collect());
             self.world.record(key);
+            let known = self.world.lock().histories.get(key).map(|known| known.keys().cloned().collect());
             Ok(Some(known.unwrap_or_default()))
         };
         let never_asked = |_| Err(FolderError::Retryable("history.recorded: injected fault".to_owned()));

@@ -82,7 +82,8 @@ fn a_checkout_goes_when_no_container_and_no_record_names_it() {
 
 #[test]
 fn a_checkout_stays_until_the_history_has_it() {
-    let mut view = view_with(run(of('c')), vec![main_container(&of('c'))], &row_with(Some('c'), None), &['a', 'b', 'c']);
+    let mut view =
+        view_with(run(of('c')), vec![main_container(&of('c'))], &row_with(Some('c'), None), &['a', 'b', 'c']);
     view.history = Some([id('a')].into());
     let kept = diff(&view).steps.into_iter().find_map(|step| match step.action {
         crate::plan::step::Action::KeepVersions { kept } => Some(kept),
