@@ -13,8 +13,8 @@ use crate::desired::templates;
 
 /// Commands that take an app that is there.
 const OF_APPS: [&str; 14] = [
-    "start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls", "visitors", "versions",
-    "diff",
+    "start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls", "visitors",
+    "versions", "diff",
 ];
 
 pub(super) fn run(context: &mut Context, args: &Completions) -> anyhow::Result<Exit> {
