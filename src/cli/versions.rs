@@ -1,5 +1,7 @@
 //! `paas versions APP` and `paas diff APP [A [B]]`: the history of an app's code.
 
+use std::fmt::Write as _;
+
 use comfy_table::{Cell, Color};
 
 use super::args::{Diff, Format, OneApp};
@@ -71,7 +73,7 @@ fn changed(changes: &[FileChange]) -> String {
     let named = changes.iter().take(NAMED).map(|change| format!("{}{}", sign(change.kind), change.path));
     let mut text = named.collect::<Vec<_>>().join(" ");
     if changes.len() > NAMED {
-        text.push_str(&format!(" and {} more", changes.len() - NAMED));
+        let _ = write!(text, " and {} more", changes.len() - NAMED);
     }
     text
 }

@@ -128,7 +128,7 @@ pub(super) fn by_age(app: &Dir, app_path: &Path) -> Outcome<Vec<VersionId>> {
 }
 
 /// When it was made: nothing in its top folder was changed since.
-#[expect(clippy::unnecessary_cast, clippy::cast_possible_wrap, reason = "the fields' types differ between platforms")]
+#[expect(clippy::cast_possible_wrap, reason = "the fields' types differ between platforms")]
 pub(super) fn taken_at(dir: &Dir, path: &Path) -> Outcome<Timestamp> {
     let stat = rustix::fs::fstat(dir).at("look at", path)?;
     Ok(Timestamp((stat.st_mtime as i64).saturating_mul(1000).saturating_add(stat.st_mtime_nsec as i64 / 1_000_000)))

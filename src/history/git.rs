@@ -141,7 +141,7 @@ impl Git {
             let ended = running.ended(&said).await;
             match (done, ended) {
                 (Ok(done), Ok(())) => Ok(done),
-                (Err(HistoryError::Pipe), Err(said)) | (Ok(_), Err(said)) => Err(said),
+                (Err(HistoryError::Pipe) | Ok(_), Err(said)) => Err(said),
                 (Err(error), _) => Err(error),
             }
         };

@@ -78,17 +78,6 @@ impl GitHistory {
         Ok(self.folders.history_dir(key))
     }
 
-    /// Says which folder is in the way, where that is what is wrong.
-    fn explained(&self, repository: &Path, error: HistoryError) -> HistoryError {
-        match error {
-            HistoryError::Closed { .. } => {
-                let path = repository.parent().and_then(closed_to_others).unwrap_or_else(|| repository.to_owned());
-                HistoryError::Closed { path }
-            }
-            other => other,
-        }
-    }
-
     pub(super) async fn refs(&self, key: &AppKey, kind: &'static str) -> Result<BTreeSet<VersionId>, HistoryError> {
         Ok(self.folders.history_refs(key, kind).await?.unwrap_or_default())
     }
@@ -123,7 +112,7 @@ impl GitHistory {
             "start\nupdate refs/versions/{version} {NEW}\nupdate {BRANCH} {NEW}\ndelete {NEW}\nprepare\ncommit\n"
         );
         let named = self.git()?.run(&repository, ("name a version", &["update-ref", "--stdin"]), changes.into(), LIGHT);
-        named.await.map_err(|error| self.explained(&repository, error))?;
+        named.await.map_err(|error| explained(&repository, error))?;
         Ok(version)
     }
 
@@ -138,14 +127,14 @@ impl GitHistory {
         let git = self.git()?;
         let tip = ["for-each-ref", "--format=%(objectname)", BRANCH];
         let tip = git.run(repository, ("look at the newest version", &tip), Vec::new(), LIGHT).await;
-        let tip = tip.map_err(|error| self.explained(repository, error))?;
+        let tip = tip.map_err(|error| explained(repository, error))?;
         let tip = String::from_utf8_lossy(&tip).trim().to_owned();
         let parent = (!tip.is_empty()).then_some(tip);
         let (folders, import) = (self.folders.clone(), Import { key: key.clone(), code, to, parent, note });
         let args = ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"];
         let imported = git
             .run_with(repository, ("record a version", &args), HEAVY, move |stdin, _| stream(&folders, &import, stdin));
-        Ok(imported.await.map_err(|error| self.explained(repository, error))?.content)
+        Ok(imported.await.map_err(|error| explained(repository, error))?.content)
     }
 
     /// It has run and answered.
@@ -169,7 +158,7 @@ impl GitHistory {
         let healthy = self.refs(key, "healthy").await?;
         let args = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/versions"];
         let named = git.run(&repository, ("list the versions", &args), Vec::new(), LIGHT).await;
-        let named = refs(&named.map_err(|error| self.explained(&repository, error))?);
+        let named = refs(&named.map_err(|error| explained(&repository, error))?);
         let lines = |commits: &mut dyn Iterator<Item = &String>| -> Vec<u8> {
             commits.flat_map(|commit| [commit.as_bytes(), b"\n"].concat()).collect()
         };
@@ -219,7 +208,7 @@ impl GitHistory {
         let args = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", &from, &to, "--"];
         let bounds = Bounds { answer: MOST_DIFF, ..LIGHT };
         let difference = self.git()?.run(&repository, ("compare two versions", &args), Vec::new(), bounds).await;
-        difference.map_err(|error| self.explained(&repository, error))
+        difference.map_err(|error| explained(&repository, error))
     }
 
     /// Makes `app/` as it is now comparable.
@@ -228,6 +217,17 @@ impl GitHistory {
         let note =
             Note { by: "minipaas".to_owned(), door: super::Door::Before, message: "the working copy".to_owned() };
         self.import(&repository, key, CodeAt::Working, WORKING, note).await.map(drop)
+    }
+}
+
+/// Says which folder is in the way, where that is what is wrong.
+fn explained(repository: &Path, error: HistoryError) -> HistoryError {
+    match error {
+        HistoryError::Closed { .. } => {
+            let path = repository.parent().and_then(closed_to_others).unwrap_or_else(|| repository.to_owned());
+            HistoryError::Closed { path }
+        }
+        other => other,
     }
 }
 
