@@ -51,6 +51,7 @@ impl Seams for Half {
     type Engine = <SimSeams as Seams>::Engine;
     type Store = SqliteStore;
     type Folders = DiskFolders;
+    type History = <SimSeams as Seams>::History;
     type Manifests = ManifestFolder;
     type Prober = <SimSeams as Seams>::Prober;
     type Drain = <SimSeams as Seams>::Drain;
@@ -65,6 +66,9 @@ impl Seams for Half {
     }
     fn folders(&self) -> &Self::Folders {
         &self.folders
+    }
+    fn history(&self) -> &Self::History {
+        self.sim.history()
     }
     fn manifests(&self) -> &Self::Manifests {
         &self.manifests
