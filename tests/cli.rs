@@ -624,6 +624,7 @@ fn a_wrong_command_line_exits_with_64_and_help_with_0() {
         "doctor",
         "restart",
         "templates",
+        "template",
         "trash",
         "version",
         "firewall",
@@ -1186,6 +1187,7 @@ fn completion_knows_the_apps_and_templates_of_the_moment() {
     };
     assert_eq!(completed(&["stop", "al"]), "alice-diary");
     assert_eq!(completed(&["stop", "bob"]), "");
+    assert_eq!(completed(&["template", "new", "poem-v1", "--from", "st"]), "static-v1");
     assert_eq!(completed(&["create", "bob-notes", "--template", "st"]), "static-v1");
     assert_eq!(completed(&["sto"]), "stop");
     assert_eq!(completed(&["visitors", "al"]), "alice-diary");

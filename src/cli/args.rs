@@ -144,6 +144,9 @@ Examples:
     /// List what an app can be made from
     #[command(after_help = "Examples:\n  paas templates\n  paas templates -o json")]
     Templates,
+    /// Judge a template, or begin one
+    #[command(subcommand, after_help = "Examples:\n  paas template check ./poem-v1\n  paas template new poem-v1")]
+    Template(Template),
     /// Make a new app from a template (writes its manifest)
     #[command(after_help = "\
 Examples:
@@ -292,6 +295,39 @@ pub struct Restore {
     /// Name of the entry, as `paas trash list` shows it
     #[arg(value_name = "ENTRY")]
     pub entry: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Template {
+    /// Say what is wrong with the template in a folder
+    #[command(after_help = "\
+It looks at template.json, app/server.js, the picture, the form (content.schema.json) and what it is filled in with. Exit code 1
+when something is wrong.
+
+Examples:
+  paas template check .paas/templates/poem-v1
+  paas template check ./poem-v1 -o json")]
+    Check(CheckTemplate),
+    /// Begin a template as a copy of another one, in the templates folder
+    #[command(after_help = "Examples:\n  paas template new poem-v1\n  paas template new our-party-v1 --from invite-v1")]
+    New(NewTemplate),
+}
+
+#[derive(Debug, Args)]
+pub struct CheckTemplate {
+    /// The template's folder
+    #[arg(value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct NewTemplate {
+    /// What it is to be called: small letters, digits and hyphens, for example `poem-v1`
+    #[arg(value_name = "NAME")]
+    pub name: TemplateId,
+    /// The template to begin with
+    #[arg(long, value_name = "TEMPLATE", default_value = "links-v1")]
+    pub from: TemplateId,
 }
 
 #[derive(Debug, Subcommand)]

@@ -68,7 +68,8 @@ fn with_names(shell: Shell, script: &str) -> String {
             }
             script
                 + "complete -c paas -n \"__fish_paas_using_subcommand create\" -s t -l template -x -a \"(paas names templates \
-                   2>/dev/null)\"\n"
+                   2>/dev/null)\"\ncomplete -c paas -n \"__fish_paas_using_subcommand template; and __fish_seen_subcommand_from new\" -l from -x \
+                   -a \"(paas names templates 2>/dev/null)\"\n"
         }
         _ => script.to_owned(),
     }
@@ -77,7 +78,7 @@ fn with_names(shell: Shell, script: &str) -> String {
 const BASH: &str = r#"_paas_with_names() {
     local word verb= current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
     case $before in
-        -t|--template)
+        -t|--template|--from)
             COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" names templates 2>/dev/null)" -- "$current"))
             return ;;
         -*) _paas "$@"; return ;;

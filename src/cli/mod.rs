@@ -3,7 +3,7 @@
 //! [`output`] (tables, colour), [`diagnostic`] (caret messages), [`names`] (did you mean), [`backend`] (what `main` plugs in).
 //!
 //! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
-//! so in their help: `confirm`, `down`, `trash`, `admin`, `firewall`, `user`, and `visitors` where it is about links and passwords.
+//! so in their help: `confirm`, `down`, `trash`, `template`, `admin`, `firewall`, `user`, and `visitors` where it is about links and passwords.
 
 pub mod announce;
 pub mod args;
@@ -39,6 +39,7 @@ pub mod serve;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod template;
 pub mod templates;
 pub mod trash;
 pub mod user;
@@ -107,6 +108,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Versions(args) => with_daemon(context, async |context| versions::list(context, &args).await),
         Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),
         Command::Templates => templates::run(context),
+        Command::Template(command) => template::run(context, &command),
         Command::Create(args) => with_daemon(context, async |context| create::run(context, &args).await),
         Command::Delete(args) => with_daemon(context, async |context| delete::run(context, &args).await),
         Command::Trash(command) => block_on(trash::run(context, &command)),

@@ -4,6 +4,7 @@
 //! into these types once at the edge and never validated again.
 
 pub mod cidr;
+pub mod content;
 pub mod cron;
 pub mod diagnosis;
 pub mod domain_name;
