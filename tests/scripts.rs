@@ -160,7 +160,7 @@ fn up_brings_new_versions_of_templates_and_the_runtime_and_keeps_what_somebody_c
     machine.write("root/templates/diary-v1/app/index.html", "mine");
     machine.write("root/templates/own-v1/template.json", "{}");
     machine.write("root/runtime/ca-certificates.crt", "ours");
-    for shipped in ["templates/diary-v1/app/index.html", "templates/static-v1/app/index.html", "runtime/site/index.js"]
+    for shipped in ["templates/diary-v1/app/index.html", "templates/static-v1/app/content.json", "runtime/site/index.js"]
     {
         machine.write(shipped, "newer");
     }
@@ -170,7 +170,7 @@ fn up_brings_new_versions_of_templates_and_the_runtime_and_keeps_what_somebody_c
         assert!(said.contains("template diary-v1: changed in "), "{said}");
         assert!(!said.contains("template static-v1: changed"), "{said}");
         assert_eq!(machine.text("root/templates/diary-v1/app/index.html"), "mine");
-        assert_eq!(machine.text("root/templates/static-v1/app/index.html"), "newer");
+        assert_eq!(machine.text("root/templates/static-v1/app/content.json"), "newer");
         assert_eq!(machine.text("root/templates/own-v1/template.json"), "{}");
         assert_eq!(machine.text("root/runtime/site/index.js"), "newer");
         assert_eq!(machine.text("root/runtime/ca-certificates.crt"), "ours");

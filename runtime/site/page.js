@@ -11,7 +11,12 @@ const { language, origin } = require('./visitors');
 /** Gives the app `page(path, make)` and `form(path, make)`. */
 function addPages(app, policy) {
   app.page = (path, make) => {
-    app.get(path, async (req, res) => answer(req, res, await make(req, res)));
+    app.get(path, async (req, res, next) => {
+      const page = await make(req, res);
+      // It leaves this one to what comes after it, such as a file.
+      if (page === undefined && !res.headersSent) return next();
+      return answer(req, res, page);
+    });
   };
   // What `make` returns is where the visitor goes next, or the page that says what is missing.
   app.form = (path, make) => {

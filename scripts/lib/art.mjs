@@ -1,6 +1,9 @@
 // The sample pictures of the templates, drawn here, so that they are nobody else's. Each is an SVG; `scripts/template-pictures`
 // makes WebP of them.
 
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
 /** The same numbers every time: a picture changes only when somebody changes it. */
 function dice(seed) {
   let state = seed;
@@ -148,8 +151,15 @@ ${many(22, (n) => { const side = n % 2 ? 1 : -1; return `${flower(cx + side * (r
 <ellipse cx="${cx}" cy="${height * 0.95}" rx="${width * 0.48}" ry="40" fill="#e9c4a4"/>`);
 }
 
+/** Drawn by hand, for a page 480 points wide. */
+function bookshop() {
+  const drawn = readFileSync(path.join(import.meta.dirname, 'bookshop.svg'), 'utf8');
+  return drawn.replace('<svg ', '<svg width="960" height="800" ').replace(' rx="28" fill="#dfeae3"', ' fill="#dfeae3"');
+}
+
 /** What there is to draw: where it goes, how large, and its SVG. */
 export const pictures = [
+  ['static-v1/app/public/hero.webp', bookshop()],
   ['links-v1/app/public/photo.webp', sea(800, 800)],
   ['album-v1/app/public/photos/sea.webp', sea(1200, 800)],
   ['album-v1/app/public/photos/cafe.webp', cafe()],

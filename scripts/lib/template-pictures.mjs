@@ -13,7 +13,7 @@ const NODE_PATH = process.env.MINIPAAS_NODE_PATH ?? '/node_modules';
 // The card of the dashboard shows the upper part of a page, twice as sharp as its largest size.
 const CARD = { width: 600, height: 400 };
 // From how far away, where the best is not on top.
-const AWAY = { 'album-v1': 1.5, 'guestbook-v1': 1.5, 'invite-v1': 2, 'links-v1': 1.25 };
+const AWAY = { 'album-v1': 1.5, 'guestbook-v1': 1.5, 'invite-v1': 2, 'links-v1': 1.25, 'static-v1': 1.5 };
 const MOST = 40 * 1024;
 
 // A guestbook without guests shows little.

@@ -35,8 +35,10 @@ fn an_app_that_keeps_ending_is_a_crash_loop_with_its_exit_code_and_last_words() 
     // Repaired in its own folder, as the page of its owner would be.
     let server = daemon.folder("alice-page").join("app/server.js");
     write(&server, &fs::read_to_string(daemon.path("templates/static-v1/app/server.js")).unwrap());
-    fs::copy(daemon.path("templates/static-v1/app/index.html"), daemon.folder("alice-page").join("app/index.html"))
-        .unwrap();
+    for name in ["content.json", "content.schema.json"] {
+        let shipped = daemon.path("templates/static-v1/app").join(name);
+        fs::copy(shipped, daemon.folder("alice-page").join("app").join(name)).unwrap();
+    }
     daemon.paas(&["deploy", "alice-page"]).done();
     assert_eq!(daemon.get("alice-page", "/").status, 200);
     assert_eq!(daemon.app("alice-page")["phase"], "Running");
