@@ -115,7 +115,7 @@ fn what_is_wrong_with_one_is_told_by_file_and_place() {
     insta::assert_snapshot!(root.check("album-v1"), @r"
     exit 1
     album-v1: app/public/photos/more.webp is neither a file nor a folder: a template has no links
-    album-v1/preview.webp: is missing: put a picture of what it makes there, WebP, 600 by 400
+    album-v1/preview.webp: is missing: put a picture of what it makes there, WebP, 600 by 432
     ");
     insta::assert_snapshot!(root.check("nowhere"), @r"
     exit 1

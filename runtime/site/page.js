@@ -52,7 +52,9 @@ function fromThisSite(req, _res, next) {
 }
 
 function document(req, page, style) {
-  const { lang = language(req), title, description = '', picture, scripts = [], body } = page;
+  const { title, description = '', picture, scripts = [], body } = page;
+  // Of what its owner wrote, which is more than the buttons: it is read aloud in that language.
+  const lang = /[가-힣]/.test(title + description) ? 'ko' : (page.lang ?? language(req));
   const home = origin(req);
   const own = home + new URL(req.originalUrl, 'http://x').pathname;
   // Messengers show the picture of a shared link only by its whole address.

@@ -10,8 +10,8 @@ import { pictures } from './art.mjs';
 const TEMPLATES = path.join(import.meta.dirname, '../../templates');
 const NODE = process.env.MINIPAAS_NODE ?? process.execPath;
 const NODE_PATH = process.env.MINIPAAS_NODE_PATH ?? '/node_modules';
-// The card of the dashboard shows the upper part of a page, twice as sharp as its largest size.
-const CARD = { width: 600, height: 400 };
+// As the card of the dashboard shows it.
+const CARD = { width: 600, height: 432 };
 // From how far away, where the best is not on top.
 const AWAY = { 'album-v1': 1.5, 'guestbook-v1': 1.5, 'invite-v1': 2, 'links-v1': 1.25, 'static-v1': 1.5 };
 const MOST = 40 * 1024;

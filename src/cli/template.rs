@@ -125,7 +125,7 @@ impl Findings {
     fn preview(&mut self, folder: &Path) {
         let path = folder.join(PREVIEW);
         match path.symlink_metadata() {
-            Err(_) => self.say(PREVIEW, "is missing: put a picture of what it makes there, WebP, 600 by 400"),
+            Err(_) => self.say(PREVIEW, "is missing: put a picture of what it makes there, WebP, 600 by 432"),
             Ok(about) if !about.is_file() => self.say(PREVIEW, "is not a file: put a WebP picture there"),
             Ok(about) if about.len() > MAX_PICTURE => {
                 let (size, most) = (about.len().div_ceil(1 << 10), MAX_PICTURE >> 10);

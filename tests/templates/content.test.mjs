@@ -158,6 +158,12 @@ describe('pages and forms', () => {
     assert.equal((await app.raw('/', { Host: new URL(app.url).host, 'If-None-Match': response.headers.get('etag') })).status, 304);
   });
 
+  it('say the language of what their owner wrote, whatever that of the buttons is', async (t) => {
+    const app = await site(t, `app.page('/ko', () => ({ lang: 'en', title: '봄', body: '' })); app.page('/en', () => ({ lang: 'ko', title: 'Spring', body: '' })); app.page('/', () => ({ title: 'Spring', body: '' }));`);
+    const told = async (where, headers) => /<html lang="(\w+)">/.exec((await app.raw(where, headers)).body)[1];
+    assert.deepEqual([await told('/ko'), await told('/en'), await told('/', { 'Accept-Language': 'en' })], ['ko', 'ko', 'en']);
+  });
+
   it('take what this site\'s pages send, and nothing else', async (t) => {
     const app = await site(t, `app.form('/say', ({ body }) => { site.text(body, 'text', { required: true, max: 5 }); return '/thanks'; });`);
     const send = (body, headers = {}) => app.get('/say', { method: 'POST', body, headers: { ...FORM, ...headers }, redirect: 'manual' });
