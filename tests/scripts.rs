@@ -160,7 +160,8 @@ fn up_brings_new_versions_of_templates_and_the_runtime_and_keeps_what_somebody_c
     machine.write("root/templates/diary-v1/app/index.html", "mine");
     machine.write("root/templates/own-v1/template.json", "{}");
     machine.write("root/runtime/ca-certificates.crt", "ours");
-    for shipped in ["templates/diary-v1/app/index.html", "templates/static-v1/app/content.json", "runtime/site/index.js"]
+    for shipped in
+        ["templates/diary-v1/app/index.html", "templates/static-v1/app/content.json", "runtime/site/index.js"]
     {
         machine.write(shipped, "newer");
     }
