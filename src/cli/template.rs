@@ -212,10 +212,7 @@ fn sources<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
 
 /// `None` where there is no such file.
 fn text_of(path: &Path, most: u64) -> Result<Option<String>, String> {
-    let about = match path.symlink_metadata() {
-        Ok(about) => about,
-        Err(_) => return Ok(None),
-    };
+    let Ok(about) = path.symlink_metadata() else { return Ok(None) };
     if !about.is_file() {
         return Err("is not a plain file: links are not followed, copy it".to_owned());
     }

@@ -83,7 +83,7 @@ pub(super) fn value(kind: &Kind, given: &Value, at: &str, report: &mut Report) {
                 picture(given, at, report);
             }
         }
-        Kind::Gallery { most } => many(given, *most, at, report, |each, at, report| picture(each, at, report)),
+        Kind::Gallery { most } => many(given, *most, at, report, picture),
         Kind::List { most, fields } => many(given, *most, at, report, |each, at, report| match each {
             Value::Object(each) => object(fields, each, at, report),
             _ => report.unfit(at, "{\"이름\": …} 모양이어야 해요", "it must be an object: {\"name\": …}"),
