@@ -201,6 +201,11 @@ fn told(answer: &str) -> &str {
     lines[0]
 }
 
+/// Who may change something, where the app was told that this one may not.
+fn read_only(answer: &str) -> Option<&str> {
+    answer.lines().find_map(|line| line.strip_prefix("x-paas-read-only: "))
+}
+
 use Audience::{Everyone, Guests, Owner};
 
 #[tokio::test]
@@ -228,6 +233,8 @@ async fn each_circle_lets_in_whom_it_names_and_nobody_else() {
                         assert!(want == 200 || !answer.contains("paas-visitor"), "{what} reached the app: {answer}");
                         if want == 200 && method != "HEAD" {
                             assert_eq!(told(&answer), word, "{what}");
+                            let want = (who < change).then_some(change.word());
+                            assert_eq!(read_only(&answer), want, "{what}: {answer}");
                         }
                     }
                 }
@@ -259,6 +266,7 @@ async fn a_visitor_cannot_say_who_they_are_and_the_app_sees_nothing_of_ours() {
         "X-Paas-Visitor: owner\r\nConnection: x-paas-visitor\r\n",
         "Cookie: X-Paas-Visitor=owner\r\nX-Paas-Visitor-Name: alice\r\n",
         "X-HTTP-Method-Override: DELETE\r\n",
+        "X-Paas-Read-Only: guests\r\n",
     ] {
         let answer = site.world.get("/page", forged).await;
         assert_eq!(told(&answer), "everyone", "{forged}");
@@ -616,12 +624,25 @@ async fn the_pages_are_said_as_the_visitor_reads_best_and_nothing_in_them_runs()
     site.asks(Everyone, Owner).await;
     let json = site.post("/api", "Accept: application/json\r\n", "x").await;
     assert!(status(&json) == 403 && json.contains("\"code\":\"read-only\""), "{json}");
-    let enter = site.world.get("/.paas/enter", "Accept-Language: ko\r\n").await;
+    let enter = site.world.get("/.paas/enter?to=%2Fdeep%22%3E", "Accept-Language: ko\r\n").await;
     assert!(status(&enter) == 200 && enter.contains("<script>"), "{enter}");
+    assert!(enter.contains("name=\"to\" value=\"/deep&quot;&gt;\""), "{enter}");
     assert_eq!(status(&site.world.get("/.paas/other", "").await), 404);
     assert_eq!(status(&site.world.get("/.paas", "").await), 404);
     // Only below that very name.
     assert_eq!(told(&site.world.get("/.paasport", "").await), "everyone");
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn a_link_may_be_pasted_as_it_is() {
+    let site = Site::of(Guests, Guests).await;
+    let link = site.sites.add_link(&diary(), "할머니", None).await.unwrap();
+    let token = link.token.reveal();
+    for pasted in [token, &format!("http%3A%2F%2F{HOST}%2F.paas%2Fenter%23{token}"), &format!("+%23{token}%0A")] {
+        let pass = site.enter(pasted).await;
+        assert_eq!(told(&site.look(&pass).await), "guest", "{pasted}");
+    }
     site.world.stopped().await;
 }
 
@@ -746,6 +767,11 @@ async fn where_the_portal_is_not_within_reach_no_link_leads_to_it() {
     site.world.configure(|config| config.portal_url = "http://localhost:3000".to_owned()).await;
     let page = at("alice-diary.192.168.1.10.nip.io").await;
     assert!(status(&page) == 403 && !page.contains("/.paas/owner"), "{page}");
+    // Should an app's page lead there.
+    let talk =
+        "GET /.paas/owner?to=%2F HTTP/1.1\r\nHost: alice-diary.192.168.1.10.nip.io:8080\r\nConnection: close\r\n\r\n";
+    let page = site.world.talk(talk).await;
+    assert!(status(&page) == 403 && page.contains("own address"), "{page}");
     site.world.stopped().await;
 }
 

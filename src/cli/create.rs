@@ -7,6 +7,7 @@ use super::manifests::Manifests;
 use super::names;
 use super::trash;
 use super::wait::{self, Goal};
+use crate::desired::resolve::suggested_visitors;
 use crate::desired::{ManifestDir, templates};
 use crate::folders::{DiskFolders, Folders as _};
 use crate::model::manifest::{Manifest, RESERVED_ENV, Restart, RunState};
@@ -21,7 +22,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         context.err.note(format_args!("\nsay which one: `paas create {app} --template TEMPLATE`"));
         return Ok(Exit::Usage);
     };
-    let suggested = check_template(&settings, template)?.visitors;
+    let visitors = suggested_visitors(&check_template(&settings, template)?, &settings);
     if let Some((name, _)) = args.env.iter().find(|(name, _)| RESERVED_ENV.contains(&name.as_str())) {
         anyhow::bail!("the variable {name} is set by the platform: choose another name");
     }
@@ -33,7 +34,7 @@ pub(super) async fn run(context: &mut Context, args: &args::Create) -> anyhow::R
         restart: args.restart.map(Restart::from),
         env: args.env.iter().cloned().collect(),
         disk: args.disk,
-        visitors: suggested,
+        visitors,
         ..Manifest::of(template.clone())
     };
     let key = args.app.clone();

@@ -108,6 +108,16 @@ pub fn visitors(manifest: &Manifest, settings: &Settings) -> Visitors {
     manifest.visitors.unwrap_or(settings.visitors)
 }
 
+/// What a new site's manifest says of its visitors: what its template suggests, but no wider circle than the settings' own.
+/// `None`: the settings go for it, also where nobody stands in front of sites and a restricted one would be stopped.
+#[must_use]
+pub fn suggested_visitors(template: &Template, settings: &Settings) -> Option<Visitors> {
+    if settings.routing == Routing::Direct {
+        return None;
+    }
+    template.visitors.map(|suggested| suggested.within(settings.visitors))
+}
+
 /// Nobody can be kept out as the manifest, or the settings for it, ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LacksGate {
@@ -203,7 +213,7 @@ fn environment(manifest: &Manifest, template: &Template, routing: Routing) -> BT
 mod tests {
     use super::*;
     use crate::desired::parse;
-    use crate::model::{MilliCpus, RestartPolicy, Seconds, Strategy, TemplateId, TemplateRestart};
+    use crate::model::{Audience, MilliCpus, RestartPolicy, Seconds, Strategy, TemplateId, TemplateRestart};
 
     fn template(supports_api: bool) -> Template {
         Template {
@@ -288,6 +298,25 @@ mod tests {
         assert_eq!(spec.redeploy.as_deref(), Some("x"));
         assert_eq!((spec.env["GREETING"].as_str(), spec.env["ENABLE_API"].as_str()), ("hello", "true"));
         assert_eq!(spec.digest, Digest::of(text.as_bytes()));
+    }
+
+    #[test]
+    fn what_a_template_suggests_of_visitors_widens_no_circle_and_asks_for_no_gate_that_is_not_there() {
+        let visitors = |view, change| Visitors::new(view, change).unwrap();
+        let (all, mine) = (Visitors::EVERYONE, Visitors::OWNER);
+        let (guests, read) = (Visitors::both(Audience::Guests), visitors(Audience::Everyone, Audience::Owner));
+        for (suggested, usual, routing, want) in [
+            (None, guests, Routing::Gateway, None),
+            (Some(read), all, Routing::Gateway, Some(read)),
+            (Some(read), guests, Routing::Gateway, Some(visitors(Audience::Guests, Audience::Owner))),
+            (Some(read), mine, Routing::Gateway, Some(mine)),
+            (Some(all), read, Routing::Gateway, Some(read)),
+            (Some(read), all, Routing::Direct, None),
+        ] {
+            let template = Template { visitors: suggested, ..template(true) };
+            let settings = Settings { visitors: usual, routing, ..Settings::defaults("/paas") };
+            assert_eq!(suggested_visitors(&template, &settings), want, "{suggested:?} {usual} {routing:?}");
+        }
     }
 
     #[test]

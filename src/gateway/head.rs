@@ -109,6 +109,12 @@ pub(super) fn write_request(out: &mut BytesMut, head: &Parts, to: &Outgoing<'_>)
     out.put_slice(b"x-paas-visitor: ");
     out.put_slice(visitor_word(to.visitor).as_bytes());
     out.put_slice(b"\r\n");
+    // With who may change things, to whoever may not: a page can then leave out what they would be refused.
+    if to.visitor < to.visitors.change() {
+        out.put_slice(b"x-paas-read-only: ");
+        out.put_slice(to.visitors.change().word().as_bytes());
+        out.put_slice(b"\r\n");
+    }
     if head.headers.get("te").is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
         out.put_slice(b"te: trailers\r\n");
     }
@@ -399,6 +405,7 @@ mod tests {
             .header("x-forwarded-for", "1.2.3.4")
             .header("X-Paas-Visitor", "owner")
             .header("x_paas_visitor", "owner")
+            .header("X-Paas-Read-Only", "owner")
             .header("x-paas", "kept")
             .header("forwarded", "for=1.2.3.4")
             .header("upgrade", "h2c")

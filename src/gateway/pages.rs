@@ -370,6 +370,8 @@ pub(super) const STYLE: &str = ":root{color-scheme:light dark;--page:#f7f4ef;--t
     button{width:100%;min-height:48px;margin:12px 0 16px;font:inherit;font-weight:600;border:0;border-radius:8px;\
     background:var(--accent);color:var(--page)}input:focus-visible,button:focus-visible{outline:2px solid var(--accent);\
     outline-offset:2px}\
+    [role=alert]{padding:12px 16px;border-radius:8px;background:var(--code);font-weight:600}\
+    summary{min-height:48px;padding:12px 0;font-weight:600;color:var(--accent);cursor:pointer}\
     .o{margin-top:32px;color:var(--quiet);font-size:14px}\
     code{display:inline-block;margin-top:4px;background:var(--code);border-radius:8px;padding:2px 8px}";
 

@@ -79,6 +79,12 @@ impl Visitors {
         self.change
     }
 
+    /// Whom both let in.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        Self { view: self.view.max(other.view), change: self.change.max(other.change) }
+    }
+
     /// Nobody is asked for anything.
     #[must_use]
     pub fn is_open(self) -> bool {

@@ -22,7 +22,7 @@ use super::extract::{App, Body, Params, bad_name};
 use super::follow::Goal;
 use super::state::PortalState;
 use crate::controller::{Admission, QuotaReached, admit};
-use crate::desired::resolve::lacks_api;
+use crate::desired::resolve::{lacks_api, suggested_visitors};
 use crate::desired::{Completeness, Current, FileEntry, LockedDir, ManifestFolder, Snapshot, templates};
 use crate::folders::{DiskFolders, FolderError};
 use crate::model::names::closest;
@@ -67,7 +67,7 @@ pub async fn create(
     let goal = blocking(move || {
         let folder = writer.dir.lock().map_err(refusal)?;
         let snapshot = read(&settings)?;
-        let manifest = manifest_of(&body, &snapshot)?;
+        let manifest = manifest_of(&body, &snapshot, &settings)?;
         let current = folder.read(&key).map_err(refusal)?;
         free(&key, &folder, current.as_ref(), &manifest, &status)?;
         within_quota(&key, &manifest, snapshot, &status, (&settings, &quotas))?;
@@ -135,7 +135,7 @@ fn read(settings: &Settings) -> Result<Snapshot, ApiError> {
     }
 }
 
-fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError> {
+fn manifest_of(body: &Create, snapshot: &Snapshot, settings: &Settings) -> Result<Manifest, ApiError> {
     let typed = &body.template_id;
     let known = TemplateId::parse(typed).ok().and_then(|id| snapshot.templates.get_key_value(&id));
     let (id, template) = match known {
@@ -148,7 +148,8 @@ fn manifest_of(body: &Create, snapshot: &Snapshot) -> Result<Manifest, ApiError>
         }
         None => return Err(unknown_template(typed, snapshot)),
     };
-    let manifest = Manifest { enable_api: body.enable_api, visitors: template.visitors, ..Manifest::of(id.clone()) };
+    let visitors = suggested_visitors(template, settings);
+    let manifest = Manifest { enable_api: body.enable_api, visitors, ..Manifest::of(id.clone()) };
     match lacks_api(&manifest, template) {
         None => Ok(manifest),
         Some(problem) => Err(ApiError::new(

@@ -31,12 +31,16 @@ async fn an_app_lives_its_whole_life_through_the_api() {
     assert_eq!(
         place.text("alice-diary"),
         "# The app `alice-diary`. Save this file and the daemon makes the app match it.\n\
-         # All keys and examples: examples/README.md\ntemplate: diary-v1\nenableApi: true\n"
+         # All keys and examples: examples/README.md\ntemplate: diary-v1\nenableApi: true\n\
+         visitors: {view: everyone, change: owner}\n"
     );
     let first = place.world.docker.container("paas-app-alice-diary").unwrap().id;
 
     let shown = place.ask("GET", DIARY, None).await.is(200);
-    assert_eq!(shown.data()["manifest"], json!({"template": "diary-v1", "enableApi": true, "state": "running"}));
+    assert_eq!(
+        shown.data()["manifest"],
+        json!({"template": "diary-v1", "enableApi": true, "state": "running", "visitors": {"view": "everyone", "change": "owner"}})
+    );
     assert_eq!((shown.etag.is_some(), &shown.etag), (true, &made.etag));
 
     let stopped = place.ask("POST", "/apps/alice/diary/stop", None).await.is(200);

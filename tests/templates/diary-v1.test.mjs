@@ -59,6 +59,11 @@ describe('the page', () => {
     }
   });
 
+  it('shows what changes something only once it knows that the visitor may', async (t) => {
+    const page = await (await (await diary(t)).get('/')).text();
+    for (const id of ['write', 'invite', 'reader-delete']) assert.match(page, new RegExp(`id="${id}"[^>]* hidden>`), id);
+  });
+
   it('puts the text of entries on the screen as text only', () => {
     const script = readFileSync(templateFile('diary-v1', 'app/public/diary.js'), 'utf8');
     assert.doesNotMatch(script, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function/);
@@ -91,7 +96,8 @@ describe('the source', () => {
 describe('entries', () => {
   it('are written, listed newest first, read and deleted', async (t) => {
     const app = await diary(t);
-    assert.deepEqual(await answers(app.get('/api/entries'), 200), { entries: [], next: null });
+    const none = { entries: [], next: null, visitor: 'everyone', writers: null };
+    assert.deepEqual(await answers(app.get('/api/entries'), 200), none);
 
     const response = await app.send('POST', '/api/entries', { title: ' 첫 일기 ', body: '눈이 왔다.\r\n좋았다.', mood: 'happy' });
     assert.equal(response.status, 201);
@@ -121,6 +127,21 @@ describe('entries', () => {
     await app.send('DELETE', `/api/entries/${old.id}`);
     const next = await answers(app.send('POST', '/api/entries', { body: '다음' }), 201);
     assert.ok(next.id > old.id);
+  });
+
+  it('are shown with who is looking and may write, as the gateway says, and where there is none everybody may', async (t) => {
+    const app = await diary(t);
+    for (const [sent, visitor, writers] of [
+      [{}, 'everyone', null],
+      [{ 'X-Paas-Visitor': 'everyone' }, 'everyone', null],
+      [{ 'X-Paas-Visitor': 'everyone', 'X-Paas-Read-Only': 'owner' }, 'everyone', 'owner'],
+      [{ 'X-Paas-Visitor': 'guest', 'X-Paas-Read-Only': 'owner' }, 'guest', 'owner'],
+      [{ 'X-Paas-Visitor': 'everyone', 'X-Paas-Read-Only': 'guests' }, 'everyone', 'guests'],
+      [{ 'X-Paas-Visitor': 'owner' }, 'owner', null],
+    ]) {
+      const page = await answers(app.get('/api/entries', { headers: sent }), 200);
+      assert.deepEqual([page.visitor, page.writers], [visitor, writers], JSON.stringify(sent));
+    }
   });
 
   it('come in pages', async (t) => {

@@ -9,9 +9,11 @@ describe('template.json', () => {
     assert.deepEqual(named.sort(), readdirSync(templateFile('', '')).sort());
   });
 
+  // Who may see and change a new site: what a template suggests is written into its manifest.
   const everyone = { visitors: 'everyone' };
+  const read = { visitors: { view: 'everyone', change: 'owner' } };
   for (const [id, supportsApi, suggested] of [
-    ['diary-v1', true], ['static-v1', false], ['links-v1', false], ['album-v1', false],
+    ['diary-v1', true, read], ['static-v1', false], ['links-v1', false], ['album-v1', false],
     ['guestbook-v1', true, everyone], ['invite-v1', true, everyone],
   ]) {
     it(`of ${id} says what SPEC §6 asks for`, () => {

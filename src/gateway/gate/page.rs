@@ -1,5 +1,5 @@
-//! What a visitor is told who does not get past the gate, and how they may come in. Works without scripts, except that a link's
-//! own text is then to be typed.
+//! What a visitor is told who does not get past the gate, and how they may come in. Works without scripts, except that a link is
+//! then to be pasted.
 
 use std::sync::LazyLock;
 
@@ -117,7 +117,7 @@ impl GatePage {
             words.map_or_else(String::new, |(label, button)| {
                 format!(
                     "<form method=\"post\" action=\"/.paas/enter\"><input type=\"hidden\" name=\"to\" value=\"{to}\">\
-                     <label for=\"{id}\">{label}</label><input id=\"{id}\" {field} required maxlength=\"200\">\
+                     <label for=\"{id}\">{label}</label><input id=\"{id}\" {field} required maxlength=\"400\">\
                      <button>{button}</button></form>",
                     to = escape(path),
                     label = escape(label),
@@ -125,8 +125,11 @@ impl GatePage {
                 )
             })
         };
-        // First, because the script looks for it there.
-        let code = form("c", CODE_FIELD, text.code);
+        let mut code = form("c", CODE_FIELD, text.code);
+        // Two buttons of the same kind would ask which one is meant.
+        if let (Some((summary, _)), Some(_)) = (text.code, text.password) {
+            code = format!("<details><summary>{}</summary>{code}</details>", escape(summary));
+        }
         let script = if text.code.is_some() { SCRIPT_TAG.as_str() } else { "" };
         let password = form("p", PASSWORD_FIELD, text.password);
         let sign_in = text.sign_in.map_or_else(String::new, |words| {
@@ -137,7 +140,7 @@ impl GatePage {
             "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <meta name=\"robots\" content=\"noindex\"><title>{title}</title><style>{STYLE}</style></head>\
-             <body><main><h1>{title}</h1><p{role}>{message}</p>{code}{password}{sign_in}</main>{script}</body></html>\n",
+             <body><main><h1>{title}</h1><p{role}>{message}</p>{password}{code}{sign_in}</main>{script}</body></html>\n",
             title = escape(text.title),
             message = escape(&text.message),
         )
@@ -149,7 +152,7 @@ const CODE_FIELD: &str = "type=\"text\" name=\"code\" autocomplete=\"off\" autoc
 const PASSWORD_FIELD: &str = "type=\"password\" name=\"password\" autocomplete=\"current-password\"";
 
 /// Whether the portal is within reach of whoever came by this name, and leads back to it: by every name of the site's own.
-fn leads_back(head: &Parts, config: &GatewayConfig) -> bool {
+pub(super) fn leads_back(head: &Parts, config: &GatewayConfig) -> bool {
     let by_address = config.portal == PortalNames::ThePortal && config.portal_url.is_empty();
     let leads = |name: &str| lan::app_below_address(name, &config.domain).is_none() || by_address;
     host::authority(head).is_ok_and(|authority| host::with_route_name(authority, leads))
@@ -163,9 +166,10 @@ pub(in crate::gateway) fn wanted(head: &Parts) -> &str {
     }
 }
 
-/// Takes what stands behind `#` and sends it as the form would; it does not stay in the address.
-const SCRIPT: &str = "var c=location.hash.slice(1),f=document.forms[0];if(c&&f){history.replaceState(null,'',location.pathname);\
-    f.elements.code.value=c;f.submit()}";
+/// Takes what stands behind `#` and sends it as the form would; it does not stay in the address. Also when a link is pasted into
+/// the address of this very page, which loads nothing.
+const SCRIPT: &str = "function g(){var c=location.hash.slice(1),i=document.getElementById('c');if(c&&i){\
+    history.replaceState(null,'',location.pathname);i.value=c;i.form.submit()}}addEventListener('hashchange',g);g()";
 
 static SCRIPT_TAG: LazyLock<String> = LazyLock::new(|| format!("<script>{SCRIPT}</script>"));
 

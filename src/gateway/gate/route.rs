@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cookie::{self, Scheme};
 use super::form::{self, field};
-use super::page::GatePage;
+use super::page::{GatePage, leads_back};
 use super::{Entered, Entry, EntryRefused, is_own_page};
 use crate::gateway::body::GatewayBody;
 use crate::gateway::config::GatewayConfig;
@@ -43,8 +43,15 @@ pub(in crate::gateway) async fn answer(
     let config = Arc::clone(&client.inner.routes_tx.borrow().config);
     let get = matches!(head.method, Method::GET | Method::HEAD);
     match (head.uri.path(), &head.method) {
-        ("/.paas/enter", _) if get => entrance(client, route, None).response(head, "/", &config),
+        ("/.paas/enter", _) if get => {
+            let query = form::parse(head.uri.query().unwrap_or_default().as_bytes());
+            entrance(client, route, None).response(head, field(&query, "to").unwrap_or("/"), &config)
+        }
         ("/.paas/enter", &Method::POST) => enter(client, route, head, scheme, body).await,
+        // An app's page may lead there from a name to which the portal does not send owners back.
+        ("/.paas/owner", _) if get && !leads_back(head, &config) => {
+            hindrance(client, route, None).response(head, "/", &config)
+        }
         ("/.paas/owner", _) if get => to_portal(client, route, head, host, scheme),
         ("/.paas/leave", &Method::POST) => leave(client, head, scheme).await,
         _ => GatePage::Nothing.response(head, "/", &config),
@@ -78,7 +85,8 @@ async fn enter(
     let to = field(&fields, "to").unwrap_or("/").to_owned();
     let by = match (field(&fields, "code"), field(&fields, "password")) {
         (Some(code), _) => Entry::Code {
-            code: code.to_owned(),
+            // People paste the whole link.
+            code: code.rsplit('#').next().unwrap_or_default().trim().to_owned(),
             browser: cookie::handovers(&head.headers, scheme).map(str::to_owned).collect(),
         },
         (None, Some(password)) => Entry::Password { password: password.to_owned(), path: to.clone() },
@@ -101,13 +109,17 @@ async fn enter(
     if is_code {
         return entrance(client, route, Some(refused)).response(head, "/", &config);
     }
+    hindrance(client, route, Some(refused)).response(head, &to, &config)
+}
+
+/// What keeps a stranger from the site, or from changing something in it.
+fn hindrance(client: &Client, route: &AppRoute, refused: Option<EntryRefused>) -> GatePage {
     let (visitors, password) = (route.visitors, has_password(client, route));
-    let page = if visitors.view() == Audience::Everyone {
-        GatePage::ReadOnly { for_whom: visitors.change().max(Audience::Guests), password, refused: Some(refused) }
+    if visitors.view() == Audience::Everyone {
+        GatePage::ReadOnly { for_whom: visitors.change().max(Audience::Guests), password, refused }
     } else {
-        GatePage::Closed { for_whom: visitors.view(), password, refused: Some(refused) }
-    };
-    page.response(head, &to, &config)
+        GatePage::Closed { for_whom: visitors.view(), password, refused }
+    }
 }
 
 fn let_in(entered: &Entered, scheme: Scheme, is_code: bool) -> Response<GatewayBody> {

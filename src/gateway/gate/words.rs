@@ -9,7 +9,7 @@ use crate::model::Audience;
 pub(super) struct Text {
     pub(super) title: &'static str,
     pub(super) message: String,
-    /// Of the field for what is in a link, and its button.
+    /// Of the field for a link, and its button.
     pub(super) code: Option<(&'static str, &'static str)>,
     /// Of the field for the site's password, and its button.
     pub(super) password: Option<(&'static str, &'static str)>,
@@ -42,7 +42,7 @@ impl GatePage {
             }
             Self::Closed { .. } => text(
                 "이 사이트는 주인만 볼 수 있어요",
-                "내 사이트라면 로그인해 주세요. 아니라면 주인에게 부탁해 주세요.",
+                "내 사이트라면 로그인해 주세요. 아니라면 보여 달라고 주인에게 부탁해 주세요.",
                 None,
                 sign_in,
             ),
@@ -62,12 +62,12 @@ impl GatePage {
             ),
             Self::Enter { password: has, .. } => {
                 let message = if has {
-                    "저절로 들어가지 않으면, 받은 링크에서 # 뒤에 있는 글자나 비밀번호를 적어 주세요."
+                    "비밀번호를 적어 주세요. 초대 링크를 받았다면 그 링크를 누르기만 하면 돼요."
                 } else {
-                    "저절로 들어가지 않으면, 받은 링크에서 # 뒤에 있는 글자를 적어 주세요."
+                    "초대 링크를 누르면 저절로 들어가요. 저절로 들어가지 않으면 받은 링크를 여기에 붙여 넣어 주세요."
                 };
-                let code = Some(("링크의 # 뒤에 있는 글자", "들어가기"));
-                Text { code, ..text("초대 링크로 들어가기", message, password(has), None) }
+                let code = Some(("받은 초대 링크 붙여 넣기", "들어가기"));
+                Text { code, ..text("초대받은 사람으로 들어가기", message, password(has), None) }
             }
             Self::Elsewhere => {
                 text("다른 사이트에서 보낸 요청이에요", "이 사이트를 직접 열고 다시 해 주세요.", None, None)
@@ -111,7 +111,7 @@ impl GatePage {
             }
             Self::Closed { .. } => text(
                 "Only its owner can see this site",
-                "If it is yours, sign in. If not, ask the owner.",
+                "If it is yours, sign in. If not, ask the owner to show it to you.",
                 None,
                 sign_in,
             ),
@@ -131,12 +131,12 @@ impl GatePage {
             ),
             Self::Enter { password: has, .. } => {
                 let message = if has {
-                    "If nothing happens by itself, type what stands behind the # in your link, or the password."
+                    "Type the password. If you were sent an invitation link, opening that is enough."
                 } else {
-                    "If nothing happens by itself, type what stands behind the # in your link."
+                    "An invitation link lets you in by itself. If it does not, paste it here."
                 };
-                let code = Some(("What stands behind the # in your link", "Come in"));
-                Text { code, ..text("Come in by an invitation link", message, password(has), None) }
+                let code = Some(("Paste the invitation link", "Come in"));
+                Text { code, ..text("Come in as a guest", message, password(has), None) }
             }
             Self::Elsewhere => text("This came from another site", "Open this site itself and try again.", None, None),
             Self::BadForm => text("This request makes no sense", "Open the site anew and try again.", None, None),

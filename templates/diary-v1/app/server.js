@@ -26,16 +26,22 @@ if (app.apiEnabled) {
     `SELECT id, title, substr(body, 1, 160) AS excerpt, mood, created_at AS createdAt FROM entries
      WHERE (created_at, id) < (@createdAt, @id) ORDER BY created_at DESC, id DESC LIMIT @limit`,
   );
+  // 누가 보고 있는지는 서버(게이트웨이)가 알려 줘요. 쓸 수 없는 사람이 쓰려고 하면 여기까지 오기 전에 막아 주니, 화면에서 숨기기만 하면 돼요.
+  const visitorOf = ({ headers }) => ({
+    visitor: headers['x-paas-visitor'] ?? 'everyone', // owner, guest, everyone
+    writers: headers['x-paas-read-only'] ?? null, // 이 사람은 쓸 수 없을 때, 누가 쓸 수 있는지: guests, owner
+  });
   const find = (id) => get.get(site.number(id, 'id')) ?? site.refuse(404, 'no-entry', '그런 일기가 없어요');
 
   app.api('/entries', {
     // 최근 것부터 limit개. 더 있으면 next가 다음 쪽의 before예요.
-    get: ({ query }) => {
+    get: (req) => {
+      const { query } = req;
       const limit = site.number(query.limit, 'limit', { max: 100, otherwise: 50 });
       const before = query.before === undefined ? { createdAt: '9999', id: 0 } : get.get(site.number(query.before, 'before'));
       if (!before) site.refuse(400, 'unknown-cursor', 'before: 그런 일기가 없어요');
       const entries = list.all({ createdAt: before.createdAt, id: before.id, limit: limit + 1 });
-      return { next: entries.length > limit ? entries[limit - 1].id : null, entries: entries.slice(0, limit) };
+      return { ...visitorOf(req), next: entries.length > limit ? entries[limit - 1].id : null, entries: entries.slice(0, limit) };
     },
     post: ({ body }, res) => {
       const mood = body.mood ?? '';

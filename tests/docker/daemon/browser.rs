@@ -116,3 +116,11 @@ fn somebody_who_is_invited_has_a_corner_of_their_own() {
     println!("{}", drive("people.mjs", &given));
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
+
+/// A diary that is private by one word, and who is let in all the same.
+#[test]
+fn a_private_site_shows_itself_to_its_owner_and_to_whom_they_invite() {
+    let (daemon, given) = dashboard("vis", Some("live"));
+    println!("{}", drive("visitors.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::fixture::{DIARY, Daemon, PAGE, container, write};
+use super::fixture::{DIARY, Daemon, PAGE, container, visit, write};
 
 /// Longer than the grace of a vanished file, for those who must see that nothing happens.
 const BEYOND_GRACE: Duration = Duration::from_secs(11);
@@ -166,6 +166,15 @@ fn a_manifests_folder_that_cannot_be_trusted_removes_nothing() {
 fn deleting_on_the_command_line_keeps_the_data_and_purging_moves_it_to_trash() {
     let daemon = Daemon::start();
     daemon.paas(&["create", "alice-diary", "--template", "diary-v1", "--enable-api"]).done();
+    // The template suggests that nobody but the owner writes, and this test is a stranger.
+    let manifest = daemon.path("apps.d/alice-diary.yaml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("visitors: {view: everyone, change: owner}"), "{text}");
+    let changes = || visit(daemon.port, "PATCH", &daemon.host("alice-diary"), "/api/entries", None).unwrap().status;
+    assert_eq!(changes(), 403);
+    write(&manifest, &text.replace("visitors: {view: everyone, change: owner}", "visitors: everyone"));
+    // The app's own answer: it has no such method.
+    daemon.until("strangers get past the gate", || (changes() == 405).then_some(()));
     daemon.write_entry("alice-diary", "one");
     daemon.paas(&["delete", "alice-diary"]).done();
     assert_eq!(daemon.container("alice-diary"), Value::Null);

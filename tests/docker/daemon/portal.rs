@@ -44,6 +44,11 @@ fn an_app_lives_its_whole_life_through_the_api() {
     };
     create(false);
     assert!(daemon.get("alice-diary", "/").text().contains("일기"));
+    // What the template suggests; then everybody may write, which is what this test does.
+    let (_, made) = call("GET", &format!("{app}/visitors"));
+    assert_eq!(made["visitors"], json!({"view": "everyone", "change": "owner"}));
+    let (status, opened) = daemon.call("PUT", &format!("{app}/visitors"), Some(&json!({"visitors": "everyone"})));
+    assert_eq!(status, 200, "{opened:#}");
     daemon.write_entry("alice-diary", "kept");
     let first = daemon.container("alice-diary");
 
@@ -97,6 +102,7 @@ fn an_app_lives_its_whole_life_through_the_api() {
         ("the key PORTAL_API_KEY", format!("the command line (uid {})", rustix::process::getuid().as_raw()));
     let want = [
         ("created from", api),
+        ("changed `visitors`:", api),
         ("changed `state`:", api),
         ("changed `state`:", api),
         ("changed `redeploy`:", api),

@@ -47,11 +47,12 @@ export async function enter(username, password, { firstWord, code } = {}) {
   if (other) window.location.assign("/");
 }
 
-export async function leave() {
+/** @param {string} [to] where the next one goes on */
+export async function leave(to = "/") {
   try {
     await call("POST", "/auth/logout");
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
   }
-  window.location.assign("/");
+  window.location.assign(to);
 }

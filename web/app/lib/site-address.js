@@ -85,3 +85,11 @@ function asCome(url) {
   if (protocol !== "https:" || !address.hostname.endsWith(`.${domain}`)) return url;
   return `https://${address.hostname}${port ? `:${port}` : ""}${url.slice(address.origin.length)}`;
 }
+
+/**
+ * Where its owner opens a site: where not everybody may do everything, by the way on which the site gets to know who comes.
+ * @param {import("../types.js").AppView} site
+ */
+export function ownerAddress({ url, visitors }) {
+  return addressHere(visitors.change === "everyone" ? url : new URL("/.paas/owner?to=%2F", url).href);
+}

@@ -88,6 +88,7 @@ const TOLD = [
   ["changed", /`state`: \S+ → running/, "event.opened", "play"],
   ["changed", /`redeploy`/, "event.renewed", "refresh-cw"],
   ["changed", /^edited so that it cannot be used/, "event.wrong", "triangle-alert"],
+  ["changed", /`visitors`/, "event.visitors", "users-round"],
   ["changed", /^changed/, "event.settings", "settings"],
   ["changed", /^removed/, "event.deleted", "trash-2"],
   ["failed", /./, "event.failed", "triangle-alert"],
@@ -150,3 +151,8 @@ const TEMPLATES = {
   "guestbook-v1": ["template.guestbook", "template.guestbook.text"],
   "invite-v1": ["template.invite", "template.invite.text"],
 };
+
+/** Who may see a site, or change something in it. @param {import("../types.js").Audience} circle */
+export function circleWord(circle) {
+  return { everyone: t("visitors.everyone"), guests: t("visitors.guests"), owner: t("visitors.owner") }[circle];
+}

@@ -5,7 +5,7 @@ import { html, signal, useEffect, useRef } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { apps, seen } from "../lib/live.js";
 import { Link } from "../lib/router.js";
-import { addressHere } from "../lib/site-address.js";
+import { addressHere, ownerAddress } from "../lib/site-address.js";
 import { Act, Heading, Icon, say, told } from "../lib/ui.js";
 import { State } from "../lib/state.js";
 import { nameOf, ownerOf, stateOf, urgency } from "../lib/words.js";
@@ -116,7 +116,7 @@ function Row({ app }) {
   return html`<tr>
     <th scope="row"><${Link} href=${`/sites/${pathOf(app.app)}`}><span class="soft">${ownerOf(app.app)}-</span>${nameOf(app.app)}<//></th>
     <td><${State} app=${app} /></td>
-    <td data-label=${t("all.address")}><a href=${addressHere(app.url)} target="_blank" rel="noopener">${shortAddress(addressHere(app.url))}</a></td>
+    <td data-label=${t("all.address")}><a href=${ownerAddress(app)} target="_blank" rel="noopener">${shortAddress(addressHere(app.url))}</a></td>
     <td data-label=${t("admin.memory")}>${app.limits ? String(app.limits.memory) : "–"}</td>
     <td data-label=${t("fact.restarts")}>${app.restarts}</td>
     <td data-label=${t("fact.started")}>${app.startedAt ? html`<time datetime=${app.startedAt} title=${exact(app.startedAt)}>${when(app.startedAt)}</time>` : "–"}</td>

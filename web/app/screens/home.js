@@ -9,7 +9,7 @@ import { isAdmin, me } from "../lib/session.js";
 import { addressHere } from "../lib/site-address.js";
 import { Act, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { Cover } from "../lib/cover.js";
-import { State } from "../lib/state.js";
+import { Audience, State } from "../lib/state.js";
 import { nameOf, ownerOf, templateName, templateText, urgency } from "../lib/words.js";
 import { pathOf } from "../lib/api.js";
 
@@ -46,7 +46,7 @@ function SiteCard({ app }) {
       <div class="site-card-text">
         <h2>${nameOf(app.app)}</h2>
         <p class="soft address">${shortAddress(addressHere(app.url))}</p>
-        <p><${State} app=${app} /></p>
+        <p><${State} app=${app} /> <${Audience} site=${app} /></p>
       </div>
     <//>
   </article>`;

@@ -5,7 +5,7 @@ import { html, useEffect } from "../lib/html.js";
 import { t, took } from "../lib/i18n.js";
 import { apps, daemon } from "../lib/live.js";
 import { Link } from "../lib/router.js";
-import { addressForOthers, addressHere, isOnlyHere } from "../lib/site-address.js";
+import { addressForOthers, addressHere, isOnlyHere, ownerAddress } from "../lib/site-address.js";
 import { announcement, CopyButton, Heading, Icon, Qr, useRead } from "../lib/ui.js";
 import { nameOf, stateOf, troublesOf } from "../lib/words.js";
 import { shortAddress } from "./home.js";
@@ -54,9 +54,9 @@ function Ready({ site }) {
   return html`<section class="ready">
     <${Qr} text=${others} label=${t("qr.label", { address: shortAddress(others) })} />
     <p class="soft">${t(isOnlyHere(others) ? "share.here" : "qr.text")}</p>
-    <p class="address-large"><a href=${here} target="_blank" rel="noopener">${shortAddress(here)}</a></p>
+    <p class="address-large"><a href=${ownerAddress(site)} target="_blank" rel="noopener">${shortAddress(here)}</a></p>
     <div class="actions">
-      <a class="button main wide" href=${here} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>
+      <a class="button main wide" href=${ownerAddress(site)} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>
       <${CopyButton} text=${others} label=${t("site.copy")} />
       <${Link} class="button" href=${`/sites/${pathOf(site.app)}`}>${t("making.on")}<//>
     </div>

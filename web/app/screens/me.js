@@ -53,7 +53,7 @@ export function Me() {
     <${Sessions} />
     ${isAdmin.value ? html`<${Keys} />` : html`<${Details} label=${t("keys.title")}><${Keys} /><//>`}
     <section class="panel">
-      <${Act} icon="log-out" onClick=${leave}>${t("leave")}<//>
+      <${Act} icon="log-out" onClick=${() => leave()}>${t("leave")}<//>
       <p class="soft">${t("leave.all.text")}</p>
       <${Act} class="danger" onClick=${everywhere}>${t("leave.all")}<//>
     </section>

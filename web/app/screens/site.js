@@ -7,7 +7,7 @@ import { apps, seen } from "../lib/live.js";
 import { bringBack, leaving, remove } from "../lib/remove.js";
 import { go, Link } from "../lib/router.js";
 import { isAdmin } from "../lib/session.js";
-import { addressForOthers, addressHere, isOnlyHere } from "../lib/site-address.js";
+import { addressForOthers, addressHere, isOnlyHere, ownerAddress } from "../lib/site-address.js";
 import { Act, CopyButton, Details, Dialog, Heading, Icon, Qr, say, told, useRead } from "../lib/ui.js";
 import { Cover } from "../lib/cover.js";
 import { State } from "../lib/state.js";
@@ -34,7 +34,7 @@ export function Site({ app }) {
         <div>
           <${Heading} title=${nameOf(app)}>${nameOf(app)}<//>
           <p><${State} app=${site} /></p>
-          <p class="address"><a href=${addressHere(site.url)} target="_blank" rel="noopener">${shortAddress(addressHere(site.url))}</a></p>
+          <p class="address"><a href=${ownerAddress(site)} target="_blank" rel="noopener">${shortAddress(addressHere(site.url))}</a></p>
           ${(site.addresses ?? []).map((own) => html`<p class="address" key=${own.url}><a href=${own.url} target="_blank" rel="noopener">${own.shown}</a></p>`)}
         </div>
       </section>
@@ -74,7 +74,7 @@ function Actions({ site }) {
   }
   return html`<div class="actions">
     ${open
-      ? html`<a class="button main wide" href=${addressHere(site.url)} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>`
+      ? html`<a class="button main wide" href=${ownerAddress(site)} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>`
       : html`<${Act} class="main wide" icon="play" busy=${t("site.start.busy")} onClick=${() => turn("start")}>${t("site.start")}<//>`}
     <button type="button" class="button" onClick=${() => (sharing.value = true)}><${Icon} name="share-2" /><span>${t("site.share")}</span></button>
     ${open && html`<${Act} icon="pause" busy=${t("site.stop.busy")} onClick=${() => turn("stop")}>${t("site.stop")}<//>`}
@@ -83,6 +83,7 @@ function Actions({ site }) {
       <${Qr} text=${others} label=${t("qr.label", { address: shortAddress(others) })} />
       <p class="address-large">${shortAddress(others)}</p>
       <p class="soft">${t(isOnlyHere(others) ? "share.here" : "qr.text")}</p>
+      ${site.visitors.view !== "everyone" && html`<p class="soft">${t(site.visitors.view === "guests" ? "site.share.guests" : "site.share.owner")}</p>`}
       <div class="actions">
         <${CopyButton} text=${others} label=${t("site.copy")} />
         ${"share" in navigator &&

@@ -1,10 +1,11 @@
 // Between a site and the portal: whoever is signed in here as the site's owner goes back to it and may come in there.
 
-import { call, pathOf } from "../lib/api.js";
+import { Refusal, call, pathOf } from "../lib/api.js";
 import { html, useEffect, useSignal } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { Outside } from "../lib/outside.js";
 import { Link, place } from "../lib/router.js";
+import { leave, me } from "../lib/session.js";
 import { addressHere } from "../lib/site-address.js";
 import { Failure, Heading } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
@@ -25,11 +26,20 @@ export function Visit() {
     );
   }, [app]);
 
+  /** Comes back here, where somebody is asked for first. */
+  async function asAnother() {
+    await leave(window.location.href);
+  }
+
   const failed = error.value !== null;
+  const isOther = error.value instanceof Refusal && error.value.status === 404;
   return html`<${Outside}>
     <${Heading} title=${t("visit.title")} key=${failed}>${failed ? t("visit.refused") : t("visit.title")}<//>
     ${failed
-      ? html`<${Failure} error=${error.value} /><p class="soft">${t("visit.refused.text", { name: nameOf(app) })}</p>
+      ? html`${isOther
+            ? html`<p>${t("visit.other", { me: me.value?.username ?? "", name: nameOf(app) })}</p>
+                <button type="button" class="button main wide" onClick=${asAnother}>${t("visit.again")}</button>`
+            : html`<${Failure} error=${error.value} /><p class="soft">${t("visit.refused.text")}</p>`}
           <${Link} class="button wide" href="/">${t("home.title")}<//>`
       : html`<p class="soft">${t("visit.text", { name: nameOf(app) })}</p>`}
   <//>`;

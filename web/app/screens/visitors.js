@@ -1,13 +1,13 @@
 // Who may enter one site: everyone, people who are invited, or only oneself; the links and the password for guests.
 
 import { call, pathOf } from "../lib/api.js";
-import { html, useSignal } from "../lib/html.js";
+import { html, useEffect, useSignal } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { ShareDialog } from "../lib/invitation.js";
 import { seen } from "../lib/live.js";
 import { addressForOthers } from "../lib/site-address.js";
 import { Act, Choice, Failure, Field, Icon, Password, say, told, useForm, useRead } from "../lib/ui.js";
-import { nameOf } from "../lib/words.js";
+import { circleWord, nameOf } from "../lib/words.js";
 
 /** @typedef {import("../types.js").AppView} AppView */
 /** @typedef {import("../types.js").Audience} Audience */
@@ -15,11 +15,6 @@ import { nameOf } from "../lib/words.js";
 
 /** Wider to narrower. @type {Audience[]} */
 const CIRCLES = ["everyone", "guests", "owner"];
-
-/** @param {Audience} circle */
-function wordOf(circle) {
-  return { everyone: t("visitors.everyone"), guests: t("visitors.guests"), owner: t("visitors.owner") }[circle];
-}
 
 /** @param {{ site: AppView }} props */
 export function Visitors({ site }) {
@@ -29,7 +24,7 @@ export function Visitors({ site }) {
     try {
       const visitors = { view: newView, change: newChange };
       seen(await call("PUT", `/apps/${pathOf(site.app)}/visitors`, { body: { visitors } }));
-      say(t("visitors.now", { who: wordOf(newView) }), isUndo ? {} : { action: { text: t("undo"), run: () => set(view, change, true) } });
+      say(t("visitors.now", { who: circleWord(newView) }), isUndo ? {} : { action: { text: t("undo"), run: () => set(view, change, true) } });
     } catch (error) {
       say(told(error), { tone: "bad" });
     }
@@ -40,14 +35,13 @@ export function Visitors({ site }) {
   return html`<section class="panel visitors">
     <h2>${t("visitors.title")}</h2>
     <${Choice} name="view" column label=${t("visitors.title")} value=${view} onChange=${setView}
-      options=${CIRCLES.map((circle) => [circle, wordOf(circle)])} />
+      options=${CIRCLES.map((circle) => [circle, circleWord(circle)])} />
     <p class="soft">${view === "everyone" ? t("visitors.everyone.text") : view === "guests" ? t("visitors.guests.text") : t("visitors.owner.text")}</p>
     ${narrower.length > 1 &&
     html`<h3>${t("visitors.change")}</h3>
       <${Choice} name="change" column label=${t("visitors.change")} value=${change} onChange=${(/** @type {Audience} */ chosen) => set(view, chosen)}
-        options=${narrower.map((circle) => [circle, wordOf(circle)])} />`}
-    ${(view === "guests" || change === "guests") && html`<${Guests} site=${site} />`}
-    ${(view !== "everyone" || change !== "everyone") && html`<${Out} site=${site} />`}
+        options=${narrower.map((circle) => [circle, circleWord(circle)])} />`}
+    ${(view === "guests" || change === "guests") && html`<${Guests} site=${site} /><${Out} site=${site} />`}
   </section>`;
 }
 
@@ -58,6 +52,12 @@ function Guests({ site }) {
   const { data, error } = useRead(path, mark.value);
   const made = useSignal(/** @type {{ name: string, path: string, url: string } | null} */ (null));
   const again = () => (mark.value += 1);
+  // Somebody may have come in while this was not looked at.
+  useEffect(() => {
+    const look = () => document.visibilityState === "visible" && again();
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, []);
   /** @type {GuestLink[]} */
   const links = data?.links ?? [];
 
@@ -112,6 +112,7 @@ function NewLink({ path, onDone }) {
       <input id="guest-name" value=${name.value} required maxlength="40" autocomplete="off" placeholder=${t("guests.name.example")}
         onInput=${(/** @type {any} */ event) => (name.value = event.currentTarget.value)} />
     <//>
+    <p class="soft">${t("guests.days")}</p>
     <${Choice} name="days" label=${t("guests.days")} value=${days.value} onChange=${(/** @type {string} */ chosen) => (days.value = chosen)}
       options=${[["", t("guests.ever")], ["30", t("guests.month")], ["1", t("guests.day")]]} />
     <${Failure} error=${error.value} />

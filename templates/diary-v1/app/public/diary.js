@@ -18,11 +18,11 @@ class Trouble extends Error {
 }
 
 const server = {
-  where: '일기는 이 사이트의 서버에 저장돼요. 이 주소를 아는 사람은 누구나 읽고 쓸 수 있으니, 믿는 사람에게만 알려 주세요.',
   async call(path, options = {}) {
     let response;
     try {
-      response = await fetch(`api/entries${path}`, { ...options, signal: AbortSignal.timeout(15000) });
+      const headers = { Accept: 'application/json', ...options.headers };
+      response = await fetch(`api/entries${path}`, { ...options, headers, signal: AbortSignal.timeout(15000) });
     } catch {
       throw new Trouble('서버와 연결되지 않았어요. 인터넷을 확인하고 다시 해 주세요.');
     }
@@ -41,7 +41,6 @@ const server = {
 };
 
 const browser = {
-  where: '지금은 저장 기능이 꺼져 있어서 일기가 이 브라우저에만 보관돼요. 다른 기기에서는 보이지 않고, 방문 기록을 지우면 함께 사라질 수 있어요.',
   read() {
     try {
       const entries = JSON.parse(localStorage.getItem(KEEP) ?? '[]');
@@ -61,7 +60,7 @@ const browser = {
   },
   async page() {
     const entries = browser.read().map((entry) => ({ ...entry, excerpt: entry.body.slice(0, 160) }));
-    return { entries: entries.sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id - a.id), next: null };
+    return { entries: entries.sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id - a.id), next: null, writers: null };
   },
   async get(id) {
     const entry = browser.read().find((each) => each.id === id);
@@ -82,6 +81,31 @@ const browser = {
 
 let store = server;
 let nextPage = null;
+let mayWrite = null; // 아직 몰라요
+
+// --- 누가 쓸 수 있나요: 쓸 수 없는 사람에게는 쓰는 칸도 지우는 단추도 보이지 않아요. ---
+
+const BROWSER_ONLY = '지금은 저장 기능이 꺼져 있어서 일기가 이 브라우저에만 보관돼요. 다른 기기에서는 보이지 않고, 방문 기록을 지우면 함께 사라질 수 있어요.';
+const FOR_ALL = '일기는 이 사이트의 서버에 저장돼요. 이 주소를 아는 사람은 누구나 읽고 쓸 수 있으니, 믿는 사람에게만 알려 주세요.';
+const MINE = '주인으로 들어와 있어요. 일기는 이 사이트의 서버에 저장돼요. 누가 볼 수 있는지는 ‘내 웹’의 ‘누가 볼 수 있나요’에서 정해요.';
+const GUEST = '초대받은 사람으로 들어와 있어요. 일기는 이 사이트의 서버에 저장돼요.';
+
+function allow({ visitor = 'everyone', writers = null }) {
+  mayWrite = writers === null;
+  for (const id of ['write', 'invite', 'reader-delete']) $(id).hidden = !mayWrite;
+  const where = $('where');
+  if (store === browser) where.textContent = BROWSER_ONLY;
+  else if (mayWrite) where.textContent = { owner: MINE, guest: GUEST }[visitor] ?? FOR_ALL;
+  else if (writers === 'guests') where.replaceChildren('초대받은 사람만 쓸 수 있어요. ', way('enter', '들어가기'), ' · ', way('owner', '내 일기장이에요'));
+  else where.replaceChildren('주인만 쓸 수 있어요. ', way('owner', '내 일기장이라면 로그인하고 쓰기'));
+}
+
+// /.paas/ 아래는 서버(게이트웨이)의 화면이에요. 들어온 다음에는 여기로 돌아와요.
+function way(name, text) {
+  const link = element('a', '', text);
+  link.href = `/.paas/${name}?to=${encodeURIComponent(location.pathname)}`;
+  return link;
+}
 
 // --- 날짜 ---
 
@@ -143,12 +167,15 @@ async function refresh({ append = false } = {}) {
   $('list').setAttribute('aria-busy', 'true');
   try {
     const page = await store.page(append ? nextPage : undefined);
+    allow(page);
     nextPage = page.next;
     $('more').hidden = nextPage === null;
     show(page.entries, { append });
     notice();
   } catch (trouble) {
     if (trouble.code === 'api-off') return useBrowser();
+    // 물어볼 수 없을 때도 쓰던 글은 보여야 해요.
+    if (mayWrite === null) allow({});
     notice(trouble.message, '다시 해 보기', () => refresh({ append }));
   } finally {
     $('list').setAttribute('aria-busy', 'false');
@@ -158,13 +185,12 @@ async function refresh({ append = false } = {}) {
 
 function useBrowser() {
   store = browser;
-  $('where').textContent = store.where;
   return refresh();
 }
 
 // 저장 기능이 꺼져 있던 때 쓴 일기가 브라우저에 남아 있으면, 서버로 옮기도록 권해요.
 function offerMove() {
-  const kept = store === server ? browser.read() : [];
+  const kept = store === server && mayWrite ? browser.read() : [];
   if (kept.length === 0 || !$('notice').hidden) return;
   notice(`이 브라우저에 보관된 일기가 ${kept.length}편 있어요.`, '서버로 옮기기', async () => {
     try {
@@ -203,6 +229,11 @@ function toast(text) {
   box.classList.add('show');
   clearTimeout(toastTimer);
   toastTimer = setTimeout(() => box.classList.remove('show'), 4000);
+}
+
+// 쓸 수 있던 사람도 오래 지나거나 주인이 바꾸면 못 쓰게 돼요.
+function said({ code, message }) {
+  return code === 'read-only' || code === 'owner-only' || code === 'guests-only' ? '이제 쓸 수 없게 됐어요. 새로 고치고 다시 들어와 주세요.' : message;
 }
 
 // --- 쓰기 ---
@@ -265,7 +296,7 @@ form.addEventListener('submit', async (event) => {
     toast('일기를 저장했어요.');
     await refresh();
   } catch (trouble) {
-    complain(`${trouble.message} 쓰던 글은 그대로 있어요.`);
+    complain(`${said(trouble)} 쓰던 글은 그대로 있어요.`);
   } finally {
     $('save').disabled = false;
   }
@@ -341,7 +372,7 @@ $('confirm-yes').addEventListener('click', async () => {
     $('list-title').focus();
   } catch (trouble) {
     confirmBox.close();
-    toast(trouble.message);
+    toast(said(trouble));
     if (trouble.status === 404) { // 다른 기기에서 먼저 지운 일기예요.
       leave();
       await refresh();
@@ -356,7 +387,6 @@ $('more').addEventListener('click', () => refresh({ append: true }));
 // --- 시작 ---
 
 $('today').textContent = format({ dateStyle: 'full' }).format(new Date());
-$('where').textContent = store.where;
 restoreDraft();
 count();
 (async () => {
