@@ -1,12 +1,21 @@
 //! A daemon of its own below a root of its own, at sockets that outlive it.
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use minipaas::accounts::{Accounts, SiteAccess, Visit};
+use minipaas::clock::SystemClock;
+use minipaas::model::units::hex;
+use minipaas::model::{AppKey, Settings};
+use minipaas::store::SqliteStore;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use super::process::put;
-use super::restart_support::{Held, Visitor, passing_to};
+use super::restart_support::{Held, Visitor, passing_to, until};
 
 pub(crate) const APP: &str = "bench-page";
 const DOMAIN: &str = "paas.test";
@@ -107,9 +116,53 @@ impl Daemon {
 
     fn save(&mut self) {
         self.deploys += 1;
+        self.write("everyone");
+    }
+
+    fn write(&self, visitors: &str) {
         let temporary = self.root.join(format!("apps.d/.{APP}.new"));
-        put(&temporary, &format!("template: page-v1\nenv: {{DEPLOY: \"{}\"}}\n", self.deploys));
+        let env = format!("{{DEPLOY: \"{}\"}}", self.deploys);
+        put(&temporary, &format!("template: page-v1\nenv: {env}\nvisitors: {visitors}\n"));
         std::fs::rename(temporary, self.root.join(format!("apps.d/{APP}.yaml"))).unwrap();
+    }
+
+    /// Returns when strangers are let in (`everyone`), or kept out. The container stays.
+    pub(crate) fn let_in(&self, visitors: &str) {
+        self.write(visitors);
+        let want = if visitors == "everyone" { 200 } else { 403 };
+        let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", Self::host());
+        let mut stranger = Visitor::asking(self.address(), request);
+        until("the manifest is in force", || stranger.ask().is_ok_and(|code| code == want));
+    }
+
+    /// What an owner's browser sends: of an admin who has come from the portal. Returns when the daemon knows it.
+    pub(crate) fn owner_s_cookie(&self) -> String {
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let settings = Settings::defaults(&self.root);
+        let store = Arc::new(SqliteStore::open(&settings.portal_db_path).unwrap());
+        let (_settings_tx, settings_rx) = watch::channel(Arc::new(settings));
+        let clock = Arc::new(SystemClock);
+        let app = AppKey::parse(APP).unwrap();
+        let come = async {
+            let accounts = Accounts::new(Arc::clone(&store) as _, Arc::clone(&clock) as _, settings_rx.clone());
+            let session = accounts.login("admin", "admin", &Visit::here(here)).await.unwrap().session;
+            let changed = accounts.change_password(session.id, &session.user, "admin", "four words for a bench", here);
+            changed.await.unwrap();
+            let session = accounts.login("admin", "four words for a bench", &Visit::here(here)).await.unwrap().session;
+            let sites = SiteAccess::new(store, &accounts, clock, settings_rx);
+            let browser = "a".repeat(64);
+            let hash = hex(&Sha256::digest(&browser));
+            let code = sites.hand_over(&app, session.id, "/", &hash).unwrap();
+            sites.enter_by_code(&app, code.reveal(), &[browser]).await.unwrap().pass.reveal().to_owned()
+        };
+        let pass = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(come);
+        let cookie = format!("paas_visitor={pass}");
+        let host = Self::host();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
+        self.let_in("owner");
+        let mut owner = Visitor::asking(self.address(), request);
+        until("the daemon knows the owner", || owner.ask().is_ok_and(|code| code == 200));
+        cookie
     }
 
     /// Returns when the new container answers.

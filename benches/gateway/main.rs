@@ -1,7 +1,7 @@
 //! Figures of the gateway, printed and not judged:
 //!
 //! 1. `throughput`: `wrk` through the gateway and through nginx to the same upstream, taking turns (goal: at least 1.0 × the
-//!    requests per second, at most 1.2 × the 99th percentile)
+//!    requests per second, at most 1.2 × the 99th percentile), of a public app and of a private one with an owner's cookie
 //! 2. `restarts`: a minute of `wrk` on an app that is deployed ten times while the daemon restarts three times (goal: no
 //!    failed request)
 //! 3. `slow`: the daemon's memory before, with and after 2,000 slow visitors

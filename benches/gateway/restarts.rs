@@ -13,7 +13,7 @@ const RESTARTS: [u32; 3] = [2, 5, 8];
 pub(crate) fn run() {
     let mut daemon = Daemon::start();
     let (url, host) = (format!("http://{}/", daemon.address()), Daemon::host());
-    let wrk = wrk::start(&Load { connections: 64, seconds: SECONDS, url: &url, host: &host });
+    let wrk = wrk::start(&Load { connections: 64, seconds: SECONDS, url: &url, host: &host, cookie: None });
     let begun = Instant::now();
     let mut times = Vec::new();
     for deploy in 1..=DEPLOYS {

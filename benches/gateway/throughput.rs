@@ -1,4 +1,5 @@
-//! The gateway and nginx in front of the same upstream, by turns in one run.
+//! The gateway and nginx in front of the same upstream, by turns in one run: an app that everybody may see, and the same app when
+//! only its owner may, asked with an owner's cookie.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -45,23 +46,37 @@ pub(crate) fn run() {
     let mut visitor =
         Visitor::asking(daemon.address(), format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
     until("the gateway knows the app", || visitor.ask().is_ok_and(|code| code == 200));
-    let proxies = [
-        ("nginx", nginx.0.id(), format!("http://127.0.0.1:{port}/")),
-        ("gateway", daemon.pid(), format!("http://{}/", daemon.address())),
+    let cookie = daemon.owner_s_cookie();
+    let (at_nginx, at_gateway) = (format!("http://127.0.0.1:{port}/"), format!("http://{}/", daemon.address()));
+    let contenders = [
+        Contender { name: "nginx", pid: nginx.0.id(), url: &at_nginx, visitors: None, cookie: None },
+        Contender { name: "public", pid: daemon.pid(), url: &at_gateway, visitors: Some("everyone"), cookie: None },
+        Contender {
+            name: "owner's",
+            pid: daemon.pid(),
+            url: &at_gateway,
+            visitors: Some("owner"),
+            cookie: Some(&cookie),
+        },
     ];
     println!(
         "\nthroughput: {rounds} rounds of {seconds} s each, {WORKERS} workers, 1 KB answers, one nginx worker as upstream"
     );
     for connections in CONNECTIONS {
         println!("  {connections} connections");
-        let mut all: [Vec<(Report, f64)>; 2] = [Vec::new(), Vec::new()];
+        let mut all: [Vec<(Report, f64)>; 3] = [Vec::new(), Vec::new(), Vec::new()];
         // One more, to warm everything up.
         for round in 0..=rounds {
-            for ((name, pid, url), reports) in proxies.iter().zip(&mut all) {
-                let before = cpu_seconds(*pid);
-                let load = Load { connections, seconds: if round == 0 { 2 } else { seconds }, url, host: &host };
+            for (contender, reports) in contenders.iter().zip(&mut all) {
+                let Contender { name, pid, url, visitors, cookie } = *contender;
+                if let Some(visitors) = visitors {
+                    daemon.let_in(visitors);
+                }
+                let before = cpu_seconds(pid);
+                let load =
+                    Load { connections, seconds: if round == 0 { 2 } else { seconds }, url, host: &host, cookie };
                 let report = wrk::end(wrk::start(&load));
-                let cpu = (cpu_seconds(*pid) - before) / report.requests * 1e6;
+                let cpu = (cpu_seconds(pid) - before) / report.requests * 1e6;
                 if round > 0 {
                     println!(
                         "    {round}. {name:<8} {:>7.0} requests/s   p50 {:>6.2} ms   p99 {:>6.2} ms   {cpu:>5.1} µs CPU a request   {}",
@@ -79,14 +94,27 @@ pub(crate) fn run() {
             figures.sort_by(f64::total_cmp);
             figures[figures.len() / 2]
         };
-        let ratio = |figure: fn(&(Report, f64)) -> f64| middle(&all[1], figure) / middle(&all[0], figure);
-        println!(
-            "    gateway / nginx, medians: requests/s {:.2} (goal 1.0 or more), p99 {:.2} (goal 1.2 or less), CPU a request {:.2}",
-            ratio(|(report, _)| report.per_second),
-            ratio(|(report, _)| report.p99_ms),
-            ratio(|(_, cpu)| *cpu)
-        );
+        for (contender, reports) in contenders.iter().zip(&all).skip(1) {
+            let ratio = |figure: fn(&(Report, f64)) -> f64| middle(reports, figure) / middle(&all[0], figure);
+            println!(
+                "    {} / nginx, medians: requests/s {:.2} (goal 1.0 or more), p99 {:.2} (goal 1.2 or less), CPU a request {:.2}",
+                contender.name,
+                ratio(|(report, _)| report.per_second),
+                ratio(|(report, _)| report.p99_ms),
+                ratio(|(_, cpu)| *cpu)
+            );
+        }
     }
+}
+
+/// What takes turns.
+struct Contender<'a> {
+    name: &'static str,
+    pid: u32,
+    url: &'a str,
+    /// Whom the app lets in meanwhile; nginx asks nobody.
+    visitors: Option<&'static str>,
+    cookie: Option<&'a str>,
 }
 
 /// Debian's nginx with a configuration of its own, in the foreground. Ends with this value.

@@ -8,6 +8,8 @@ pub(crate) struct Load<'a> {
     pub(crate) seconds: u32,
     pub(crate) url: &'a str,
     pub(crate) host: &'a str,
+    /// The whole field's value.
+    pub(crate) cookie: Option<&'a str>,
 }
 
 /// What it printed.
@@ -24,7 +26,11 @@ pub(crate) struct Report {
 }
 
 pub(crate) fn start(load: &Load<'_>) -> Child {
-    Command::new("wrk")
+    let mut command = Command::new("wrk");
+    if let Some(cookie) = load.cookie {
+        command.args(["--header", &format!("Cookie: {cookie}")]);
+    }
+    command
         .args(["--latency", "--timeout", "10s", "--threads", "2"])
         .args(["--connections", &load.connections.to_string(), "--duration", &format!("{}s", load.seconds)])
         .args(["--header", &format!("Host: {}", load.host), load.url])
