@@ -15,10 +15,10 @@ const MINUTE = 60_000;
 /** The link of the dialog that is open, which goes. */
 async function takeLink({ page }) {
   await page.waitForSelector('dialog .qr path[d^=M]');
-  const link = await page.textContent('dialog .link-text code');
-  assert.match(link, /\/join#[0-9a-f]{64}$/);
-  assert.ok(link.startsWith(portal), link);
-  return link;
+  // What is shown works on another device, which is not where this test runs.
+  const { pathname, hash } = new URL(await page.textContent('dialog .link-text code'));
+  assert.match(pathname + hash, /^\/join#[0-9a-f]{64}$/);
+  return portal + pathname + hash;
 }
 async function closeDialog({ page }) {
   await page.keyboard.press('Escape');
