@@ -9,7 +9,7 @@ use crate::controller::preview;
 use crate::desired::marker;
 use crate::engine::docker::{DockerEngine, DockerHost};
 use crate::memory;
-use crate::model::Settings;
+use crate::model::{AppKey, InstanceId, Quotas, Settings};
 use crate::serve::{World, serve};
 use crate::settings::SettingsSource;
 use crate::sockets::PassedSockets;
@@ -60,24 +60,35 @@ impl Backend for Daemon {
             Some(instance) => instance,
             None => marker::read(&settings.manifests_dir).map_err(|error| anyhow!("the manifests folder {error}"))?,
         };
-        let found = preview::preview(&world, Arc::new(settings.clone()), &world.store.quotas().await?, &instance)
-            .await
-            .map_err(|message| anyhow!(message))?;
-        let shared =
-            found.shared.into_iter().map(|action| PreviewStep { app: None, action, cause: "it is missing".to_owned() });
-        let steps = found.plans.into_iter().flat_map(|plan| {
-            let app = plan.app;
-            plan.steps.into_iter().map(move |step| PreviewStep {
-                app: Some(app.clone()),
-                action: step.to_string(),
-                cause: step.cause.to_string(),
-            })
-        });
-        let notes = found.notes.into_iter().map(|(app, cause)| PreviewStep {
-            app: Some(app),
-            action: "leave as it is".to_owned(),
-            cause,
-        });
-        Ok(Preview { steps: shared.chain(steps).collect(), notes: notes.collect() })
+        let (settings, quotas) = (Arc::new(settings.clone()), world.store.quotas().await?);
+        plan(&world, settings, &quotas, &instance, None).await.map_err(|message| anyhow!(message))
     }
+}
+
+/// What the daemon would do, in the words of the plan.
+pub(crate) async fn plan(
+    world: &World,
+    settings: Arc<Settings>,
+    quotas: &Quotas,
+    instance: &InstanceId,
+    only: Option<&AppKey>,
+) -> Result<Preview, String> {
+    let found = preview::preview(world, settings, quotas, instance, only).await?;
+    let missing = |action| PreviewStep { app: None, action, cause: "it is missing".to_owned() };
+    let shared = found.shared.into_iter().map(missing);
+    let steps = found.plans.into_iter().flat_map(|plan| {
+        let app = plan.app;
+        plan.steps.into_iter().map(move |step| PreviewStep {
+            app: Some(app.clone()),
+            action: step.to_string(),
+            cause: step.cause.to_string(),
+        })
+    });
+    let notes = found.notes.into_iter().map(|(app, cause)| PreviewStep {
+        app: Some(app),
+        action: "leave as it is".to_owned(),
+        cause,
+    });
+    let is_wanted = |note: &PreviewStep| only.is_none_or(|only| note.app.as_ref() == Some(only));
+    Ok(Preview { steps: shared.chain(steps).collect(), notes: notes.filter(is_wanted).collect() })
 }

@@ -54,3 +54,7 @@ pub mod store;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;
+#[cfg(feature = "daemon")]
+pub mod usage;
+#[cfg(feature = "daemon")]
+pub mod visits;

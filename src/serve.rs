@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{Accounts, FIRST_USER, SiteAccess};
+use crate::backend;
 use crate::clock::{Clock, SystemClock};
 use crate::controller::network;
 use crate::controller::probe::HttpProber;
@@ -27,7 +28,10 @@ use crate::history::{Author, Authors, GitHistory, Recorder};
 use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
-use crate::model::{AppKey, ContainerId, DaemonStatus, EventKind, Quotas, Routing, Settings, Subnet, Timestamp};
+use crate::model::{
+    AppKey, ContainerId, DaemonStatus, EventKind, InstanceId, Quotas, Routing, Settings, Subnet, Timestamp,
+};
+use crate::portal::plan::{PlanView, Planner};
 use crate::portal::{PortalState, SiteGate, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
 use crate::service;
@@ -35,6 +39,8 @@ use crate::settings::{self, SettingsSource, SettingsState};
 use crate::setup;
 use crate::sockets::PassedSockets;
 use crate::store::{SqliteStore, Store as _};
+use crate::usage::{Usage, cgroup};
+use crate::visits::Visits;
 
 /// How long a stop waits for running requests before it ends them.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
@@ -173,6 +179,23 @@ impl LogReader for EngineLogs {
     }
 }
 
+/// Makes plans for whoever asks.
+struct Plans {
+    world: Arc<World>,
+    instance: InstanceId,
+    settings_rx: watch::Receiver<Arc<Settings>>,
+    quotas_rx: watch::Receiver<Arc<Quotas>>,
+}
+
+impl Planner for Plans {
+    fn plan(&self, app: Option<AppKey>) -> Pin<Box<dyn Future<Output = Result<PlanView, String>> + Send + '_>> {
+        Box::pin(async move {
+            let (settings, quotas) = (self.settings_rx.borrow().clone(), self.quotas_rx.borrow().clone());
+            backend::plan(&self.world, settings, &quotas, &self.instance, app.as_ref()).await
+        })
+    }
+}
+
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -198,10 +221,10 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
 
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let (settings_rx, following) = settings::follow(source, settings.clone(), stop.clone());
+    let (settings_rx, following) = settings::follow(source.clone(), settings.clone(), stop.clone());
     tasks.spawn(following);
 
-    let mut config = Config::new(instance, u64::from(std::process::id()) << 32 | 0x9e37);
+    let mut config = Config::new(instance.clone(), u64::from(std::process::id()) << 32 | 0x9e37);
     config.metrics = world.metrics.clone();
     config.avoid = host_routes().into();
     let first_look = config.first_look.clone();
@@ -210,6 +233,8 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let accounts = Arc::new(accounts(&world.store, settings_rx.clone()).await?);
     let quotas_rx = accounts.quotas();
     let first_news = news(&state_rx.borrow(), &quotas_rx.borrow());
+    let planner =
+        Plans { world: Arc::clone(&world), instance, settings_rx: settings_rx.clone(), quotas_rx: quotas_rx.clone() };
     let (controller, ends) = Controller::new(Arc::clone(&world), config, first_news).await?;
     let logs = Arc::new(EngineLogs(Arc::clone(&world.engine)));
     let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, logs);
@@ -240,8 +265,19 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
 
     let events = Arc::new(world.store.clone());
     let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
+    let beside = |name| settings.portal_db_path.with_file_name(name);
+    let usage = Usage::new(beside("usage.ring"), cgroup::ROOT.into(), ends.status_rx.clone(), Arc::new(SystemClock));
+    let usage = Arc::new(usage);
+    tasks.spawn(Arc::clone(&usage).record(world.folders.clone(), stop.clone()));
+    let visits = traffic.clone().map(|traffic| {
+        let visits = Arc::new(Visits::open(beside("visits.json"), traffic, Arc::new(SystemClock)));
+        tasks.spawn(Arc::clone(&visits).keep(stop.clone()));
+        visits
+    });
     let state = PortalState::new(handle, events, accounts, settings_rx, stop.clone())
         .measured(world.metrics.clone(), traffic.clone())
+        .recorded(usage, visits)
+        .operated(Arc::new(planner), source)
         .with_sites(Arc::clone(&sites))
         .with_history(recorder_handle);
     let portal = router(state);

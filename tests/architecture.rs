@@ -51,8 +51,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "gateway",
             "metrics",
             "accounts",
+            "usage",
+            "visits",
         ],
     ),
+    ("usage", &["model", "clock", "folders"]),
+    ("visits", &["model", "clock", "folders", "gateway"]),
     ("gateway", &["model"]),
 ];
 

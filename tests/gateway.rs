@@ -14,7 +14,7 @@ use gateway_support::{
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
-use minipaas::gateway::{GatewayConfig, PortalNames, Tuning, Visitor};
+use minipaas::gateway::{GatewayConfig, PortalNames, Tuning, VisitCount, Visitor};
 use minipaas::model::{AppKey, AppStatus, Condition, ConditionKind, Health, RunState, SyncState, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -1576,4 +1576,37 @@ async fn traffic_is_counted_per_app() {
     let seen = &traffic.snapshot()[&AppKey::parse("alice-diary").unwrap()];
     assert_eq!((seen.requests, seen.classes, seen.refused), (3, [0, 0, 0, 2, 0], [0, 0, 0, 0, 1]));
     assert_eq!(seen.latency.iter().sum::<u64>(), 2);
+}
+
+// --- visits ---------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn whoever_opens_a_page_counts_once_a_day_and_only_as_a_number() {
+    let page = app(|request| async move {
+        let kind = if request.uri().path() == "/photo" { "image/webp" } else { "text/html; charset=utf-8" };
+        Response::builder().header("content-type", kind).body(Full::new(Bytes::from_static(b"hello"))).unwrap()
+    })
+    .await;
+    let world = World::around(page).await;
+    world.configure(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let open = async |path: &str, address: &str, agent: &str| {
+        let fields = format!("X-Forwarded-For: {address}\r\nUser-Agent: {agent}\r\nAccept: text/html,*/*\r\n");
+        assert_eq!(code(&world.get(path, &fields).await), "200");
+    };
+    for _ in 0..3 {
+        open("/", "203.0.113.7", "Firefox").await;
+    }
+    open("/more", "203.0.113.7", "Firefox").await;
+    open("/", "203.0.113.8", "Firefox").await;
+    open("/photo", "203.0.113.9", "Firefox").await;
+    open("/", "203.0.113.10", "Googlebot/2.1").await;
+    let traffic = world.gateway.traffic();
+    let of = || traffic.visits().get(&AppKey::parse("alice-diary").unwrap()).copied();
+    assert_eq!(of(), Some(VisitCount { visitors: 2, pages: 5 }));
+    // What the figures print holds nothing of whom they counted.
+    assert!(!format!("{traffic:?}").contains("203"), "{traffic:?}");
+    traffic.begin_day();
+    assert_eq!(of(), None);
+    open("/", "203.0.113.7", "Firefox").await;
+    assert_eq!(of(), Some(VisitCount { visitors: 1, pages: 1 }));
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use portal_support::{Ask, Portal};
+use portal_support::{Ask, PASSWORD, Portal};
 
 fn app() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("web/app")
@@ -145,6 +145,71 @@ async fn a_manifest_is_replaced_by_whoever_has_seen_it_and_only_by_one_that_can_
     assert_eq!(put("template: static-v1\n", &seen).await.verdict(), (412, "etag-mismatch".to_owned()));
     assert_eq!(fs::read_to_string(&file).unwrap(), good);
     assert_eq!(portal.get(path, &[with_key]).await.header("etag"), written.header("etag"));
+}
+
+#[tokio::test]
+async fn what_an_app_used_and_how_many_came_is_told_to_its_owner_and_nobody_else() {
+    let portal = Portal::settled().await;
+    let put = |name: &str, text: &str| {
+        let path = portal.beside(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::io::Write::write_all(&mut fs::File::create(path).unwrap(), text.as_bytes()).unwrap();
+    };
+    portal.status_tx.send_modify(|status| {
+        let apps = &mut std::sync::Arc::make_mut(status).apps;
+        let app = apps.values_mut().next().unwrap();
+        std::sync::Arc::make_mut(app).container = Some(minipaas::model::ContainerId("0a1b".to_owned()));
+    });
+    put("cgroup/docker/0a1b/memory.current", "4096\n");
+    put("cgroup/docker/0a1b/cpu.stat", "usage_usec 5\n");
+    for name in ["alice", "bob"] {
+        portal.add_member(name).await;
+    }
+    let (alice, bob) = (portal.session_of("alice", PASSWORD).await, portal.session_of("bob", PASSWORD).await);
+    let get = async |path: &str, session: &str| portal.get(path, &[("cookie", session)]).await;
+
+    let usage = get("/apps/alice/diary/usage", &alice).await.data();
+    assert_eq!((&usage["now"]["memoryBytes"], &usage["everySeconds"]), (&4096.into(), &300.into()), "{usage}");
+    assert_eq!(usage["samples"], serde_json::json!([]));
+    let all = get("/usage", &alice).await.data();
+    assert_eq!((&all[0]["app"], &all[0]["memoryBytes"][23]), (&"alice-diary".into(), &4096.into()), "{all}");
+    assert_eq!(all[0]["memoryBytes"].as_array().unwrap().len(), 24);
+    assert_eq!(get("/usage", &bob).await.data(), serde_json::json!([]));
+
+    let days = get("/apps/alice/diary/visits", &alice).await.data()["days"].clone();
+    let today = days[29]["day"].as_str().unwrap();
+    put("visits.json", &format!(r#"{{"sites":{{"alice-diary":{{"{}":[3,8]}}}}}}"#, days[28]["day"].as_str().unwrap()));
+    let days = get("/apps/alice/diary/visits", &alice).await.data()["days"].clone();
+    assert_eq!(days.as_array().unwrap().len(), 30);
+    assert_eq!((&days[28]["visitors"], &days[28]["pages"], &days[29]["day"]), (&3.into(), &8.into(), &today.into()));
+
+    assert_eq!(get("/apps/alice/diary/plan", &alice).await.data()["steps"][0]["action"], "alice-diary");
+    for path in ["usage", "visits", "plan"] {
+        let refused = get(&format!("/apps/alice/diary/{path}"), &bob).await;
+        assert_eq!(refused.verdict(), (404, "no-such-app".to_owned()), "{path}");
+    }
+    for path in ["/plan", "/settings"] {
+        assert_eq!(get(path, &alice).await.verdict(), (403, "admin-only".to_owned()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_runs_the_server_sees_the_settings_and_what_would_be_done_one_question_at_a_time() {
+    let portal = Portal::settled().await;
+    let key = portal.key().await;
+    let get = async |path: &str| portal.get(path, &[("x-api-key", &key)]).await;
+    assert_eq!(get("/plan").await.data()["steps"][0]["action"], "everything");
+    let busy = portal.state.plans.clone().try_acquire_owned().unwrap();
+    assert_eq!(get("/plan").await.verdict(), (503, "busy".to_owned()));
+    drop(busy);
+    portal.set(|settings| settings.portal_api_key = "0123456789abcdefgh".to_owned());
+    let told = get("/settings").await;
+    assert!(!told.body.contains("0123456789abcdefgh"), "{}", told.body);
+    let settings = told.data();
+    assert_eq!(settings["settings"][0]["name"], "PAAS_ROOT");
+    assert!(settings["machine"]["memoryTotalBytes"].as_u64().unwrap() > 0, "{settings}");
+    let schema = portal.get("/manifest.schema.json", &[]).await;
+    assert_eq!(schema.json()["title"], "minipaas manifest");
 }
 
 #[tokio::test]

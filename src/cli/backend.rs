@@ -2,29 +2,12 @@
 
 use std::future::Future;
 
-use serde::{Deserialize, Serialize};
-
 use crate::engine::Engine;
-use crate::model::{AppKey, Settings};
+use crate::model::Settings;
 use crate::settings::SettingsSource;
 
-/// One thing the daemon would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PreviewStep {
-    /// `None` for what all apps share.
-    pub app: Option<AppKey>,
-    /// In the words of the plan, for example `create container paas-app-alice-diary`.
-    pub action: String,
-    pub cause: String,
-}
-
-/// What the daemon would do, in order, and what it would leave alone although the world differs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preview {
-    pub steps: Vec<PreviewStep>,
-    /// What is held or refused, with the reason: nothing is done about it.
-    pub notes: Vec<PreviewStep>,
-}
+/// What the daemon would do, as its API tells it as well.
+pub use crate::portal::plan::{PlanStep as PreviewStep, PlanView as Preview};
 
 pub trait Backend: Sync {
     type Engine: Engine;

@@ -27,7 +27,7 @@ pub struct Previewed {
     pub notes: Vec<(AppKey, String)>,
 }
 
-/// Looks at everything once. A vanished file counts as vanished for good, as if its grace were over.
+/// Looks at everything once; with `only`, of the apps at that one. A vanished file counts as vanished for good, as if its grace were over.
 ///
 /// # Errors
 /// What could not be looked at, in words for people.
@@ -36,6 +36,7 @@ pub async fn preview<W: Seams>(
     settings: Arc<Settings>,
     quotas: &Quotas,
     instance: &InstanceId,
+    only: Option<&AppKey>,
 ) -> Result<Previewed, String> {
     let engine = world.engine();
     let info = engine.info().await.map_err(|error| error.to_string())?;
@@ -97,7 +98,7 @@ pub async fn preview<W: Seams>(
     let holders = share(&claims, |name| settings.is_name_of_the_box(name, &machine));
 
     let mut found = Previewed { shared, plans: Vec::new(), notes: Vec::new() };
-    for key in all {
+    for key in all.into_iter().filter(|key| only.is_none_or(|only| only == *key)) {
         let decision = decided(key, &holders);
         found.notes.extend(decision.findings.iter().map(|finding| (key.clone(), finding.message.clone())));
         let input = PassInput {

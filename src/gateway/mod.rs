@@ -48,6 +48,7 @@ mod server;
 mod stall;
 mod traffic;
 mod tunnel;
+mod visits;
 mod welcome;
 mod workers;
 
@@ -69,6 +70,7 @@ pub(crate) use oversized::Oversized;
 pub(crate) use pages::{document, escape, page_headers};
 pub(crate) use stall::DropStalled;
 pub use traffic::{LATENCY_BUCKETS_MS, TrafficSnapshot, TrafficStats};
+pub use visits::VisitCount;
 
 /// The gateway; cheap to clone, every clone is the same one.
 #[derive(Clone)]

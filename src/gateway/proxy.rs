@@ -28,7 +28,7 @@ use super::pages::Page;
 use super::places::{GivenAway, Place, Tunnel, Visitor};
 use super::routes::{AppRoute, Route, Target};
 use super::workers::Seat;
-use super::{Inner, cookies, host, tunnel, welcome};
+use super::{Inner, cookies, host, tunnel, visits, welcome};
 use crate::model::Audience;
 
 /// Connections tried for one request: a stale one, the switched one, and one for bad luck.
@@ -223,6 +223,7 @@ impl App<'_> {
             Ok(response) => {
                 waiting.answered();
                 counted.answered(response.status().as_u16(), begun.elapsed());
+                self.count_visit(&response);
                 response
             }
             Err(Refused::Gate(page)) => {
@@ -245,6 +246,15 @@ impl App<'_> {
                 response
             }
         }
+    }
+
+    fn count_visit(&self, response: &Response<GatewayBody>) {
+        if !visits::is_page_view(self.head, response.status(), response.headers()) {
+            return;
+        }
+        let config = Arc::clone(&self.client.inner.routes_tx.borrow().config);
+        let address = forwarding::client(&self.head.headers, &self.client.peer, &config);
+        self.route.traffic.today.count(address, self.head);
     }
 
     async fn forward(

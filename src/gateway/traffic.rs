@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::visits::{self, Salt, Today, VisitCount};
 use super::workers::WORKERS;
 use crate::model::AppKey;
 
@@ -29,6 +30,7 @@ pub(super) struct AppTraffic {
     upgrades: AtomicU64,
     /// Requests in a row that the app has not answered.
     unanswered: AtomicU64,
+    pub(super) today: Today,
 }
 
 impl AppTraffic {
@@ -160,6 +162,22 @@ impl TrafficStats {
         self.apps().get(key).map(|parts| sum(parts)).unwrap_or_default()
     }
 
+    /// Whom each site had today, those that had anybody.
+    #[must_use]
+    pub fn visits(&self) -> BTreeMap<AppKey, VisitCount> {
+        let apps = self.apps();
+        let counts = apps.iter().map(|(key, parts)| (key, visits::sum(parts.iter().map(|part| &part.today))));
+        counts.filter(|(_, count)| count.pages > 0).map(|(key, count)| (key.clone(), count)).collect()
+    }
+
+    /// Another day: everybody counts anew, and nobody who was counted can be recognised any more.
+    pub fn begin_day(&self) {
+        for parts in self.apps().values() {
+            let salt = Salt::fresh();
+            parts.iter().for_each(|part| part.today.begin(salt));
+        }
+    }
+
     /// Requests for a host that is no app, and refused ones.
     #[must_use]
     pub fn unrouted(&self) -> TrafficSnapshot {
@@ -176,7 +194,9 @@ impl TrafficStats {
         if let Some(known) = apps.get(app) {
             return known.clone();
         }
-        let fresh = || Arc::new(AppTraffic { app: Some(app.clone()), ..AppTraffic::default() });
+        let salt = Salt::fresh();
+        let fresh =
+            || Arc::new(AppTraffic { app: Some(app.clone()), today: Today::new(salt), ..AppTraffic::default() });
         apps.entry(app.clone()).or_insert_with(|| std::array::from_fn(|_| fresh())).clone()
     }
 

@@ -1,5 +1,6 @@
 //! Ranges of addresses.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -53,6 +54,14 @@ impl Cidr {
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.prefix == 0
+    }
+}
+
+impl fmt::Display for Cidr {
+    /// A single address without its length.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = if self.network.is_ipv4() { 32 } else { 128 };
+        if self.prefix == whole { self.network.fmt(f) } else { write!(f, "{}/{}", self.network, self.prefix) }
     }
 }
 

@@ -3,8 +3,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::ETAG;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,7 +19,7 @@ use super::envelope::{ApiError, Data, said};
 use super::extract::{App, Body, IfMatch, Params};
 use super::follow::Goal;
 use super::state::PortalState;
-use crate::desired::{Diagnostic, ManifestDir, parse};
+use crate::desired::{Diagnostic, ManifestDir, manifest_schema, parse};
 
 /// A manifest as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +79,17 @@ pub(super) fn show_described() -> Operation {
         .more("Also one that cannot be used, with what is wrong. The `ETag` is the file's digest.")
         .answers::<ManifestFile>(200, "The text, and what is wrong with it.")
         .refuses(&[code::NO_SUCH_APP, code::NOT_EDITABLE, code::BUSY, code::MANIFESTS_UNAVAILABLE, code::STOPPING])
+}
+
+/// The same for everybody, and of this version of the program.
+pub async fn schema() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/schema+json")], manifest_schema())
+}
+
+pub(super) fn schema_described() -> Operation {
+    Operation::new("apps", "manifestSchema", "The JSON Schema of a manifest")
+        .more("By which editors complete and check. As `paas schema` prints it.")
+        .answers_with(200, "application/schema+json", "Draft 7.")
 }
 
 pub async fn check(App(key): App, Body(ManifestText { text }): Body<ManifestText>) -> Data<Checked> {

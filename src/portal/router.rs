@@ -23,7 +23,7 @@ use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
     addresses, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
-    people, templates, totp, versions, visitors,
+    people, plan, settings, templates, totp, usage, versions, visitors, visits,
 };
 use crate::model::Shown;
 
@@ -105,6 +105,9 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Get, "/addresses", Public, addresses::show, addresses::show_described())
         .on(Get, "/status", Admin, health::status, health::status_described())
         .on(Get, "/metrics", Admin, metrics::metrics, metrics::metrics_described())
+        .on(Get, "/plan", Admin, plan::of_all, plan::of_all_described())
+        .on(Get, "/settings", Admin, settings::show, settings::show_described())
+        .on(Get, "/manifest.schema.json", Public, manifest::schema, manifest::schema_described())
         .on(
             Get,
             "/openapi.json",
@@ -153,6 +156,10 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Post, "/apps/{userid}/{appname}/manifest/check", Owner, manifest::check, manifest::check_described())
         .on(Get, "/apps/{userid}/{appname}/versions", Owner, versions::list, versions::list_described())
         .on(Get, "/apps/{userid}/{appname}/diff", Owner, versions::diff, versions::diff_described())
+        .on(Get, "/apps/{userid}/{appname}/plan", Owner, plan::of_app, plan::of_app_described())
+        .on(Get, "/usage", Member, usage::of_all, usage::of_all_described())
+        .on(Get, "/apps/{userid}/{appname}/usage", Owner, usage::of_app, usage::of_app_described())
+        .on(Get, "/apps/{userid}/{appname}/visits", Owner, visits::show, visits::show_described())
         .on(Get, "/apps/{userid}/{appname}/visitors", Owner, visitors::show, visitors::show_described())
         .on(Put, "/apps/{userid}/{appname}/visitors", Owner, visitors::set, visitors::set_described())
         .on(Post, "/apps/{userid}/{appname}/visitors/links", Owner, visitors::add_link, visitors::add_link_described())

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::cookie;
+use super::plan::Planner;
 use super::sse::{LOOK_AGAIN, MAX_STREAMS};
 use crate::accounts::{Accounts, SiteAccess};
 use crate::controller::ControllerHandle;
@@ -18,7 +19,10 @@ use crate::gateway::TrafficStats;
 use crate::history::RecorderHandle;
 use crate::metrics::Metrics;
 use crate::model::{AppKey, Event, Settings};
+use crate::settings::SettingsSource;
 use crate::store::{Store, StoreError};
+use crate::usage::Usage;
+use crate::visits::Visits;
 
 /// Reads the event log. A [`Store`] that can stand behind a pointer.
 pub trait EventReader: Send + Sync + 'static {
@@ -68,6 +72,16 @@ pub struct PortalState {
     pub metrics: Metrics,
     /// The gateway's figures; `None` in direct mode.
     pub traffic: Option<Arc<TrafficStats>>,
+    /// What apps use; the daemon always has it.
+    pub usage: Option<Arc<Usage>>,
+    /// How many came; `None` in direct mode.
+    pub visits: Option<Arc<Visits>>,
+    /// Makes plans; the daemon always has one.
+    pub planner: Option<Arc<dyn Planner>>,
+    /// Places for plans, each of which asks Docker of every app.
+    pub plans: Arc<Semaphore>,
+    /// Where the settings come from; the daemon always has it.
+    pub settings_source: Option<SettingsSource>,
     /// The settings in force: addresses shown to people follow them.
     pub settings_rx: watch::Receiver<Arc<Settings>>,
     /// Cancelled when the daemon stops: every stream then ends.
@@ -98,6 +112,11 @@ impl PortalState {
             log_reads: Arc::new(Semaphore::new(MAX_LOG_READS)),
             metrics: Metrics::default(),
             traffic: None,
+            usage: None,
+            visits: None,
+            planner: None,
+            plans: Arc::new(Semaphore::new(1)),
+            settings_source: None,
             changes: Arc::new(Changes::new(u64::from_ne_bytes(boot))),
             settings_rx,
             stopping,
@@ -122,6 +141,20 @@ impl PortalState {
     #[must_use]
     pub fn with_history(mut self, history: RecorderHandle) -> Self {
         self.history = Some(history);
+        self
+    }
+
+    /// With what is recorded of apps.
+    #[must_use]
+    pub fn recorded(mut self, usage: Arc<Usage>, visits: Option<Arc<Visits>>) -> Self {
+        (self.usage, self.visits) = (Some(usage), visits);
+        self
+    }
+
+    /// With what the routes for operators stand on.
+    #[must_use]
+    pub fn operated(mut self, planner: Arc<dyn Planner>, source: SettingsSource) -> Self {
+        (self.planner, self.settings_source) = (Some(planner), Some(source));
         self
     }
 

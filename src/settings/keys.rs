@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::told::Written as _;
 use crate::model::manifest::{MIN_CPUS, MIN_MEMORY};
 use crate::model::{Audience, Bytes, Cidr, MilliCpus, Routing, Settings, Visitors, cron};
 
@@ -35,6 +36,8 @@ pub(super) struct Key {
     /// Copies the value from other settings.
     pub(super) copy: fn(&mut Settings, &Settings),
     pub(super) same: fn(&Settings, &Settings) -> bool,
+    /// The value as it would be written.
+    pub(super) written: fn(&Settings) -> String,
 }
 
 macro_rules! key {
@@ -50,6 +53,7 @@ macro_rules! key {
             },
             copy: |to, from| to.$field = from.$field.clone(),
             same: |a, b| a.$field == b.$field,
+            written: |settings| settings.$field.written(),
         }
     };
 }

@@ -12,6 +12,7 @@ mod source;
 mod task;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::model::{Settings, Shown};
 pub use advice::advice;
 pub use source::{Env, SettingsSource};
 pub use task::{SettingsState, follow};
+pub use told::{InForce, Origin, in_force};
 
 /// Default of `PAAS_ROOT`.
 pub const DEFAULT_ROOT: &str = "/paas";

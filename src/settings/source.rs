@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Bases, Problem, SettingProblem, parse_env};
+use super::{Bases, Problem, SettingProblem, dotenv, parse_env};
 use crate::model::Settings;
 
 /// Largest `.env` file in bytes.
@@ -98,6 +98,17 @@ impl SettingsSource {
             value: String::new(),
             problem: Problem::File(message.to_owned()),
         }
+    }
+
+    /// Key and number of every assignment that can be read.
+    pub(super) fn lines(&self) -> Vec<(String, u32)> {
+        let text = self.text().unwrap_or_default();
+        dotenv::lines(&text).0.into_iter().map(|line| (line.key, line.number)).collect()
+    }
+
+    /// Of the process's environment.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name)
     }
 
     fn not_missed(&self, text: String) -> Result<String, (u32, String)> {

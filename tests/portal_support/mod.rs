@@ -18,11 +18,15 @@ use minipaas::accounts::{Accounts, Role, SiteAccess, Visit};
 use minipaas::clock::SystemClock;
 use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogReader, LogStream};
 use minipaas::engine::EngineError;
-use minipaas::gateway::GatewayConfig;
+use minipaas::gateway::{GatewayConfig, TrafficStats};
 use minipaas::model::status::{EngineStatus, ManifestsStatus};
 use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Health, RunState, Settings, SyncState};
+use minipaas::portal::plan::{PlanStep, PlanView, Planner};
 use minipaas::portal::{PortalState, TcpDoor, router};
+use minipaas::settings::SettingsSource;
 use minipaas::store::SqliteStore;
+use minipaas::usage::Usage;
+use minipaas::visits::Visits;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -75,7 +79,13 @@ impl Portal {
         let controller = ControllerHandle::new(status_rx, commands_tx, Arc::new(Logs));
         let clock = Arc::new(SystemClock);
         let sites = SiteAccess::new(Arc::new(store.clone()), &accounts, clock, settings_rx.clone());
+        let beside = |name: &str| folder.path().join(name);
+        let usage = Usage::new(beside("usage.ring"), beside("cgroup"), controller.watch(), Arc::new(SystemClock));
+        let visits = Visits::open(beside("visits.json"), Arc::new(TrafficStats::default()), Arc::new(SystemClock));
+        let source = SettingsSource::new(beside(".env"), folder.path().to_owned(), Arc::new(|_| None));
         let state = PortalState::new(controller, Arc::new(store), Arc::clone(&accounts), settings_rx, stopping.clone())
+            .recorded(Arc::new(usage), Some(Arc::new(visits)))
+            .operated(Arc::new(Plans), source)
             .with_sites(Arc::new(sites));
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -103,6 +113,11 @@ impl Portal {
     pub async fn session_of(&self, name: &str, password: &str) -> String {
         let begun = self.accounts.login(name, password, &Visit::here(HERE)).await.unwrap();
         format!("paas_portal_session={}", begun.token.reveal())
+    }
+
+    /// A file of the daemon's folder, or a folder that stands in for one of the kernel's.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     pub fn database(&self) -> PathBuf {
@@ -238,6 +253,17 @@ async fn play_controller(mut commands_rx: mpsc::Receiver<Command>, held_tx: mpsc
             Command::Confirm { token, answer, .. } if token == "hold" => drop(held_tx.send(answer).await),
             Command::Confirm { answer, .. } => drop(answer.send(Err(ConfirmError::NothingHeld))),
         }
+    }
+}
+
+/// What would be done is named after what is asked for.
+struct Plans;
+
+impl Planner for Plans {
+    fn plan(&self, app: Option<AppKey>) -> Pin<Box<dyn Future<Output = Result<PlanView, String>> + Send + '_>> {
+        let action = app.as_ref().map_or_else(|| "everything".to_owned(), ToString::to_string);
+        let step = PlanStep { app, action, cause: "a test wants it".to_owned() };
+        Box::pin(async { Ok(PlanView { steps: vec![step], notes: Vec::new() }) })
     }
 }
 
