@@ -92,3 +92,52 @@ export interface PersonView {
   secondStep: boolean;
   apps: string[];
 }
+
+/** What an app uses; `null`: not known, or nothing runs. */
+export interface Used {
+  cpuMillis: number | null;
+  memoryBytes: number | null;
+  diskBytes: number | null;
+}
+
+export interface UsageLimits {
+  cpuMillis: number;
+  memoryBytes: number;
+}
+
+export interface Usage {
+  limits: UsageLimits | null;
+  now: Used;
+  everySeconds: number;
+  samples: (Used & { at: string })[];
+}
+
+export interface ShortUsage {
+  app: string;
+  limits: UsageLimits | null;
+  now: Used;
+  cpuMillis: (number | null)[];
+  memoryBytes: (number | null)[];
+}
+
+export interface VisitDay {
+  day: string;
+  visitors: number;
+  pages: number;
+}
+
+export interface Setting {
+  name: string;
+  value: string | null;
+  origin: "default" | "file" | "environment";
+  line: number | null;
+  restart: boolean;
+}
+
+export interface Machine {
+  diskFreeBytes: number | null;
+  diskTotalBytes: number | null;
+  memoryFreeBytes: number | null;
+  memoryTotalBytes: number | null;
+  daemonMemoryBytes: number | null;
+}

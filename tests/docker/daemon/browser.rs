@@ -4,6 +4,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use minipaas::clock::{Clock as _, SystemClock};
+use minipaas::model::AppKey;
+use minipaas::usage::ring::{EVERY_SECONDS, Ring, SLOTS, Used};
 use serde_json::{Value, json};
 
 use super::fixture::{Daemon, copy};
@@ -61,12 +64,18 @@ fn first_word(daemon: &Daemon) -> String {
 
 /// A daemon below a domain of this test's own, with a template of the scripts' if one is named; and what the scripts are told of it.
 fn dashboard(name: &str, template: Option<&str>) -> (Daemon, Value) {
+    dashboard_with(name, template, |_| {})
+}
+
+/// [`dashboard`] of a daemon that finds something when it starts.
+fn dashboard_with(name: &str, template: Option<&str>, prepare: impl FnOnce(&Daemon)) -> (Daemon, Value) {
     let domain = format!("{name}{}.localhost", std::process::id());
     let mut daemon = Daemon::prepared();
     if let Some(template) = template {
         copy(&scripts().join(template), &daemon.path(&format!("templates/{template}-v1")));
     }
     daemon.set(&[("PAAS_DOMAIN", &domain)]);
+    prepare(&daemon);
     daemon.serve();
     let given = json!({
         "portal": format!("http://{domain}:{}", daemon.port),
@@ -100,10 +109,39 @@ fn a_beginner_has_a_site_within_a_minute_and_six_clicks() {
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
+/// A day of what an app used, and a month of visitors, as a daemon would have left them.
+fn past(daemon: &Daemon, app: &str) {
+    let key = AppKey::parse(app).unwrap();
+    let folder = daemon.path("portal-data");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut ring = Ring::open(&folder.join("usage.ring")).unwrap();
+    let now = SystemClock.now().0.unsigned_abs() / 1000;
+    for ago in (1..SLOTS).rev() {
+        // Busy in the evening, and off for two hours.
+        let wave = u32::try_from((ago * 7) % 40 + if (60..110).contains(&ago) { 180 } else { 20 }).unwrap();
+        let used = Used {
+            cpu: u16::try_from(wave * 2).ok(),
+            memory_kib: Some(wave * 128 + 22_000),
+            disk_kib: Some(9_000 - u32::try_from(ago).unwrap() * 8),
+        };
+        if !(180..204).contains(&ago) {
+            ring.write(now - ago * EVERY_SECONDS, &[(key.clone(), used)].into()).unwrap();
+        }
+    }
+    let today = jiff::Zoned::now().date();
+    let days = (1..30_i64).map(|ago| {
+        let day = today.checked_sub(jiff::Span::new().days(ago)).unwrap();
+        (day.to_string(), json!([(ago * 5) % 9, (ago * 5) % 9 * 3]))
+    });
+    let sites = json!({"sites": {app: days.collect::<serde_json::Map<_, _>>()}});
+    let mut file = std::fs::File::create(folder.join("visits.json")).unwrap();
+    std::io::Write::write_all(&mut file, sites.to_string().as_bytes()).unwrap();
+}
+
 /// Every site, its log at thousands of lines a second, a file that becomes invalid, a removal to confirm, keys.
 #[test]
 fn whoever_runs_the_server_sees_all_of_it_live() {
-    let (daemon, mut given) = dashboard("ops", Some("chatty"));
+    let (daemon, mut given) = dashboard_with("ops", Some("chatty"), |daemon| past(daemon, "ann-talk"));
     given["root"] = json!(daemon.root());
     println!("{}", drive("operator.mjs", &given));
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());

@@ -81,6 +81,11 @@ export function until(time) {
   return format("until", { month: "long", day: "numeric", weekday: "short", hour: "numeric", minute: "2-digit" }).format(Date.parse(time));
 }
 
+/** A day by itself. @param {string} date `2026-03-10` */
+export function day(date) {
+  return format("date", { month: "long", day: "numeric", timeZone: "UTC" }).format(Date.parse(`${date}T00:00:00Z`));
+}
+
 /** @param {number} at */
 function midnight(at) {
   return new Date(at).setHours(0, 0, 0, 0);

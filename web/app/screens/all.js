@@ -1,18 +1,22 @@
 // Every site of the server, for whoever runs it: trouble first, searched, filtered, sorted; started and stopped right here.
 
+import { cores, size } from "../lib/amount.js";
 import { call, pathOf } from "../lib/api.js";
+import { Line } from "../lib/graph.js";
 import { html, signal, useEffect, useRef } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { apps, seen } from "../lib/live.js";
 import { Link } from "../lib/router.js";
 import { addressHere, ownerAddress } from "../lib/site-address.js";
-import { Act, Heading, Icon, say, told } from "../lib/ui.js";
+import { Act, Heading, Icon, say, told, useRead } from "../lib/ui.js";
+import { usageOf, useUsages } from "../lib/usage.js";
 import { State } from "../lib/state.js";
 import { nameOf, ownerOf, stateOf, urgency } from "../lib/words.js";
 import { shortAddress } from "./home.js";
 
 /** @typedef {import("../types.js").AppView} AppView */
-/** @typedef {"trouble" | "name" | "restarts" | "started"} Order */
+/** @typedef {import("../types.js").AppEvent} AppEvent */
+/** @typedef {"trouble" | "name" | "restarts" | "started" | "cpu" | "memory"} Order */
 
 // They outlive the screen: whoever comes back finds the table as it was.
 const words = signal("");
@@ -25,6 +29,8 @@ const ORDERS = {
   trouble: (a, b) => urgency(a) - urgency(b) || (a.app < b.app ? -1 : 1),
   name: (a, b) => (a.app < b.app ? -1 : 1),
   restarts: (a, b) => b.restarts - a.restarts || (a.app < b.app ? -1 : 1),
+  cpu: (a, b) => (usageOf(b.app).peek()?.now.cpuMillis ?? -1) - (usageOf(a.app).peek()?.now.cpuMillis ?? -1) || (a.app < b.app ? -1 : 1),
+  memory: (a, b) => (usageOf(b.app).peek()?.now.memoryBytes ?? -1) - (usageOf(a.app).peek()?.now.memoryBytes ?? -1) || (a.app < b.app ? -1 : 1),
   started: (a, b) => (b.startedAt ?? "").localeCompare(a.startedAt ?? "") || (a.app < b.app ? -1 : 1),
 };
 
@@ -40,6 +46,8 @@ export function All() {
   const search = useRef(/** @type {HTMLInputElement | null} */ (null));
   const table = useRef(/** @type {HTMLElement | null} */ (null));
   const before = useRef(/** @type {string[]} */ ([]));
+  useUsages();
+  useChanges();
   useEffect(() => {
     /** @param {KeyboardEvent} event */
     function slash(event) {
@@ -72,12 +80,13 @@ export function All() {
         onInput=${(/** @type {any} */ event) => (words.value = event.currentTarget.value)} />
       <${Select} label=${t("all.show")} value=${show} options=${[["all", t("all.show.all")], ["trouble", t("all.show.trouble")], ["open", t("all.show.open")], ["closed", t("all.show.closed")]]} />
       <${Select} label=${t("all.owner")} value=${owner} options=${[["", t("all.owner.all")], ...owners.map((name) => [name, name])]} />
-      <${Select} label=${t("all.order")} value=${order} options=${[["trouble", t("all.order.trouble")], ["name", t("all.order.name")], ["restarts", t("all.order.restarts")], ["started", t("all.order.started")]]} />
+      <${Select} label=${t("all.order")} value=${order} options=${[["trouble", t("all.order.trouble")], ["name", t("all.order.name")], ["restarts", t("all.order.restarts")], ["started", t("all.order.started")], ["cpu", t("admin.order.cpu")], ["memory", t("admin.order.memory")]]} />
     </div>
     <div class="table-frame" ref=${table} onPointerLeave=${() => (before.current = [])}>
       <table class="table">
         <thead><tr><th scope="col">${t("all.site")}</th><th scope="col">${t("fact.phase")}</th><th scope="col">${t("all.address")}</th>
-          <th scope="col">${t("admin.memory")}</th><th scope="col">${t("fact.restarts")}</th><th scope="col">${t("fact.started")}</th><th scope="col"><span class="unseen">${t("all.do")}</span></th></tr></thead>
+          <th scope="col">${t("admin.cpu")}</th><th scope="col">${t("admin.ram")}</th><th scope="col">${t("admin.disk")}</th>
+          <th scope="col">${t("all.restarts")}</th><th scope="col">${t("all.changed")}</th><th scope="col"><span class="unseen">${t("all.do")}</span></th></tr></thead>
         <tbody>${kept.map(rowOf)}</tbody>
       </table>
       ${apps.value && kept.length === 0 && html`<p class="nothing">${all.length ? t("all.nothing") : t("home.empty.title")}</p>`}
@@ -105,6 +114,9 @@ function rowOf(app) {
 /** @param {{ app: AppView }} props */
 function Row({ app }) {
   const runs = app.desired === "running";
+  const usage = usageOf(app.app).value;
+  const now = usage?.now;
+  const change = changeOf(app.app).value;
   async function turn() {
     try {
       seen(await call("POST", `/apps/${pathOf(app.app)}/${runs ? "stop" : "start"}`));
@@ -116,11 +128,56 @@ function Row({ app }) {
   return html`<tr>
     <th scope="row"><${Link} href=${`/sites/${pathOf(app.app)}`}><span class="soft">${ownerOf(app.app)}-</span>${nameOf(app.app)}<//></th>
     <td><${State} app=${app} /></td>
-    <td data-label=${t("all.address")}><a href=${ownerAddress(app)} target="_blank" rel="noopener">${shortAddress(addressHere(app.url))}</a></td>
-    <td data-label=${t("admin.memory")}>${app.limits ? String(app.limits.memory) : "–"}</td>
-    <td data-label=${t("fact.restarts")}>${app.restarts}</td>
-    <td data-label=${t("fact.started")}>${app.startedAt ? html`<time datetime=${app.startedAt} title=${exact(app.startedAt)}>${when(app.startedAt)}</time>` : "–"}</td>
+    <td data-label=${t("all.address")} class="all-address"><a href=${ownerAddress(app)} target="_blank" rel="noopener">${shortAddress(addressHere(app.url))}</a></td>
+    <td data-label=${t("admin.cpu")}><${Used} what=${t("admin.cpu")} now=${now?.cpuMillis} day=${usage?.cpuMillis} limit=${usage?.limits?.cpuMillis} say=${cores} /></td>
+    <td data-label=${t("admin.ram")}><${Used} what=${t("admin.ram")} now=${now?.memoryBytes} day=${usage?.memoryBytes} limit=${usage?.limits?.memoryBytes} say=${size} /></td>
+    <td data-label=${t("admin.disk")}>${now?.diskBytes === null || now?.diskBytes === undefined ? "–" : size(now.diskBytes)}</td>
+    <td data-label=${t("all.restarts")}>${app.restarts}</td>
+    <td data-label=${t("all.changed")}>${change ? html`<time datetime=${change.at} title=${exact(change.at)}>${when(change.at)}</time> <span class="soft">${byOf(change.cause)}</span>` : "–"}</td>
     <td>${app.desired !== "deleted" && html`<${Act} class="icon-only" icon=${runs ? "pause" : "play"} onClick=${turn} aria-label=${label} title=${label}><//>`}
       <${Link} class="button icon-only" href=${`/sites/${pathOf(app.app)}/log`} aria-label=${t("all.log", { name: app.app })} title=${t("all.log", { name: app.app })}><${Icon} name="file-text" /><//></td>
   </tr>`;
+}
+
+/** What is used, of what may be, and how it was in the last day. @param {{ what: string, now: number | null | undefined, day: (number | null)[] | undefined, limit: number | undefined, say: (value: number) => string }} props */
+function Used({ what, now, day = [], limit, say: text }) {
+  if (now === null || now === undefined) return html`–`;
+  const known = day.filter((one) => one !== null);
+  const top = Math.max(...known, 0);
+  const most = limit && top * 4 >= limit ? Math.max(limit, top) : top * 1.25;
+  const near = limit !== undefined && now >= limit * 0.9;
+  return html`<span class="used" data-near=${near ? "" : undefined}><span>${text(now)}${limit ? html`<span class="soft"> / ${text(limit)}</span>` : ""}</span>
+    ${known.length > 1 && html`<${Line} points=${day} most=${most} limit=${limit} label=${t("admin.usage.label", { what, now: text(now), most: text(top) })} />`}</span>`;
+}
+
+/** The last change of each app's manifest, and by whom. @type {Map<string, import("../vendor/signals.js").Signal<AppEvent | null>>} */
+const changes = new Map();
+
+/** @param {string} app */
+function changeOf(app) {
+  let one = changes.get(app);
+  if (!one) {
+    one = signal(/** @type {AppEvent | null} */ (null));
+    changes.set(app, one);
+  }
+  return one;
+}
+
+/** Asked anew when some manifest has another digest than before. */
+function useChanges() {
+  const digests = [...(apps.value?.values() ?? [])].map((app) => app.fileDigest ?? "").join();
+  const { data } = useRead("/events/log?limit=1000", digests);
+  useEffect(() => {
+    const seenApps = new Set();
+    for (const event of /** @type {AppEvent[]} */ (data ?? [])) {
+      if (event.kind !== "changed" || !event.app || seenApps.has(event.app)) continue;
+      seenApps.add(event.app);
+      if (changeOf(event.app).peek()?.at !== event.at) changeOf(event.app).value = event;
+    }
+  }, [data]);
+}
+
+/** Who it was, without the way they took. @param {string} cause */
+function byOf(cause) {
+  return cause === "a file on disk" ? t("all.byFile") : cause.replace(/ in the portal$/, "");
 }

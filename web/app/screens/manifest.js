@@ -8,7 +8,9 @@ import { tab } from "../lib/kept.js";
 import { apps, seen } from "../lib/live.js";
 import { Link } from "../lib/router.js";
 import { Act, Failure, Heading, Icon, say } from "../lib/ui.js";
-import { nameOf } from "../lib/words.js";
+import { complete } from "../lib/complete.js";
+import { SuggestingText } from "../lib/suggest.js";
+import { nameOf, templateText } from "../lib/words.js";
 
 /** @typedef {{ line: number, column: number, message: string, help?: string }} Problem */
 /** @typedef {{ text: string, etag: string }} File */
@@ -27,6 +29,9 @@ export function Manifest({ app }) {
   /** What is on disk now, when it is neither one's own nor what that was made from. */
   const theirs = useSignal(/** @type {File | null} */ (null));
   const error = useSignal(/** @type {unknown} */ (null));
+  const schema = useSignal(/** @type {any} */ (null));
+  /** Values that the schema does not know. @type {import("../vendor/signals.js").Signal<Record<string, import("../lib/complete.js").Option[]>>} */
+  const known = useSignal({});
   const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const digest = apps.value?.get(app)?.fileDigest;
   const dirty = !!base.value && text.value !== base.value.text;
@@ -58,6 +63,16 @@ export function Manifest({ app }) {
   useEffect(() => {
     load();
   }, [app, digest]);
+
+  useEffect(() => {
+    fetch("/manifest.schema.json").then((answer) => answer.json()).then((found) => (schema.value = found), () => {});
+    call("GET", "/templates").then(
+      (/** @type {import("../types.js").Template[]} */ templates) => {
+        known.value = { template: templates.filter((one) => !one.problem).map((one) => ({ text: one.id, detail: templateText(one) })) };
+      },
+      () => {},
+    );
+  }, []);
 
   useEffect(() => {
     if (!base.value) return undefined;
@@ -103,14 +118,6 @@ export function Manifest({ app }) {
     place.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
   }
 
-  /** @param {KeyboardEvent} event */
-  function keys(event) {
-    if ((event.ctrlKey || event.metaKey) && event.key === "s") {
-      event.preventDefault();
-      if (dirty && !problem.value) save();
-    }
-  }
-
   return html`
     <p class="back"><${Link} href=${`/sites/${pathOf(app)}`}><${Icon} name="arrow-left" />${nameOf(app)}<//></p>
     <header class="screen-head"><${Heading} title=${t("manifest.title", { app })}>${t("manifest.title", { app })}<//></header>
@@ -122,10 +129,10 @@ export function Manifest({ app }) {
       }} />`}
     ${base.value && html`
       <div class="editor">
-        <label class="unseen" for="manifest">${t("manifest.title", { app })}</label>
-        <textarea id="manifest" ref=${field} value=${text.value} rows=${Math.max(12, text.value.split("\n").length + 2)} spellcheck=${false} autocapitalize="off"
-          autocomplete="off" wrap="off" aria-invalid=${problem.value ? "true" : undefined} aria-describedby="manifest-verdict" onKeyDown=${keys}
-          onInput=${(/** @type {any} */ event) => (text.value = event.currentTarget.value)}></textarea>
+        <${SuggestingText} id="manifest" label=${t("manifest.title", { app })} value=${text.value} place=${field} wrongLine=${problem.value ? problem.value.line : -1}
+          describedBy="manifest-verdict manifest-keys" onInput=${(/** @type {string} */ typed) => (text.value = typed)} onSave=${() => dirty && !problem.value && save()}
+          suggest=${(/** @type {string} */ typed, /** @type {number} */ caret) => (schema.value ? complete(typed, caret, schema.value, known.value) : null)} />
+        <p class="soft" id="manifest-keys">${t("manifest.keys")}</p>
         <div id="manifest-verdict" class="verdict" data-tone=${problem.value ? "bad" : "good"}>
           ${problem.value ? html`<${Wrong} problem=${problem.value} text=${text.value} onJump=${jump} />` : html`<p class="state" data-tone="good"><${Icon} name="circle-check" />${t("manifest.good")}</p>`}
         </div>

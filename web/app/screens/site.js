@@ -13,8 +13,12 @@ import { Cover } from "../lib/cover.js";
 import { State } from "../lib/state.js";
 import { eventOf, nameOf, troublesOf, whoOf } from "../lib/words.js";
 import { shortAddress } from "./home.js";
+import { Waiting } from "./plan.js";
+import { Purge } from "./purge.js";
 import { TroubleCard } from "./trouble.js";
+import { UsagePanel } from "./usage.js";
 import { Visitors } from "./visitors.js";
+import { Visits } from "./visits.js";
 
 /** @typedef {import("../types.js").AppView} AppView */
 /** @typedef {import("../types.js").AppEvent} AppEvent */
@@ -40,10 +44,14 @@ export function Site({ app }) {
       </section>
       ${gone ? html`<${Deleted} site=${site} />` : html`<${Actions} site=${site} />`}
       ${troublesOf(site).map((trouble) => html`<${TroubleCard} app=${app} trouble=${trouble} key=${trouble.what} />`)}
+      ${isAdmin.value && html`<${Waiting} site=${site} />`}
+      ${!gone && html`<${Visits} app=${app} />`}
       ${!gone && html`<${Visitors} site=${site} />`}
       <${Timeline} site=${site} />
+      ${isAdmin.value && !gone && html`<${UsagePanel} app=${app} mark=${site.container} />`}
       ${isAdmin.value && html`<${ForAdmins} site=${site} />`}
       ${!gone && html`<${Farewell} site=${site} />`}
+      ${gone && isAdmin.value && html`<section class="farewell"><p class="soft">${t("purge.kept")}</p><${Purge} app=${app} /></section>`}
     </div>
   `;
 }
@@ -181,5 +189,6 @@ function Farewell({ site }) {
   return html`<section class="farewell">
     <p class="soft">${t("site.delete.text")}</p>
     <button type="button" class="button danger" disabled=${going} onClick=${away}><${Icon} name="trash-2" /><span>${t("site.delete", { name: nameOf(site.app) })}</span></button>
+    ${isAdmin.value && html`<${Purge} app=${site.app} />`}
   </section>`;
 }

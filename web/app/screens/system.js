@@ -1,22 +1,31 @@
 // How the server itself is doing, and what waits for a decision of whoever runs it.
 
+import { size } from "../lib/amount.js";
 import { call, pathOf } from "../lib/api.js";
-import { html } from "../lib/html.js";
+import { html, useSignal } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { daemon } from "../lib/live.js";
 import { Link } from "../lib/router.js";
 import { Act, Details, Heading, Icon, say, told, useRead } from "../lib/ui.js";
+import { Plan } from "./plan.js";
 
 /** @typedef {import("../types.js").Daemon} Daemon */
+/** @typedef {import("../types.js").Setting} Setting */
+/** @typedef {import("../types.js").Machine} Machine */
 /** @typedef {{ what: string, tone: "good" | "busy" | "warn" | "bad", found: any }} Check */
 
 export function System() {
   const known = daemon.value;
+  const { data } = useRead("/settings", known?.lastResync);
+  /** @type {{ file: string, settings: Setting[], machine: Machine } | null} */
+  const inForce = data;
   return html`
     <header class="screen-head"><${Heading} title=${t("system.title")}>${t("system.title")}<//>
       <${Act} icon="refresh-cw" onClick=${again}>${t("system.again")}<//></header>
     ${known?.held && html`<${Held} held=${known.held} />`}
-    ${known && html`<section class="panel wide"><ul class="checks">${checksOf(known).map((check) => html`<${Row} check=${check} key=${check.what} />`)}</ul></section>`}
+    ${known && html`<section class="panel wide"><ul class="checks">${[...checksOf(known), ...(inForce ? machineOf(inForce.machine) : [])].map((check) => html`<${Row} check=${check} key=${check.what} />`)}</ul></section>`}
+    <${Everything} mark=${known?.lastResync} />
+    ${inForce && html`<${Settings} told=${inForce} />`}
     <${Recent} mark=${known?.lastResync} />
     <p class="soft">${known && t("system.version", { version: known.version })} <a href="/docs">${t("system.api")}</a></p>
   `;
@@ -99,10 +108,70 @@ function checksOf(known) {
           : t("system.good"),
     },
   ];
+  if (info) {
+    const lacking = [["memoryLimit", t("admin.ram")], ["swapLimit", "swap"], ["cpuLimit", t("admin.cpu")], ["pidsLimit", "pids"]].filter(([name]) => info[String(name)] === false);
+    checks.push(
+      { what: t("admin.limits"), tone: lacking.length ? "warn" : "good", found: lacking.length ? t("admin.limits.lacking", { names: lacking.map(([, text]) => text).join(", ") }) : t("admin.limits.good") },
+      { what: t("admin.seccomp"), tone: info.seccomp ? "good" : "warn", found: t(info.seccomp ? "admin.seccomp.good" : "admin.seccomp.lacking") },
+      { what: "AppArmor", tone: info.apparmor ? "good" : "warn", found: t(info.apparmor ? "admin.apparmor.good" : "admin.apparmor.lacking") },
+    );
+  }
   if (known.fileProblems.length) {
     checks.push({ what: t("admin.files"), tone: "warn", found: list(known.fileProblems.map((one) => `${one.file}: ${one.message}`)) });
   }
   return checks;
+}
+
+/** Less than this is worth a word. */
+const SCARCE = 0.05;
+
+/** @param {Machine} machine @returns {Check[]} */
+function machineOf(machine) {
+  const { diskFreeBytes, diskTotalBytes, memoryFreeBytes, memoryTotalBytes, daemonMemoryBytes } = machine;
+  /** @type {Check[]} */
+  const checks = [];
+  if (diskFreeBytes !== null && diskTotalBytes !== null) {
+    const scarce = diskFreeBytes < diskTotalBytes * SCARCE;
+    const found = t("admin.free", { free: size(diskFreeBytes), total: size(diskTotalBytes) });
+    checks.push({ what: t("admin.machine.disk"), tone: scarce ? "bad" : "good", found: scarce ? `${found}. ${t("admin.disk.scarce")}` : found });
+  }
+  if (memoryFreeBytes !== null && memoryTotalBytes !== null) {
+    const scarce = memoryFreeBytes < memoryTotalBytes * SCARCE;
+    const found = t("admin.free", { free: size(memoryFreeBytes), total: size(memoryTotalBytes) });
+    const own = daemonMemoryBytes === null ? "" : ` ${t("admin.own", { size: size(daemonMemoryBytes) })}`;
+    checks.push({ what: t("admin.machine.memory"), tone: scarce ? "warn" : "good", found: `${found}.${own}` });
+  }
+  return checks;
+}
+
+/** @param {{ mark: unknown }} props */
+function Everything({ mark }) {
+  const shown = useSignal(false);
+  if (!shown.value) return html`<p><button type="button" class="button" onClick=${() => (shown.value = true)}><${Icon} name="clock" /><span>${t("admin.plan.all")}</span></button></p>`;
+  return html`<${Plan} path="/plan" mark=${mark} title=${t("admin.plan.all")} />`;
+}
+
+/** @param {{ told: { file: string, settings: Setting[] } }} props */
+function Settings({ told }) {
+  const changed = told.settings.filter((one) => one.origin !== "default");
+  const whole = useSignal(false);
+  const rows = whole.value ? told.settings : changed;
+  return html`<section class="panel wide settings">
+    <h2>${t("admin.settings.title")}</h2>
+    <p class="soft">${changed.length ? t("admin.settings.text", { file: told.file }) : t("admin.settings.none", { file: told.file })}</p>
+    ${rows.length > 0 &&
+    html`<dl>${rows.map(
+      (one) => html`<div key=${one.name}><dt><code>${one.name}</code></dt>
+        <dd><code>${one.value === null ? t("admin.settings.hidden") : one.value || "–"}</code> <span class="soft">${originOf(one)}${one.restart ? ` · ${t("admin.settings.restart")}` : ""}</span></dd></div>`,
+    )}</dl>`}
+    <button type="button" class="plain" onClick=${() => (whole.value = !whole.value)} aria-expanded=${whole.value ? "true" : "false"}>${whole.value ? t("admin.settings.less") : t("admin.settings.all", { n: told.settings.length })}</button>
+  </section>`;
+}
+
+/** @param {Setting} one */
+function originOf({ origin, line }) {
+  if (origin === "file") return t("admin.settings.file", { n: line ?? 0 });
+  return origin === "environment" ? t("admin.settings.environment") : t("admin.settings.default");
 }
 
 /** @param {string[]} texts */

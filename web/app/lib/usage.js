@@ -1,0 +1,50 @@
+// What apps use, asked for again and again as long as somebody looks.
+
+import { call } from "./api.js";
+import { signal, useEffect } from "./html.js";
+
+/** @typedef {import("../types.js").ShortUsage} ShortUsage */
+
+/** The daemon takes a sample every five minutes; what is used at the moment is asked for oftener. */
+const EVERY_MS = 30_000;
+
+/** One for each app, so that only the rows that changed are drawn again. @type {Map<string, import("../vendor/signals.js").Signal<ShortUsage | null>>} */
+const known = new Map();
+
+/** @param {string} app */
+export function usageOf(app) {
+  let one = known.get(app);
+  if (!one) {
+    one = signal(/** @type {ShortUsage | null} */ (null));
+    known.set(app, one);
+  }
+  return one;
+}
+
+async function ask() {
+  if (document.hidden) return;
+  try {
+    /** @type {ShortUsage[]} */
+    const all = await call("GET", "/usage");
+    for (const usage of all) {
+      const one = usageOf(usage.app);
+      if (JSON.stringify(one.value) !== JSON.stringify(usage)) one.value = usage;
+    }
+  } catch {
+    // Away: it is said on top, and asked again.
+  }
+}
+
+/** Keeps what `usageOf` tells current. */
+export function useUsages() {
+  useRepeated(ask);
+}
+
+/** @param {() => void} work */
+export function useRepeated(work) {
+  useEffect(() => {
+    work();
+    const timer = setInterval(work, EVERY_MS);
+    return () => clearInterval(timer);
+  }, []);
+}
