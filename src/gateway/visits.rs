@@ -103,8 +103,12 @@ pub(super) fn is_page_view(head: &Parts, status: StatusCode, headers: &HeaderMap
 /// By its own word.
 fn is_robot(headers: &HeaderMap) -> bool {
     let agent = headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
-    let says = |word: &&str| agent.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
-    agent.is_empty() || ROBOTS.iter().any(|word| says(&word))
+    let begins = |rest: &[u8], word: &str| {
+        // Mostly the first letter differs.
+        rest[0].to_ascii_lowercase() == word.as_bytes()[0]
+            && rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    agent.is_empty() || (0..agent.len()).any(|at| ROBOTS.iter().any(|word| begins(&agent[at..], word)))
 }
 
 /// What one worker counts of one site today. The lock is held for some nanoseconds, and only whoever adds up waits for it.
