@@ -208,7 +208,9 @@ impl Visits {
             ledger.sites.entry(app.clone()).or_default().insert(known.day, (visitors, pages));
         }
         let oldest = back(known.day, DAYS - 1).unwrap_or(known.day);
-        ledger.sites.values_mut().for_each(|days| days.retain(|day, _| *day >= oldest));
+        for days in ledger.sites.values_mut() {
+            days.retain(|day, _| *day >= oldest);
+        }
         ledger.sites.retain(|_, days| !days.is_empty());
         let folder = Dir::open_ambient_dir(self.file.parent().unwrap_or(Path::new("/")), ambient_authority())?;
         let name = self.file.file_name().unwrap_or_default().to_string_lossy();

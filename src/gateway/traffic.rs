@@ -174,7 +174,9 @@ impl TrafficStats {
     pub fn begin_day(&self) {
         for parts in self.apps().values() {
             let salt = Salt::fresh();
-            parts.iter().for_each(|part| part.today.begin(salt));
+            for part in parts {
+                part.today.begin(salt);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A visitor is a number: the digest of address, browser and a salt that no other site and no other day has, and that is nowhere but
 //! in memory. When the day ends it is overwritten, and nobody can tell any more whose number it was. Of many visitors even the
-//! numbers are not kept: each then only raises one of [`REGISTERS`] small counters (HyperLogLog).
+//! numbers are not kept: each then only raises one of [`REGISTERS`] small counters (`HyperLogLog`).
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -182,7 +182,9 @@ impl Seen {
                 numbers.insert(place, number);
                 if numbers.len() > EXACT {
                     let mut registers = Box::new([0; REGISTERS]);
-                    numbers.iter().for_each(|number| raise(&mut registers, *number));
+                    for number in &*numbers {
+                        raise(&mut registers, *number);
+                    }
                     *self = Self::Many(registers);
                 }
             }
@@ -192,12 +194,24 @@ impl Seen {
 
     fn join(&mut self, other: &Self) {
         match other {
-            Self::Few(numbers) => numbers.iter().for_each(|number| self.add(*number)),
+            Self::Few(numbers) => {
+                for number in numbers {
+                    self.add(*number);
+                }
+            }
             Self::Many(theirs) => {
                 let mut joined = theirs.clone();
                 match &*self {
-                    Self::Few(numbers) => numbers.iter().for_each(|number| raise(&mut joined, *number)),
-                    Self::Many(own) => joined.iter_mut().zip(own.iter()).for_each(|(to, from)| *to = (*to).max(*from)),
+                    Self::Few(numbers) => {
+                        for number in numbers {
+                            raise(&mut joined, *number);
+                        }
+                    }
+                    Self::Many(own) => {
+                        for (to, from) in joined.iter_mut().zip(own.iter()) {
+                            *to = (*to).max(*from);
+                        }
+                    }
                 }
                 *self = Self::Many(joined);
             }
@@ -219,7 +233,7 @@ impl Seen {
         let all = REGISTERS as f64;
         let sum: f64 = registers.iter().map(|rank| 0.5_f64.powi(i32::from(*rank))).sum();
         let estimate = 0.7213 / (1.0 + 1.079 / all) * all * all / sum;
-        let empty = registers.iter().filter(|rank| **rank == 0).count() as f64;
+        let empty = registers.iter().map(|rank| f64::from(u8::from(*rank == 0))).sum::<f64>();
         let counted = if estimate <= 2.5 * all && empty > 0.0 { all * (all / empty).ln() } else { estimate };
         counted.round() as u64
     }
@@ -323,7 +337,9 @@ mod tests {
         }
         assert_eq!(count().visitors, 5);
         let tomorrow = Salt::fresh();
-        workers.iter().for_each(|today| today.begin(tomorrow));
+        for today in &workers {
+            today.begin(tomorrow);
+        }
         assert_eq!(count(), VisitCount::default());
         let number = |salt: Option<Salt>| salt.unwrap().number(here, b"x");
         assert_ne!(number(salt), number(tomorrow), "nobody is known again");
@@ -341,7 +357,9 @@ mod tests {
                 parts[0].add(number);
             }
             let mut all = Seen::default();
-            parts.iter().for_each(|part| all.join(part));
+            for part in &parts {
+                all.join(part);
+            }
             let found = all.count();
             let off = found.abs_diff(u64::from(crowd)) * 100 / u64::from(crowd);
             assert!(off <= 8 && (crowd > 256 || off == 0), "{found} instead of {crowd}");

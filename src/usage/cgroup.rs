@@ -44,7 +44,7 @@ fn second(root: &Path, place: &str) -> Option<Reading> {
 /// Version 1: a tree for each controller.
 fn first(root: &Path, place: &str) -> Option<Reading> {
     let controllers = ["cpuacct", "cpu,cpuacct"].map(|name| root.join(name).join(place).join("cpuacct.usage"));
-    let cpu_micros = controllers.iter().find_map(|file| number(file)).map(|nanos| nanos / 1000);
+    let cpu_micros = controllers.iter().find_map(number).map(|nanos| nanos / 1000);
     let group = root.join("memory").join(place);
     let memory = number(&group.join("memory.usage_in_bytes")).map(|all| {
         let idle = field(&group.join("memory.stat"), "total_inactive_file").unwrap_or(0);
