@@ -162,3 +162,20 @@ fn a_private_site_shows_itself_to_its_owner_and_to_whom_they_invite() {
     println!("{}", drive("visitors.mjs", &given));
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
+
+/// By a stranger on a phone, with scripts and without, and by its owner.
+#[test]
+fn what_a_template_makes_can_be_used_by_everybody() {
+    let (daemon, given) = dashboard("tpl", None);
+    for (app, manifest) in [
+        ("alice-links", "template: links-v1\n"),
+        ("alice-album", "template: album-v1\n"),
+        ("alice-guestbook", "template: guestbook-v1\nenableApi: true\n"),
+        ("alice-invite", "template: invite-v1\nenableApi: true\n"),
+        ("alice-page", "template: static-v1\n"),
+    ] {
+        daemon.run(app, manifest);
+    }
+    println!("{}", drive("templates.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
