@@ -287,7 +287,11 @@ fn last_good(at: &Circumstances<'_>, file: Option<&FileEntry>, sync: SyncState, 
         findings: vec![finding],
         file_digest: file.map(|file| file.digest.clone()),
         // Nothing of an app without a row can be open to anybody.
-        visitors: at.last_good().map_or(Visitors::OWNER, |row| visitors(&row.manifest, at.settings)),
+        visitors: match at.last_good() {
+            _ if planted!(BrokenFileOpens) => Visitors::EVERYONE,
+            Some(row) => visitors(&row.manifest, at.settings),
+            None => Visitors::OWNER,
+        },
         wished: at.last_good().map(|row| row.domains.clone()).unwrap_or_default(),
         domains: Vec::new(),
     };
@@ -299,7 +303,9 @@ fn last_good(at: &Circumstances<'_>, file: Option<&FileEntry>, sync: SyncState, 
 
 /// A site that nobody can guard is stopped rather than left open to everyone.
 fn guarded(at: &Circumstances<'_>, manifest: &Manifest, decision: Decision) -> Decision {
-    let Some(lacks) = lacks_gate(manifest, at.settings) else { return decision };
+    let Some(lacks) = lacks_gate(manifest, at.settings).filter(|_| !planted!(UnguardedInDirect)) else {
+        return decision;
+    };
     let Goal::Run(spec) = decision.goal else { return decision };
     let file = if lacks.by_manifest { format!("{}: ", at.key.file_name()) } else { String::new() };
     let message = format!("{file}{}; {}", lacks.problem(), lacks.remedy());

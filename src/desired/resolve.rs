@@ -105,7 +105,7 @@ pub fn resolve(
 /// Who may see and change the site. A template only suggests it, to whoever writes the manifest.
 #[must_use]
 pub fn visitors(manifest: &Manifest, settings: &Settings) -> Visitors {
-    manifest.visitors.unwrap_or(settings.visitors)
+    manifest.visitors.unwrap_or(if planted!(DefaultVisitorsIgnored) { Visitors::EVERYONE } else { settings.visitors })
 }
 
 /// What a new site's manifest says of its visitors: what its template suggests, but no wider circle than the settings' own.

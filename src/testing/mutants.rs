@@ -78,6 +78,13 @@ mutants! {
     AddressHandedOn,
     /// A successor is told of under its predecessor's address (a proxy that looked a name up once).
     AddressKept,
+    // --- visitors: who is let in where nobody may ---
+    /// A file that cannot be used says nothing of visitors, so everybody is let in (an access list that fails open).
+    BrokenFileOpens,
+    /// What the settings say for all does not count.
+    DefaultVisitorsIgnored,
+    /// With direct routing a private app runs as any other (a proxy's access list that is passed by asking the backend).
+    UnguardedInDirect,
     // --- drift that is not seen ---
     /// A container off its network is left so.
     NetworkIgnored,

@@ -47,6 +47,12 @@ impl MemStore {
         self.lock().inventory.values().cloned().collect()
     }
 
+    /// What it really holds of one app.
+    #[must_use]
+    pub fn row(&self, key: &AppKey) -> Option<InventoryRow> {
+        self.lock().inventory.get(key).cloned()
+    }
+
     /// Whose removal it knows to be held, and whose to be confirmed.
     #[must_use]
     pub fn noted_removals(&self) -> Removals {

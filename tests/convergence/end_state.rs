@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use minipaas::model::{Digest, labels};
+use minipaas::model::{Digest, SyncState, labels};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
 
@@ -47,10 +47,11 @@ pub(crate) fn end_state(world: &World, daemon: Option<&Daemon>) -> String {
                 .iter()
                 .map(|condition| format!("{:?}={}:{}", condition.kind, condition.status, condition.reason))
                 .collect();
-            let applied = app.applied_digest == app.file_digest;
+            // Of a file that does not count, whether it once did is history.
+            let applied = (app.sync != SyncState::Invalid).then_some(app.applied_digest == app.file_digest);
             let _ = writeln!(
                 text,
-                "status {}: {:?} {:?} {:?} {:?} applied={applied} {}",
+                "status {}: {:?} {:?} {:?} {:?} applied={applied:?} {}",
                 app.app,
                 app.domains,
                 app.desired,

@@ -37,6 +37,11 @@ pub(crate) fn unmet(
             hold(named && !runs, "it has not exactly one stopped container under its name");
             hold(status.is_some_and(|status| status.health == Health::Stopped), "its health is not Stopped");
         }
+        Expect::NeverRan => {
+            hold(containers.is_empty(), "it has containers");
+            hold(row.is_some(), "the inventory does not know it");
+            hold(status.is_some_and(|status| status.sync == SyncState::Invalid), "its sync is not Invalid");
+        }
         Expect::Gone => {
             hold(containers.is_empty(), "it has containers");
             hold(row.is_none(), "the inventory knows it");

@@ -27,6 +27,7 @@ mod scripts;
 mod supervisor;
 mod sweep;
 mod trace;
+mod visitors;
 mod waiting;
 mod world;
 

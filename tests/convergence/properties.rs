@@ -1,4 +1,4 @@
-//! P1 to P17 of the design, as far as they can be seen from outside.
+//! P1 to P18 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::history::{self, History};
 use crate::names;
 use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner, unheard_hangs};
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
+use crate::visitors::{Gates, Hearing};
 use crate::world::Ended;
 
 /// The name that two apps want.
@@ -51,6 +52,9 @@ pub(crate) struct Record {
     code: BTreeMap<ContainerId, Option<String>>,
     history: History,
     endpoints: Endpoints,
+    gates: Gates,
+    /// Whether something hinders the daemon from hearing what people write.
+    hampered: bool,
     /// Apps whose removal a person asked to let go on, and of these the ones they were told it does; as long as their files
     /// stay away.
     asked: BTreeSet<AppKey>,
@@ -68,7 +72,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn begin(&mut self, world: &World) {
+    pub(crate) fn begin(&mut self, world: &World, injections: &[Injection]) {
+        self.hampered = !injections.is_empty();
         self.before = world.docker.journal_len();
         (self.journal, self.changes) = (self.before, 0);
         self.calls_before = world.injector.count();
@@ -83,6 +88,7 @@ impl Record {
     pub(crate) fn action(&mut self, world: &World) {
         self.stir();
         self.purged.extend(given_up(world));
+        self.gates.note(world);
         self.look_at_code(world);
     }
 
@@ -154,6 +160,9 @@ impl Record {
         if !news.is_empty() {
             self.look_at_code(world);
         }
+        for text in self.gates.done(world, &news) {
+            self.broken(text);
+        }
         if let Some(last) = news.last() {
             let at = history::origin(world) + last.at;
             self.history.changed_at = self.history.changed_at.max(Some(at));
@@ -177,6 +186,10 @@ impl Record {
             self.broken(text);
         }
         for text in self.endpoints.note(world, status.as_deref()) {
+            self.broken(text);
+        }
+        let hearing = if self.hampered { Hearing::Disturbed } else { Hearing::Undisturbed };
+        for text in self.gates.look(world, status.as_deref(), hearing, self.stirred_at) {
             self.broken(text);
         }
         self.look_at_held(world, status.as_deref());
@@ -372,6 +385,14 @@ impl Record {
         }
     }
 
+    /// P18 on the way.
+    pub(crate) fn look_at_gates(&mut self, world: &World, daemon: Option<&Daemon>) {
+        let Some(status) = daemon.map(Daemon::status) else { return };
+        for text in self.gates.at_rest(world, &status) {
+            self.broken(text);
+        }
+    }
+
     /// What holds once nothing is left to do. Without a `script`, its end is not looked at: the daemon was kept from what
     /// the script builds on.
     pub(crate) fn at_end(
@@ -389,6 +410,7 @@ impl Record {
         let mut broken = lies_at_rest(&status, &owned);
         broken.extend(unheard_hangs(world, &status));
         broken.extend(names::unshared_at_rest(world, &status));
+        broken.extend(self.gates.at_rest(world, &status));
         let misled = misled_at_rest(&status, &owned);
         let Some(script) = script else {
             broken.extend(misled);

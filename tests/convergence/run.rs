@@ -72,6 +72,9 @@ impl Run<'_> {
                     self.pump(wait).await;
                 }
             }
+            if self.injections.is_empty() && !matches!(step.action, Action::Quick(..) | Action::Ask(_)) {
+                self.record.look_at_gates(&self.world, self.daemon.as_ref());
+            }
             if number == 0 && self.script.reverts && undisturbed.is_none() {
                 first = Some(end_state(&self.world, self.daemon.as_ref()));
             }

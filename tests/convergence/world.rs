@@ -111,7 +111,7 @@ impl<'s> Run<'s> {
             run.world.injector.forget_answers();
         }
         run.settle(Duration::from_secs(2)).await;
-        run.record.begin(&run.world);
+        run.record.begin(&run.world, run.injections);
         run.offset = run.world.injector.count();
         run.injected = injections.is_empty();
         run.world.folders.flush();

@@ -8,9 +8,9 @@ use crate::sweep::{parallel, tell};
 
 /// Scripts per planted bug, unless `CASES` says otherwise.
 const CASES: u64 = 25;
-/// No random script edits an app's code or its folder, nor lets a process hang, which is what these are about; the sweep has scripts
-/// for them.
-const UNTRIED: [Mutant; 7] = [
+/// No random script edits an app's code or its folder, lets a process hang, or says who may enter, which is what these are about; the
+/// sweep has scripts for them.
+const UNTRIED: [Mutant; 10] = [
     Mutant::VersionIsLive,
     Mutant::CheckoutDroppedEarly,
     Mutant::CodeBackFromTemplate,
@@ -18,6 +18,9 @@ const UNTRIED: [Mutant; 7] = [
     Mutant::HangsLeftAlone,
     Mutant::HangsReplacedAtOnce,
     Mutant::HangsReplacedUnasked,
+    Mutant::BrokenFileOpens,
+    Mutant::DefaultVisitorsIgnored,
+    Mutant::UnguardedInDirect,
 ];
 /// In hundredths.
 const GOOD_PART: usize = 40;

@@ -8,6 +8,7 @@ mod files;
 mod hangs;
 mod names;
 mod operator;
+mod visitors;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -73,6 +74,8 @@ pub(crate) enum Expect {
     RunningGivenUp,
     /// Exactly one container, not running.
     Stopped,
+    /// Known, and without a container: it never ran.
+    NeverRan,
     /// No container, no code, no row, no status.
     Gone,
     /// Its name is taken: no container of ours.
@@ -240,9 +243,17 @@ fn by_hand<T, E>(_: Result<T, E>) {}
 
 /// All scripts, in the order of their telling.
 pub(crate) fn all() -> Vec<Script> {
-    let scripts =
-        [everyday::all(), files::all(), names::all(), failures::all(), hangs::all(), operator::all(), crowds::all()]
-            .concat();
+    let scripts = [
+        everyday::all(),
+        files::all(),
+        names::all(),
+        failures::all(),
+        hangs::all(),
+        operator::all(),
+        visitors::all(),
+        crowds::all(),
+    ]
+    .concat();
     let names: BTreeSet<_> = scripts.iter().map(|script| script.name).collect();
     assert_eq!(names.len(), scripts.len(), "two scripts have the same name");
     scripts
