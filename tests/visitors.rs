@@ -14,8 +14,10 @@ use minipaas::gateway::Tuning;
 use minipaas::model::{AppKey, AppStatus, Audience, Settings, Timestamp, Visitors};
 use minipaas::portal::SiteGate;
 use minipaas::store::{AccountStore as _, SqliteStore, Store as _};
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 #[path = "gateway_support/mod.rs"]
 mod support;
@@ -384,7 +386,100 @@ async fn a_site_of_the_same_name_knows_nobody_of_the_one_before() {
     assert_eq!(status(&site.look(&guest).await), 403);
     assert_eq!(status(&site.post_code(link.token.reveal(), "x=y").await), 403);
     assert!(!site.sites.has_password(&diary()));
+
+    // One that is renamed to the name of another that once had guests: its file goes, another one comes.
+    let notes = key("alice-notes");
+    site.store.put(&minipaas::model::InventoryRow::tombstone(notes.clone(), Timestamp(1))).await.unwrap();
+    let of_notes = site.sites.add_link(&notes, "할머니", None).await.unwrap();
+    let of_notes = of_notes.token.reveal();
+    site.store.forget(&notes).await.unwrap();
+    let of_diary = site.sites.add_link(&diary(), "할머니", None).await.unwrap();
+    let guest = site.enter(of_diary.token.reveal()).await;
+    site.store.forget(&diary()).await.unwrap();
+    site.store.put(&minipaas::model::InventoryRow::tombstone(notes.clone(), Timestamp(2))).await.unwrap();
+    site.sites.refresh().await.unwrap();
+    for link in [of_notes, of_diary.token.reveal()] {
+        site.sites.enter_by_code(&notes, link, &[]).await.unwrap_err();
+    }
+    assert_eq!(site.sites.holds(&notes, guest.strip_prefix("paas_visitor=").unwrap()), None);
+    assert!(site.sites.links(&notes).await.unwrap().is_empty());
     site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn who_was_removed_comes_in_no_more_and_neither_do_those_they_invited() {
+    let site = Site::of(Guests, Owner).await;
+    let link = site.sites.add_link(&diary(), "for myself, later", None).await.unwrap();
+    site.sites.set_password(&diary(), Some("another password")).await.unwrap();
+    let (owner, guest) = (site.owner().await, site.enter(link.token.reveal()).await);
+    let by_password = pass_of(&site.post_password("another+password").await);
+    // Somebody whose name only begins like hers.
+    let other = key("alicia-diary");
+    site.sites.add_link(&other, "x", None).await.unwrap();
+
+    site.accounts.remove_person("alice").await.unwrap();
+    site.sites.refresh().await.unwrap();
+    for (cookie, whose) in [(&owner, "hers"), (&guest, "by her link"), (&by_password, "by the password")] {
+        assert_eq!(status(&site.look(cookie).await), 403, "{whose}");
+    }
+    assert_eq!(status(&site.post_code(link.token.reveal(), "x=y").await), 403);
+    assert_eq!(status(&site.post_password("another+password").await), 403);
+    assert_eq!(site.sites.links(&other).await.unwrap().len(), 1);
+    // Who is invited under that name later has the apps, and none of the guests.
+    assert!(site.sites.links(&diary()).await.unwrap().is_empty() && !site.sites.has_password(&diary()));
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn a_pass_ends_by_itself_and_a_clock_that_is_set_back_revives_none() {
+    let site = Site::of(Guests, Owner).await;
+    site.sites.set_password(&diary(), Some("another password")).await.unwrap();
+    let (owner, by_link) = (site.owner().await, site.guest().await);
+    let by_password = pass_of(&site.post_password("another+password").await);
+    let pass = async |days: i64| *site.clock.0.lock().unwrap() += days * DAY;
+    // As long as the session of the portal.
+    assert_eq!(Settings::defaults("/paas").session_ttl_hours, 168);
+    pass(7).await;
+    assert_eq!(status(&site.look(&owner).await), 403);
+    for cookie in [&by_link, &by_password] {
+        assert_eq!(told(&site.look(cookie).await), "guest");
+    }
+    site.sites.refresh().await.unwrap();
+    pass(-1).await;
+    site.sites.refresh().await.unwrap();
+    assert_eq!(status(&site.look(&owner).await), 403, "it was seen to be over");
+    pass(84).await;
+    for cookie in [&by_link, &by_password] {
+        assert_eq!(status(&site.look(cookie).await), 403, "after ninety days");
+    }
+    site.sites.refresh().await.unwrap();
+    pass(-90).await;
+    site.sites.refresh().await.unwrap();
+    for cookie in [&owner, &by_link, &by_password] {
+        assert_eq!(status(&site.look(cookie).await), 403, "the clock was set back");
+    }
+    site.world.stopped().await;
+}
+
+#[tokio::test]
+async fn a_hand_over_is_over_after_a_minute_whatever_the_clock_on_the_wall_says() {
+    let site = Site::of(Owner, Owner).await;
+    let session = site.session("alice").await;
+    let (browser, hash) = ("b".repeat(64), hex(&Sha256::digest("b".repeat(64))));
+    let code = || site.sites.hand_over(&diary(), session, "/", &hash).unwrap();
+    let (in_time, late) = (code(), code());
+    let given = [browser];
+    *site.clock.0.lock().unwrap() -= 2 * DAY;
+    site.sites.enter_by_code(&diary(), in_time.reveal(), &given).await.unwrap();
+    site.world.stopped().await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    let refused = site.sites.enter_by_code(&diary(), late.reveal(), &given).await;
+    assert!(refused.is_err(), "{refused:?}");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]
@@ -410,6 +505,17 @@ async fn passes_and_links_survive_the_daemon_and_no_secret_is_at_rest() {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "in the database");
     }
     assert!(!format!("{link:?} {again:?}").contains(link.token.reveal()));
+    // What was taken back right before the daemon died stays so.
+    assert!(site.sites.remove_link(&diary(), link.link.id).await.unwrap());
+    let next = SiteAccess::new(
+        Arc::new(SqliteStore::open(&database(&site)).unwrap()),
+        &site.accounts,
+        site.clock.clone(),
+        watch::channel(Arc::new(Settings::defaults("/paas"))).1,
+    );
+    next.refresh().await.unwrap();
+    assert_eq!(next.holds(&diary(), pass), None);
+    next.enter_by_code(&diary(), link.token.reveal(), &[]).await.unwrap_err();
     site.world.stopped().await;
 }
 
@@ -549,9 +655,17 @@ async fn a_page_of_a_sibling_site_does_nothing_in_an_owner_s_name() {
 
 #[tokio::test]
 async fn what_is_open_ends_when_its_reader_may_not_go_on() {
-    for by in ["link", "manifest"] {
+    for by in ["link", "manifest", "password", "everybody out", "session", "person"] {
         let site = Site::of(Guests, Guests).await;
-        let guest = site.guest().await;
+        // As in the daemon: what the portal or another process does is seen by looking.
+        let stop = CancellationToken::new();
+        let looking = tokio::spawn(Arc::clone(&site.sites).keep_up(stop.clone()));
+        site.sites.set_password(&diary(), Some("another password")).await.unwrap();
+        let guest = match by {
+            "session" | "person" => site.owner().await,
+            "password" => pass_of(&site.post_password("another+password").await),
+            _ => site.guest().await,
+        };
         let mut socket = site.world.connect().await;
         let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\n";
         socket.send(format!("GET /ws HTTP/1.1\r\nHost: {HOST}\r\nCookie: {guest}\r\n{upgrade}\r\n")).await;
@@ -565,12 +679,18 @@ async fn what_is_open_ends_when_its_reader_may_not_go_on() {
                 let id = site.sites.links(&diary()).await.unwrap()[0].id;
                 site.sites.remove_link(&diary(), id).await.unwrap();
             }
+            "password" => site.sites.set_password(&diary(), Some("a newer password")).await.unwrap(),
+            "everybody out" => drop(site.sites.end_all(&diary()).await.unwrap()),
+            "session" => drop(site.accounts.revoke_all_of("alice").await.unwrap()),
+            "person" => site.accounts.remove_person("alice").await.unwrap(),
             _ => site.asks(Owner, Owner).await,
         }
         let began = std::time::Instant::now();
         within(socket.rest()).await;
         within(stream.rest()).await;
         assert!(began.elapsed() < Duration::from_secs(1), "{by}: {:?}", began.elapsed());
+        stop.cancel();
+        looking.await.unwrap();
         site.world.stopped().await;
     }
 }

@@ -322,7 +322,10 @@ pub async fn remove(
 
 pub(super) fn remove_described() -> Operation {
     Operation::new("people", "removeUser", "Remove somebody, and say what becomes of their apps")
-        .more("Their sessions, keys and invitation end at once. `delete` keeps the data of the apps.")
+        .more(
+            "Their sessions, keys and invitation end at once, and so do the invitation links and passwords of their sites. `delete` \
+             keeps the data of the apps.",
+        )
         .takes::<Remove>(json!({"apps": "keep"}))
         .answers::<Removed>(200, "What was done to which app.")
         .refuses(&[code::NO_SUCH_USER, code::LAST_ADMIN])

@@ -192,6 +192,13 @@ impl AccountStore for SqliteStore {
             }
             // Sessions, keys and the invitation go by their foreign keys.
             let removed = transaction.execute("DELETE FROM users WHERE name = ?1", [&name])?;
+            // Whom they invited to their sites: a link that they kept would let them in for ever.
+            if removed > 0 {
+                for table in ["passes", "guest_links", "site_passwords"] {
+                    let of_theirs = format!("DELETE FROM {table} WHERE substr(app, 1, length(?1) + 1) = ?1 || '-'");
+                    transaction.execute(&of_theirs, [&name])?;
+                }
+            }
             transaction.commit()?;
             Ok(if removed == 0 { Changed::NoSuchUser } else { Changed::Done })
         }))
