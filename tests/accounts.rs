@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use minipaas::accounts::{
     AcceptError, AccountStore as _, Accounts, Bootstrap, ChangeError, FirstRefusal, KeyError, KeyId, KeyScope, Keys,
     LoginError, MAX_KEY_NAME, MAX_KEYS, MAX_SESSIONS, NewSession, PasswordRule, Place, RECOVERY_CODES, Refused,
-    Removed, ResetError, Revoked, Role, SecondStep, SessionId, TotpError, User, UserRef, Visit,
+    Removed, ResetError, Revoked, Role, SecondStep, SessionId, SiteAccess, TotpError, User, UserRef, Visit,
 };
 use minipaas::clock::Clock;
-use minipaas::model::{AppKey, Settings, Timestamp, UserId};
+use minipaas::model::{AppKey, Audience, Settings, Timestamp, UserId};
 use minipaas::store::SqliteStore;
 use minipaas::store::accounts::{NewPassword, NewSessionRow, PasswordHash, SecretHash, Sessions};
 use tokio::sync::watch;
@@ -647,7 +647,7 @@ async fn whoever_was_let_in_by_an_earlier_version_still_is() {
     let token = "04411a7519c2de03bc04112b14a010fc8a76dbc314fd2abbf598756610f30de8";
     let key = "paas_2f2d2e06fd35594dcb5b6860ed38224570a1428ba32a7b02ffb02b387bb44c07";
     // Each was made of the one before.
-    for version in ["v2", "v3"] {
+    for version in ["v2", "v3", "v4", "v5"] {
         let house = House::of_version(version);
         let session = house.accounts.session(token).await.unwrap().unwrap();
         let expected = User { id: UserRef(1), name: "admin".to_owned(), role: Role::Admin, must_change: false };
@@ -661,7 +661,7 @@ async fn whoever_was_let_in_by_an_earlier_version_still_is() {
 /// What came with schema 3: members, invitations, quotas, narrowed keys, where a session was begun.
 #[tokio::test]
 async fn people_of_an_earlier_version_keep_what_they_have() {
-    for version in ["v3"] {
+    for version in ["v3", "v4", "v5"] {
         let house = House::of_version(version);
         house.accounts.bootstrap().await.unwrap();
         let people = house.accounts.people().await.unwrap();
@@ -688,6 +688,50 @@ async fn people_of_an_earlier_version_keep_what_they_have() {
         assert_eq!(scope, KeyScope { app: AppKey::parse("alice-diary").ok(), deploy_only: true });
         let invitation = "22dcf77ad8ccc7b0e0bd3e47b77d919f515d25ba049347ad6e89431f88d6a950";
         house.accounts.accept(invitation, PASSWORD, &Visit::here(HOME.into())).await.unwrap();
+    }
+}
+
+/// What came with schema 4: the second step of signing in, and recovery codes.
+#[tokio::test]
+async fn a_second_step_of_an_earlier_version_goes_on() {
+    for version in ["v4", "v5"] {
+        let house = House::of_version(version);
+        let alice = house.accounts.person("alice").await.unwrap().unwrap().user;
+        assert_eq!(house.accounts.totp(&alice).await.unwrap(), SecondStep::On { recovery_codes_left: 2 }, "{version}");
+        let login = async |code: Option<&str>| {
+            house.accounts.login("alice", PASSWORD, &Visit { code, ..Visit::here(HOME.into()) }).await
+        };
+        assert!(matches!(login(None).await, Err(LoginError::CodeNeeded)), "{version}");
+        let phone = Phone("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ".to_owned());
+        login(Some(&phone.shows(&house))).await.unwrap();
+        login(Some("9pt4s-bvxn3-w2q0k-h8mjr")).await.unwrap();
+        assert_eq!(house.accounts.totp(&alice).await.unwrap(), SecondStep::On { recovery_codes_left: 1 }, "{version}");
+    }
+}
+
+/// What came with schema 5: invitation links, sites' passwords, and the passes of whoever is in.
+#[tokio::test]
+async fn visitors_of_an_earlier_version_are_still_in() {
+    for version in ["v5"] {
+        let house = House::of_version(version);
+        let diary = AppKey::parse("alice-diary").unwrap();
+        let (clock, settings_rx) = (house.clock.clone(), house.settings_tx.subscribe());
+        let sites = SiteAccess::new(Arc::new(house.store.clone()), &house.accounts, clock, settings_rx);
+        sites.refresh().await.unwrap();
+        let [owner, by_link, by_password] = ["b1", "b2", "b3"].map(|digits| digits.repeat(32));
+        let holds = |pass: &str| sites.holds(&diary, pass);
+        assert_eq!(holds(&owner), Some(Audience::Owner), "{version}");
+        assert_eq!((holds(&by_link), holds(&by_password)), (Some(Audience::Guests), Some(Audience::Guests)));
+        let links = sites.links(&diary).await.unwrap();
+        let told: Vec<_> = links.iter().map(|link| (link.name.as_str(), link.uses, link.expires_at)).collect();
+        assert_eq!(told, [("할머니", 1, None), ("a friend", 0, Some(Timestamp(1_795_000_060_000)))], "{version}");
+        sites.enter_by_code(&diary, &"a1".repeat(32), &[]).await.unwrap();
+        sites.enter_by_password(&diary, PASSWORD, "/", HOME.into()).await.unwrap();
+        // Each goes with what it was given for, as one of today does.
+        house.accounts.revoke_all_of("alice").await.unwrap();
+        assert!(sites.remove_link(&diary, links[0].id).await.unwrap());
+        assert_eq!((holds(&owner), holds(&by_link)), (None, None), "{version}");
+        assert_eq!(holds(&by_password), Some(Audience::Guests));
     }
 }
 
