@@ -10,18 +10,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use minipaas::accounts::{KeyScope, Keys, Visit};
+use minipaas::accounts::{KeyScope, Keys, Role, Visit};
 use minipaas::desired::marker;
 use minipaas::gateway::GatewayConfig;
 use minipaas::model::status::{FileProblem, HeldRemoval};
 use minipaas::model::{AppKey, Cause, Event, EventKind, InstanceId, Timestamp};
-use minipaas::portal::{UnixDoor, router};
+use minipaas::portal::extract::App;
+use minipaas::portal::{Caller, Member, UnixDoor, router};
 use minipaas::store::{SqliteStore, Store as _};
 use portal_support::{Answer, Ask, PASSWORD, Portal, soon};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -351,6 +353,55 @@ async fn a_member_is_let_in_to_their_own_and_learns_no_byte_of_anybody_else_s() 
     assert!(answer.body.contains("`alice`"), "{}", answer.body);
 }
 
+/// Somebody else's app, or one that nobody has: the answer comes before anything is known but the path and the caller. This router has
+/// no state in which it could be looked up.
+#[tokio::test]
+async fn whether_somebody_else_s_app_exists_is_not_looked_up() {
+    let member = Member { id: 2, name: "alice".to_owned(), role: Role::Member, must_change_password: false };
+    let show = axum::routing::get(async |App(key): App| key.to_string());
+    let router = axum::Router::new().route("/apps/{userid}/{appname}", show);
+    let router = router.layer(axum::Extension(Caller::Session { id: 1, member })).with_state(());
+    for (path, status) in [("/apps/alice/diary", 200), ("/apps/bob/secretplan", 404), ("/apps/bob/nothing", 404)] {
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        assert_eq!(router.clone().oneshot(request).await.unwrap().status(), status, "{path}");
+    }
+}
+
+/// Somebody else's app and one that nobody has take the same way, so they take as long. The figure is in docs/security.md.
+#[tokio::test]
+async fn the_time_of_an_answer_does_not_tell_whether_somebody_else_s_app_exists() {
+    const ROUNDS: usize = 600;
+    let portal = neighbours().await;
+    let cookie = portal.session_of("alice", PASSWORD).await;
+    let mut stream = portal.connect().await;
+    let mut took = [const { Vec::new() }; 3];
+    let mut first: Option<String> = None;
+    // In turn, so that whatever else the machine does meets all of them.
+    for _ in 0..ROUNDS {
+        for (number, app) in [SECRET, "nothing", "neither"].into_iter().enumerate() {
+            let path = format!("/apps/bob/{app}");
+            let ask = Ask { method: "GET", path: &path, headers: &[("cookie", &cookie)], body: None };
+            let began = Instant::now();
+            let answer = ask.over(&mut stream, &portal.address.to_string()).await;
+            took[number].push(began.elapsed());
+            assert_eq!(answer.status, 404);
+            let varies = |line: &&str| line.starts_with("date: ") || line.starts_with("x-request-id: ");
+            let lines = answer.head.lines().filter(|line| !varies(line));
+            let text = lines.chain(answer.body.lines()).collect::<Vec<_>>().join("\n").replace(app, "APP");
+            let text: String = text.lines().filter(|line| !line.starts_with("content-length: ")).collect();
+            assert_eq!(&text, first.get_or_insert_with(|| text.clone()));
+        }
+    }
+    let [theirs, nobody_s, control] = took.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    println!("median of {ROUNDS}: bob's {theirs:?}, nobody's {nobody_s:?}, another of nobody's {control:?}");
+    // The same code: what differs is the clock's noise. A look into the status or the database would be more than that.
+    let apart = theirs.abs_diff(nobody_s);
+    assert!(apart < theirs / 4, "{theirs:?} and {nobody_s:?}: {apart:?} apart");
+}
+
 /// A key that was made for one app, or for deploying, opens that and nothing else, also where its user is an admin.
 #[tokio::test]
 async fn a_narrowed_key_opens_what_it_was_made_for_and_nothing_else() {
@@ -488,7 +539,7 @@ async fn a_stream_ends_when_its_user_becomes_somebody_else() {
         read_until(&mut stream, "event: apps").await;
         database.execute("PRAGMA foreign_keys = ON", []).ok();
         database.execute(change, []).unwrap();
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         // The last chunk of an answer that has ended is empty.
         read_until(&mut stream, "0\r\n\r\n").await;
         assert!(began.elapsed() < std::time::Duration::from_millis(1_500), "{:?}", began.elapsed());
