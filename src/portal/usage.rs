@@ -69,7 +69,7 @@ pub struct ShortUsageView {
     pub app: AppKey,
     pub limits: Option<LimitsView>,
     pub now: UsedView,
-    /// The most within each of the last 24 hours, the present one last.
+    /// The most within each of the last 24 hours, the present one last; empty when none of them is known.
     pub cpu_millis: Vec<Option<u16>>,
     pub memory_bytes: Vec<Option<u64>>,
 }
@@ -125,6 +125,10 @@ fn short(status: &AppStatus, points: &[Point], used: Used, now: i64) -> ShortUsa
         cpu_millis[hour] = cpu_millis[hour].max(used.cpu_millis);
         memory_bytes[hour] = memory_bytes[hour].max(used.memory_bytes);
     }
+    if cpu_millis.iter().all(Option::is_none) && memory_bytes.iter().all(Option::is_none) {
+        cpu_millis.clear();
+        memory_bytes.clear();
+    }
     ShortUsageView { app: status.app.clone(), limits: limits(status), now: used.into(), cpu_millis, memory_bytes }
 }
 
@@ -156,6 +160,10 @@ mod tests {
             Point { at: hour(1, 10), used: used(Some(30), Some(2)) },
             Point { at: hour(1, 15), used: used(None, None) },
         ];
+        assert!(
+            short(&status, &[], used(None, None), now).cpu_millis.is_empty(),
+            "of many asleep there is little to tell"
+        );
         let short = short(&status, &points, used(None, Some(7)), now);
         assert_eq!(short.cpu_millis[..2], [Some(30), None]);
         assert_eq!(short.memory_bytes[0], Some(4096));

@@ -35,16 +35,17 @@ async function ask() {
   }
 }
 
-/** Keeps what `usageOf` tells current. */
-export function useUsages() {
-  useRepeated(ask);
+/** Keeps what `usageOf` tells current; `wanted`: not before the apps themselves are there. @param {boolean} wanted */
+export function useUsages(wanted) {
+  useRepeated(ask, wanted);
 }
 
-/** @param {() => void} work */
-export function useRepeated(work) {
+/** @param {() => void} work @param {boolean} [wanted] */
+export function useRepeated(work, wanted = true) {
   useEffect(() => {
+    if (!wanted) return undefined;
     work();
     const timer = setInterval(work, EVERY_MS);
     return () => clearInterval(timer);
-  }, []);
+  }, [wanted]);
 }

@@ -35,7 +35,8 @@ export function stateOf(app) {
 /** Trouble first, then what is on its way, then the rest. @param {AppView} app */
 export function urgency(app) {
   const order = { bad: 0, warn: 1, busy: 2, good: 3, quiet: 4 };
-  return order[stateOf(app).tone];
+  // Without the word for it: a long table asks thousands of times.
+  return order[PHASES[app.phase]?.[1] ?? "quiet"];
 }
 
 /** `forAdmin`: only whoever runs the box can do something.

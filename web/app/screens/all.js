@@ -8,7 +8,7 @@ import { exact, t, when } from "../lib/i18n.js";
 import { apps, seen } from "../lib/live.js";
 import { Link } from "../lib/router.js";
 import { addressHere, ownerAddress } from "../lib/site-address.js";
-import { Act, Heading, Icon, say, told, useRead } from "../lib/ui.js";
+import { Act, Heading, Icon, say, told } from "../lib/ui.js";
 import { usageOf, useUsages } from "../lib/usage.js";
 import { State } from "../lib/state.js";
 import { nameOf, ownerOf, stateOf, urgency } from "../lib/words.js";
@@ -46,7 +46,7 @@ export function All() {
   const search = useRef(/** @type {HTMLInputElement | null} */ (null));
   const table = useRef(/** @type {HTMLElement | null} */ (null));
   const before = useRef(/** @type {string[]} */ ([]));
-  useUsages();
+  useUsages(!!apps.value);
   useChanges();
   useEffect(() => {
     /** @param {KeyboardEvent} event */
@@ -63,8 +63,11 @@ export function All() {
   const owners = [...new Set(all.map((app) => ownerOf(app.app)))];
   const typed = words.value.toLowerCase().split(/\s+/).filter(Boolean);
   const kept = all.filter((app) => {
-    const text = `${app.app} ${app.phase} ${app.template ?? ""} ${stateOf(app).text} ${app.url}`.toLowerCase();
-    return typed.every((word) => text.includes(word)) && SHOWN[show.value]?.(app) && (!owner.value || ownerOf(app.app) === owner.value);
+    const fits = () => {
+      const text = `${app.app} ${app.phase} ${app.template ?? ""} ${stateOf(app).text} ${app.url}`.toLowerCase();
+      return typed.every((word) => text.includes(word));
+    };
+    return (typed.length === 0 || fits()) && SHOWN[show.value]?.(app) && (!owner.value || ownerOf(app.app) === owner.value);
   });
   kept.sort(ORDERS[order.value]);
   // Rows do not jump under a finger or away from the focus: what is new comes on top, the rest stays where it is.
@@ -163,18 +166,35 @@ function changeOf(app) {
   return one;
 }
 
-/** Asked anew when some manifest has another digest than before. */
+/** Many manifests may change within a moment, and the log is long. */
+const CHANGES_MS = 2_000;
+
+/** Asked anew a moment after some manifest has another digest than before. */
 function useChanges() {
   const digests = [...(apps.value?.values() ?? [])].map((app) => app.fileDigest ?? "").join();
-  const { data } = useRead("/events/log?limit=1000", digests);
+  const waits = useRef(false);
   useEffect(() => {
-    const seenApps = new Set();
-    for (const event of /** @type {AppEvent[]} */ (data ?? [])) {
-      if (event.kind !== "changed" || !event.app || seenApps.has(event.app)) continue;
-      seenApps.add(event.app);
-      if (changeOf(event.app).peek()?.at !== event.at) changeOf(event.app).value = event;
-    }
-  }, [data]);
+    if (!digests || waits.current) return;
+    waits.current = true;
+    setTimeout(async () => {
+      waits.current = false;
+      try {
+        takeChanges(await call("GET", "/events/log?limit=500"));
+      } catch {
+        // Away: asked again with the next change.
+      }
+    }, CHANGES_MS);
+  }, [digests]);
+}
+
+/** Newest first. @param {AppEvent[]} events */
+function takeChanges(events) {
+  const known = new Set();
+  for (const event of events) {
+    if (event.kind !== "changed" || !event.app || known.has(event.app)) continue;
+    known.add(event.app);
+    if (changeOf(event.app).peek()?.at !== event.at) changeOf(event.app).value = event;
+  }
 }
 
 /** Who it was, without the way they took. @param {string} cause */
