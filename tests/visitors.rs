@@ -883,6 +883,12 @@ async fn where_the_portal_is_not_within_reach_no_link_leads_to_it() {
     // The portal is at the server's address as well.
     let page = at("alice-diary.192.168.1.10.nip.io").await;
     assert!(status(&page) == 403 && page.contains("/.paas/owner?to="), "{page}");
+    let page = at("alice-diary.192.168.1.10.sslip.io").await;
+    assert!(status(&page) == 403 && !page.contains("/.paas/owner"), "it leads back to the other name: {page}");
+    let told = site
+        .world
+        .talk("GET /.paas/owner HTTP/1.1\r\nHost: alice-diary.192.168.1.10.nip.io:8080\r\nConnection: close\r\n\r\n");
+    assert!(told.await.contains("location: http://192.168.1.10:8080/visit?site=alice-diary"), "the portal, from there");
     // At its own port on the server it is at `localhost`, which is the visitor's own device.
     site.world.configure(|config| config.portal_url = "http://localhost:3000".to_owned()).await;
     let page = at("alice-diary.192.168.1.10.nip.io").await;

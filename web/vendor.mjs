@@ -42,7 +42,7 @@ const ICONS = [
   "arrow-down", "arrow-left", "arrow-up", "bell", "check", "chevron-right", "circle-alert", "circle-check", "circle-pause", "clock", "copy", "cpu",
   "download", "ellipsis", "external-link", "eye", "eye-off", "file-text", "globe", "hard-drive", "history", "house",
   "key-round", "languages", "layout-grid", "link", "loader-circle", "lock", "log-out", "moon", "network", "package", "pause",
-  "play", "plus", "qr-code", "refresh-cw", "search", "server", "settings", "share-2", "sun", "trash-2", "triangle-alert",
+  "play", "plus", "printer", "qr-code", "refresh-cw", "search", "server", "settings", "share-2", "sun", "trash-2", "triangle-alert",
   "monitor", "smartphone", "undo-2", "user-round", "users-round", "wifi-off", "x",
 ];
 

@@ -14,6 +14,9 @@ use crate::model::settings::is_this_device;
 /// Public name servers that answer `anything.192.168.1.10.` with 192.168.1.10.
 const BY_ADDRESS: [&str; 2] = [".nip.io", ".sslip.io"];
 
+/// What of them is shown, and led back to.
+pub(super) const SHOWN: &str = BY_ADDRESS[0];
+
 /// The name below the domain that `alice-diary.192.168.1.10.nip.io` means. Only where the domain itself leads no other device
 /// here, and for addresses of a home only: nobody else's name servers say who is called by them.
 pub(super) fn app_below_address(name: &str, domain: &str) -> Option<String> {

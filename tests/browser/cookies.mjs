@@ -2,6 +2,7 @@
 // Given: domain, gatewayPort, portalPort. The apps `bob-evil` and `eve-other` run hostile/.
 
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { given, inChromium, step } from './chromium.mjs';
 
 const { domain, gatewayPort, portalPort } = given;
@@ -21,6 +22,19 @@ async function call(page, method, path, body) {
     },
     [method, path, body],
   );
+}
+
+// Of somebody who sends what no browser would.
+async function statusOfSignIn(name) {
+  const headers = { Host: `${name}:${portalPort}`, 'Content-Type': 'application/json' };
+  return new Promise((done, fail) => {
+    const asked = request({ host: '127.0.0.1', port: portalPort, method: 'POST', path: '/auth/login', headers }, (answer) => {
+      answer.resume();
+      done(answer.statusCode);
+    });
+    asked.on('error', fail);
+    asked.end(JSON.stringify({ username: 'admin', password: PASSWORD }));
+  });
 }
 
 async function signIn(page, password) {
@@ -62,8 +76,9 @@ await inChromium(async (browser) => {
   step('the portal does not answer at the name of an app, so no session begins there');
   for (const app of [...APPS, `x.${APPS[0]}`]) {
     assert.equal((await open(page, `${app}:${portalPort}/health`)).status, 421, app);
-    const { status } = await call(page, 'POST', '/auth/login', { username: 'admin', password: PASSWORD });
-    assert.equal(status, 421, `signing in at ${app}`);
+    // The page that says so lets no script ask for anything.
+    await assert.rejects(call(page, 'POST', '/auth/login', { username: 'admin', password: PASSWORD }), app);
+    assert.equal(await statusOfSignIn(app), 421, `signing in at ${app}`);
   }
 
   step('signed in wherever the portal answers, the browser shows no app the session');

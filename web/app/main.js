@@ -8,6 +8,7 @@ import { follow, lastSeen, link, retry } from "./lib/live.js";
 import { Brand, Outside } from "./lib/outside.js";
 import { go, Link, place } from "./lib/router.js";
 import { isAdmin, look, me, unknown } from "./lib/session.js";
+import { Shortcuts } from "./lib/shortcuts.js";
 import { Heading, Icon, Toasts } from "./lib/ui.js";
 import { Enter, First } from "./screens/enter.js";
 import { Home } from "./screens/home.js";
@@ -124,7 +125,7 @@ function App() {
   if (who === null) return path === "/first" ? html`<${First} /><${Toasts} />` : html`<${Enter} /><${Toasts} />`;
   if (who.mustChangePassword) return html`<${FirstPassword} /><${Toasts} />`;
   if (path === "/visit") return html`<${Later} name="visit" key="visit" /><${Toasts} />`;
-  return html`<${Frame} /><${Toasts} />${expired.value && html`<${Again} />`}`;
+  return html`<${Frame} /><${Shortcuts} /><${Toasts} />${expired.value && html`<${Again} />`}`;
 }
 
 effect(follow);

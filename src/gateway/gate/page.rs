@@ -154,7 +154,10 @@ const PASSWORD_FIELD: &str = "type=\"password\" name=\"password\" autocomplete=\
 /// Whether the portal is within reach of whoever came by this name, and leads back to it: by every name of the site's own.
 pub(super) fn leads_back(head: &Parts, config: &GatewayConfig) -> bool {
     let by_address = config.portal == PortalNames::ThePortal && config.portal_url.is_empty();
-    let leads = |name: &str| lan::app_below_address(name, &config.domain).is_none() || by_address;
+    let leads = |name: &str| match lan::app_below_address(name, &config.domain) {
+        None => true,
+        Some(_) => by_address && name.ends_with(lan::SHOWN),
+    };
     host::authority(head).is_ok_and(|authority| host::with_route_name(authority, leads))
 }
 

@@ -15,17 +15,18 @@ let lastAsked = 0;
 const AGAIN_MS = 10_000;
 
 /** Asks once more, in a while at the earliest. */
-function learn() {
+async function learn() {
   if (Date.now() - lastAsked < AGAIN_MS) return;
   lastAsked = Date.now();
-  call("GET", "/addresses").then(
-    (told) => {
-      addresses.value = told;
-    },
-    () => {},
-  );
+  try {
+    addresses.value = await call("GET", "/addresses");
+  } catch {
+    // What the daemon calls a site's address is shown as it is.
+  }
 }
-learn();
+
+/** Over when the addresses are known, or will not be soon: for whoever leaves the page at once. */
+export const learnt = learn();
 
 /** Whether this browser runs on the server itself, as far as its address tells. */
 function isAtServer() {
@@ -40,6 +41,11 @@ function isLocal(hostname) {
 /** Whether other devices would look for it on themselves. @param {string} url */
 export function isOnlyHere(url) {
   return isLocal(new URL(url).hostname);
+}
+
+/** Whether it leads here from within the home only. @param {string} url */
+export function isForHomeOnly(url) {
+  return /\.nip\.io$/.test(new URL(url).hostname);
 }
 
 /** A page of a site as this browser reaches it. @param {string} url as the daemon gives it */

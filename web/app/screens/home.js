@@ -6,11 +6,12 @@ import { apps, daemon } from "../lib/live.js";
 import { bringBack, leaving } from "../lib/remove.js";
 import { go, Link } from "../lib/router.js";
 import { isAdmin, me } from "../lib/session.js";
+import { useSearch } from "../lib/shortcuts.js";
 import { addressHere } from "../lib/site-address.js";
 import { Act, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { Cover } from "../lib/cover.js";
 import { Audience, State } from "../lib/state.js";
-import { nameOf, ownerOf, templateName, templateText, urgency } from "../lib/words.js";
+import { nameOf, ownerOf, stateOf, templateName, templateText, urgency } from "../lib/words.js";
 import { pathOf } from "../lib/api.js";
 
 /** @typedef {import("../types.js").AppView} AppView */
@@ -21,6 +22,8 @@ export function Home() {
   const mine = isAdmin.value ? all : all.filter((app) => ownerOf(app.app) === me.value?.username);
   const alive = mine.filter((app) => app.phase !== "Deleted").sort((a, b) => urgency(a) - urgency(b));
   const deleted = mine.filter((app) => app.phase === "Deleted");
+  const search = useSearch(alive.length);
+  const found = alive.filter((app) => search.fits(`${app.app} ${stateOf(app).text}`));
   return html`
     <header class="screen-head">
       <${Heading} title=${t("home.title")}>${t("home.title")}<//>
@@ -29,7 +32,9 @@ export function Home() {
     ${isAdmin.value && html`<${Box} />`}
     ${!known && html`<div class="cards" aria-busy="true"><div class="site-card waiting"></div><div class="site-card waiting"></div></div>`}
     ${known && alive.length === 0 && html`<${Welcome} />`}
-    ${alive.length > 0 && html`<ul class="cards">${alive.map((app) => html`<li key=${app.app}><${SiteCard} app=${app} /></li>`)}</ul>`}
+    ${search.field}
+    ${alive.length > 0 && found.length === 0 && html`<p class="nothing">${t("all.nothing")}</p>`}
+    ${found.length > 0 && html`<ul class="cards">${found.map((app) => html`<li key=${app.app}><${SiteCard} app=${app} /></li>`)}</ul>`}
     ${deleted.length > 0 &&
     html`<section class="deleted"><h2>${t("home.deleted")}</h2>
       <ul class="rows">${deleted.map((app) => html`<li key=${app.app}><${DeletedRow} app=${app} /></li>`)}</ul>

@@ -5,6 +5,7 @@ import { html, signal } from "../lib/html.js";
 import { language, speak, t } from "../lib/i18n.js";
 import { local } from "../lib/kept.js";
 import { isAdmin, leave, me } from "../lib/session.js";
+import { shown } from "../lib/shortcuts.js";
 import { Act, Choice, Details, Heading, say, told } from "../lib/ui.js";
 import { Keys } from "./keys.js";
 import { PasswordForm } from "./password.js";
@@ -44,6 +45,7 @@ export function Me() {
       <h2>${t("me.theme")}</h2>
       <${Choice} name="theme" label=${t("me.theme")} value=${theme.value} onChange=${paint}
         options=${[["auto", t("theme.auto")], ["light", t("theme.light")], ["dark", t("theme.dark")]]} />
+      <button type="button" class="plain" onClick=${() => (shown.value = true)}>${t("keys.help.open")}</button>
     </section>
     <section class="panel">
       <h2>${t("password.change")}</h2>

@@ -6,6 +6,7 @@ import { t } from "../lib/i18n.js";
 import { LinkDialog } from "../lib/invitation.js";
 import { Link } from "../lib/router.js";
 import { me } from "../lib/session.js";
+import { useSearch } from "../lib/shortcuts.js";
 import { Choice, Dialog, Failure, Field, Heading, Icon, useFirstFocus, useForm, useRead } from "../lib/ui.js";
 
 /** @typedef {import("../types.js").PersonView} PersonView */
@@ -19,6 +20,8 @@ export function People() {
   const link = useSignal(/** @type {import("../lib/invitation.js").InvitationLink | null} */ (null));
   /** @type {PersonView[] | null} */
   const people = data;
+  const search = useSearch(people?.length ?? 0);
+  const found = (people ?? []).filter((person) => search.fits(`${person.name} ${standing(person).text}`));
   return html`
     <header class="screen-head">
       <${Heading} title=${t("people.title")}>${t("people.title")}<//>
@@ -26,7 +29,9 @@ export function People() {
     </header>
     <p class="soft">${t("people.text")}</p>
     <${Failure} error=${error} />
-    <ul class="rows">${(people ?? []).map((person) => html`<li key=${person.name}><${Row} person=${person} /></li>`)}</ul>
+    ${search.field}
+    ${people && found.length === 0 && html`<p class="nothing">${t("all.nothing")}</p>`}
+    <ul class="rows">${found.map((person) => html`<li key=${person.name}><${Row} person=${person} /></li>`)}</ul>
     ${inviting.value &&
     html`<${Invite} onClose=${() => (inviting.value = false)} onDone=${(/** @type {any} */ made) => {
       inviting.value = false;

@@ -7,6 +7,7 @@ import { apps, seen } from "../lib/live.js";
 import { bringBack, leaving, remove } from "../lib/remove.js";
 import { go, Link } from "../lib/router.js";
 import { isAdmin } from "../lib/session.js";
+import { PrintButton, ShareCard } from "../lib/share-card.js";
 import { addressForOthers, addressHere, isOnlyHere, ownerAddress } from "../lib/site-address.js";
 import { Act, CopyButton, Details, Dialog, Heading, Icon, Qr, say, told, useRead } from "../lib/ui.js";
 import { Cover } from "../lib/cover.js";
@@ -94,11 +95,13 @@ function Actions({ site }) {
       ${site.visitors.view !== "everyone" && html`<p class="soft">${t(site.visitors.view === "guests" ? "site.share.guests" : "site.share.owner")}</p>`}
       <div class="actions">
         <${CopyButton} text=${others} label=${t("site.copy")} />
+        <${PrintButton} />
         ${"share" in navigator &&
         html`<button type="button" class="button" onClick=${() => navigator.share({ url: others, title: nameOf(site.app) }).catch(() => {})}>
           <${Icon} name="share-2" /><span>${t("site.send")}</span>
         </button>`}
       </div>
+      <${ShareCard} name=${nameOf(site.app)} address=${others} short=${shortAddress(others)} />
     <//>`}
   </div>`;
 }

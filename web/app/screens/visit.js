@@ -6,7 +6,7 @@ import { t } from "../lib/i18n.js";
 import { Outside } from "../lib/outside.js";
 import { Link, place } from "../lib/router.js";
 import { leave, me } from "../lib/session.js";
-import { addressHere } from "../lib/site-address.js";
+import { addressHere, learnt } from "../lib/site-address.js";
 import { Failure, Heading } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
 
@@ -17,7 +17,7 @@ export function Visit() {
 
   useEffect(() => {
     const body = { browser: query.get("browser") ?? "", path: query.get("to") ?? "/", at: query.get("at") ?? undefined };
-    call("POST", `/apps/${pathOf(app)}/visitors/hand-over`, { body }).then(
+    learnt.then(() => call("POST", `/apps/${pathOf(app)}/visitors/hand-over`, { body })).then(
       // What opens the site stands behind `#`: it is sent to nobody, and not kept in the history.
       (way) => window.location.replace(addressHere(way.url)),
       (why) => {
