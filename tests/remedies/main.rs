@@ -158,7 +158,7 @@ async fn a_template_that_is_missing_is_named_rightly_or_put_there() {
     let installation = Installation::started().await;
     installation.put("apps.d/alice-diary.yaml", "template: dairy-v1\n");
     let message = installation.trouble(DIARY, ConditionKind::TemplateMissing).await;
-    assert!(message.contains("there are `diary-v1`"), "{message}");
+    assert!(message.contains("there are ") && message.contains("`diary-v1`"), "{message}");
     installation.put("apps.d/alice-diary.yaml", "template: diary-v1\n");
     installation.is_well(DIARY).await;
 

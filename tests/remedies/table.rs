@@ -16,7 +16,13 @@ enum Shown {
 }
 use Shown::{Here, In, Not};
 
-const LOOKS: &str = "it changes nothing; what it shows is compared by the tests of the command";
+/// Commands that change nothing: what they show is compared by the tests of each.
+const LOOKING: [&str; 11] =
+    ["doctor", "events", "get", "logs", "plan", "schema", "status", "templates", "trash list", "validate", "versions"];
+
+/// Says what each command is for.
+const HELP: &str = "src/cli/args.rs";
+
 const EXPLAINS: &str = "it is no remedy: the text says what the command is for";
 const FIREWALL: &str = "it changes the machine's firewall: scripts/test-machine does it on a machine of its own";
 
@@ -26,9 +32,6 @@ const ROWS: &[(&str, &str, Shown)] = &[
     ("accounts/error.rs", "paas admin reset-password", In("tests/accounts.rs", "a_reset_gives_a_password_for_once_and_ends_every_session")),
     ("accounts/error.rs", "paas init", In("tests/cli.rs", "init_shows_the_first_word_for_as_long_as_it_opens_anything")),
     ("cli/admin.rs", "paas admin revoke", In("tests/cli.rs", "a_forgotten_password_is_replaced_beside_a_running_daemon")),
-    ("cli/args.rs", "paas admin reset-password --revoke-all", Not(EXPLAINS)),
-    ("cli/args.rs", "paas confirm", Not(EXPLAINS)),
-    ("cli/args.rs", "paas doctor", Not(EXPLAINS)),
     ("cli/chosen.rs", "paas _ --all --yes", Here("whoever_means_all_says_so_with_yes")),
     ("cli/chosen.rs", "paas create USERID-APPNAME --template diary-v1", Here("an_app_without_a_manifest_is_made_or_given_up")),
     ("cli/client.rs", "paas serve", Here("without_a_daemon_it_is_started_and_what_was_written_happens")),
@@ -45,17 +48,14 @@ const ROWS: &[(&str, &str, Shown)] = &[
     ("cli/down.rs", "paas down --yes", In("tests/docker/daemon/lifecycle.rs", "down_removes_our_containers_only_and_the_next_start_brings_them_back_with_their_data")),
     ("cli/down.rs", "paas serve", In("tests/docker/daemon/lifecycle.rs", "down_removes_our_containers_only_and_the_next_start_brings_them_back_with_their_data")),
     ("cli/down.rs", "paas stop APP", In("tests/cli.rs", "down_refuses_while_the_daemon_runs")),
-    ("cli/firewall.rs", "paas doctor", Not(LOOKS)),
     ("cli/firewall.rs", "paas firewall --remove", Not(FIREWALL)),
     ("cli/firewall.rs", "paas firewall --apply", Not(FIREWALL)),
     ("cli/firewall.rs", "paas firewall _", Not(FIREWALL)),
     ("cli/init.rs", "paas confirm", Here("a_lost_manifests_folder_is_put_back_or_given_up_by_init_and_confirm")),
-    ("cli/init.rs", "paas doctor", Not(LOOKS)),
     ("cli/init.rs", "paas init --yes", Here("a_lost_manifests_folder_is_put_back_or_given_up_by_init_and_confirm")),
     ("cli/init.rs", "paas serve", Here("without_a_daemon_it_is_started_and_what_was_written_happens")),
     ("cli/manifests.rs", "paas init", In("tests/cli.rs", "a_lost_database_and_a_lost_folder_are_told_as_that_and_their_remedies_help")),
     ("cli/names.rs", "paas create _ --template diary-v1", Here("an_app_without_a_manifest_is_made_or_given_up")),
-    ("cli/names.rs", "paas status", Not(LOOKS)),
     ("cli/status.rs", "paas confirm", Here("a_held_deletion_is_put_back_or_confirmed")),
     ("cli/status.rs", "paas create USERID-APPNAME --template diary-v1", Here("an_app_without_a_manifest_is_made_or_given_up")),
     ("cli/trash.rs", "paas create _", Here("an_app_without_a_manifest_is_made_or_given_up")),
@@ -70,11 +70,8 @@ const ROWS: &[(&str, &str, Shown)] = &[
     ("controller/goal.rs", "paas confirm _", Here("a_held_deletion_is_put_back_or_confirmed")),
     ("controller/handle.rs", "paas confirm", Here("a_held_deletion_is_put_back_or_confirmed")),
     ("controller/handle.rs", "paas status", Here("a_held_deletion_is_put_back_or_confirmed")),
-    ("controller/network.rs", "paas doctor", Not(LOOKS)),
     ("controller/network.rs", "paas down", Here("a_network_that_is_not_as_the_settings_ask_is_removed_and_made_anew")),
     ("controller/network.rs", "paas firewall --apply", Not(FIREWALL)),
-    ("controller/pass.rs", "paas events _", Not(LOOKS)),
-    ("controller/preview.rs", "paas status", Not(LOOKS)),
     ("controller/run/absence.rs", "paas confirm _", Here("a_held_deletion_is_put_back_or_confirmed")),
     ("desired/folder.rs", "paas init", Here("a_missing_manifests_folder_is_made_by_init_where_nothing_would_go")),
     ("desired/load.rs", "paas init", Here("a_missing_manifests_folder_is_made_by_init_where_nothing_would_go")),
@@ -86,14 +83,7 @@ const ROWS: &[(&str, &str, Shown)] = &[
     ("plan/assess.rs", "paas status", Here("an_image_that_cannot_be_built_is_told_by_status_and_built_once_it_can_be")),
     ("portal/caller.rs", "paas admin reset-password", In("tests/portal_auth.rs", "the_first_login_leads_to_a_new_password_and_nowhere_else")),
     ("portal/commands.rs", "paas status", Here("a_held_deletion_is_put_back_or_confirmed")),
-    ("portal/create.rs", "paas templates", Not(LOOKS)),
     ("portal/create.rs", "paas user quota _ NUMBER", Here("a_quota_of_ones_own_is_raised_by_user_quota")),
-    ("portal/edits.rs", "paas status", Not(LOOKS)),
-    ("portal/edits.rs", "paas validate", Not(LOOKS)),
-    ("portal/envelope.rs", "paas doctor", Not(LOOKS)),
-    ("portal/health.rs", "paas status", Not(LOOKS)),
-    ("portal/logs.rs", "paas status", Not(LOOKS)),
-    ("portal/manifest.rs", "paas validate", Not(LOOKS)),
     ("portal/people.rs", "paas user totp-off _", In("tests/accounts.rs", "a_link_for_a_new_password_takes_the_code_and_whoever_runs_the_box_gets_people_back_in")),
     ("portal/refuse.rs", "paas admin reset-password", In("tests/cli.rs", "a_forgotten_password_is_replaced_beside_a_running_daemon")),
     ("portal/refuse.rs", "paas init", In("tests/cli.rs", "init_shows_the_first_word_for_as_long_as_it_opens_anything")),
@@ -109,8 +99,16 @@ fn no_command_that_a_message_advises_is_left_untried() {
     assert!(advised.len() > 60, "only {}", advised.len());
     let listed: BTreeSet<_> = ROWS.iter().map(|(file, line, _)| (format!("src/{file}"), (*line).to_owned())).collect();
     assert_eq!(listed.len(), ROWS.len(), "listed twice");
-    let missing: Vec<_> = advised.difference(&listed).collect();
-    assert!(missing.is_empty(), "follow these in a test, in the state in which they are advised: {missing:#?}");
+    let only_looks = |line: &str| {
+        let words = line.strip_prefix("paas ").unwrap_or(line);
+        LOOKING.iter().any(|verb| words.strip_prefix(verb).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')))
+    };
+    let missing: Vec<_> =
+        advised.difference(&listed).filter(|(file, line)| file != HELP && !only_looks(line)).collect();
+    assert!(
+        missing.is_empty(),
+        "follow these in a test, in the state in which they are advised, and name it in `ROWS`, or say there why not: {missing:#?}"
+    );
     let gone: Vec<_> = listed.difference(&advised).collect();
     assert!(gone.is_empty(), "no message names these any more: {gone:#?}");
 }
