@@ -24,11 +24,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{CACHE_CONTROL, HeaderValue, ORIGIN};
+use hyper::header::{CACHE_CONTROL, COOKIE, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 
 use super::Inner;
+use super::forwarding::Trust;
 use super::host;
 use super::routes::Route;
 use crate::model::{AppKey, Audience, Visitors};
@@ -127,17 +128,17 @@ impl Wish {
     }
 }
 
-/// Lets a request pass and says as whom, or says what hinders it. One that anybody may make costs nothing here unless it has
-/// a cookie.
+/// Lets a request pass and says as whom, or says what hinders it. One that anybody may make costs a look for cookies here; nobody
+/// is asked, and so no lock taken, before one of ours is among them, and nothing is allocated.
 pub(super) fn judge(
     inner: &Inner,
     app: &AppKey,
     visitors: Visitors,
     head: &Parts,
     wish: Wish,
-    scheme: Scheme,
+    trust: Trust,
 ) -> Result<Audience, GatePage> {
-    let standing = standing(inner, app, head, scheme);
+    let standing = standing(|| inner.gate.get().map(Arc::as_ref), app, head, trust);
     if standing >= wish.needs(visitors) {
         return Ok(standing);
     }
@@ -165,12 +166,16 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
 }
 
 /// What the sender is at this site, by its cookies.
-fn standing(inner: &Inner, app: &AppKey, head: &Parts, scheme: Scheme) -> Audience {
-    let mut passes = cookie::passes(&head.headers, scheme).peekable();
+fn standing<'a>(gate: impl FnOnce() -> Option<&'a dyn Gate>, app: &AppKey, head: &Parts, trust: Trust) -> Audience {
+    // Most visitors of a public site have none.
+    if !head.headers.contains_key(COOKIE) {
+        return Audience::Everyone;
+    }
+    let mut passes = cookie::passes(&head.headers, Scheme::of(&head.headers, trust)).peekable();
     if passes.peek().is_none() {
         return Audience::Everyone;
     }
-    let Some(gate) = inner.gate.get() else { return Audience::Everyone };
+    let Some(gate) = gate() else { return Audience::Everyone };
     // A page of another app below the same domain makes the browser send our cookie along, too.
     if !is_own_page(head) {
         return Audience::Everyone;
@@ -262,5 +267,40 @@ impl Staying {
         let held = |gate: &Arc<dyn Gate>| self.passes.iter().filter_map(|pass| gate.holds(&self.app, pass)).max();
         let standing = self.inner.gate.get().and_then(held).unwrap_or_default();
         standing >= self.wish.needs(visitors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_asked_about_whoever_has_no_pass() {
+        let app = AppKey::parse("alice-diary").unwrap();
+        let asked = std::cell::Cell::new(0);
+        let head = |cookies: &[&str]| {
+            let mut request = hyper::Request::get("/");
+            for cookie in cookies {
+                request = request.header("cookie", *cookie);
+            }
+            request.header("x-forwarded-proto", "https").body(()).unwrap().into_parts().0
+        };
+        let look = |cookies: &[&str], trust| {
+            asked.set(0);
+            let gate = || {
+                asked.set(asked.get() + 1);
+                None
+            };
+            assert_eq!(standing(gate, &app, &head(cookies), trust), Audience::Everyone);
+            asked.get()
+        };
+        let (ours, secure) =
+            (format!("paas_visitor={}", "a".repeat(64)), format!("__Host-paas_visitor={}", "a".repeat(64)));
+        for others in [&[][..], &[""], &["a=b; session=1", "paas_visitor=short"], &[secure.as_str()]] {
+            assert_eq!(look(others, Trust::Replaced), 0, "{others:?}");
+        }
+        assert_eq!(look(&["a=b", &ours], Trust::Replaced), 1);
+        assert_eq!(look(&[&ours], Trust::Believed), 0, "over TLS it has the other name");
+        assert_eq!(look(&["a=b", &secure], Trust::Believed), 1);
     }
 }

@@ -390,9 +390,8 @@ impl App<'_> {
         if matches!(self.route.target, Target::Page(Page::NoSuchApp)) {
             return Ok(());
         }
-        let scheme = Scheme::of(&self.head.headers, self.trust);
         let (inner, route) = (&self.client.inner, &self.route);
-        let judged = gate::judge(inner, &route.app, route.visitors, self.head, self.wish, scheme);
+        let judged = gate::judge(inner, &route.app, route.visitors, self.head, self.wish, self.trust);
         self.standing = judged.map_err(Refused::Gate)?;
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::answer::{self, Wait, answer};
 use super::caller::Caller;
 use super::code;
 use super::describe::Operation;
-use super::edits::{Writer, available, blocking, refusal, unavailable};
+use super::edits::{Writer, available, blocking, guarded, refusal, unavailable};
 use super::envelope::{ApiError, said};
 use super::extract::{App, Body, Params, bad_name};
 use super::follow::Goal;
@@ -28,7 +28,7 @@ use crate::folders::{DiskFolders, FolderError};
 use crate::model::names::closest;
 use crate::model::{
     AppKey, AppStatus, DaemonStatus, Digest, Health, Manifest, Quotas, RunState, Settings, SyncState, TemplateId,
-    Timestamp,
+    Timestamp, Visitors,
 };
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -44,6 +44,9 @@ pub struct Create {
     /// Off: static pages only.
     #[serde(default)]
     enable_api: bool,
+    /// Who may see it and change something in it. Left out: what the template suggests, within `DEFAULT_VISITORS`.
+    #[serde(default)]
+    visitors: Option<Visitors>,
     /// An app of this name that was deleted gets its own code back, if it was of this template. On: it begins with the template's all the same.
     #[serde(default)]
     fresh: bool,
@@ -100,6 +103,7 @@ pub(super) fn create_described() -> Operation {
             code::UNKNOWN_TEMPLATE,
             code::TRASH_UNAVAILABLE,
             code::TEMPLATE_LACKS_API,
+            code::NEEDS_GATEWAY,
             code::TEMPLATE_UNUSABLE,
             code::APP_EXISTS,
             code::NOT_EDITABLE,
@@ -148,7 +152,10 @@ fn manifest_of(body: &Create, snapshot: &Snapshot, settings: &Settings) -> Resul
         }
         None => return Err(unknown_template(typed, snapshot)),
     };
-    let visitors = suggested_visitors(template, settings);
+    if let Some(visitors) = body.visitors {
+        guarded(settings.routing, visitors)?;
+    }
+    let visitors = body.visitors.or_else(|| suggested_visitors(template, settings));
     let manifest = Manifest { enable_api: body.enable_api, visitors, ..Manifest::of(id.clone()) };
     match lacks_api(&manifest, template) {
         None => Ok(manifest),

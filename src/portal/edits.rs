@@ -190,18 +190,24 @@ pub(super) async fn set_visitors(
     let routing = state.settings_rx.borrow().routing;
     let plan = move |key: &AppKey, manifest: &Manifest| {
         alive(key, manifest)?;
-        if routing == Routing::Direct && !visitors.is_open() {
-            return Err(ApiError::new(
-                code::NEEDS_GATEWAY,
-                said!(
-                    "nobody stands in front of the sites while PAAS_ROUTING is `direct`, so everyone may enter: set PAAS_ROUTING=gateway first",
-                    "PAAS_ROUTING이 `direct`이면 사이트 앞에서 지켜 줄 것이 없어 누구나 들어옵니다: 먼저 PAAS_ROUTING=gateway로 바꾸세요"
-                ),
-            ));
-        }
+        guarded(routing, visitors)?;
         Ok(vec![Change::Visitors(Some(visitors))])
     };
     change(state, caller, key, patience, if_match, plan).await
+}
+
+/// Whether somebody keeps out whom they do not name.
+pub(super) fn guarded(routing: Routing, visitors: Visitors) -> Result<(), ApiError> {
+    if routing == Routing::Gateway || visitors.is_open() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        code::NEEDS_GATEWAY,
+        said!(
+            "nobody stands in front of the sites while PAAS_ROUTING is `direct`, so everyone may enter: set PAAS_ROUTING=gateway first",
+            "PAAS_ROUTING이 `direct`이면 사이트 앞에서 지켜 줄 것이 없어 누구나 들어옵니다: 먼저 PAAS_ROUTING=gateway로 바꾸세요"
+        ),
+    ))
 }
 
 fn alive(key: &AppKey, manifest: &Manifest) -> Result<(), ApiError> {

@@ -14,8 +14,9 @@ use super::describe::Operation;
 use super::edits::blocking;
 use super::envelope::{ApiError, Data, said};
 use super::state::PortalState;
+use crate::desired::resolve::suggested_visitors;
 use crate::desired::templates;
-use crate::model::{Shown, Template, TemplateId};
+use crate::model::{Routing, Settings, Shown, Template, TemplateId, Visitors};
 
 /// One folder of the templates folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,15 +30,19 @@ pub struct TemplateView {
     pub version: String,
     /// Whether `enableApi` means anything to it.
     pub supports_api: bool,
+    /// Who may see a new site of it and change something in it, unless it is made otherwise; null while `PAAS_ROUTING` is
+    /// `direct`, where nobody can be kept out.
+    pub visitors: Option<Visitors>,
     /// Why no app can be made from it, and what to do; null when one can.
     pub problem: Option<String>,
 }
 
 /// Read anew each time: they are few, and whoever has just put one there wants to see it.
 pub async fn list(State(state): State<PortalState>) -> Result<Data<Vec<TemplateView>>, ApiError> {
-    let folder = state.settings_rx.borrow().templates_dir.clone();
+    let settings = state.settings_rx.borrow().clone();
+    let folder = settings.templates_dir.clone();
     blocking(move || match templates::load(&folder) {
-        Ok(found) => Ok(Data(found.into_iter().map(|(id, template)| view(id, template)).collect())),
+        Ok(found) => Ok(Data(found.into_iter().map(|(id, template)| view(id, template, &settings)).collect())),
         Err(error) => {
             let folder = Shown::path(&folder);
             Err(ApiError::new(
@@ -101,10 +106,14 @@ fn read_picture(file: &Path) -> Option<Vec<u8>> {
     (fits && is_webp).then_some(picture)
 }
 
-fn view(id: TemplateId, template: Result<Template, String>) -> TemplateView {
+fn view(id: TemplateId, template: Result<Template, String>, settings: &Settings) -> TemplateView {
+    let is_guarded = settings.routing == Routing::Gateway;
     match template {
-        Ok(Template { id, name, description, version, supports_api, .. }) => {
-            TemplateView { id, name, description, version, supports_api, problem: None }
+        Ok(template) => {
+            let visitors = suggested_visitors(&template, settings).unwrap_or(settings.visitors);
+            let Template { id, name, description, version, supports_api, .. } = template;
+            let visitors = is_guarded.then_some(visitors);
+            TemplateView { id, name, description, version, supports_api, visitors, problem: None }
         }
         Err(problem) => TemplateView {
             name: id.to_string(),
@@ -112,6 +121,7 @@ fn view(id: TemplateId, template: Result<Template, String>) -> TemplateView {
             description: String::new(),
             version: String::new(),
             supports_api: false,
+            visitors: None,
             problem: Some(problem),
         },
     }

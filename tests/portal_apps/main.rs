@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use minipaas::engine::sim::Behaviour;
 use minipaas::model::status::DatabaseStatus;
-use minipaas::model::{AppKey, ConditionKind, Digest, Health, RunState, SyncState};
+use minipaas::model::{AppKey, ConditionKind, Digest, Health, Routing, RunState, SyncState};
 use serde_json::{Value, json};
 
 use place::{Place, soon};
@@ -143,7 +143,7 @@ async fn what_cannot_be_done_says_why_and_writes_nothing() {
     user id `Alice` is not valid: use 3 to 20 lower-case letters and digits, starting with a letter, for example `alice`
     app name `a_b` is not valid: use 3 to 30 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen, for example `my-diary`
     there is no template `dairy-v1`: did you mean `diary-v1`?
-    there is no template `../../etc`: there are `diary-v1`, `static-v1`
+    there is no template `../../etc`: there are `album-v1`, `diary-v1`, `guestbook-v1`, `invite-v1`, `links-v1`, `static-v1`
     template `static-v1` has no API: remove `enableApi`, or choose another template
     there is no app `alice-none`: see `GET /apps`, or put `alice-none.yaml` into the manifests folder
     there is no app `alice-none`: see `GET /apps`, or put `alice-none.yaml` into the manifests folder
@@ -175,9 +175,44 @@ async fn a_template_that_cannot_be_used_is_listed_with_the_reason() {
             (template["id"].as_str().unwrap(), template["name"].as_str().unwrap(), template["problem"].is_null())
         })
         .collect();
-    assert_eq!(rows, [("blog-v1", "blog-v1", false), ("diary-v1", "일기장", true), ("static-v1", "안내 페이지", true)]);
+    for want in [("blog-v1", "blog-v1", false), ("diary-v1", "일기장", true), ("static-v1", "안내 페이지", true)]
+    {
+        assert!(rows.contains(&want), "{want:?}: {rows:?}");
+    }
     let body = json!({"userid": "alice", "appname": "blog", "templateId": "blog-v1"});
     place.ask("POST", "/apps", Some(body)).await.refused(409, "template-unusable");
+}
+
+#[tokio::test]
+async fn who_may_see_a_new_site_is_asked_or_as_its_template_suggests() {
+    let place = Place::start().await;
+    let suggested = json!({"view": "everyone", "change": "owner"});
+    let listed = place.ask("GET", "/templates", None).await.is(200);
+    let of = |id: &str, listed: &Value| {
+        let mut rows = listed.as_array().unwrap().iter();
+        rows.find(|row| row["id"] == id).unwrap()["visitors"].clone()
+    };
+    assert_eq!(of("diary-v1", listed.data()), suggested);
+    assert_eq!(of("static-v1", listed.data()), json!({"view": "everyone", "change": "everyone"}), "as the settings say");
+    let create = |name: &'static str, visitors: Value| json!({"userid": "alice", "appname": name, "templateId": "diary-v1", "visitors": visitors});
+    for (name, asked, want) in [
+        ("one", json!("owner"), json!({"view": "owner", "change": "owner"})),
+        ("two", json!("everyone"), json!({"view": "everyone", "change": "everyone"})),
+        ("three", json!({"view": "guests", "change": "owner"}), json!({"view": "guests", "change": "owner"})),
+        ("four", Value::Null, suggested),
+    ] {
+        place.ask("POST", "/apps?wait=0", Some(create(name, asked))).await.is(202);
+        let shown = place.ask("GET", &format!("/apps/alice/{name}"), None).await.is(200);
+        assert_eq!(shown.data()["manifest"]["visitors"], want, "{name}");
+    }
+    place.ask("POST", "/apps", Some(create("five", json!("nobody")))).await.refused(422, "wrong-shape");
+    let place = Place::start_with(|settings| settings.routing = Routing::Direct).await;
+    let listed = place.ask("GET", "/templates", None).await.is(200);
+    assert_eq!(of("diary-v1", listed.data()), Value::Null);
+    place.ask("POST", "/apps", Some(create("one", json!("owner")))).await.refused(409, "needs-gateway");
+    assert!(!place.file("alice-one").exists());
+    place.ask("POST", "/apps?wait=0", Some(create("one", Value::Null))).await.is(202);
+    assert!(!place.text("alice-one").contains("visitors"), "{}", place.text("alice-one"));
 }
 
 /// The same quota for whoever asks the API and whoever puts a file there; and when it is raised, what waited comes in.

@@ -54,6 +54,8 @@ export interface Template {
   description: string;
   version: string;
   supportsApi: boolean;
+  /** `null`: nobody can be kept out. */
+  visitors: { view: Audience; change: Audience } | null;
   problem: string | null;
 }
 

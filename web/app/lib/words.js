@@ -153,6 +153,22 @@ const TEMPLATES = {
   "invite-v1": ["template.invite", "template.invite.text"],
 };
 
+/** Wider to narrower. @type {import("../types.js").Audience[]} */
+export const CIRCLES = ["everyone", "guests", "owner"];
+
+/** @param {import("../types.js").Audience} one @param {import("../types.js").Audience} other */
+export function narrower(one, other) {
+  return CIRCLES.indexOf(one) < CIRCLES.indexOf(other) ? other : one;
+}
+
+/** Both in a sentence each. @param {import("../types.js").Audience} view @param {import("../types.js").Audience} change */
+export function whoMay(view, change) {
+  const seen = { everyone: t("visitors.everyone.text"), guests: t("visitors.guests.text"), owner: t("visitors.owner.text") }[view];
+  if (view === "owner") return seen;
+  const changed = { everyone: t("visitors.change.everyone"), guests: t("visitors.change.guests"), owner: t("visitors.change.owner") }[change];
+  return `${seen} ${changed}`;
+}
+
 /** Who may see a site, or change something in it. @param {import("../types.js").Audience} circle */
 export function circleWord(circle) {
   return { everyone: t("visitors.everyone"), guests: t("visitors.guests"), owner: t("visitors.owner") }[circle];

@@ -6,6 +6,7 @@ import { t, took } from "../lib/i18n.js";
 import { apps, daemon } from "../lib/live.js";
 import { Link } from "../lib/router.js";
 import { addressForOthers, addressHere, isOnlyHere, ownerAddress } from "../lib/site-address.js";
+import { Audience } from "../lib/state.js";
 import { announcement, CopyButton, Heading, Icon, Qr, useRead } from "../lib/ui.js";
 import { nameOf, stateOf, troublesOf } from "../lib/words.js";
 import { shortAddress } from "./home.js";
@@ -54,6 +55,7 @@ function Ready({ site }) {
   return html`<section class="ready">
     <${Qr} text=${others} label=${t("qr.label", { address: shortAddress(others) })} />
     <p class="soft">${t(isOnlyHere(others) ? "share.here" : "qr.text")}</p>
+    <p><${Audience} site=${site} /></p>
     <p class="address-large"><a href=${ownerAddress(site)} target="_blank" rel="noopener">${shortAddress(here)}</a></p>
     <div class="actions">
       <a class="button main wide" href=${ownerAddress(site)} target="_blank" rel="noopener"><${Icon} name="external-link" /><span>${t("site.open")}</span></a>

@@ -8,9 +8,9 @@ import { apps, seen } from "../lib/live.js";
 import { go, Link, place } from "../lib/router.js";
 import { isAdmin, me } from "../lib/session.js";
 import { addressHere } from "../lib/site-address.js";
-import { Failure, Field, Heading, Icon, useFirstFocus, useRead } from "../lib/ui.js";
+import { Choice, Failure, Field, Heading, Icon, useFirstFocus, useRead } from "../lib/ui.js";
 import { Cover } from "../lib/cover.js";
-import { nameOf, ownerOf, templateName } from "../lib/words.js";
+import { CIRCLES, circleWord, nameOf, narrower, ownerOf, templateName, whoMay } from "../lib/words.js";
 import { shortAddress, TemplateCard } from "./home.js";
 
 /** @typedef {import("../types.js").Template} Template */
@@ -61,6 +61,9 @@ function Naming({ template }) {
   const kept = JSON.parse(tab.read(draft) ?? "{}");
   const owner = useSignal(String(kept.owner ?? usualOwner()));
   const name = useSignal(String(kept.name ?? freeName(owner.value, template.id)));
+  const suggested = template.visitors;
+  /** @type {import("../vendor/signals.js").Signal<import("../types.js").Audience>} */
+  const view = useSignal(CIRCLES.includes(kept.view) ? kept.view : (suggested?.view ?? "everyone"));
   const answer = useSignal(/** @type {{ url: string, taken: boolean } | null} */ (null));
   const refusal = useSignal(/** @type {unknown} */ (null));
   const error = useSignal(/** @type {unknown} */ (null));
@@ -72,7 +75,7 @@ function Naming({ template }) {
   const nameFits = NAME.test(name.value);
 
   useEffect(() => {
-    tab.write(draft, JSON.stringify({ owner: owner.value, name: name.value }));
+    tab.write(draft, JSON.stringify({ owner: owner.value, name: name.value, view: view.value }));
     refusal.value = null;
     if (!ownerFits || !nameFits) {
       answer.value = null;
@@ -92,7 +95,7 @@ function Naming({ template }) {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [owner.value, name.value]);
+  }, [owner.value, name.value, view.value]);
 
   const taken = answer.value?.taken === true;
   const wrong = name.value && !nameFits ? nameProblem(name.value) : taken ? t("new.name.taken") : null;
@@ -112,7 +115,13 @@ function Naming({ template }) {
     error.value = null;
     try {
       const app = await call("POST", "/apps?wait=0", {
-        body: { userid: owner.value, appname: name.value, templateId: template.id, enableApi: template.supportsApi },
+        body: {
+          userid: owner.value,
+          appname: name.value,
+          templateId: template.id,
+          enableApi: template.supportsApi,
+          ...(suggested && { visitors: { view: view.value, change: narrower(view.value, suggested.change) } }),
+        },
       });
       local.write("owner", owner.value);
       tab.write(draft, null);
@@ -151,6 +160,14 @@ function Naming({ template }) {
           <p class="address-large">${answer.value ? shortAddress(addressHere(answer.value.url)) : `${owner.value || "…"}-${name.value || "…"}`}</p>
           ${answer.value && !taken && html`<p class="state" data-tone="good"><${Icon} name="circle-check" />${t("new.free")}</p>`}
         </div>
+        ${suggested &&
+        html`<div class="field">
+          <p><b>${t("visitors.title")}</b></p>
+          <${Choice} name="view" label=${t("visitors.title")} value=${view.value}
+            onChange=${(/** @type {import("../types.js").Audience} */ chosen) => (view.value = chosen)}
+            options=${CIRCLES.map((circle) => [circle, circleWord(circle)])} />
+          <p class="hint">${whoMay(view.value, narrower(view.value, suggested.change))}</p>
+        </div>`}
         <${Failure} error=${error.value} />
         <button class="button main wide thumb" aria-busy=${busy.value ? "true" : undefined}>
           ${busy.value && html`<${Icon} name="loader-circle" class="turns" />`}<span>${t("new.make")}</span>

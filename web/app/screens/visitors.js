@@ -7,14 +7,11 @@ import { ShareDialog } from "../lib/invitation.js";
 import { seen } from "../lib/live.js";
 import { addressForOthers } from "../lib/site-address.js";
 import { Act, Choice, Failure, Field, Icon, Password, say, told, useForm, useRead } from "../lib/ui.js";
-import { circleWord, nameOf } from "../lib/words.js";
+import { CIRCLES, circleWord, nameOf, narrower, whoMay } from "../lib/words.js";
 
 /** @typedef {import("../types.js").AppView} AppView */
 /** @typedef {import("../types.js").Audience} Audience */
 /** @typedef {import("../types.js").GuestLink} GuestLink */
-
-/** Wider to narrower. @type {Audience[]} */
-const CIRCLES = ["everyone", "guests", "owner"];
 
 /** @param {{ site: AppView }} props */
 export function Visitors({ site }) {
@@ -30,17 +27,17 @@ export function Visitors({ site }) {
     }
   }
   /** Whoever may change something may see it. @param {Audience} chosen */
-  const setView = (chosen) => set(chosen, CIRCLES.indexOf(change) < CIRCLES.indexOf(chosen) ? chosen : change);
-  const narrower = CIRCLES.slice(CIRCLES.indexOf(view));
+  const setView = (chosen) => set(chosen, narrower(chosen, change));
+  const choices = CIRCLES.slice(CIRCLES.indexOf(view));
   return html`<section class="panel visitors">
     <h2>${t("visitors.title")}</h2>
     <${Choice} name="view" column label=${t("visitors.title")} value=${view} onChange=${setView}
       options=${CIRCLES.map((circle) => [circle, circleWord(circle)])} />
-    <p class="soft">${view === "everyone" ? t("visitors.everyone.text") : view === "guests" ? t("visitors.guests.text") : t("visitors.owner.text")}</p>
-    ${narrower.length > 1 &&
+    <p class="soft">${whoMay(view, change)}</p>
+    ${choices.length > 1 &&
     html`<h3>${t("visitors.change")}</h3>
       <${Choice} name="change" column label=${t("visitors.change")} value=${change} onChange=${(/** @type {Audience} */ chosen) => set(view, chosen)}
-        options=${narrower.map((circle) => [circle, circleWord(circle)])} />`}
+        options=${choices.map((circle) => [circle, circleWord(circle)])} />`}
     ${(view === "guests" || change === "guests") && html`<${Guests} site=${site} /><${Out} site=${site} />`}
   </section>`;
 }
