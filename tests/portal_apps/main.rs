@@ -193,7 +193,11 @@ async fn who_may_see_a_new_site_is_asked_or_as_its_template_suggests() {
         rows.find(|row| row["id"] == id).unwrap()["visitors"].clone()
     };
     assert_eq!(of("diary-v1", listed.data()), suggested);
-    assert_eq!(of("static-v1", listed.data()), json!({"view": "everyone", "change": "everyone"}), "as the settings say");
+    assert_eq!(
+        of("static-v1", listed.data()),
+        json!({"view": "everyone", "change": "everyone"}),
+        "as the settings say"
+    );
     let create = |name: &'static str, visitors: Value| json!({"userid": "alice", "appname": name, "templateId": "diary-v1", "visitors": visitors});
     for (name, asked, want) in [
         ("one", json!("owner"), json!({"view": "owner", "change": "owner"})),
