@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 
 use crate::engine::{Effect, Engine, EngineError, ErrorKind, Follow};
-use crate::folders::{FolderError, Folders, Origin};
+use crate::folders::{Brought, FolderError, Folders, Origin};
+use crate::history::History;
 use crate::model::version;
 use crate::model::{
-    AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow, Timestamp, VersionId,
-    VersionRecord, shown,
+    AppKey, Bytes, ContainerId, ContainerSpec, FailedDeploy, InstanceId, InventoryRow, SavedEdits, Timestamp,
+    VersionId, VersionRecord, shown,
 };
 use crate::plan::step::{Action, Outcome, Step, Target};
 use crate::plan::view::OwnedContainer;
@@ -20,6 +21,9 @@ use crate::store::{Store, StoreError};
 /// Lines of a failed container's log that are kept in `logs/deploy.log` and in the status. A stack trace of Node has
 /// about fifteen, and an app that crashed several times has written several: this shows at least the last one whole.
 pub const LOG_EXCERPT_LINES: u32 = 40;
+
+/// What tells versions that are kept for want of another place from those that were deployed.
+const SAVED: &str = "kept because another version runs";
 
 /// How long reading such an excerpt may take before it is done without.
 const LOG_EXCERPT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -71,10 +75,11 @@ impl From<Effect> for Outcome {
 
 /// Carries out the steps of one app's plan, in order.
 #[derive(Debug)]
-pub struct Actor<'a, E, S, F> {
+pub struct Actor<'a, E, S, F, H> {
     pub engine: &'a E,
     pub store: &'a S,
     pub folders: &'a F,
+    pub history: &'a H,
     pub instance: &'a InstanceId,
     pub key: &'a AppKey,
     /// The app's row as it now is in the inventory.
@@ -84,16 +89,14 @@ pub struct Actor<'a, E, S, F> {
     created: BTreeMap<String, ContainerId>,
 }
 
-impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
+impl<'a, E: Engine, S: Store, F: Folders, H: History> Actor<'a, E, S, F, H> {
     pub fn new(
-        engine: &'a E,
-        store: &'a S,
-        folders: &'a F,
+        (engine, store, folders, history): (&'a E, &'a S, &'a F, &'a H),
         instance: &'a InstanceId,
         key: &'a AppKey,
         row: Option<InventoryRow>,
     ) -> Self {
-        Self { engine, store, folders, instance, key, row, row_in_doubt: false, created: BTreeMap::new() }
+        Self { engine, store, folders, history, instance, key, row, row_in_doubt: false, created: BTreeMap::new() }
     }
 
     /// A crash before, within or after leaves a state that the next look at the world understands.
@@ -119,6 +122,9 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
                 self.ensure_folder(&origin).await
             }
             Action::TakeVersion { previous, lost } => self.take_version(previous.as_ref(), lost.as_ref()).await,
+            Action::SaveEdits { before, previous } => self.save_edits(before, previous.as_ref()).await,
+            Action::CheckOut { version } => Ok(self.history.check_out(self.key, version).await.map(changed)?),
+            Action::BringCode { version, saved } => self.bring_code(version, saved).await,
             Action::KeepVersions { kept } => Ok(self.folders.keep_versions(self.key, kept).await.map(changed)?),
             Action::WriteCompose { text } => Ok(self.folders.write_compose(self.key, text).await.map(changed)?),
             Action::TrashCode => {
@@ -196,9 +202,44 @@ impl<'a, E: Engine, S: Store, F: Folders> Actor<'a, E, S, F> {
         let redeploy = version::deployed(row.manifest.redeploy.as_deref()).map(str::to_owned);
         let salt = format!("{} {}", redeploy.as_deref().unwrap_or(""), lost.map_or("", VersionId::as_str));
         let version = self.folders.take_version(self.key, &salt).await?;
-        let versions = VersionRecord { version: Some(version), redeploy, previous: previous.cloned() };
+        let versions = VersionRecord {
+            working: Some(version.clone()),
+            version: Some(version),
+            redeploy,
+            previous: previous.cloned(),
+            saved: None,
+        };
         self.put(&InventoryRow { versions: Some(versions), ..row }).await?;
         Ok(Outcome::Changed)
+    }
+
+    /// First the checkout, then the row that names it, as with every version.
+    async fn save_edits(&mut self, before: &VersionId, previous: Option<&VersionId>) -> Result<Outcome, StepError> {
+        let Some(row) = self.row.clone() else { return Ok(Outcome::Unchanged) };
+        let version = self.folders.take_version(self.key, SAVED).await?;
+        let saved = Some(SavedEdits { before: before.clone(), version });
+        let versions = row.versions.clone().unwrap_or_default();
+        let versions = VersionRecord { saved, previous: previous.cloned(), ..versions };
+        self.put(&InventoryRow { versions: Some(versions), ..row }).await?;
+        Ok(Outcome::Changed)
+    }
+
+    /// A crash before the row is written does no harm: what is there already is no edit.
+    async fn bring_code(&mut self, version: &VersionId, saved: &VersionId) -> Result<Outcome, StepError> {
+        let Some(row) = self.row.clone() else { return Ok(Outcome::Unchanged) };
+        let brought = self.folders.bring_code(self.key, version, (saved, SAVED)).await?;
+        let versions = row.versions.clone().unwrap_or_default();
+        let versions = VersionRecord { working: Some(version.clone()), saved: None, ..versions };
+        self.put(&InventoryRow { versions: Some(versions), ..row }).await?;
+        if brought == Brought::Done {
+            return Ok(Outcome::Changed);
+        }
+        let text = format!(
+            "version {version} runs; `app/` was edited meanwhile and stays as it is\n버전 {version}이(가) 실행되고 있어요. \
+             그사이에 고친 `app/`의 내용은 그대로 두었어요\n"
+        );
+        self.note_in_log(&text).await;
+        Ok(Outcome::EditsStay)
     }
 
     /// In `logs/deploy.log`. A disk that is full keeps nobody from being served, and nothing else waits for it.

@@ -24,7 +24,7 @@ use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine as _, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
-use crate::history::{Author, Authors, GitHistory, Recorder};
+use crate::history::{Author, Authors, Did, GitHistory, Recorder};
 use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
@@ -158,7 +158,13 @@ impl Authors for EventAuthors {
             let events = self.0.events(Some(key), 200).await.ok()?;
             let mut changes = events.into_iter().filter(|event| event.kind == EventKind::Changed);
             let last = changes.find(|event| event.at.0 <= at.0 + COARSE_MS)?;
-            Some(Author { made: last.what.starts_with("created "), by: last.cause.0 })
+            let did = match &last.what {
+                what if what.starts_with("created ") => Did::Make,
+                // Who deploys after going back changes both.
+                what if what.contains("`version`:") && !what.contains("`redeploy`:") => Did::GoBack,
+                _ => Did::Other,
+            };
+            Some(Author { did, by: last.cause.0 })
         })
     }
 }

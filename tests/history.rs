@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use minipaas::clock::SystemClock;
 use minipaas::folders::{DiskFolders, Folders as _, Origin, Owner};
-use minipaas::history::{Author, Authors, ChangeKind, Door, GitHistory, History as _, Recorder, RecorderHandle, Side};
+use minipaas::history::{
+    Author, Authors, ChangeKind, Did, Door, GitHistory, History as _, Recorder, RecorderHandle, Side,
+};
 use minipaas::model::status::Endpoint;
 use minipaas::model::{
     AppKey, AppStatus, ContainerId, DaemonStatus, Health, RunState, TemplateId, Timestamp, VersionId,
@@ -91,8 +93,8 @@ impl Place {
         self.folders.code_dir(&key()).join(file)
     }
 
-    fn by(&self, by: &str, made: bool) {
-        *self.told.0.lock().unwrap() = Some(Author { by: by.to_owned(), made });
+    fn by(&self, by: &str, did: Did) {
+        *self.told.0.lock().unwrap() = Some(Author { by: by.to_owned(), did });
     }
 
     /// The daemon tells that this version answers.
@@ -124,12 +126,12 @@ impl Place {
 #[tokio::test]
 async fn every_version_is_kept_with_who_made_it_and_what_changed() {
     let place = Place::new().await;
-    place.by("alice in the portal", true);
+    place.by("alice in the portal", Did::Make);
     let first = place.take("").await;
     place.handle.catch_up(&key()).await.unwrap();
     put(&place.app("index.html"), "<h1>mine</h1>");
     put(&place.app("사진/바다 \"1\".txt"), "sea");
-    place.by("the command line (uid 0)", false);
+    place.by("the command line (uid 0)", Did::Other);
     let second = place.take("two").await;
     place.report(Some(&first));
     place.handle.catch_up(&key()).await.unwrap();
@@ -230,7 +232,7 @@ async fn a_checkout_that_a_crash_left_unrecorded_is_recorded_by_the_next_look_wi
 #[tokio::test]
 async fn an_installation_from_before_gets_a_history_of_what_is_in_app() {
     let place = Place::new().await;
-    place.by("a file on disk", false);
+    place.by("a file on disk", Did::Other);
     put(&place.app("index.html"), "written long ago");
     place.handle.catch_up(&key()).await.unwrap();
     place.handle.catch_up(&key()).await.unwrap();
@@ -255,4 +257,53 @@ async fn code_that_git_cannot_take_hinders_nobody_and_is_told() {
     assert_eq!(place.recorded().await, [version].into());
     assert!(place.root.path().join("apps/alice/diary/app/index.html").is_file());
     place.end().await;
+}
+
+#[tokio::test]
+async fn a_version_that_is_checked_out_again_is_what_it_was() {
+    let place = Place::new().await;
+    put(&place.app(".gitattributes"), "* text eol=crlf export-ignore\n");
+    put(&place.app("깊은/곳/글.txt"), "a\r\nb\n");
+    put(&place.app("big.bin"), vec![7_u8; 5 << 20]);
+    std::os::unix::fs::symlink("../server.js", place.app("깊은/link")).unwrap();
+    fs::set_permissions(place.app("server.js"), fs::Permissions::from_mode(0o755)).unwrap();
+    let version = place.take("").await;
+    place.handle.catch_up(&key()).await.unwrap();
+    let checkout = place.folders.versions_dir(&key()).join(version.as_str());
+    let before = described(&checkout);
+    assert_eq!(before.len(), 8, "{before:?}");
+    place.folders.keep_versions(&key(), &BTreeSet::new()).await.unwrap();
+    assert!(!checkout.exists());
+
+    place.history.check_out(&key(), &version).await.unwrap();
+    assert_eq!(described(&checkout), before);
+    // What is there is not written to.
+    place.history.check_out(&key(), &version).await.unwrap();
+    let unknown = VersionId::parse("0123456789abcdef").unwrap();
+    let error = place.history.check_out(&key(), &unknown).await.unwrap_err().to_string();
+    assert!(error.contains("no version 0123456789abcdef"), "{error}");
+    place.end().await;
+}
+
+/// Path, mode and content of everything below.
+fn described(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(at) = folders.pop() {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            let content = if metadata.is_dir() {
+                folders.push(path.clone());
+                Vec::new()
+            } else if metadata.is_symlink() {
+                fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
+            } else {
+                fs::read(&path).unwrap()
+            };
+            found.push((path.strip_prefix(folder).unwrap().to_owned(), metadata.mode(), content));
+        }
+    }
+    found.sort();
+    found
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use minipaas::desired::{Change, TextError, edit_text, parse, render};
 use minipaas::model::{
-    AppKey, Audience, Bytes, Manifest, MilliCpus, RestartPolicy, RunState, Strategy as Takeover, Visitors,
+    AppKey, Audience, Bytes, Manifest, MilliCpus, RestartPolicy, RunState, Strategy as Takeover, VersionId, Visitors,
 };
 use minipaas::settings::{Bases, parse_env};
 use proptest::prelude::*;
@@ -141,6 +141,8 @@ fn change() -> impl Strategy<Value = Change> {
         prop::option::of((1u64..5000).prop_map(Bytes::mib)).prop_map(Change::Disk),
         prop::option::of(Just(Takeover::Recreate)).prop_map(Change::Strategy),
         prop::option::of(any_visitors()).prop_map(Change::Visitors),
+        prop::option::of("[0-9a-f]{16}")
+            .prop_map(|text| Change::Version(text.and_then(|text| VersionId::parse(&text)))),
     ]
 }
 
@@ -165,6 +167,7 @@ fn without(manifest: &Manifest, change: &Change) -> Manifest {
         Change::Disk(_) => manifest.disk = None,
         Change::Strategy(_) => manifest.strategy = None,
         Change::Visitors(_) => manifest.visitors = None,
+        Change::Version(_) => manifest.version = None,
     }
     manifest
 }

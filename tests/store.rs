@@ -58,6 +58,7 @@ fn row(app: &str) -> InventoryRow {
             strategy: None,
             start_timeout: None,
             code: None,
+            version: None,
             visitors: None,
             domains: Vec::new(),
         },
@@ -78,6 +79,8 @@ fn row(app: &str) -> InventoryRow {
             version: VersionId::parse("0123456789abcdef"),
             redeploy: Some("2026-11-22T10:00:00Z".to_owned()),
             previous: None,
+            working: VersionId::parse("0123456789abcdef"),
+            saved: None,
         }),
         domains: vec!["www.example.kr".parse().unwrap()],
         failed: Some(FailedDeploy {

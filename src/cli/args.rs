@@ -134,6 +134,14 @@ Examples:
     /// List the versions of an app's code, newest first
     #[command(after_help = "Examples:\n  paas versions alice-diary\n  paas versions alice-diary -o json")]
     Versions(OneApp),
+    /// Let an earlier version of an app's code run again (writes `version`)
+    #[command(after_help = "\
+What is in `app/` and not deployed is kept as a version first. `paas deploy` publishes `app/` again.
+
+Examples:
+  paas rollback alice-diary                    the one before the one that runs
+  paas rollback alice-diary 3f2a91c04be7d815   one that `paas versions alice-diary` lists")]
+    Rollback(Rollback),
     /// Show how two versions of an app's code differ
     #[command(after_help = "\
 Examples:
@@ -624,6 +632,18 @@ pub struct OneApp {
     /// The app, for example `alice-diary`
     #[arg(value_name = "APP")]
     pub app: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// The version [default: the last that answered, before the one that runs]
+    #[arg(value_name = "VERSION")]
+    pub version: Option<String>,
+    #[command(flatten)]
+    pub wait: Wait,
 }
 
 #[derive(Debug, Args)]

@@ -12,9 +12,9 @@ use super::manifests::Manifests;
 use crate::desired::templates;
 
 /// Commands that take an app that is there.
-const OF_APPS: [&str; 14] = [
+const OF_APPS: [&str; 15] = [
     "start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls", "visitors",
-    "versions", "diff",
+    "versions", "rollback", "diff",
 ];
 
 pub(super) fn run(context: &mut Context, args: &Completions) -> anyhow::Result<Exit> {

@@ -38,7 +38,11 @@ pub(super) async fn run(context: &mut Context, args: &args::Delete) -> anyhow::R
         // Both in one write: the daemon must never see the deletion without the word about the data.
         Target::Declared(key) => {
             manifests
-                .edit(&client, key, &[Change::State(RunState::Deleted), Change::KeepData(Some(!args.purge))])
+                .edit(
+                    &client,
+                    key,
+                    &[Change::State(RunState::Deleted), Change::KeepData(Some(!args.purge)), Change::Version(None)],
+                )
                 .await?
         }
         Target::LeftOver { key, data } => ask_for_purge(context, &client, &manifests, key, data, &settings).await?,

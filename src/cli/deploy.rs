@@ -79,9 +79,10 @@ fn fresh_container(context: &mut Context, key: &AppKey, fresh: Fresh) -> anyhow:
         }
     }
     let now = jiff::Timestamp::now().to_string();
-    let token = match fresh {
-        Fresh::Deploy => now,
-        Fresh::Restart => restarted(manifest.redeploy.as_deref(), &now),
+    let changes = match fresh {
+        // What is deployed is `app/`, also where the manifest had gone back to an earlier version.
+        Fresh::Deploy => vec![Change::Redeploy(now), Change::Version(None)],
+        Fresh::Restart => vec![Change::Redeploy(restarted(manifest.redeploy.as_deref(), &now))],
     };
-    Ok((vec![Change::Redeploy(token)], state))
+    Ok((changes, state))
 }

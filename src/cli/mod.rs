@@ -106,6 +106,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
             with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Restart).await)
         }
         Command::Versions(args) => with_daemon(context, async |context| versions::list(context, &args).await),
+        Command::Rollback(args) => with_daemon(context, async |context| versions::rollback(context, &args).await),
         Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),
         Command::Templates => templates::run(context),
         Command::Template(command) => template::run(context, &command),

@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, Color};
 
-use super::args::{Diff, Format, OneApp};
+use super::args::{Diff, Format, OneApp, Rollback};
+use super::chosen;
 use super::client::app_path;
 use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
 use super::output;
+use crate::desired::Change;
 use crate::history::{ChangeKind, Door, FileChange};
-use crate::model::Bytes;
+use crate::model::{AppKey, Bytes, CodeMode, VersionId};
 use crate::portal::versions::{Difference, Versions};
 
 /// Files that are named before the rest is counted.
@@ -53,6 +55,7 @@ fn how(door: Door) -> &'static str {
         Door::Template => "created",
         Door::Deploy => "deployed",
         Door::Before => "found",
+        Door::Saved => "kept",
     }
 }
 
@@ -76,6 +79,42 @@ fn changed(changes: &[FileChange]) -> String {
         let _ = write!(text, " and {} more", changes.len() - NAMED);
     }
     text
+}
+
+pub(super) async fn rollback(context: &mut Context, args: &Rollback) -> anyhow::Result<Exit> {
+    let key = Manifests::new(context.settings()?).or_parsed(&args.app)?;
+    let found: Versions = context.client()?.get(&app_path(&key, "/versions")).await?;
+    let version = match &args.version {
+        Some(typed) => named(&key, typed, &found)?,
+        None => before(&found).ok_or_else(|| {
+            anyhow::anyhow!("`{key}` has no earlier version that has ever answered: `paas versions {key}` lists all")
+        })?,
+    };
+    chosen::change(context, vec![key], args.wait, |context, key| {
+        let manifest = Manifests::new(context.settings()?).manifest(key)?;
+        if manifest.code == Some(CodeMode::Live) {
+            anyhow::bail!("`{key}` runs its `app/` folder itself: remove `code: live` from its manifest first");
+        }
+        Ok((vec![Change::Version(Some(version.clone()))], manifest.state))
+    })
+    .await
+}
+
+/// The beginning of a version is enough, where it is that of one only.
+fn named(key: &AppKey, typed: &str, found: &Versions) -> anyhow::Result<VersionId> {
+    let mut meant = found.versions.iter().map(|version| &version.id).filter(|id| id.as_str().starts_with(typed));
+    match (meant.next(), meant.next()) {
+        (Some(version), None) if !typed.is_empty() => Ok(version.clone()),
+        (Some(_), Some(_)) => anyhow::bail!("several versions of `{key}` begin with `{typed}`: write more of it"),
+        _ => anyhow::bail!("`{key}` has no version `{typed}`: `paas versions {key}` lists those that there are"),
+    }
+}
+
+/// The newest that has answered, of those that are older than the one that runs.
+fn before(found: &Versions) -> Option<VersionId> {
+    let running = found.versions.iter().position(|version| Some(&version.id) == found.running.as_ref());
+    let older = found.versions.iter().skip(running.map_or(0, |place| place + 1));
+    older.into_iter().find(|version| version.healthy).map(|version| version.id.clone())
 }
 
 pub(super) async fn diff(context: &mut Context, args: &Diff) -> anyhow::Result<Exit> {

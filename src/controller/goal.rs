@@ -148,7 +148,7 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
     }
     let template = template_of(at, manifest);
     let versions = InventoryRow::versions_for(manifest, at.last_good());
-    let code = Code::of(versions.as_ref(), manifest.redeploy.as_deref());
+    let code = Code::of(versions.as_ref(), manifest.version.as_ref(), manifest.redeploy.as_deref());
     match resolve_with(at, manifest, &file.digest, template.as_ref().map_err(Clone::clone)) {
         Resolved::Unusable { kind, message } => {
             let finding = Finding::new(kind, format!("{kind:?}"), message);

@@ -198,9 +198,21 @@ pub async fn preview<W: Seams>(world: &W, input: PassInput) -> Result<Plan, Stri
         Pass { world, memory: Memory::default(), row: input.row.clone(), changes: 0, events: Vec::new(), input };
     let view = run.observe().await.map_err(|error| error.message)?;
     let mut plan = diff(&view);
-    if plan.steps.iter().any(|step| matches!(step.action, Action::TakeVersion { .. })) {
-        // Which one it will be is known when it was taken, and shows in no step.
-        let rest = diff(&view.with_version(VersionId::of(&Digest::of(&[]))));
+    let mut view = view;
+    // What these make is known when it is made, and shows in no other step.
+    let made = |plan: &Plan| {
+        plan.steps.iter().rev().find_map(|step| match &step.action {
+            Action::TakeVersion { .. } => Some(None),
+            Action::CheckOut { version } | Action::SaveEdits { before: version, .. } => Some(Some(version.clone())),
+            _ => None,
+        })
+    };
+    let mut next = made(&plan);
+    for _ in 0..MAX_ROUNDS {
+        let Some(version) = next else { break };
+        view = view.with_version(version.unwrap_or_else(|| VersionId::of(&Digest::of(&[]))));
+        let rest = diff(&view);
+        next = made(&rest);
         plan.steps.extend(rest.steps);
     }
     Ok(plan)

@@ -35,6 +35,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
     key("strategy", text(before.strategy.map(strategy_word)), text(after.strategy.map(strategy_word)));
     key("startTimeout", text(before.start_timeout), text(after.start_timeout));
     key("code", text(before.code.map(code_word)), text(after.code.map(code_word)));
+    key("version", text(before.version.as_ref()), text(after.version.as_ref()));
     key("visitors", text(before.visitors), text(after.visitors));
     key("domains", domains(before), domains(after));
     let names = before.env.keys().chain(after.env.keys().filter(|name| !before.env.contains_key(*name)));
@@ -116,6 +117,7 @@ mod tests {
             ("disk: 1g", "disk: 2g\nstrategy: recreate", "`disk`: 1g → 2g; `strategy`: default → recreate"),
             ("", "code: live", "`code`: default → live"),
             ("domains: [A.kr]", "domains: [a.kr, 일기.한국]", "`domains`: a.kr → a.kr, 일기.한국"),
+            ("version: 3f2a91c04be7d815", "", "`version`: 3f2a91c04be7d815 → default"),
             (
                 "visitors: owner",
                 "visitors: {view: guests, change: owner}",

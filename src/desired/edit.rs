@@ -9,7 +9,9 @@ use yaml_edit::{Document, YamlFile};
 
 use super::parse::parse;
 use super::snapshot::Diagnostic;
-use crate::model::{Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Strategy, Visitors};
+use crate::model::{
+    Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Strategy, VersionId, Visitors,
+};
 
 /// One key and its new value; `None` takes the line out, so that the default holds again.
 ///
@@ -27,6 +29,7 @@ pub enum Change {
     Disk(Option<Bytes>),
     Strategy(Option<Strategy>),
     Visitors(Option<Visitors>),
+    Version(Option<VersionId>),
 }
 
 /// Why a text could not be changed.
@@ -119,6 +122,7 @@ impl Change {
             Self::Disk(_) => "disk",
             Self::Strategy(_) => "strategy",
             Self::Visitors(_) => "visitors",
+            Self::Version(_) => "version",
         }
     }
 
@@ -134,6 +138,7 @@ impl Change {
                 | Self::Disk(None)
                 | Self::Strategy(None)
                 | Self::Visitors(None)
+                | Self::Version(None)
         )
     }
 
@@ -155,6 +160,7 @@ impl Change {
             Self::Disk(disk) => manifest.disk = *disk,
             Self::Strategy(strategy) => manifest.strategy = *strategy,
             Self::Visitors(visitors) => manifest.visitors = *visitors,
+            Self::Version(version) => manifest.version.clone_from(version),
         }
     }
 
@@ -181,6 +187,7 @@ impl Change {
                 let written = YamlFile::from_str(&visitors.to_string()).ok()?.document()?;
                 mapping.set(key, written.as_mapping()?);
             }
+            Self::Version(version) => text(version.as_ref().map(ToString::to_string)),
             Self::Visitors(visitors) => text(visitors.map(|visitors| visitors.to_string())),
         }
         Some(())

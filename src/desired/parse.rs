@@ -13,14 +13,14 @@ use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_CPUS, MIN_MEMO
 use crate::model::version;
 use crate::model::{
     Audience, Bytes, CodeMode, DomainName, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Shown,
-    Strategy, TemplateId, Visitors, cron,
+    Strategy, TemplateId, VersionId, Visitors, cron,
 };
 
 /// Largest manifest file in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
 
 /// Every key of a manifest, in the order the documentation shows them.
-pub const KEYS: [&str; 17] = [
+pub const KEYS: [&str; 18] = [
     "template",
     "enableApi",
     "state",
@@ -36,6 +36,7 @@ pub const KEYS: [&str; 17] = [
     "strategy",
     "startTimeout",
     "code",
+    "version",
     "visitors",
     "domains",
 ];
@@ -152,6 +153,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
     let strategy = fields.read("strategy", strategy);
     let start_timeout = fields.read("startTimeout", start_timeout);
     let code = fields.read("code", code);
+    let version = fields.read("version", version);
     let visitors = fields.read("visitors", visitors);
     let domains = fields.read("domains", domains).unwrap_or_default();
     // A state that cannot be read may have been meant to be that one.
@@ -161,6 +163,13 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
             entry.key_at,
             "`keepData` only means something together with `state: deleted`",
             "remove it, or write `state: deleted`",
+        ));
+    }
+    if let Some(entry) = fields.get("version").filter(|_| code == Some(CodeMode::Live)) {
+        fields.note(Refusal::new(
+            entry.key_at,
+            "`version` and `code: live` exclude each other: live code is `app/` itself",
+            "remove one of them",
         ));
     }
     fields.end()?;
@@ -180,6 +189,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
         strategy,
         start_timeout,
         code,
+        version,
         visitors,
         domains,
     })
@@ -435,6 +445,17 @@ fn start_timeout(entry: &Entry) -> Result<Seconds, Refusal> {
 
 fn code(entry: &Entry) -> Result<CodeMode, Refusal> {
     word(entry, "what can run", &[("versions", CodeMode::Versions), ("live", CodeMode::Live)])
+}
+
+fn version(entry: &Entry) -> Result<VersionId, Refusal> {
+    let text = single(entry, "a version such as `3f2a91c04be7d815`")?;
+    VersionId::parse(text).ok_or_else(|| {
+        Refusal::new(
+            entry.value.at,
+            format!("`version`: `{}` is no version", clip(text)),
+            "write one that `paas versions APP` lists: 16 digits and letters from a to f",
+        )
+    })
 }
 
 fn visitors(entry: &Entry) -> Result<Visitors, Refusals> {

@@ -72,6 +72,9 @@ pub fn render(key: &AppKey, manifest: &Manifest) -> String {
     if let Some(code) = manifest.code {
         line(&mut text, "code", code_word(code));
     }
+    if let Some(version) = &manifest.version {
+        line(&mut text, "version", &quoted(version.as_str()));
+    }
     if let Some(visitors) = manifest.visitors {
         line(&mut text, "visitors", &visitors.to_string());
     }

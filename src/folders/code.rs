@@ -447,6 +447,119 @@ impl<R: io::Read> io::Read for Tee<'_, R> {
     }
 }
 
+/// Writes code that comes from elsewhere into a folder of its own, entry by entry. What it is given may be hostile: every part of
+/// a path is one plain name, nothing is written through a link, and nothing replaces anything.
+pub struct CodeWriter<'w> {
+    top: &'w Dir,
+    path: &'w Path,
+    rules: Rules,
+    entries: u64,
+    bytes: u64,
+}
+
+impl std::fmt::Debug for CodeWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CodeWriter").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl<'w> CodeWriter<'w> {
+    pub(super) fn new(top: &'w Dir, path: &'w Path, rules: Rules) -> Self {
+        Self { top, path, rules, entries: 0, bytes: 0 }
+    }
+
+    /// A file of exactly so many bytes.
+    ///
+    /// # Errors
+    /// Terminal for a path that is none of code, and for too much of everything.
+    pub fn file(
+        &mut self,
+        path: &Path,
+        program: bool,
+        size: u64,
+        content: &mut dyn io::Read,
+    ) -> Result<(), FolderError> {
+        self.bytes = self.bytes.saturating_add(size);
+        if self.bytes > self.rules.bytes.get() {
+            return Err(FolderError::Terminal(format!(
+                "the {} holds more than {} MiB; make it smaller",
+                self.rules.what,
+                self.rules.bytes.get() / Bytes::MIB
+            )));
+        }
+        let (folder, name) = self.folder_of(path)?;
+        let mode = if program { PROGRAM_MODE } else { FILE_MODE };
+        let at = self.path.join(path);
+        let write = || -> Outcome {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+            let mut to = nofollow::open_file(&folder, &name, flags, mode).at("make", &at)?;
+            rustix::fs::fchmod(&to, Mode::from_raw_mode(mode)).at("set the mode of", &at)?;
+            let copied = io::copy(&mut io::Read::take(content, size), &mut to).at("write", &at)?;
+            if copied == size { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof)).at("read", &at) }
+        };
+        Ok(write()?)
+    }
+
+    /// A symbolic link, kept as it is: who opens it is the app, in its container.
+    ///
+    /// # Errors
+    /// As [`CodeWriter::file`].
+    pub fn link(&mut self, path: &Path, target: &Path) -> Result<(), FolderError> {
+        let (folder, name) = self.folder_of(path)?;
+        let made = rustix::fs::symlinkat(target, &folder, &name).map_err(io::Error::from);
+        Ok(made.at("make", self.path.join(path))?)
+    }
+
+    /// The folder it is to be in, made as far as it is missing.
+    fn folder_of(&mut self, path: &Path) -> Result<(Dir, std::ffi::OsString), FolderError> {
+        let refused = |problem: &str| {
+            let path = Shown::path(path);
+            FolderError::Terminal(format!("{path} cannot be part of an app's code: {problem}; rename or remove it"))
+        };
+        self.entries += 1;
+        if self.entries > self.rules.bounds.entries {
+            return Err(refused(&format!("there are more than {} files", self.rules.bounds.entries)));
+        }
+        let mut names = Vec::new();
+        for part in path.components() {
+            match part {
+                std::path::Component::Normal(name) => names.push(name),
+                _ => return Err(refused("it leads out of the app's folder")),
+            }
+        }
+        if names.len() > self.rules.bounds.depth {
+            return Err(refused(&format!("it is nested deeper than {} folders", self.rules.bounds.depth)));
+        }
+        let Some(name) = names.pop() else { return Err(refused("it has no name")) };
+        let mut folder = nofollow::open_dir(self.top, ".").at("open", self.path)?;
+        for part in names {
+            folder = match nofollow::make_dir(&folder, part, FOLDER_MODE) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => nofollow::open_dir(&folder, part),
+                made => made,
+            }
+            .at("make", self.path.join(path))?;
+        }
+        Ok((folder, name.to_owned()))
+    }
+}
+
+/// The digest of what code consists of, as [`copy_whole`] tells it.
+pub(super) fn digest_of(source: &Source<'_>) -> Outcome<Digest> {
+    struct Nobody;
+    impl CodeReader for Nobody {
+        fn begin(&mut self, _: &CodeFound) -> io::Result<()> {
+            Ok(())
+        }
+        fn piece(&mut self, _: Piece<'_>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    read_whole(source, Timestamp(0), &mut Nobody).map_err(|failed| match failed {
+        ReadFailed::Code(error) => error.into(),
+        ReadFailed::Reader(error) => refuse(error.to_string()),
+    })
+}
+
 /// The folder an item is in, and its name there.
 fn parent_of<'a>(top: &Dir, path: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;

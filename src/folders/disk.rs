@@ -17,7 +17,9 @@ use super::nofollow::{self, Kind};
 use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
 use super::trash::{self, Discarded, Part, Restored, Trashed};
-use super::{FolderError, FolderState, Folders, Origin, ReadFailed, Space, code, deploy_log, history, versions};
+use super::{
+    Brought, FolderError, FolderState, Folders, Origin, ReadFailed, Space, code, deploy_log, history, versions, working,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::model::spec::{SECCOMP, SECCOMP_FILE};
 use crate::model::{AppKey, Bytes, Digest, PurgeToken, Settings, TemplateId, Timestamp, VersionId};
@@ -192,6 +194,21 @@ impl DiskFolders {
         .await
     }
 
+    /// Makes a checkout out of what `write` writes, in one atomic step, unless it is there. Blocks the thread.
+    ///
+    /// # Errors
+    /// When it cannot be made; nothing is left of it then.
+    pub fn put_version(
+        &self,
+        key: &AppKey,
+        version: &VersionId,
+        write: &mut dyn FnMut(&mut code::CodeWriter<'_>) -> Result<(), FolderError>,
+    ) -> Result<(), FolderError> {
+        let place = self.place(key);
+        let app = place.find_or_make(&self.inner.checkpoints)?;
+        Ok(versions::put(&app, &place.path(), version, write, &self.inner.checkpoints)?)
+    }
+
     /// When a checkout was taken; of the working copy, now.
     ///
     /// # Errors
@@ -311,6 +328,20 @@ impl Folders for DiskFolders {
         self.blocking(move |inner| {
             let app = place.find_or_make(&inner.checkpoints)?;
             versions::take(&app, &place.path(), &salt, &inner.checkpoints)
+        })
+        .await
+    }
+
+    async fn bring_code(
+        &self,
+        key: &AppKey,
+        version: &VersionId,
+        (saved, salt): (&VersionId, &str),
+    ) -> Result<Brought, FolderError> {
+        let (place, version, saved, salt) = (self.place(key), version.clone(), saved.clone(), salt.to_owned());
+        self.blocking(move |inner| {
+            let app = place.find_or_make(&inner.checkpoints)?;
+            working::bring(&app, &place.path(), &version, (&saved, &salt), &inner.checkpoints)
         })
         .await
     }

@@ -18,13 +18,14 @@ mod stop;
 mod trash;
 mod versions;
 mod walk;
+mod working;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 
 pub use atomic::write_atomic;
-pub use code::{CodeFound, CodeReader, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_ENTRIES, Piece, ReadFailed};
+pub use code::{CodeFound, CodeReader, CodeWriter, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_ENTRIES, Piece, ReadFailed};
 pub use data::Owner;
 pub use deploy_log::MAX_LOG_BYTES;
 pub use disk::{CodeAt, DiskFolders};
@@ -52,6 +53,15 @@ pub enum Origin {
     Template(TemplateId),
     /// A checkout that is there: the person's own code rather than the template's.
     Version(VersionId),
+}
+
+/// What became of the working copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brought {
+    /// It is what that version is.
+    Done,
+    /// It was edited, and stays as it is.
+    Edited,
 }
 
 /// Free space below the apps folder.
@@ -82,6 +92,14 @@ pub trait Folders: Send + Sync + 'static {
     /// Makes a version of `app/` as it is now: a copy in one atomic step, flushed, with modes that let the app read it. The same
     /// content and salt give the same version, which is then there already.
     fn take_version(&self, key: &AppKey, salt: &str) -> impl Future<Output = Result<VersionId, FolderError>> + Send;
+    /// Makes `app/` what that checkout is, in one atomic step, if it holds exactly what was taken as `saved` with that salt; what
+    /// somebody has written there since stays, and so does a repository of their own.
+    fn bring_code(
+        &self,
+        key: &AppKey,
+        version: &VersionId,
+        saved: (&VersionId, &str),
+    ) -> impl Future<Output = Result<Brought, FolderError>> + Send;
     /// Removes every checkout but these. `app/` is not touched.
     fn keep_versions(
         &self,

@@ -8,7 +8,7 @@ use cap_std::fs::Dir;
 
 use super::FolderError;
 use super::atomic;
-use super::code::{self, CODE, Links, Rules, Source, copy_whole};
+use super::code::{self, CODE, CodeWriter, Links, Rules, Source, copy_whole};
 use super::nofollow::{self, Kind};
 use super::place::in_the_way;
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
@@ -54,11 +54,53 @@ pub(super) fn take(app: &Dir, app_path: &Path, salt: &str, checkpoints: &Checkpo
     taken
 }
 
-fn id_of(content: &Digest, salt: &str) -> VersionId {
+pub(super) fn id_of(content: &Digest, salt: &str) -> VersionId {
     let mut digest = DigestOf::default();
     digest.field(content.as_str().as_bytes());
     digest.field(salt.as_bytes());
     VersionId::of(&digest.finish())
+}
+
+/// Makes a checkout out of what `write` writes, unless it is there.
+///
+/// # Crash
+/// As with [`take`].
+pub(super) fn put(
+    app: &Dir,
+    app_path: &Path,
+    id: &VersionId,
+    write: &mut dyn FnMut(&mut CodeWriter<'_>) -> Result<(), FolderError>,
+    checkpoints: &Checkpoints,
+) -> Outcome {
+    let path = app_path.join(VERSIONS);
+    let versions = find_or_make(app, &path)?;
+    if exists(&versions, &path, id)? {
+        return Ok(());
+    }
+    code::remove_leftovers(&versions, &path, VERSIONS)?;
+    checkpoints.reach("half-made version removed")?;
+    let temp = atomic::temp_name(VERSIONS);
+    let top = nofollow::make_dir(&versions, &temp, MODE).at("make", path.join(&temp))?;
+    checkpoints.reach("folder for new code made")?;
+    let put = write(&mut CodeWriter::new(&top, &path, RULES))
+        .map_err(Stop::from)
+        .and_then(|()| put_in_place(&versions, &path, &temp, id.clone(), checkpoints));
+    if let Err(Stop::Failed(_)) = &put {
+        let _ = versions.remove_dir_all(&temp);
+    }
+    put.map(drop)
+}
+
+/// Makes a checkout of a folder of the app's that nobody works in any more.
+pub(super) fn adopt(app: &Dir, app_path: &Path, name: &str, id: &VersionId) -> Outcome {
+    let path = app_path.join(VERSIONS);
+    let versions = find_or_make(app, &path)?;
+    if exists(&versions, &path, id)? {
+        return app.remove_dir_all(name).at("remove", app_path.join(name));
+    }
+    app.rename(name, &versions, id.as_str()).at("keep as a version", app_path.join(name))?;
+    nofollow::sync(&versions).at("flush", &path)?;
+    nofollow::sync(app).at("flush", app_path)
 }
 
 /// Gives a complete copy its name, unless the version is there already.

@@ -72,6 +72,40 @@ fn commit(object: &[u8]) -> Commit {
     }
 }
 
+/// One file of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TreeEntry {
+    pub(super) kind: EntryKind,
+    pub(super) object: String,
+    pub(super) size: u64,
+    pub(super) path: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryKind {
+    File { program: bool },
+    Link,
+}
+
+/// The answer of `ls-tree -r -z -l`: mode, kind, name and size, then a tab and the path. What is neither a file nor a link is left
+/// out.
+pub(super) fn tree_entries(answer: &[u8]) -> Vec<TreeEntry> {
+    let entry = |line: &[u8]| {
+        let tab = line.iter().position(|byte| *byte == b'\t')?;
+        let head = std::str::from_utf8(&line[..tab]).ok()?;
+        let words: Vec<&str> = head.split_ascii_whitespace().collect();
+        let [mode, "blob", object, size] = words[..] else { return None };
+        let kind = match mode {
+            "100644" | "100664" => EntryKind::File { program: false },
+            "100755" => EntryKind::File { program: true },
+            "120000" => EntryKind::Link,
+            _ => return None,
+        };
+        Some(TreeEntry { kind, object: object.to_owned(), size: size.parse().ok()?, path: line[tab + 1..].to_owned() })
+    };
+    answer.split(|byte| *byte == 0).filter_map(entry).collect()
+}
+
 /// The answer of `diff-tree --stdin -z --name-status`: a commit's name, then a letter and a path of each file that differs.
 pub(super) fn changes(answer: &[u8]) -> BTreeMap<String, Vec<FileChange>> {
     let mut found: BTreeMap<String, Vec<FileChange>> = BTreeMap::new();
@@ -126,6 +160,17 @@ mod tests {
         }
         let empty = commits(b"a commit 0\n\n");
         assert_eq!(empty["a"].by, "");
+    }
+
+    #[test]
+    fn a_tree_is_its_files_and_links_and_nothing_else() {
+        let answer = "100644 blob aa       5\tserver.js\0100755 blob bb      12\tbin/일\0120000 blob cc 3\tlink\0\
+                      160000 commit dd -\tsubmodule\0nonsense\0";
+        let found = tree_entries(answer.as_bytes());
+        let told: Vec<_> = found.iter().map(|entry| (entry.kind, &*entry.object, entry.size)).collect();
+        let file = |program| EntryKind::File { program };
+        assert_eq!(told, [(file(false), "aa", 5), (file(true), "bb", 12), (EntryKind::Link, "cc", 3)]);
+        assert_eq!(found[1].path, "bin/일".as_bytes());
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! # What is left out
 //! - Empty folders, and what is called `.git`: git keeps neither.
 
+mod export;
 mod git;
 mod import;
 mod list;
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use recorder::{Author, Authors, Recorder, RecorderHandle};
+pub use recorder::{Author, Authors, Did, Recorder, RecorderHandle};
 pub use repository::{GitHistory, Side};
 
 use crate::folders::FolderError;
@@ -33,6 +34,8 @@ use crate::model::{AppKey, Shown, Timestamp, VersionId};
 pub trait History: Send + Sync + 'static {
     /// The versions that are recorded; `None` where no history is kept.
     fn recorded(&self, key: &AppKey) -> impl Future<Output = Result<Option<BTreeSet<VersionId>>, FolderError>> + Send;
+    /// Makes a checkout of a version that it has, in one atomic step, unless it is there.
+    fn check_out(&self, key: &AppKey, version: &VersionId) -> impl Future<Output = Result<(), FolderError>> + Send;
 }
 
 /// Why something about a history could not be done.
@@ -79,16 +82,19 @@ pub enum Door {
     Deploy,
     /// What `app/` held when the history began.
     Before,
+    /// What `app/` held, deployed or not, when another version was to run.
+    Saved,
 }
 
 impl Door {
-    const ALL: [Self; 3] = [Self::Template, Self::Deploy, Self::Before];
+    const ALL: [Self; 4] = [Self::Template, Self::Deploy, Self::Before, Self::Saved];
 
     fn word(self) -> &'static str {
         match self {
             Self::Template => "template",
             Self::Deploy => "deploy",
             Self::Before => "before",
+            Self::Saved => "saved",
         }
     }
 

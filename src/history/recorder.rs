@@ -25,8 +25,17 @@ const AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
     pub by: String,
-    /// The app was made by it.
-    pub made: bool,
+    pub did: Did,
+}
+
+/// What somebody did to an app, as far as a version may come of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Did {
+    /// Made it.
+    Make,
+    /// Let another version run.
+    GoBack,
+    Other,
 }
 
 /// Knows who changed an app's manifest.
@@ -231,15 +240,17 @@ impl Recorder {
     async fn record(&self, key: &AppKey, code: CodeAt, expected: Door) -> Result<(), HistoryError> {
         let at = self.history.taken_at(key, &code).await?;
         let author = self.authors.last_until(key, at).await;
-        let made = author.as_ref().is_some_and(|author| author.made);
-        let door = match expected {
-            Door::Template if author.is_some() && !made => Door::Before,
-            door => door,
+        let did = author.as_ref().map(|author| author.did);
+        let door = match (expected, did) {
+            (Door::Template, Some(Did::GoBack | Did::Other)) => Door::Before,
+            (Door::Deploy, Some(Did::GoBack)) => Door::Saved,
+            (door, _) => door,
         };
         let by = author.map_or_else(|| "somebody".to_owned(), |author| author.by);
         let message = match door {
             Door::Template => "made from its template",
             Door::Deploy => "deployed",
+            Door::Saved => "kept before another version ran",
             Door::Before => "what was there when its history began",
         };
         let version = self.history.record(key, code, Note { by, door, message: message.to_owned() }).await?;

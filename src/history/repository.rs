@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::export::Blobs;
 use super::git::{Bounds, Git, closed_to_others};
 use super::import::{Import, stream};
-use super::list::{changes, commits, refs};
-use super::{History, HistoryError, Note, Version};
+use super::list::{changes, commits, refs, tree_entries};
+use super::{Door, FileChange, History, HistoryError, Note, Version};
 use crate::folders::{CodeAt, DiskFolders, FolderError, Owner};
 use crate::model::units::DigestOf;
 use crate::model::{AppKey, Digest, Timestamp, VersionId};
@@ -16,6 +17,8 @@ use crate::model::{AppKey, Digest, Timestamp, VersionId};
 const LIGHT: Bounds = Bounds { time: Duration::from_secs(10), answer: 4 << 20 };
 /// Of calls that read or write all code.
 const HEAVY: Duration = Duration::from_secs(120);
+/// Most of the list of a version's files: 100,000 of them.
+const MOST_TREE: usize = 32 << 20;
 /// Most of a difference that is shown.
 const MOST_DIFF: usize = 4 << 20;
 /// Most versions that are listed, the newest of them.
@@ -171,7 +174,12 @@ impl GitHistory {
         let input = lines(&mut known.iter().filter(|(_, _, commit)| commit.has_parent).map(|(_, name, _)| *name));
         let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames", "--no-ext-diff"];
         let differences = match git.run(&repository, ("compare the versions", &args), input, LIGHT).await {
-            Ok(answer) => changes(&answer),
+            Ok(answer) => {
+                let differences = changes(&answer);
+                // What was kept to be safe, and held nothing new.
+                known.retain(|(_, name, commit)| commit.door != Door::Saved || differences.contains_key(*name));
+                differences
+            }
             // The list is worth more than what changed in each.
             Err(error) => {
                 tracing::warn!(app = %key, %error, "what changed in its versions cannot be told");
@@ -192,6 +200,17 @@ impl GitHistory {
         Ok(known.into_iter().map(version).collect())
     }
 
+    /// That it has this version.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub async fn find(&self, key: &AppKey, version: &VersionId) -> Result<(), HistoryError> {
+        if self.refs(key, "versions").await?.contains(version) {
+            return Ok(());
+        }
+        Err(HistoryError::NoSuchVersion { key: key.clone(), version: version.clone() })
+    }
+
     /// How the second differs from the first, as `git diff` writes it.
     ///
     /// # Errors
@@ -209,6 +228,39 @@ impl GitHistory {
         let bounds = Bounds { answer: MOST_DIFF, ..LIGHT };
         let difference = self.git()?.run(&repository, ("compare two versions", &args), Vec::new(), bounds).await;
         difference.map_err(|error| explained(&repository, error))
+    }
+
+    /// Which files of the working copy, as it was last made comparable, differ from that version.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn unpublished(&self, key: &AppKey, version: &VersionId) -> Result<Vec<FileChange>, HistoryError> {
+        self.find(key, version).await?;
+        let repository = self.folders.history_dir(key);
+        let name = format!("refs/versions/{version}");
+        let args = ["diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-ext-diff", &name, WORKING];
+        let answer = self.git()?.run(&repository, ("compare two versions", &args), Vec::new(), LIGHT).await;
+        let answer = answer.map_err(|error| explained(&repository, error))?;
+        Ok(changes(&answer).remove("").unwrap_or_default())
+    }
+
+    /// Writes a version's code into a checkout.
+    async fn write_checkout(&self, key: &AppKey, version: &VersionId) -> Result<(), HistoryError> {
+        self.find(key, version).await?;
+        let repository = self.folders.history_dir(key);
+        let git = self.git()?;
+        let name = format!("refs/versions/{version}");
+        let args = ["ls-tree", "-r", "-z", "-l", "--full-tree", &name];
+        let bounds = Bounds { answer: MOST_TREE, ..LIGHT };
+        let tree = git.run(&repository, ("read a version", &args), Vec::new(), bounds).await?;
+        let entries = tree_entries(&tree);
+        let (folders, key, version) = (self.folders.clone(), key.clone(), version.clone());
+        let args = ["cat-file", "--batch"];
+        git.run_with(&repository, ("check out a version", &args), HEAVY, move |stdin, stdout| {
+            let mut blobs = Blobs::new(stdin, stdout);
+            Ok(folders.put_version(&key, &version, &mut |writer| blobs.write(&entries, writer))?)
+        })
+        .await
     }
 
     /// Makes `app/` as it is now comparable.
@@ -246,5 +298,15 @@ impl History for GitHistory {
         }
         // One that is not made yet holds none, and what it does not hold must not go.
         Ok(Some(self.folders.history_refs(key, "versions").await?.unwrap_or_default()))
+    }
+
+    async fn check_out(&self, key: &AppKey, version: &VersionId) -> Result<(), FolderError> {
+        self.write_checkout(key, version).await.map_err(|error| match error {
+            HistoryError::Folder(error) => error,
+            gone @ (HistoryError::NoSuchVersion { .. } | HistoryError::Off(_)) => {
+                FolderError::Terminal(gone.to_string())
+            }
+            other => FolderError::Retryable(other.to_string()),
+        })
     }
 }

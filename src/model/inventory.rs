@@ -67,7 +67,7 @@ impl InventoryRow {
     /// What the app's containers mount.
     #[must_use]
     pub fn code(&self) -> Code {
-        Code::of(self.versions.as_ref(), self.manifest.redeploy.as_deref())
+        Code::of(self.versions.as_ref(), self.manifest.version.as_ref(), self.manifest.redeploy.as_deref())
     }
 
     /// What is to be remembered of the versions when this manifest takes the place of `before`.
@@ -82,6 +82,7 @@ impl InventoryRow {
             Some(Self { versions: Some(versions), .. }) => Some(versions.clone()),
             Some(before)
                 if [manifest.code, before.manifest.code] == [None, None]
+                    && manifest.version.is_none()
                     && version::deployed(before.manifest.redeploy.as_deref())
                         == version::deployed(manifest.redeploy.as_deref()) =>
             {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::domain_name::DomainName;
 use super::names::{AppKey, TemplateId};
 use super::units::{Bytes, MilliCpus, RestartPolicy, Seconds};
+use super::version::VersionId;
 use super::visitors::Visitors;
 
 /// One app, as declared in `apps.d/{userid}-{appname}.yaml`. `None` means "the default from `.env`".
@@ -60,6 +61,9 @@ pub struct Manifest {
     /// What of the app's code runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<CodeMode>,
+    /// Which version of the app's code runs; without it the one deployed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionId>,
     /// Who may see the site, and who may change something in it: `everyone`, `guests` or `owner`, or one of them for each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visitors: Option<Visitors>,
@@ -88,6 +92,7 @@ impl Manifest {
             strategy: None,
             start_timeout: None,
             code: None,
+            version: None,
             visitors: None,
             domains: Vec::new(),
         }

@@ -44,5 +44,5 @@ pub use status::{AppStatus, Condition, ConditionKind, DaemonStatus, Health, Sync
 pub use subnet::{Subnet, SubnetError};
 pub use template::{Template, TemplateRestart};
 pub use units::{Bytes, Digest, MilliCpus, RestartPolicy, Seconds, Timestamp};
-pub use version::{Code, VersionId, VersionRecord};
+pub use version::{Code, SavedEdits, VersionId, VersionRecord};
 pub use visitors::{Audience, Visitors};

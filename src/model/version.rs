@@ -78,12 +78,13 @@ pub enum Code {
 }
 
 impl Code {
-    /// What an app mounts whose manifest has this `redeploy`.
+    /// What an app mounts whose manifest has this `version` and this `redeploy`.
     #[must_use]
-    pub fn of(versions: Option<&VersionRecord>, redeploy: Option<&str>) -> Self {
+    pub fn of(versions: Option<&VersionRecord>, wanted: Option<&VersionId>, redeploy: Option<&str>) -> Self {
         let redeploy = deployed(redeploy);
         match versions {
             None => Self::Live,
+            Some(_) if wanted.is_some() => wanted.cloned().map_or(Self::Due, Self::Version),
             Some(VersionRecord { version: Some(version), redeploy: taken_for, .. })
                 if taken_for.as_deref() == redeploy =>
             {
@@ -128,6 +129,21 @@ pub struct VersionRecord {
     /// The version that served when that one was taken: what the app comes back to when that one cannot run.
     #[serde(default)]
     pub previous: Option<VersionId>,
+    /// The version that `app/` was last made from, or to. `None`: nobody knows, because it was before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working: Option<VersionId>,
+    /// What `app/` held when it was decided that another version runs, until `app/` follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<SavedEdits>,
+}
+
+/// The working copy, kept as a version before another one takes its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedEdits {
+    /// The version that is to take its place.
+    pub before: VersionId,
+    /// As which it was kept.
+    pub version: VersionId,
 }
 
 #[cfg(test)]
@@ -139,14 +155,14 @@ mod tests {
         let taken_for = |redeploy: Option<&str>| VersionRecord {
             version: VersionId::parse("0123456789abcdef"),
             redeploy: deployed(redeploy).map(str::to_owned),
-            previous: None,
+            ..VersionRecord::default()
         };
         for before in [None, Some("one"), Some("one restarted 2026-11-30T12:00:00Z")] {
             let versions = taken_for(before);
             let (again, anew) = (restarted(before, "2026-11-30T13:00:00Z"), "13:00");
-            assert!(matches!(Code::of(Some(&versions), before), Code::Version(_)), "{before:?}");
-            assert!(matches!(Code::of(Some(&versions), Some(&again)), Code::Version(_)), "{before:?} {again}");
-            assert_eq!(Code::of(Some(&versions), Some(anew)), Code::Due, "{before:?}");
+            assert!(matches!(Code::of(Some(&versions), None, before), Code::Version(_)), "{before:?}");
+            assert!(matches!(Code::of(Some(&versions), None, Some(&again)), Code::Version(_)), "{before:?} {again}");
+            assert_eq!(Code::of(Some(&versions), None, Some(anew)), Code::Due, "{before:?}");
         }
         assert_eq!(restarted(Some("one restarted 2026-11-30T12:00:00Z"), "three"), "one restarted three");
         let marked = restarted(None, &jiff::Timestamp::MAX.to_string());

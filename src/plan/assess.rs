@@ -10,7 +10,7 @@ use crate::model::{
     Timestamp, VersionId,
 };
 
-use super::diff::{CRASH_LOOP_RESTARTS, tunables_differ, was_stopped_from_outside};
+use super::diff::{CRASH_LOOP_RESTARTS, Missing, missing_version, tunables_differ, was_stopped_from_outside};
 use super::motion::Motion;
 use super::roles::Roles;
 use super::step::Plan;
@@ -135,6 +135,7 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
     let Some(owned) = judged else {
         verdict.health = Health::Starting;
         verdict.sync = SyncState::OutOfSync;
+        report_unknown_version(view, spec, verdict);
         return;
     };
     let container = owned.get();
@@ -173,6 +174,24 @@ fn assess_running(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
         });
     } else if roles.old.iter().any(|old| view.is_draining(old.id())) {
         verdict.look_again_within(Duration::from_millis(100));
+    }
+    report_unknown_version(view, spec, verdict);
+}
+
+/// The manifest names a version that nobody has: what runs goes on.
+fn report_unknown_version(view: &AppView, spec: &AppSpec, verdict: &mut Assessment) {
+    if let Some(Missing::Unknown(version)) = missing_version(view, spec) {
+        verdict.sync = SyncState::Invalid;
+        let why = if view.history.is_some() { "there is none" } else { "no history of the code is kept here" };
+        verdict.findings.push(Finding::new(
+            ConditionKind::Invalid,
+            "NoSuchVersion",
+            format!(
+                "the manifest asks for version {version} of the code, and {why}: write one that `paas versions {}` lists, or \
+                 remove `version`",
+                view.key
+            ),
+        ));
     }
 }
 

@@ -25,8 +25,8 @@ use super::view::{AppView, Goal, OwnedContainer};
 
 pub(super) use limits::tunables_differ;
 use trial::{Failure, Trial, record_failure, tell_failure, trial};
-pub use versions::unnamed_checkouts;
-use versions::{drop_versions, last_that_served, missing_version, take_version};
+pub use versions::{Missing, asks_history, missing_version};
+use versions::{bring_code, check_out, drop_versions, keep_what_runs, last_that_served, save_edits, take_version};
 
 /// Restarts by Docker's policy after which a new container counts as failed, and an app as crash-looping.
 pub const CRASH_LOOP_RESTARTS: u32 = 3;
@@ -51,9 +51,21 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     prepare(view, spec, plan);
     let roles = Roles::sort(view, spec);
     give_up_on_useless(view, spec, &roles, plan);
-    if let Some(missing) = missing_version(view, spec) {
-        take_version(view, spec, &roles, missing, plan);
-        return;
+    match missing_version(view, spec) {
+        Some(missing @ (Missing::Version | Missing::Mounted(_))) => {
+            take_version(view, spec, &roles, missing, plan);
+            return;
+        }
+        Some(Missing::CheckedOut(version)) => {
+            check_out(view, spec, version, &roles, plan);
+            return;
+        }
+        Some(Missing::Unknown(_)) => {
+            keep_what_runs(view, spec, &roles, plan);
+            return;
+        }
+        None if save_edits(view, spec, &roles, plan) => return,
+        None => {}
     }
     if let Some((best, doubles)) = roles.fresh.split_first() {
         // Two images while nobody knows yet which one is wanted (the daemon has just started): successor and predecessor.
@@ -67,6 +79,7 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     }
     // Last, because nothing waits for it: the person who wants to leave with Compose can wait a moment longer.
     write_compose(view, spec, plan);
+    bring_code(view, spec, &roles, plan);
     drop_versions(view, spec, plan);
     if planted!(RecordLast) && matches!(plan.steps.first().map(|step| &step.action), Some(Action::Record(_))) {
         plan.steps.rotate_left(1);
@@ -143,7 +156,10 @@ fn prepare(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
         let cause = Cause::new("the app's folder is missing or incomplete");
         let there = |version: &&VersionId| view.folder.versions.contains(*version);
         let recorded = view.recorded.as_ref().and_then(|row| row.versions.as_ref());
-        let version = recorded.and_then(|versions| versions.version.as_ref()).filter(there).cloned();
+        // What its owner had there last, rather than what they made of it long ago.
+        let kept = recorded.and_then(|versions| versions.saved.as_ref()).map(|saved| &saved.version);
+        let taken = recorded.and_then(|versions| versions.version.as_ref());
+        let version = [kept, spec.version(), taken].into_iter().flatten().find(there).cloned();
         plan.push(Action::EnsureFolder { template: spec.template.id.clone(), version }, &cause);
     }
 }

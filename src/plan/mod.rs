@@ -21,7 +21,7 @@ mod tests;
 pub mod view;
 
 pub use assess::{Assessment, assess};
-pub use diff::{diff, unnamed_checkouts};
+pub use diff::{asks_history, diff};
 pub use guard::{Guard, RemovalGuard};
 pub use motion::Motion;
 pub use step::{Plan, Step, Target};

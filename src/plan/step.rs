@@ -53,6 +53,21 @@ pub enum Action {
         /// A version whose checkout was lost: another one has to take its place, since a container may still mount the lost one.
         lost: Option<VersionId>,
     },
+    /// Keep the working copy as a version, because another one is to take its place, and remember that.
+    SaveEdits {
+        before: VersionId,
+        /// What the app comes back to when that one cannot run.
+        previous: Option<VersionId>,
+    },
+    /// Make a checkout of a version that the history has.
+    CheckOut {
+        version: VersionId,
+    },
+    /// Make the working copy what that version is, unless somebody has edited it since it was saved.
+    BringCode {
+        version: VersionId,
+        saved: VersionId,
+    },
     /// Remove the checkouts that nobody names.
     KeepVersions {
         kept: BTreeSet<VersionId>,
@@ -106,6 +121,9 @@ impl Action {
             Self::Record(_) => "record",
             Self::EnsureFolder { .. } => "ensure_folder",
             Self::TakeVersion { .. } => "take_version",
+            Self::SaveEdits { .. } => "save_edits",
+            Self::CheckOut { .. } => "check_out",
+            Self::BringCode { .. } => "bring_code",
             Self::KeepVersions { .. } => "keep_versions",
             Self::WriteCompose { .. } => "write_compose",
             Self::Create(_) => "create",
@@ -141,6 +159,9 @@ impl fmt::Display for Step {
                 write!(f, "make the app's folders from template {template}")
             }
             Action::TakeVersion { .. } => f.write_str("take a version of the app's code"),
+            Action::SaveEdits { .. } => f.write_str("keep what is in `app/` as a version"),
+            Action::CheckOut { version } => write!(f, "check out version {version}"),
+            Action::BringCode { version, .. } => write!(f, "bring `app/` to version {version}"),
             Action::KeepVersions { .. } => f.write_str("remove the versions of the code that nothing uses any more"),
             Action::WriteCompose { .. } => f.write_str("write docker-compose.yml"),
             Action::Create(spec) => write!(f, "create container {}", spec.name),
@@ -209,6 +230,8 @@ pub enum Outcome {
     Changed,
     /// The app's own code, which went to trash then, is its working copy again.
     BroughtBack(Timestamp),
+    /// Somebody was quicker: their edits of `app/` stay.
+    EditsStay,
     /// The world already was as asked.
     Unchanged,
 }

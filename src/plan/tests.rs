@@ -87,6 +87,7 @@ fn manifest() -> Manifest {
         strategy: None,
         start_timeout: None,
         code: None,
+        version: None,
         visitors: None,
         domains: Vec::new(),
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::model::observed::{ContainerState, EngineInfo, LastEnd};
 use crate::model::{
     AppKey, AppSpec, Code, ContainerId, Diagnosis, FailedDeploy, FolderState, InstanceId, InventoryRow, Limits,
-    ObservedContainer, Ownership, PurgeToken, RestartPolicy, Routing, Timestamp, VersionId, labels,
+    ObservedContainer, Ownership, PurgeToken, RestartPolicy, Routing, SavedEdits, Timestamp, VersionId, labels,
 };
 
 /// How long an old container is kept for the requests that run on it when its successor has taken over. As long as Docker
@@ -178,8 +178,14 @@ impl AppView {
             spec.code = Code::Version(version.clone());
         }
         self.folder = FolderState { code: true, data: true, ..self.folder };
-        self.folder.versions.insert(version);
         self.recorded = self.record.clone().or(self.recorded);
+        if self.folder.versions.contains(&version)
+            && let Some(versions) = self.recorded.as_mut().and_then(|row| row.versions.as_mut())
+        {
+            // It was there: what is to be done before it runs is to keep what is in `app/`.
+            versions.saved = Some(SavedEdits { before: version.clone(), version: version.clone() });
+        }
+        self.folder.versions.insert(version);
         self
     }
 

@@ -70,6 +70,7 @@ codes! {
     NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";
     CHANGED_MEANWHILE: CONFLICT "changed-meanwhile" "Somebody else changed the manifest at the same moment.";
     NEEDS_GATEWAY: CONFLICT "needs-gateway" "Nobody can be kept out of a site while `PAAS_ROUTING` is `direct`.";
+    CODE_IS_LIVE: CONFLICT "code-is-live" "The app runs its working copy itself: its manifest says `code: live`.";
     TOO_MANY_LINKS: CONFLICT "too-many-links" "The site has as many invitation links as are allowed.";
     NO_CONTAINER: CONFLICT "no-container" "The app has no container yet.";
     NOTHING_HELD: CONFLICT "nothing-held" "No removal waits for a confirmation.";

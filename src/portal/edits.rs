@@ -26,7 +26,7 @@ use super::state::PortalState;
 use crate::controller::ControllerHandle;
 use crate::desired::{Change, Draft, EditError, ManifestDir, TextError, parse};
 use crate::model::status::ManifestsStatus;
-use crate::model::{AppKey, Digest, Manifest, Routing, RunState, Visitors};
+use crate::model::{AppKey, CodeMode, Digest, Manifest, Routing, RunState, VersionId, Visitors};
 
 /// How often an edit begins anew when somebody else came first.
 const TRIES: u32 = 8;
@@ -82,15 +82,41 @@ pub async fn deploy(
     let token = jiff::Timestamp::now().to_string();
     let plan = move |key: &AppKey, manifest: &Manifest| {
         alive(key, manifest)?;
-        Ok(vec![Change::Redeploy(token.clone())])
+        // What is deployed is `app/`, also where the manifest had gone back to an earlier version.
+        Ok(vec![Change::Redeploy(token.clone()), Change::Version(None)])
     };
     change(state, &caller, key, wait.patience()?, if_match, plan).await
+}
+
+/// Lets a version run that the history has.
+pub(super) async fn set_version(
+    state: PortalState,
+    caller: &Caller,
+    key: AppKey,
+    patience: Patience,
+    if_match: IfMatch,
+    version: VersionId,
+) -> Result<Response, ApiError> {
+    let plan = move |key: &AppKey, manifest: &Manifest| {
+        alive(key, manifest)?;
+        if manifest.code == Some(CodeMode::Live) {
+            return Err(ApiError::new(
+                code::CODE_IS_LIVE,
+                said!(
+                    "`{key}` runs its `app/` folder itself: remove `code: live` from its manifest first",
+                    "`{key}` 앱은 `app/` 폴더를 그대로 실행합니다: 먼저 매니페스트에서 `code: live`를 지우세요"
+                ),
+            ));
+        }
+        Ok(vec![Change::Version(Some(version.clone()))])
+    };
+    change(state, caller, key, patience, if_match, plan).await
 }
 
 pub(super) fn deploy_described() -> Operation {
     changes(Operation::new("apps", "deployApp", "Give an app a new container"))
         .more(
-            "Sets `redeploy` in its manifest. A new container that does not answer within its `startTimeout` is given up, \
+            "Sets `redeploy` in its manifest and removes `version`. A new container that does not answer within its `startTimeout` is given up, \
              and the previous one goes on serving: 202 with the reason and its last lines, which are in `logs/deploy.log` \
              too.",
         )
@@ -121,7 +147,10 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let keep = body.keep_data;
     // Both in one write: the daemon must never see the deletion without the word about the data.
-    let plan = move |_: &AppKey, _: &Manifest| Ok(vec![Change::State(RunState::Deleted), Change::KeepData(Some(keep))]);
+    // Its history goes with it, so nothing of it is to be gone back to.
+    let plan = move |_: &AppKey, _: &Manifest| {
+        Ok(vec![Change::State(RunState::Deleted), Change::KeepData(Some(keep)), Change::Version(None)])
+    };
     change(state, &caller, key, wait.patience()?, if_match, plan).await
 }
 

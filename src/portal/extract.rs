@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::code;
 use super::envelope::{ApiError, Text, said};
 use super::rule::narrowed;
-use crate::model::{AppKey, AppName, Digest, NameError, UserId};
+use crate::model::{AppKey, AppName, Digest, NameError, UserId, VersionId};
 
 /// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -291,6 +291,30 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
 impl std::fmt::Debug for PathText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PathText(…)")
+    }
+}
+
+/// The version named by `…/{version}`.
+#[derive(Debug, Clone)]
+pub struct OfVersion(pub VersionId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| bad_path(&error.body_text()))?;
+        let text = named.get("version").map_or("", String::as_str);
+        VersionId::parse(text).map(Self).ok_or_else(|| {
+            ApiError::new(
+                code::BAD_PATH,
+                said!(
+                    "`{text}` is no version: write one from the list of versions",
+                    "`{text}`은(는) 버전이 아닙니다: 지난 기록 목록에 있는 것을 쓰세요"
+                ),
+            )
+        })
     }
 }
 

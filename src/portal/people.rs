@@ -306,7 +306,7 @@ pub async fn remove(
     let changes = match then {
         AppsThen::Keep => Vec::new(),
         AppsThen::Stop => vec![Change::State(RunState::Stopped)],
-        AppsThen::Delete => vec![Change::State(RunState::Deleted), Change::KeepData(Some(true))],
+        AppsThen::Delete => vec![Change::State(RunState::Deleted), Change::KeepData(Some(true)), Change::Version(None)],
     };
     let mut removed = Removed { apps: Vec::new(), failed: Vec::new(), name };
     for app in apps_of(&state, &removed.name) {

@@ -155,6 +155,13 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Put, "/apps/{userid}/{appname}/manifest", Owner, manifest::replace, manifest::replace_described())
         .on(Post, "/apps/{userid}/{appname}/manifest/check", Owner, manifest::check, manifest::check_described())
         .on(Get, "/apps/{userid}/{appname}/versions", Owner, versions::list, versions::list_described())
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/versions/{version}/restore",
+            Deploy,
+            versions::restore,
+            versions::restore_described(),
+        )
         .on(Get, "/apps/{userid}/{appname}/diff", Owner, versions::diff, versions::diff_described())
         .on(Get, "/apps/{userid}/{appname}/plan", Owner, plan::of_app, plan::of_app_described())
         .on(Get, "/usage", Member, usage::of_all, usage::of_all_described())

@@ -1,17 +1,21 @@
 //! `/apps/{userid}/{appname}/versions` and `…/diff`: the history of an app's code.
 
 use axum::extract::State;
+use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::answer::Wait;
 use super::apps;
+use super::caller::Caller;
 use super::code;
 use super::describe::Operation;
+use super::edits;
 use super::envelope::{ApiError, Data, said};
-use super::extract::{App, Params};
+use super::extract::{App, IfMatch, OfVersion, Params};
 use super::state::PortalState;
-use crate::history::{HistoryError, RecorderHandle, Side, Version};
+use crate::history::{FileChange, HistoryError, RecorderHandle, Side, Version};
 use crate::model::{AppKey, Shown, VersionId};
 
 /// Every version of an app's code that is kept.
@@ -21,6 +25,9 @@ pub struct Versions {
     /// The version that runs; none where the working copy itself does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<VersionId>,
+    /// What in `app/` differs from the version that runs; the first 1,000 files.
+    #[serde(default)]
+    pub unpublished: Vec<FileChange>,
     /// The newest first.
     pub versions: Vec<Version>,
 }
@@ -30,13 +37,63 @@ pub async fn list(State(state): State<PortalState>, App(key): App) -> Result<Dat
     let recorder = history(&state)?;
     recorder.catch_up(&key).await.map_err(|error| refusal(&key, &error))?;
     let versions = recorder.history().list(&key).await.map_err(|error| refusal(&key, &error))?;
-    Ok(Data(Versions { running: app.version.clone(), versions }))
+    let unpublished = match &app.version {
+        Some(running) => unpublished(recorder, &key, running).await.unwrap_or_else(|error| {
+            // The history is worth more than what is not in it yet.
+            tracing::warn!(app = %key, %error, "what is not published yet cannot be told");
+            Vec::new()
+        }),
+        None => Vec::new(),
+    };
+    Ok(Data(Versions { running: app.version.clone(), unpublished, versions }))
+}
+
+async fn unpublished(
+    recorder: &RecorderHandle,
+    key: &AppKey,
+    running: &VersionId,
+) -> Result<Vec<FileChange>, HistoryError> {
+    recorder.compare_working_copy(key).await?;
+    recorder.history().unpublished(key, running).await
 }
 
 pub(super) fn list_described() -> Operation {
     Operation::new("versions", "listVersions", "Every version of an app's code")
         .answers::<Versions>(200, "The newest first, each with who made it, how, and what changed in it.")
         .refuses(&[code::NO_SUCH_APP, code::NO_HISTORY, code::HISTORY_UNAVAILABLE])
+}
+
+/// The version is looked for first: a manifest that names none that there is would change nothing.
+pub async fn restore(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    OfVersion(version): OfVersion,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+) -> Result<Response, ApiError> {
+    apps::find(&state, &key)?;
+    let recorder = history(&state)?;
+    let refused = |error: HistoryError| refusal(&key, &error);
+    recorder.catch_up(&key).await.map_err(refused)?;
+    recorder.history().find(&key, &version).await.map_err(refused)?;
+    edits::set_version(state.clone(), &caller, key, wait.patience()?, if_match, version).await
+}
+
+pub(super) fn restore_described() -> Operation {
+    edits::changes(Operation::new("versions", "restoreVersion", "Let an earlier version run again"))
+        .more(
+            "Sets `version` in its manifest. What is in `app/` and not deployed becomes a version first, so it is not lost; `app/` \
+             follows when the new container has taken over.",
+        )
+        .refuses(&[
+            code::BAD_PATH,
+            code::NO_SUCH_VERSION,
+            code::APP_DELETED,
+            code::CODE_IS_LIVE,
+            code::NO_HISTORY,
+            code::HISTORY_UNAVAILABLE,
+        ])
 }
 
 /// Which two are compared.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::desired::{Completeness, Manifests, Snapshot};
 use crate::engine::ErrorKind;
 use crate::engine::faulty::{CallKind, Life, Verdict, guard};
-use crate::folders::{FolderError, FolderState, Folders, Origin, Space};
+use crate::folders::{Brought, FolderError, FolderState, Folders, Origin, Space};
 use crate::model::{AppKey, Bytes, Event, InstanceId, PurgeToken, TemplateId, Timestamp, VersionId};
 use crate::store::{InventoryRow, Removals, Store, StoreError};
 
@@ -67,6 +67,15 @@ impl<F: Folders> Folders for FaultyFolders<F> {
 
     async fn take_version(&self, key: &AppKey, salt: &str) -> Result<VersionId, FolderError> {
         self.call("folders.take_version", Some(key), CallKind::Write, self.inner.take_version(key, salt)).await
+    }
+
+    async fn bring_code(
+        &self,
+        key: &AppKey,
+        version: &VersionId,
+        saved: (&VersionId, &str),
+    ) -> Result<Brought, FolderError> {
+        self.call("folders.bring_code", Some(key), CallKind::Write, self.inner.bring_code(key, version, saved)).await
     }
 
     async fn keep_versions(&self, key: &AppKey, kept: &BTreeSet<VersionId>) -> Result<(), FolderError> {

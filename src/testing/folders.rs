@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::manifests::Unflushed;
 use crate::engine::faulty::{CallKind, Life, guard};
-use crate::folders::{FolderError, FolderState, Folders, Origin, Space};
+use crate::folders::{Brought, FolderError, FolderState, Folders, Origin, Space};
 use crate::history::History;
 use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId, Timestamp, VersionId};
 
@@ -55,6 +55,13 @@ struct Disk {
     emptied: BTreeSet<AppKey>,
     /// The recorded versions of each app. They outlive a power loss: what is said to be recorded was flushed.
     histories: BTreeMap<AppKey, BTreeMap<VersionId, String>>,
+    /// Git hangs: nothing is recorded.
+    recorder_stuck: bool,
+    /// What each version was when it was taken.
+    taken: BTreeMap<VersionId, String>,
+    /// What a person wrote into each `app/` last.
+    written: BTreeMap<AppKey, String>,
+    edit_before_exchange: BTreeMap<AppKey, String>,
     /// Why every write fails at present.
     failure: Option<FolderError>,
     space: Space,
@@ -78,6 +85,10 @@ impl FolderWorld {
             flushed: (BTreeMap::new(), Vec::new()),
             emptied: BTreeSet::new(),
             histories: BTreeMap::new(),
+            recorder_stuck: false,
+            taken: BTreeMap::new(),
+            written: BTreeMap::new(),
+            edit_before_exchange: BTreeMap::new(),
             failure: None,
             space,
         };
@@ -103,8 +114,45 @@ impl FolderWorld {
     /// What the recorder does beside: every checkout that is there is recorded.
     fn record(&self, key: &AppKey) {
         let mut disk = self.lock();
+        if disk.recorder_stuck {
+            return;
+        }
         let checkouts = disk.apps.get(key).map(|app| app.versions.clone()).unwrap_or_default();
         disk.histories.entry(key.clone()).or_default().extend(checkouts);
+    }
+
+    /// Git hangs from now on, or does its work again.
+    pub fn stick_recorder(&self, stuck: bool) {
+        self.lock().recorder_stuck = stuck;
+    }
+
+    /// A person saves this the moment before another version takes the place of what is in `app/`.
+    pub fn edit_before_exchange(&self, key: &AppKey, content: &str) {
+        self.lock().edit_before_exchange.insert(key.clone(), content.to_owned());
+    }
+
+    /// What a version was when it was taken.
+    #[must_use]
+    pub fn taken_as(&self, version: &VersionId) -> Option<String> {
+        self.lock().taken.get(version).cloned()
+    }
+
+    /// Apps whose owner's last edit is nowhere any more.
+    #[must_use]
+    pub fn lost_edits(&self) -> Vec<AppKey> {
+        let disk = self.lock();
+        let is_lost = |(key, edit): &(&AppKey, &String)| {
+            let app = disk.apps.get(*key);
+            let in_app = app
+                .is_some_and(|app| app.code.as_ref() == Some(*edit) || app.versions.values().any(|code| code == *edit));
+            let in_history = disk.histories.get(*key).is_some_and(|known| known.values().any(|code| code == *edit));
+            let in_trash = disk
+                .trash
+                .iter()
+                .any(|trashed| trashed.key == **key && trashed.code.as_ref().is_some_and(|(code, _)| code == *edit));
+            !in_app && !in_history && !in_trash
+        };
+        disk.written.iter().filter(is_lost).map(|(key, _)| key.clone()).collect()
     }
 
     pub fn add_template(&self, template: TemplateId) {
@@ -197,6 +245,7 @@ impl FolderWorld {
         let mut disk = self.lock();
         let Some(code) = disk.apps.get_mut(key).and_then(|app| app.code.as_mut()) else { return false };
         content.clone_into(code);
+        disk.written.insert(key.clone(), content.to_owned());
         // Editors flush what they save.
         disk.flush(key);
         true
@@ -207,6 +256,10 @@ impl FolderWorld {
         let mut disk = self.lock();
         if part == "versions" {
             disk.emptied.insert(key.clone());
+        }
+        if part == "app" {
+            // Whoever removes what they wrote has done so.
+            disk.written.remove(key);
         }
         if let Some(app) = disk.apps.get_mut(key) {
             match part {
@@ -260,6 +313,12 @@ impl FolderWorld {
             _ => false,
         })
     }
+}
+
+/// The version that this code is with this salt.
+#[must_use]
+pub fn version_of(code: &str, salt: &str) -> VersionId {
+    VersionId::of(&Digest::of(format!("{code}\n{salt}").as_bytes()))
 }
 
 /// Over all files' names and contents.
@@ -320,7 +379,8 @@ impl MemFolders {
     }
 }
 
-/// [`History`] over a [`FolderWorld`]. Its recorder has done its work whenever it is asked.
+/// [`History`] over a [`FolderWorld`]. Its recorder has done its work whenever it is asked, unless it is
+/// [stuck](FolderWorld::stick_recorder).
 #[derive(Debug)]
 pub struct MemHistory {
     world: FolderWorld,
@@ -336,6 +396,28 @@ impl History for MemHistory {
         };
         let never_asked = |_| Err(FolderError::Retryable("history.recorded: injected fault".to_owned()));
         guard(&self.life, "history.recorded", key, CallKind::Read, call, never_asked).await
+    }
+
+    async fn check_out(&self, key: &AppKey, version: &VersionId) -> Result<(), FolderError> {
+        let folders = MemFolders { world: self.world.clone(), life: self.life.clone() };
+        let call = async {
+            let missing = || FolderError::Terminal(format!("there is no version {version}"));
+            let known = self.world.lock().histories.get(key).and_then(|known| known.get(version)).cloned();
+            let mut code = known.ok_or_else(missing)?;
+            if planted!(OtherCodeCheckedOut) {
+                code = self.world.app(key).and_then(|app| app.code).unwrap_or(code);
+            }
+            folders
+                .step("history.check_out/name", key, |disk| {
+                    let app = disk.apps.entry(key.clone()).or_default();
+                    app.versions.entry(version.clone()).or_insert(code);
+                })
+                .await?;
+            folders.flush(key);
+            Ok(())
+        };
+        let never_asked = |_| Err(FolderError::Retryable("history.check_out: injected fault".to_owned()));
+        guard(&self.life, "history.check_out", key, CallKind::Write, call, never_asked).await
     }
 }
 
@@ -430,15 +512,47 @@ impl Folders for MemFolders {
     async fn take_version(&self, key: &AppKey, salt: &str) -> Result<VersionId, FolderError> {
         let code = self.world.app(key).and_then(|app| app.code);
         let code = code.ok_or_else(|| FolderError::Retryable("there is no code to take a version of".to_owned()))?;
-        let version = VersionId::of(&Digest::of(format!("{code}\n{salt}").as_bytes()));
+        let version = version_of(&code, salt);
         self.flush(key);
         self.step("folders.take_version/name", key, |disk| {
+            disk.taken.entry(version.clone()).or_insert_with(|| code.clone());
             let app = disk.apps.entry(key.clone()).or_default();
             app.versions.entry(version.clone()).or_insert(code);
         })
         .await?;
         self.flush(key);
         Ok(version)
+    }
+
+    async fn bring_code(
+        &self,
+        key: &AppKey,
+        version: &VersionId,
+        (saved, salt): (&VersionId, &str),
+    ) -> Result<Brought, FolderError> {
+        let brought = self
+            .step("folders.bring_code/exchange", key, |disk| {
+                let edit = disk.edit_before_exchange.remove(key);
+                let code = disk.apps.get_mut(key).and_then(|app| app.code.as_mut());
+                if let Some((edit, code)) = edit.zip(code) {
+                    code.clone_from(&edit);
+                    disk.written.insert(key.clone(), edit);
+                    disk.flush(key);
+                }
+                let app = disk.apps.entry(key.clone()).or_default();
+                let gone = |what: &str| FolderError::Retryable(format!("{what} is not there"));
+                let wanted = app.versions.get(version).cloned().ok_or_else(|| gone("the version"))?;
+                let now = app.code.clone().ok_or_else(|| gone("the working copy"))?;
+                let is_saved = version_of(&now, salt) == *saved;
+                if now != wanted && !is_saved && !planted!(EditsOverwritten) && !planted!(EditsUnsaved) {
+                    return Ok::<_, FolderError>(Brought::Edited);
+                }
+                app.code = Some(wanted);
+                Ok(Brought::Done)
+            })
+            .await??;
+        self.flush(key);
+        Ok(brought)
     }
 
     async fn keep_versions(&self, key: &AppKey, kept: &BTreeSet<VersionId>) -> Result<(), FolderError> {

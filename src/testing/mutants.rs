@@ -125,6 +125,16 @@ mutants! {
     VersionIsLive,
     /// A checkout is dropped as soon as the newest version is another one, also while a container mounts it.
     CheckoutDroppedEarly,
+    /// A checkout goes although the history has not recorded it yet.
+    CheckoutDroppedUnrecorded,
+    /// What is in `app/` is not kept before another version takes its place.
+    EditsUnsaved,
+    /// What was written into `app/` meanwhile is overwritten by the version that was asked for before.
+    EditsOverwritten,
+    /// `app/` follows before anybody knows whether the version runs.
+    CodeBroughtEarly,
+    /// What is checked out is something else than what was recorded (a ref that moved).
+    OtherCodeCheckedOut,
     /// `app/` that vanished comes back as the template it once was made from.
     CodeBackFromTemplate,
     /// What goes to trash is not marked as what it is, so an app that is made again begins with its template and not with its

@@ -91,6 +91,28 @@ await inChromium(async (browser) => {
   await page.click('a[href="/all"]');
   await page.waitForSelector('tbody tr');
 
+  step('what is not published yet shows; it is published, and taken back');
+  await writeFile(path.join(root, 'apps/eve/page/app/index.html'), '<!doctype html><title>eve</title><p>a better page</p>\n');
+  await page.goto(`${portal}/sites/eve/page/history`);
+  await page.waitForSelector('.panel .main');
+  await one.look('history-draft');
+  await page.click('.panel .main');
+  await page.waitForSelector('.timeline > ol > li:nth-child(2) > span > .button');
+  await page.waitForSelector('.panel', { state: 'detached' });
+  const eve = await one.context.newPage();
+  await eve.goto((await one.call('GET', '/apps/eve/page')).data.url);
+  assert.match(await eve.textContent('body'), /a better page/);
+  await page.bringToFront();
+  await page.click('.timeline > ol > li:last-child > span > .button');
+  await page.waitForSelector('.timeline > ol > li:last-child > span > b');
+  await page.waitForSelector('.toast button');
+  await one.look('history');
+  await eve.reload();
+  assert.doesNotMatch(await eve.textContent('body'), /a better page/);
+  await eve.close();
+  await page.bringToFront();
+  await page.goto(`${portal}/all`);
+
   step('the editor completes what the schema knows, by keys alone');
   await page.click('tbody a[href="/sites/eve/page"]');
   await page.click('a[href="/sites/eve/page/manifest"]');

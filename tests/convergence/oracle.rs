@@ -8,7 +8,7 @@ use minipaas::desired::parse;
 use minipaas::model::status::{EngineStatus, ImageStatus, ManifestsStatus};
 use minipaas::model::{
     AppKey, AppStatus, ConditionKind, ContainerId, ContainerState, DaemonStatus, Health, ObservedContainer, Ownership,
-    PurgeToken, SyncState, labels,
+    PurgeToken, SyncState, VersionId, labels,
 };
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::seams::World;
@@ -87,18 +87,17 @@ pub(crate) fn containers_by_app(world: &World) -> BTreeMap<AppKey, Vec<ObservedC
 }
 
 /// What each container of ours that mounts a version finds on `/app`.
-pub(crate) fn mounted_code(world: &World) -> BTreeMap<ContainerId, (AppKey, Option<String>)> {
+pub(crate) fn mounted_code(world: &World) -> BTreeMap<ContainerId, (AppKey, Option<String>, VersionId)> {
     let mut found = BTreeMap::new();
     for container in world.docker.containers() {
         let is_leaving = matches!(container.state, ContainerState::Removing | ContainerState::Dead);
         let Some(key) = owner(world, &container.labels).filter(|_| !is_leaving) else { continue };
-        if !container.labels.contains_key(labels::VERSION) {
-            continue;
-        }
+        let version = container.labels.get(labels::VERSION).and_then(|version| VersionId::parse(version));
+        let Some(version) = version else { continue };
         let spec = world.docker.spec(container.id.as_str());
         let source = spec.and_then(|spec| spec.mounts.into_iter().find(|mount| mount.target == "/app"));
         let code = source.and_then(|mount| world.folders.code_at(&mount.source));
-        found.insert(container.id, (key, code));
+        found.insert(container.id, (key, code, version));
     }
     found
 }

@@ -113,6 +113,7 @@ impl Record {
     /// What holds at every moment.
     pub(crate) fn look(&mut self, world: &World, daemon: Option<&Daemon>) {
         self.look_at_data(world);
+        self.look_at_edits(world);
         self.look_at_journal(world);
         self.look_at_status(world, daemon);
     }
@@ -145,12 +146,22 @@ impl Record {
     fn look_at_code(&mut self, world: &World) {
         let now = mounted_code(world);
         self.code.retain(|id, _| now.contains_key(id));
-        for (id, (key, code)) in now {
+        for (id, (key, code, version)) in now {
             let first = self.code.entry(id).or_insert_with(|| code.clone()).clone();
             let by_hand = code.is_none() && world.folders.lost_versions_by_hand(&key);
+            if code.is_some() && code != world.folders.taken_as(&version) {
+                self.broken(format!("P14 a container of {key} is said to have version {version}, and has {code:?}"));
+            }
             if (code.is_none() || first != code) && !by_hand {
                 self.broken(format!("P14 the code underneath a container of {key} became {code:?}, it was {first:?}"));
             }
+        }
+    }
+
+    /// P3: what a person wrote into `app/` last is there, or kept somewhere.
+    fn look_at_edits(&mut self, world: &World) {
+        for key in world.folders.lost_edits() {
+            self.broken(format!("P3 what was written into the working copy of {key} is nowhere any more"));
         }
     }
 

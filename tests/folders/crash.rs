@@ -5,7 +5,8 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use minipaas::folders::{Checkpoints, Crash, DiskFolders, FolderError, Folders as _, Origin};
+use minipaas::folders::{Brought, Checkpoints, Crash, DiskFolders, FolderError, Folders as _, Origin};
+use minipaas::model::VersionId;
 
 use crate::support::{Root, diary, diary_id, key, purge, put, rm};
 
@@ -16,6 +17,8 @@ enum Operation {
     EnsureRestored,
     TakeVersion,
     KeepVersions,
+    /// `app/` goes back to an earlier version.
+    BringCode,
     /// `app/` is gone, and comes back from the version that runs.
     EnsureFromVersion,
     /// The app was deleted, and is made again.
@@ -30,11 +33,12 @@ enum Operation {
     TrashBoth,
 }
 
-const OPERATIONS: [Operation; 13] = [
+const OPERATIONS: [Operation; 14] = [
     Operation::Ensure,
     Operation::EnsureRestored,
     Operation::TakeVersion,
     Operation::KeepVersions,
+    Operation::BringCode,
     Operation::EnsureFromVersion,
     Operation::EnsureFromTrash,
     Operation::PassOver,
@@ -75,6 +79,13 @@ async fn prepare(operation: Operation) -> Root {
         folders.trash_code(&key(), Some(&diary_id())).await.unwrap();
         return root;
     }
+    if operation == Operation::BringCode {
+        folders.take_version(&key(), "mine").await.unwrap();
+        put(&root.path("apps/alice/diary/app/mine.js"), "edited since");
+        put(&root.path("apps/alice/diary/app/more.js"), "and more");
+        folders.take_version(&key(), "saved").await.unwrap();
+        return root;
+    }
     if matches!(operation, Operation::KeepVersions | Operation::EnsureFromVersion) {
         let mine = folders.take_version(&key(), "mine").await.unwrap();
         if operation == Operation::EnsureFromVersion {
@@ -97,6 +108,16 @@ async fn run(operation: Operation, folders: &DiskFolders) -> Result<(), FolderEr
         Operation::KeepVersions => {
             let versions = folders.look(&key()).await?.versions;
             folders.keep_versions(&key(), &versions.into_iter().take(1).collect()).await
+        }
+        Operation::BringCode => {
+            let versions = folders.look(&key()).await?.versions;
+            let text = |version: &&VersionId| {
+                fs::read_to_string(folders.versions_dir(&key()).join(version.as_str()).join("mine.js")).unwrap()
+            };
+            let mine = versions.iter().find(|version| text(version) == "a person's").unwrap();
+            let saved = versions.iter().find(|version| text(version) != "a person's").unwrap();
+            assert_eq!(folders.bring_code(&key(), mine, (saved, "saved")).await?, Brought::Done);
+            Ok(())
         }
         Operation::EnsureFromVersion => {
             let versions = folders.look(&key()).await?.versions;
@@ -175,6 +196,7 @@ async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
     insta::assert_debug_snapshot!(names.lock().unwrap(), @r#"
     {
         "app folder made",
+        "code exchanged",
         "code in place",
         "data folder made",
         "empty app folder removed",
@@ -189,6 +211,7 @@ async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
         "log appended to",
         "log folder made",
         "log opened",
+        "new code waits",
         "new content in place",
         "new content written beside",
         "one more part moved to trash",
@@ -201,6 +224,7 @@ async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
         "version in place",
         "version removed",
         "version taken away",
+        "what was taken away removed",
     }
     "#);
 }
@@ -217,6 +241,11 @@ fn nothing_half_made(root: &Root, operation: Operation, at: usize) {
     for (path, _) in tree.iter().filter(|(path, _)| path.matches('/').count() == 4 && path.contains("/versions/")) {
         let half_made = path.contains("/versions/.");
         assert!(half_made || tree.contains_key(&format!("{path}/mine.js")), "{case}");
+    }
+    if operation == Operation::BringCode {
+        // The one or the other, whole.
+        let (mine, more) = (&tree["apps/alice/diary/app/mine.js"], tree.get("apps/alice/diary/app/more.js"));
+        assert_eq!(mine.contains("edited since"), more.is_some(), "{case}");
     }
     if operation == Operation::EnsureFromVersion && tree.contains_key("apps/alice/diary/app") {
         assert!(tree.contains_key("apps/alice/diary/app/mine.js"), "{case}");

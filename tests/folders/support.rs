@@ -158,6 +158,7 @@ pub(crate) fn purge(key: &AppKey) -> PurgeToken {
         strategy: None,
         start_timeout: None,
         code: None,
+        version: None,
         visitors: None,
         domains: Vec::new(),
     };

@@ -1,8 +1,9 @@
 //! What runs is a copy that never changes.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
-use minipaas::folders::{FolderError, Folders as _, Origin};
+use minipaas::folders::{Brought, FolderError, Folders as _, Origin};
 
 use crate::support::{Root, chmod, diary, fifo, key, link, put, rm};
 
@@ -89,4 +90,43 @@ async fn what_is_no_code_is_refused_by_name_and_leaves_nothing_behind() {
     rm(&folders.versions_dir(&key()));
     link("/etc", &folders.versions_dir(&key()));
     assert!(folders.look(&key()).await.unwrap_err().to_string().contains("versions is a symbolic link"));
+}
+
+#[tokio::test]
+async fn the_working_copy_goes_back_only_over_what_is_kept_and_stays_its_owner_s() {
+    let root = Root::new();
+    let folders = root.open();
+    folders.ensure(&key(), &diary()).await.unwrap();
+    let app = folders.code_dir(&key());
+    let first = folders.take_version(&key(), "").await.unwrap();
+    put(&app.join("index.html"), "mine");
+    put(&app.join("new/page.html"), "new");
+    let saved = folders.take_version(&key(), "saved").await.unwrap();
+    let page = || fs::read_to_string(app.join("index.html")).unwrap();
+
+    // What was written since wins.
+    put(&app.join("new/page.html"), "newer");
+    assert_eq!(folders.bring_code(&key(), &first, (&saved, "saved")).await.unwrap(), Brought::Edited);
+    assert_eq!((page().as_str(), fs::read_to_string(app.join("new/page.html")).unwrap().as_str()), ("mine", "newer"));
+
+    put(&app.join("new/page.html"), "new");
+    if minipaas::folders::Owner::current().uid == 0 {
+        std::os::unix::fs::chown(&app, Some(1234), Some(1234)).unwrap();
+    }
+    assert_eq!(folders.bring_code(&key(), &first, (&saved, "saved")).await.unwrap(), Brought::Done);
+    assert_eq!(page(), "<h1>일기장</h1>");
+    assert!(!app.join("new").exists());
+    let top = fs::metadata(&app).unwrap();
+    let inside = fs::metadata(app.join("public/img/a.svg")).unwrap();
+    assert_eq!((inside.uid(), inside.gid()), (top.uid(), top.gid()), "who edits by scp can go on");
+    // Once more changes nothing, whatever was saved.
+    let before = root.tree();
+    assert_eq!(folders.bring_code(&key(), &first, (&saved, "saved")).await.unwrap(), Brought::Done);
+    assert_eq!(root.tree(), before);
+
+    // A repository of one's own is no part of any version.
+    put(&app.join(".git/HEAD"), "ref: refs/heads/main\n");
+    let own = folders.take_version(&key(), "saved").await.unwrap();
+    assert_eq!(folders.bring_code(&key(), &saved, (&own, "saved")).await.unwrap(), Brought::Edited);
+    assert!(app.join(".git/HEAD").exists());
 }

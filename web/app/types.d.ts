@@ -43,6 +43,21 @@ export interface AppView {
   conditions: Condition[];
 }
 
+export interface FileChange {
+  path: string;
+  kind: "added" | "changed" | "removed";
+}
+
+export interface Version {
+  id: string;
+  at: string;
+  by: string;
+  door: string;
+  message: string;
+  healthy: boolean;
+  changes: FileChange[];
+}
+
 export interface AppDetail extends AppView {
   traffic: { requests: number } | null;
   manifest: { template: string; enableApi?: boolean; state: string } | null;

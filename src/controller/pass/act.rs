@@ -19,7 +19,12 @@ impl<W: Seams> Pass<'_, W> {
     pub(super) async fn act(&mut self, plan: &Plan) -> Option<Failure> {
         let world = self.world;
         let (instance, key) = (self.input.instance.clone(), self.input.key.clone());
-        let mut actor = Actor::new(world.engine(), world.store(), world.folders(), &instance, &key, self.row.clone());
+        let mut actor = Actor::new(
+            (world.engine(), world.store(), world.folders(), world.history()),
+            &instance,
+            &key,
+            self.row.clone(),
+        );
         actor.row_in_doubt = self.memory.row_in_doubt;
         let mut failure = None;
         let wanted = self.wanted();
@@ -32,9 +37,10 @@ impl<W: Seams> Pass<'_, W> {
             let at = world.clock().now();
             let event = |kind, cause: Cause| Event { at, app: Some(key.clone()), kind, what: what.clone(), cause };
             match result {
-                Ok(outcome @ (Outcome::Changed | Outcome::BroughtBack(_))) => {
+                Ok(outcome @ (Outcome::Changed | Outcome::BroughtBack(_) | Outcome::EditsStay)) => {
                     let what = match outcome {
                         Outcome::BroughtBack(at) => format!("{what}: its own code of {at}, from the trash"),
+                        Outcome::EditsStay => format!("{what}: it was edited meanwhile, and stays as it is"),
                         _ => what.clone(),
                     };
                     if matches!(step.action, Action::Create(_)) {

@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::plan::assess::CALM_MS;
 use crate::plan::view::{Ended, OwnedContainer, RefusedLimits};
-use crate::plan::{AppView, Goal, Readiness, unnamed_checkouts};
+use crate::plan::{AppView, Goal, Readiness, asks_history};
 
 use super::super::seams::{Drain as _, Prober as _, Seams};
 
@@ -63,7 +63,7 @@ impl<W: Seams> Pass<'_, W> {
         };
         // Asked only where something depends on it.
         let history = match spec.as_ref() {
-            Some(spec) if !unnamed_checkouts(&folder, &containers, self.row.as_ref(), spec).is_empty() => {
+            Some(spec) if asks_history(&folder, &containers, self.row.as_ref(), spec) => {
                 world.history().recorded(&key).await?
             }
             _ => None,

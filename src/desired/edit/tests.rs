@@ -47,6 +47,12 @@ fn only_the_key_changes_and_everything_else_stays() {
         ),
         ("template: diary-v1\n", Change::Visitors(Some(Visitors::OWNER)), "template: diary-v1\nvisitors: owner\n"),
         (
+            "template: diary-v1\nversion: 3f2a91c04be7d815 # undone\nmemory: 1g\n",
+            Change::Version(VersionId::parse("1234567890123456")),
+            "template: diary-v1\nversion: '1234567890123456' # undone\nmemory: 1g\n",
+        ),
+        ("template: diary-v1\nversion: 3f2a91c04be7d815\n", Change::Version(None), "template: diary-v1\n"),
+        (
             "template: diary-v1\nvisitors: everyone # who\nmemory: 1g\n",
             Change::Visitors(Visitors::new(Audience::Everyone, Audience::Owner)),
             "template: diary-v1\nvisitors: {view: everyone, change: owner} # who\nmemory: 1g\n",

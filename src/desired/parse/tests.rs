@@ -59,6 +59,7 @@ fn every_key_is_read() {
             strategy: Some(Strategy::Recreate),
             start_timeout: Some(Seconds(90)),
             code: Some(CodeMode::Live),
+            version: None,
             visitors: Visitors::new(Audience::Guests, Audience::Owner),
             domains: ["www.example.kr", "xn--ok0bs39b.xn--3e0b707e"].map(|name| name.parse().unwrap()).into(),
         }
@@ -144,7 +145,7 @@ fn keys_are_checked_where_they_stand() {
         ),
         (
             "template: diary-v1\n포트: 1",
-            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`, `code`, `visitors`, `domains`)",
+            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`, `code`, `version`, `visitors`, `domains`)",
         ),
         (
             "template: diary-v1\nmemory: 64m\nmemory: 65m",

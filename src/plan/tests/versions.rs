@@ -1,6 +1,7 @@
 //! What runs is a version, and each stays for as long as somebody needs it.
 
 use super::*;
+use crate::model::SavedEdits;
 
 fn id(digit: char) -> VersionId {
     VersionId::parse(&digit.to_string().repeat(16)).unwrap()
@@ -12,7 +13,7 @@ fn of(version: char) -> AppSpec {
 
 /// A row whose version was taken for the manifest's token.
 fn row_with(version: Option<char>, previous: Option<char>) -> InventoryRow {
-    let versions = VersionRecord { version: version.map(id), redeploy: None, previous: previous.map(id) };
+    let versions = VersionRecord { version: version.map(id), previous: previous.map(id), ..VersionRecord::default() };
     InventoryRow { versions: Some(versions), ..row() }
 }
 
@@ -149,7 +150,7 @@ fn an_app_from_before_runs_its_working_copy_until_it_is_deployed() {
     assert_eq!(InventoryRow::versions_for(&manifest, Some(&before)), None);
     let deployed = Manifest { redeploy: Some("now".to_owned()), ..manifest.clone() };
     let versions = InventoryRow::versions_for(&deployed, Some(&before));
-    assert_eq!(Code::of(versions.as_ref(), Some("now")), Code::Due);
+    assert_eq!(Code::of(versions.as_ref(), None, Some("now")), Code::Due);
     // Who says so gets what they say, at once and back again.
     let live = Manifest { code: Some(crate::model::CodeMode::Live), ..manifest.clone() };
     assert_eq!(InventoryRow::versions_for(&live, Some(&row_with(Some('a'), None))), None);
@@ -157,4 +158,56 @@ fn an_app_from_before_runs_its_working_copy_until_it_is_deployed() {
     assert_eq!(InventoryRow::versions_for(&manifest, Some(&lived)), Some(VersionRecord::default()));
     // The identity of an app from before is what it was: an upgrade restarts nothing.
     assert_eq!(spec().identity().as_str(), "v1:c5f14bd7b168");
+}
+
+/// The manifest goes back to a version, and `app/` was last made from another.
+fn rolled_back(to: char, from: char, saved: Option<char>) -> InventoryRow {
+    let row = row_with(Some(from), None);
+    let manifest = Manifest { version: Some(id(to)), ..row.manifest.clone() };
+    let saved = saved.map(|version| SavedEdits { before: id(to), version: id(version) });
+    let versions = row.versions.clone().map(|versions| VersionRecord { working: Some(id(from)), saved, ..versions });
+    InventoryRow { manifest, versions, ..row }
+}
+
+#[test]
+fn going_back_keeps_what_is_in_app_then_checks_out_runs_and_brings_app_last() {
+    let mut view = view_with(run(of('a')), vec![main_container(&of('b'))], &rolled_back('a', 'b', None), &['b']);
+    view.history = Some([id('a'), id('b')].into());
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: check out version aaaaaaaaaaaaaaaa - it is to run and is not at hand
+    ");
+    view.folder.versions.insert(id('a'));
+    insta::assert_snapshot!(text(&view), @r"
+    alice-diary: keep what is in `app/` as a version - another version is to run
+    ");
+    let saved = rolled_back('a', 'b', Some('e'));
+    let with = |containers| {
+        let mut view = view_with(run(of('a')), containers, &saved, &['a', 'b', 'e']);
+        view.history = Some([id('a'), id('b'), id('e')].into());
+        view
+    };
+    insta::assert_snapshot!(text(&with(vec![main_container(&of('b'))])), @r"
+    alice-diary: create container paas-app-alice-diary.next - the app's specification changed
+    alice-diary: start container paas-app-alice-diary.next - the app's specification changed
+    ");
+    let mut answers = with(vec![main_container(&of('a'))]);
+    insta::assert_snapshot!(text(&answers), @r"
+    alice-diary: bring `app/` to version aaaaaaaaaaaaaaaa - that version runs
+    ");
+    answers.history = Some([id('a'), id('b')].into());
+    assert_eq!(text(&answers), "", "not before what it holds is in the history");
+    answers.history = None;
+    assert_eq!(text(&answers), "", "and never where none is kept");
+    let on_trial = with(vec![main_container(&of('b')), next_container(&of('a'))]);
+    assert!(!text(&on_trial).contains("bring"), "{}", text(&on_trial));
+}
+
+#[test]
+fn a_version_that_nobody_has_changes_nothing_and_is_told() {
+    let mut view = view_with(run(of('c')), vec![main_container(&of('b'))], &rolled_back('c', 'b', None), &['b']);
+    view.history = Some([id('b')].into());
+    assert_eq!(text(&view), "");
+    let verdict = crate::plan::assess(&view, &diff(&view));
+    let told: Vec<_> = verdict.findings.iter().map(|finding| &*finding.reason).collect();
+    assert_eq!((verdict.sync, told), (SyncState::Invalid, vec!["NoSuchVersion"]));
 }

@@ -8,6 +8,7 @@ mod files;
 mod hangs;
 mod names;
 mod operator;
+mod rollback;
 mod visitors;
 
 use std::collections::BTreeSet;
@@ -252,6 +253,7 @@ pub(crate) fn all() -> Vec<Script> {
         operator::all(),
         visitors::all(),
         crowds::all(),
+        rollback::all(),
     ]
     .concat();
     let names: BTreeSet<_> = scripts.iter().map(|script| script.name).collect();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::fixture::{Daemon, PAGE, write};
 
@@ -133,4 +134,57 @@ fn every_deploy_is_in_the_history_and_what_is_not_deployed_can_be_seen() {
     daemon.kill();
     daemon.serve();
     daemon.until("it is recorded", || (fs::read_dir(&history).unwrap().count() > before).then_some(()));
+}
+
+#[test]
+fn going_back_shows_visitors_the_old_page_and_loses_neither_a_request_nor_an_edit() {
+    let daemon = Daemon::start();
+    daemon.run("alice-page", PAGE);
+    let app = daemon.folder("alice-page").join("app");
+    let page = || fs::read_to_string(app.join("index.html")).unwrap();
+    let original = page();
+    write(&app.join("index.html"), "<p>second</p>\n");
+    daemon.paas(&["deploy", "alice-page"]).done();
+    assert!(daemon.get("alice-page", "/").text().contains("second"));
+    write(&app.join("index.html"), "<p>not finished</p>\n");
+
+    let (stop, asked, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    failed.fetch_add(usize::from(daemon.get("alice-page", "/").status != 200), Ordering::Relaxed);
+                }
+            });
+        }
+        daemon.paas(&["rollback", "alice-page"]).done();
+        assert_eq!(daemon.get("alice-page", "/").text(), original);
+        daemon.until("the working copy follows", || (page() == original).then_some(()));
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(asked.load(Ordering::Relaxed) > 20, "{asked:?}");
+    assert_eq!(failed.load(Ordering::Relaxed), 0, "of {asked:?}");
+
+    // What was not finished is kept, and can be gone to like everything else.
+    let text = daemon.paas(&["versions", "alice-page", "-o", "json"]).done();
+    let versions = serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    let kept = &versions["versions"][0];
+    assert_eq!(kept["door"], "saved", "{versions}");
+    daemon.paas(&["rollback", "alice-page", &kept["id"].as_str().unwrap()[..8]]).done();
+    assert!(daemon.get("alice-page", "/").text().contains("not finished"));
+    daemon.until("the working copy follows", || page().contains("not finished").then_some(()));
+
+    // One that is far back has no checkout any more, and comes from the history.
+    for number in ["three", "four", "five"] {
+        write(&app.join("index.html"), &format!("<p>{number}</p>\n"));
+        daemon.paas(&["deploy", "alice-page"]).done();
+    }
+    let first = versions["versions"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap();
+    let checkout = daemon.folder("alice-page").join("versions").join(first);
+    daemon.until("its checkout is gone", || (!checkout.exists()).then_some(()));
+    daemon.paas(&["rollback", "alice-page", first]).done();
+    assert_eq!(daemon.get("alice-page", "/").text(), original);
+    let unknown = daemon.paas(&["rollback", "alice-page", "0123456789abcdef"]);
+    assert!(unknown.code == 1 && unknown.err.contains("no version"), "{unknown:?}");
 }

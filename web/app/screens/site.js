@@ -132,6 +132,7 @@ function Timeline({ site }) {
   const shown = all.value ? lines : lines.slice(0, SHOWN);
   return html`<section class="timeline">
     <h2>${t("site.history")}</h2>
+    <p><${Link} class="plain" href=${`/sites/${pathOf(site.app)}/history`}><${Icon} name="undo-2" />${t("versions.open")}<//></p>
     <ol>
       ${shown.map(
         ({ event, told: line }) => html`<li key=${event.at + event.what}>
