@@ -33,7 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("accounts", &["model", "store", "clock"]),
     ("runtime", &["model", "controller"]),
     ("history", &["model", "folders"]),
-    ("act", &["model", "plan", "engine", "folders", "store"]),
+    ("act", &["model", "plan", "engine", "folders", "history", "store"]),
     (
         "controller",
         &["model", "plan", "act", "desired", "engine", "folders", "history", "store", "clock", "metrics", "firewall"],
