@@ -136,7 +136,7 @@ Examples:
     Versions(OneApp),
     /// Let an earlier version of an app's code run again (writes `version`)
     #[command(after_help = "\
-What is in `app/` and not deployed is kept as a version first. `paas deploy` publishes `app/` again.
+What is in `app/` and not deployed is kept as a version first. `paas deploy APP` publishes `app/` again.
 
 Examples:
   paas rollback alice-diary                    the one before the one that runs
