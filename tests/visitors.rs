@@ -11,10 +11,9 @@ use std::time::Duration;
 use minipaas::accounts::{Accounts, Role, SessionId, SiteAccess, Visit};
 use minipaas::clock::Clock;
 use minipaas::gateway::Tuning;
-use minipaas::model::{AppKey, AppStatus, Audience, Settings, Timestamp, Visitors};
+use minipaas::model::{AppKey, AppStatus, Audience, Digest, Settings, Timestamp, Visitors};
 use minipaas::portal::SiteGate;
 use minipaas::store::{AccountStore as _, SqliteStore, Store as _};
-use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -465,8 +464,8 @@ async fn a_pass_ends_by_itself_and_a_clock_that_is_set_back_revives_none() {
 async fn a_hand_over_is_over_after_a_minute_whatever_the_clock_on_the_wall_says() {
     let site = Site::of(Owner, Owner).await;
     let session = site.session("alice").await;
-    let (browser, hash) = ("b".repeat(64), hex(&Sha256::digest("b".repeat(64))));
-    let code = || site.sites.hand_over(&diary(), session, "/", &hash).unwrap();
+    let (browser, hash) = ("b".repeat(64), Digest::of("b".repeat(64).as_bytes()));
+    let code = || site.sites.hand_over(&diary(), session, "/", hash.as_str()).unwrap();
     let (in_time, late) = (code(), code());
     let given = [browser];
     *site.clock.0.lock().unwrap() -= 2 * DAY;
@@ -476,10 +475,6 @@ async fn a_hand_over_is_over_after_a_minute_whatever_the_clock_on_the_wall_says(
     tokio::time::advance(Duration::from_secs(61)).await;
     let refused = site.sites.enter_by_code(&diary(), late.reveal(), &given).await;
     assert!(refused.is_err(), "{refused:?}");
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]
