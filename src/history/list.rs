@@ -164,8 +164,8 @@ mod tests {
 
     #[test]
     fn a_tree_is_its_files_and_links_and_nothing_else() {
-        let answer = "100644 blob aa       5\tserver.js\0100755 blob bb      12\tbin/일\0120000 blob cc 3\tlink\0\
-                      160000 commit dd -\tsubmodule\0nonsense\0";
+        let answer = "100644 blob aa       5\tserver.js\x00100755 blob bb      12\tbin/일\x00120000 blob cc 3\tlink\x00\
+                      160000 commit dd -\tsubmodule\x00nonsense\x00";
         let found = tree_entries(answer.as_bytes());
         let told: Vec<_> = found.iter().map(|entry| (entry.kind, &*entry.object, entry.size)).collect();
         let file = |program| EntryKind::File { program };
