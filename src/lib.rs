@@ -39,6 +39,8 @@ pub mod log;
 pub mod memory;
 pub mod metrics;
 pub mod model;
+#[cfg(feature = "daemon")]
+pub mod npm;
 pub mod plan;
 #[cfg(feature = "daemon")]
 pub mod portal;

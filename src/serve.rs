@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::model::{
     AppKey, ContainerId, DaemonStatus, EventKind, InstanceId, Quotas, Routing, Settings, Subnet, Timestamp,
 };
+use crate::npm::{self, HttpWire};
 use crate::portal::plan::{PlanView, Planner};
 use crate::portal::{PortalState, SiteGate, TcpDoor, UnixDoor, router};
 use crate::runtime::RuntimeFolder;
@@ -230,6 +231,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let (settings_rx, following) = settings::follow(source.clone(), settings.clone(), stop.clone());
     tasks.spawn(following);
 
+    let instance_id = instance.to_string();
     let mut config = Config::new(instance.clone(), u64::from(std::process::id()) << 32 | 0x9e37);
     config.metrics = world.metrics.clone();
     config.avoid = host_routes().into();
@@ -254,6 +256,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let signals_rx = events::subscribe(Arc::clone(&world.engine), &tasks, stop.clone());
     tasks.spawn(watch_database(world.store.clone(), LOOK_AT_DATABASE, ends.inputs_tx.clone(), stop.clone()));
     let doubts_tx = ends.inputs_tx.clone();
+    let proxy_inputs_tx = ends.inputs_tx.clone();
     tasks.spawn(bring_news((state_rx, quotas_rx), changes_rx, signals_rx, ends.inputs_tx, stop.clone()));
 
     let config_rx = gateway_config(settings_rx.clone(), ends.status_rx.clone(), &tasks, stop.clone());
@@ -263,6 +266,14 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     tasks.spawn(Arc::clone(&sites).keep_up(stop.clone()));
     // From here on nothing can keep the daemon from starting.
     tasks.spawn(controller.run(stop.clone()));
+    look_after_npm(
+        proxy_inputs_tx,
+        (settings_rx.clone(), ends.status_rx.clone()),
+        instance_id,
+        first_look.clone(),
+        &tasks,
+        &stop,
+    );
 
     let authors = Arc::new(EventAuthors(world.store.clone()));
     let (recorder, recorder_handle, recorded_rx) = Recorder::new(world.history.clone(), authors);
@@ -414,6 +425,38 @@ pub async fn watch_database(
             return;
         }
     }
+}
+
+/// Keeps Nginx Proxy Manager as the settings say, and tells the controller of it.
+fn look_after_npm(
+    inputs_tx: mpsc::Sender<Input>,
+    (settings_rx, status_rx): (watch::Receiver<Arc<Settings>>, watch::Receiver<Arc<DaemonStatus>>),
+    instance: String,
+    first_look: CancellationToken,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let (report_tx, mut report_rx) = watch::channel(None);
+    let task = npm::Task {
+        dial: Box::new(|npm| HttpWire::new(&npm.url)),
+        clock: Arc::new(SystemClock),
+        instance,
+        here: Box::new(npm::here),
+        settings_rx,
+        status_rx,
+        report_tx,
+        first_look,
+    };
+    tasks.spawn(task.run(stop.clone()));
+    tasks.spawn(async move {
+        // Ends with the task above, which holds the other end.
+        while report_rx.changed().await.is_ok() {
+            let proxy = report_rx.borrow_and_update().clone();
+            if inputs_tx.send(Input::Proxy(proxy)).await.is_err() {
+                return;
+            }
+        }
+    });
 }
 
 /// The settings alone, for those who need nothing else of their state.

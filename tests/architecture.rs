@@ -58,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("usage", &["model", "clock", "folders"]),
     ("visits", &["model", "clock", "folders", "gateway"]),
     ("gateway", &["model"]),
+    ("npm", &["model", "clock"]),
 ];
 
 /// Crate → the only modules that may name it.
@@ -86,6 +87,9 @@ const PURE: &[&str] = &[
     "controller/admission.rs",
     "controller/domains.rs",
     "controller/report.rs",
+    "npm/plan.rs",
+    "npm/want.rs",
+    "npm/shape.rs",
     "desired/parse",
     "desired/resolve.rs",
 ];

@@ -628,6 +628,7 @@ fn a_wrong_command_line_exits_with_64_and_help_with_0() {
         "trash",
         "version",
         "firewall",
+        "npm",
         "user",
         "visitors",
     ] {

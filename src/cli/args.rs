@@ -248,6 +248,25 @@ Examples:
   sudo paas firewall --check               exit code 1: they are not in force
   sudo paas firewall --remove")]
     Firewall(Firewall),
+    /// Nginx Proxy Manager: how it is, and what would be changed in it
+    #[command(
+        subcommand,
+        after_help = "\
+With NPM_URL set the daemon keeps its proxy hosts; see docs/npm.md.
+
+Examples:
+  paas npm status                          the daemon's last look; exit code 1: it is away, or refuses
+  paas npm plan                            a look of now; exit code 2: something would be done"
+    )]
+    Npm(Npm),
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Npm {
+    /// Show the hosts that are looked after, and what is wrong
+    Status,
+    /// Look, and say what would be done
+    Plan,
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,7 @@ pub mod get;
 pub mod init;
 mod isolation;
 pub mod logs;
+mod npm;
 pub mod plan;
 pub mod schema;
 pub mod serve;
@@ -118,6 +119,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Admin(command) => block_on(admin::run(context, &command)),
         Command::User(command) => block_on(user::run(context, &command)),
         Command::Visitors(args) => with_daemon(context, async |context| visitors::run(context, &args).await),
+        Command::Npm(command) => with_daemon(context, async |context| npm::run(context, &command).await),
         Command::Doctor => block_on(doctor::run(context, backend)),
         Command::Firewall(args) => firewall::run(context, &args),
     }

@@ -130,6 +130,7 @@ fn daemon_problems(status: &DaemonStatus) -> Vec<String> {
             problems.push(format!("network: {message}"));
         }
     }
+    problems.extend(status.proxy.iter().flat_map(super::npm::problems));
     if let Some(held) = &status.held {
         problems.push(format!("{} (`paas confirm` shows it)", held.message));
     }

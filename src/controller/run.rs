@@ -51,6 +51,7 @@ use crate::desired::Snapshot;
 use crate::engine::events::Signal;
 use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
+use crate::model::proxy::ProxyStatus;
 use crate::model::status::{DaemonFolders, Endpoint, EngineStatus, HeldRemoval, ImageStatus};
 use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Quotas, Settings, Subnet};
 use crate::plan::RemovalGuard;
@@ -71,6 +72,8 @@ pub enum Input {
     Recorded(AppKey),
     /// What is wrong with the database as a whole; `None`: nothing any more.
     Database(Option<String>),
+    /// What there is to say of Nginx Proxy Manager.
+    Proxy(Option<ProxyStatus>),
 }
 
 /// The settings in force, and what there is to say about `.env`.

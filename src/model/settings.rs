@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cidr::Cidr;
+use super::proxy::{CertificatePolicy, ProxySettings};
 use super::public_url::PublicUrl;
 use super::subnet::Subnet;
 use super::units::{Bytes, MilliCpus, RestartPolicy};
@@ -62,6 +63,12 @@ pub struct Settings {
     pub trash_days: u32,
     /// Of apps whose manifest does not say.
     pub visitors: Visitors,
+    /// Nginx Proxy Manager's API; empty: nobody looks after it.
+    pub npm_url: String,
+    pub npm_identity: String,
+    pub npm_secret_file: Option<PathBuf>,
+    pub npm_forward_host: Option<String>,
+    pub npm_certificate: CertificatePolicy,
 }
 
 /// How requests reach the apps (SPEC §8).
@@ -116,6 +123,11 @@ impl Settings {
             backup_keep: 7,
             trash_days: 7,
             visitors: Visitors::EVERYONE,
+            npm_url: String::new(),
+            npm_identity: String::new(),
+            npm_secret_file: None,
+            npm_forward_host: None,
+            npm_certificate: CertificatePolicy::Auto,
             root,
         }
     }
@@ -153,6 +165,18 @@ impl Settings {
                  there is believed. Write the proxy's own address, or a range without the apps",
                 apps.join(", ")
             )
+        })
+    }
+
+    /// `None` while `NPM_URL` is not set.
+    #[must_use]
+    pub fn npm(&self) -> Option<ProxySettings> {
+        (!self.npm_url.is_empty()).then(|| ProxySettings {
+            url: self.npm_url.clone(),
+            identity: self.npm_identity.clone(),
+            secret_file: self.npm_secret_file.clone().unwrap_or_default(),
+            forward_host: self.npm_forward_host.clone(),
+            certificate: self.npm_certificate,
         })
     }
 

@@ -13,6 +13,7 @@ use super::domain_name::DomainName;
 use super::manifest::RunState;
 use super::names::{AppKey, TemplateId};
 use super::observed::{ContainerId, EngineInfo};
+use super::proxy::ProxyStatus;
 use super::settings::Settings;
 use super::spec::Limits;
 use super::units::{Digest, Timestamp};
@@ -373,6 +374,9 @@ pub struct DaemonStatus {
     /// When the last full pass over everything ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_resync: Option<Timestamp>,
+    /// Nginx Proxy Manager; `None` where nobody looks after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyStatus>,
 }
 
 impl DaemonStatus {
@@ -394,6 +398,7 @@ impl DaemonStatus {
             settings_problems: Vec::new(),
             restart_required: Vec::new(),
             last_resync: None,
+            proxy: None,
         }
     }
 }

@@ -145,6 +145,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         settings_problems,
         restart_required,
         last_resync,
+        proxy,
     } = a;
     *version == b.version
         && *folders == b.folders
@@ -159,6 +160,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         && *settings_problems == b.settings_problems
         && *restart_required == b.restart_required
         && *last_resync == b.last_resync
+        && *proxy == b.proxy
 }
 
 #[cfg(test)]

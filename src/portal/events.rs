@@ -191,6 +191,7 @@ fn for_members(status: &DaemonStatus) -> DaemonStatus {
         file_problems: Vec::new(),
         settings_problems: Vec::new(),
         restart_required: Vec::new(),
+        proxy: None,
         ..without_apps(status)
     }
 }
@@ -211,5 +212,6 @@ fn without_apps(status: &DaemonStatus) -> DaemonStatus {
         settings_problems: status.settings_problems.clone(),
         restart_required: status.restart_required.clone(),
         last_resync: status.last_resync,
+        proxy: status.proxy.clone(),
     }
 }

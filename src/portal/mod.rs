@@ -41,6 +41,7 @@ mod malformed;
 pub mod manifest;
 mod metrics;
 pub mod names;
+pub mod npm;
 mod pages;
 pub mod people;
 pub mod plan;

@@ -22,8 +22,8 @@ use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
-    addresses, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, pages,
-    people, plan, settings, templates, totp, usage, versions, visitors, visits,
+    addresses, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, npm,
+    pages, people, plan, settings, templates, totp, usage, versions, visitors, visits,
 };
 use crate::model::Shown;
 
@@ -104,6 +104,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Get, "/health", Public, health::health, health::health_described())
         .on(Get, "/addresses", Public, addresses::show, addresses::show_described())
         .on(Get, "/status", Admin, health::status, health::status_described())
+        .on(Get, "/npm", Admin, npm::show, npm::show_described())
         .on(Get, "/metrics", Admin, metrics::metrics, metrics::metrics_described())
         .on(Get, "/plan", Admin, plan::of_all, plan::of_all_described())
         .on(Get, "/settings", Admin, settings::show, settings::show_described())

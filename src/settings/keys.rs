@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::told::Written as _;
 use crate::model::manifest::{MIN_CPUS, MIN_MEMORY};
+use crate::model::proxy::{CertificatePolicy, is_forward_host};
 use crate::model::{Audience, Bytes, Cidr, MilliCpus, Routing, Settings, Visitors, cron};
 
 /// When a changed value is taken up.
@@ -61,7 +62,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 37] = [
+pub(super) const KEYS: [Key; 42] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -219,6 +220,46 @@ pub(super) const KEYS: [Key; 37] = [
     key!("DEFAULT_VISITORS", visitors, AtOnce, "`everyone`, `guests` or `owner`", |text, _| {
         Audience::of(text).map(Visitors::both)
     }),
+    key!(
+        "NPM_URL",
+        npm_url,
+        AtOnce,
+        "the address of Nginx Proxy Manager's own page in this network, for example `http://192.168.1.10:81`, or nothing",
+        |text, _| npm_url(text)
+    ),
+    key!(
+        "NPM_IDENTITY",
+        npm_identity,
+        AtOnce,
+        "the e-mail address of a user in Nginx Proxy Manager, for example `minipaas@example.org`, or nothing",
+        |text, _| (text.len() <= 254 && text.chars().all(|c| c.is_ascii_graphic())).then(|| text.to_owned())
+    ),
+    key!(
+        "NPM_SECRET_FILE",
+        npm_secret_file,
+        AtOnce,
+        "the path of a file with that user's password, for example `/paas/npm-secret`, or nothing",
+        |text, at| if text.is_empty() { Some(None) } else { path(text, at).map(Some) }
+    ),
+    key!(
+        "NPM_FORWARD_HOST",
+        npm_forward_host,
+        AtOnce,
+        "the address at which Nginx Proxy Manager reaches the gateway, for example `192.168.1.10`, never `localhost`, or nothing",
+        |text, _| if text.is_empty() { Some(None) } else { is_forward_host(text).then(|| Some(text.to_owned())) }
+    ),
+    key!(
+        "NPM_CERTIFICATE",
+        npm_certificate,
+        AtOnce,
+        "`auto`, `existing`, `none`, or the number of a certificate in Nginx Proxy Manager",
+        |text, _| match text {
+            "auto" | "" => Some(CertificatePolicy::Auto),
+            "existing" => Some(CertificatePolicy::Existing),
+            "none" => Some(CertificatePolicy::None),
+            number => within(number, 1, u32::MAX).map(|number| CertificatePolicy::Number(number.into())),
+        }
+    ),
     key!("TRASH_DAYS", trash_days, AtOnce, "days from 1 to 3650, for example `7`", |text, _| within(text, 1, 3650)),
 ];
 
@@ -258,6 +299,23 @@ fn duration(text: &str) -> Option<Duration> {
 
 fn port(text: &str) -> Option<u16> {
     within(text, 1, u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
+}
+
+/// Without a slash at the end. Only over HTTP: its own page is at home, and TLS there is its own business.
+fn npm_url(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    let text = text.trim_end_matches('/');
+    let rest = text.strip_prefix("http://")?;
+    let authority = rest.split('/').next()?;
+    let (host, port_text) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let fits = host.split('.').all(|label| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    }) && port_text.is_none_or(|text| port(text).is_some());
+    let is_plain =
+        text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/.-_".contains(&byte));
+    (fits && is_plain).then(|| text.to_owned())
 }
 
 fn charset(text: &str, most: usize, accepts: impl Fn(char) -> bool) -> Option<String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::model::proxy::CertificatePolicy;
 use crate::model::{Bytes, MilliCpus, PublicUrl, RestartPolicy, Routing, Scheme, Visitors};
 
 fn bases() -> Bases<'static> {
@@ -85,6 +86,11 @@ fn every_key_reaches_its_setting() {
     check("BACKUP_SCHEDULE='*/5 * * * *'", &|s| s.backup_schedule = "*/5 * * * *".into());
     check("BACKUP_KEEP=1", &|s| s.backup_keep = 1);
     check("TRASH_DAYS=30", &|s| s.trash_days = 30);
+    check("NPM_URL=http://192.168.1.10:81/", &|s| s.npm_url = "http://192.168.1.10:81".into());
+    check("NPM_IDENTITY=minipaas@example.org", &|s| s.npm_identity = "minipaas@example.org".into());
+    check("NPM_SECRET_FILE=/npm-secret", &|s| s.npm_secret_file = Some("/npm-secret".into()));
+    check("NPM_FORWARD_HOST=192.168.1.10", &|s| s.npm_forward_host = Some("192.168.1.10".into()));
+    check("NPM_CERTIFICATE=12", &|s| s.npm_certificate = CertificatePolicy::Number(12));
     check("DEFAULT_VISITORS=owner", &|s| s.visitors = Visitors::OWNER);
     assert_eq!(seen, KEYS.len() + 1, "a key without a case");
 }

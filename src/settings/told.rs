@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::keys::{SECRET, Takes};
 use super::{SettingsSource, all_keys};
+use crate::model::proxy::CertificatePolicy;
 use crate::model::{Bytes, Cidr, MilliCpus, PublicUrl, RestartPolicy, Routing, Settings, Subnet, Visitors};
 
 /// Where a value comes from.
@@ -69,7 +70,20 @@ macro_rules! as_displayed {
     ($($type:ty),*) => { $(impl Written for $type { fn written(&self) -> String { self.to_string() } })* };
 }
 
-as_displayed!(String, u16, u32, IpAddr, Bytes, MilliCpus, RestartPolicy, Cidr, PublicUrl, Subnet, Visitors);
+as_displayed!(
+    String,
+    u16,
+    u32,
+    IpAddr,
+    Bytes,
+    MilliCpus,
+    RestartPolicy,
+    Cidr,
+    PublicUrl,
+    Subnet,
+    Visitors,
+    CertificatePolicy
+);
 
 impl Written for bool {
     fn written(&self) -> String {

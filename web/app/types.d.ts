@@ -94,6 +94,7 @@ export interface Daemon {
   settingsProblems: string[];
   restartRequired: string[];
   lastResync?: string;
+  proxy?: { url: string; state: string; version?: string; hosts: { names: string[] }[]; plan: string[]; conditions: { type: string; message: string; since: string }[] };
 }
 
 /** Somebody who has an account, or is invited to one. */

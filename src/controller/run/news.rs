@@ -28,6 +28,10 @@ impl<W: Seams> Controller<W> {
             Input::Unanswered(key) => self.asking.doubt(&key, Instant::now()),
             Input::Recorded(key) => self.queue.mark(key, Urgency::Hint, Instant::now()),
             Input::Database(trouble) => self.take_database(trouble),
+            Input::Proxy(proxy) => {
+                self.status.proxy = proxy;
+                self.changed = true;
+            }
             Input::Engine(Signal::Connected(info)) => self.take_engine(info),
             Input::Engine(Signal::Lost { reason }) => self.lose_engine(&reason.to_string(), reason.kind()),
             Input::Engine(Signal::Resync) => self.resync(),

@@ -6,6 +6,7 @@ import { html, useSignal } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { daemon } from "../lib/live.js";
 import { Link } from "../lib/router.js";
+import { npmChecks } from "./system-npm.js";
 import { Act, Details, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { Plan } from "./plan.js";
 
@@ -119,6 +120,7 @@ function checksOf(known) {
   if (known.fileProblems.length) {
     checks.push({ what: t("admin.files"), tone: "warn", found: list(known.fileProblems.map((one) => `${one.file}: ${one.message}`)) });
   }
+  checks.push(...npmChecks(known));
   return checks;
 }
 
