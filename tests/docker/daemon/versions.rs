@@ -145,6 +145,8 @@ fn going_back_shows_visitors_the_old_page_and_loses_neither_a_request_nor_an_edi
     let page = || fs::read_to_string(app.join("index.html")).ok();
     let is_original = |text: &str| !["second", "not finished", "five"].iter().any(|own| text.contains(own));
     assert_eq!(page(), None);
+    // Whoever looks lets it be recorded, and that it answers: only what has answered is gone back to by itself.
+    daemon.paas(&["versions", "alice-page"]).done();
     write(&app.join("index.html"), "<p>second</p>\n");
     daemon.paas(&["deploy", "alice-page"]).done();
     assert!(daemon.get("alice-page", "/").text().contains("second"));
