@@ -32,6 +32,8 @@ const PUBLIC: &[&str] = &[
     "GET /health",
     // How names are made, of no site in particular: whoever types the server's address is shown as much.
     "GET /addresses",
+    // As public as the source that it is made of.
+    "GET /manifest.schema.json",
     "GET /openapi.json",
     "GET /docs",
     "GET /docs/docs.js",
