@@ -541,7 +541,7 @@ export const texts = {
   "log.next": ["다시 시작했어요", "started again"],
   "log.ended": ["사이트가 닫혀서 기록이 끝났어요. 다시 열면 이어져요.", "The site is closed, so its log has ended. It goes on when it opens again."],
   "log.none": ["아직 기록이 없어요. 사이트가 열리면 여기에 나와요.", "There is no log yet. It appears here when the site opens."],
-  "npm.title": ["Nginx Proxy Manager", "Nginx Proxy Manager"],
+  "npm.title": ["프록시 (Nginx Proxy Manager)", "Nginx Proxy Manager"],
   "npm.connecting": ["살펴보는 중이에요", "being looked at"],
   "npm.synced": ["괜찮아요. 호스트 {hosts}개를 돌보고 있어요", "fine; {hosts} hosts are looked after"],
   "npm.outOfSync": ["아직 맞춰야 할 것이 있어요", "something is still to be done"],
