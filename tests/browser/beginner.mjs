@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { access, writeFile } from 'node:fs/promises';
 import { given, inChromium, step } from './chromium.mjs';
-import { DESK, HOSTILE, person, PHONE } from './dashboard.mjs';
+import { DESK, HOSTILE, person, PHONE, picture } from './dashboard.mjs';
 
 const { portal, word, restart } = given;
 const PASSWORD = '보라색 고양이 산책';
@@ -52,6 +52,7 @@ async function make(one, { owner, name, template = 'diary-v1', look = false }) {
   // By way of the portal, so that the site knows its owner.
   await site.waitForURL(portal.replace('//', `//${owner}-${name}.`) + '/');
   if (template === 'diary-v1') assert.match(await site.title(), /일기장/);
+  if (look) await picture(site, 'own', await page.evaluate(() => document.documentElement.lang));
   await site.close();
   const seconds = (Date.now() - begun) / 1000;
   const clicks = one.clicks - before;

@@ -61,11 +61,9 @@ export async function person(browser, { locale = 'ko-KR', viewport = PHONE, sche
     async look(name) {
       for (const colorScheme of ['light', 'dark']) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-        const { width } = page.viewportSize();
         const language = await page.evaluate(() => document.documentElement.lang);
-        await mkdir(given.pictures, { recursive: true });
         // First, because it waits until the new colours are painted.
-        await page.screenshot({ path: path.join(given.pictures, `${name}-${width}-${language}-${colorScheme}.png`) });
+        await picture(page, name, language, colorScheme);
         await holds(page, `${name}, ${colorScheme}`);
       }
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
@@ -76,6 +74,13 @@ export async function person(browser, { locale = 'ko-KR', viewport = PHONE, sche
       await context.close();
     },
   };
+}
+
+/** A picture for whoever looks at how it is, under its width, language and colours. */
+export async function picture(page, name, language, colors = 'light') {
+  await mkdir(given.pictures, { recursive: true });
+  const { width } = page.viewportSize();
+  await page.screenshot({ path: path.join(given.pictures, `${name}-${width}-${language}-${colors}.png`) });
 }
 
 const KINDS = { js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' };
