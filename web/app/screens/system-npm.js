@@ -6,7 +6,7 @@ import { t } from "../lib/i18n.js";
 /** @typedef {import("../types.js").Daemon} Daemon */
 /** @typedef {{ what: string, tone: "good" | "busy" | "warn" | "bad", found: any }} Check */
 
-/** @type {Record<string, [key: import("../lib/i18n.js").TextKey, tone: Check["tone"]]>} */
+/** @type {Record<string, [key: keyof typeof import("../lib/texts.js").texts, tone: Check["tone"]]>} */
 const STATES = {
   connecting: ["npm.connecting", "busy"],
   synced: ["npm.synced", "good"],
