@@ -3,7 +3,7 @@
 //! It follows the status and changes no app. What it finds to do it finds by looking (checkouts that are not recorded, a
 //! version that answers and is not marked), so nothing is lost when the daemon dies in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Door, GitHistory, HistoryError, Note};
 use crate::folders::CodeAt;
-use crate::model::{AppKey, AppStatus, DaemonStatus, Health, RunState, Timestamp};
+use crate::model::{AppKey, AppStatus, DaemonStatus, Health, RunState, Timestamp, VersionId};
 
 /// A container that has just been started has the machine to itself for so long.
 const QUIET: Duration = Duration::from_millis(1_500);
@@ -99,6 +99,12 @@ impl RecorderHandle {
     }
 }
 
+/// The version that answers now.
+fn answers(app: &AppStatus) -> Option<(AppKey, VersionId)> {
+    let answers = app.health == Health::Running && app.endpoint.is_some();
+    Some((app.app.clone(), app.version.clone().filter(|_| answers)?))
+}
+
 /// The one that writes histories.
 pub struct Recorder {
     history: GitHistory,
@@ -108,6 +114,8 @@ pub struct Recorder {
     recorded_tx: mpsc::Sender<AppKey>,
     /// What was last seen of each app, and dealt with.
     seen: BTreeMap<AppKey, Arc<AppStatus>>,
+    /// Versions that were seen to answer and are not marked yet: another one may run by the time that they are recorded.
+    answered: BTreeSet<(AppKey, VersionId)>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -123,7 +131,11 @@ impl Recorder {
         let (requests_tx, requests_rx) = mpsc::channel(16);
         let (recorded_tx, recorded_rx) = mpsc::channel(16);
         let handle = RecorderHandle { requests_tx, history: history.clone() };
-        (Self { history, authors, requests_rx, recorded_tx, seen: BTreeMap::new() }, handle, recorded_rx)
+        (
+            Self { history, authors, requests_rx, recorded_tx, seen: BTreeMap::new(), answered: BTreeSet::new() },
+            handle,
+            recorded_rx,
+        )
     }
 
     /// Until `stop`.
@@ -154,7 +166,8 @@ impl Recorder {
                     if changed.is_err() {
                         return;
                     }
-                    status_rx.mark_unchanged();
+                    let status = Arc::clone(&status_rx.borrow_and_update());
+                    self.answered.extend(status.apps.values().filter_map(|app| answers(app)));
                     let soon = tokio::time::Instant::now() + QUIET;
                     next = Some(next.map_or(soon, |next| next.min(soon)));
                 }
@@ -200,7 +213,7 @@ impl Recorder {
     }
 
     /// Records what is not recorded, the oldest first.
-    async fn catch_up(&self, app: &AppStatus) -> Result<(), HistoryError> {
+    async fn catch_up(&mut self, app: &AppStatus) -> Result<(), HistoryError> {
         let key = &app.app;
         if app.desired == RunState::Deleted || app.health == Health::Deleted {
             return Ok(());
@@ -226,13 +239,19 @@ impl Recorder {
         if missing && several {
             let _ = self.recorded_tx.try_send(key.clone());
         }
-        let answers = app.health == Health::Running && app.endpoint.is_some();
-        if let Some(version) = app.version.as_ref().filter(|_| answers)
-            && !self.history.refs(key, "healthy").await?.contains(version)
-            && self.history.refs(key, "versions").await?.contains(version)
-        {
+        self.answered.extend(answers(app));
+        let of_app = self.answered.iter().filter(|(of, _)| of == key).map(|(_, version)| version.clone());
+        let answered: BTreeSet<VersionId> = of_app.collect();
+        if answered.is_empty() {
+            return Ok(());
+        }
+        let marked = self.history.refs(key, "healthy").await?;
+        let recorded = self.history.refs(key, "versions").await?;
+        for version in answered.intersection(&recorded).filter(|version| !marked.contains(*version)) {
             self.history.mark_healthy(key, version).await?;
         }
+        // The one that answers now is looked for again with each change of the app.
+        self.answered.retain(|(of, version)| of != key || !recorded.contains(version));
         Ok(())
     }
 
