@@ -159,7 +159,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(
             Post,
             "/apps/{userid}/{appname}/versions/{version}/restore",
-            Deploy,
+            Owner,
             versions::restore,
             versions::restore_described(),
         )
