@@ -38,7 +38,7 @@ await inChromium(async (browser) => {
   assert.match(await page.textContent('.large .count'), /3 \/ 8/);
   await page.keyboard.press('Escape');
   await page.waitForSelector('dialog:not([open])', { state: 'attached' });
-  assert.match(await page.evaluate(() => document.activeElement.href), /photo\/mountains$/);
+  await page.waitForFunction(() => /photo\/mountains$/.test(document.activeElement.href));
   await page.click('.photos li:nth-child(1) a');
   await page.waitForSelector('dialog[open]');
   await page.goBack();

@@ -8,6 +8,7 @@ use minipaas::engine::sim::Actor;
 use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Digest};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::folders::Files;
+use minipaas::testing::manifests::Unflushed;
 use minipaas::testing::seams::World;
 use tokio::time::Instant;
 
@@ -431,7 +432,11 @@ impl Record {
             let containers = owned.get(key).map(Vec::as_slice).unwrap_or_default();
             broken.extend(unmet(world, key, *expect, containers, status.apps.get(key).map(|app| &**app)));
         }
-        if let (Some(own), Some((key, _))) = (script.own_code, script.expect.first()) {
+        let retold = |injection: &Injection| {
+            script.in_order && matches!(injection.fault, Fault::Power(Unflushed::Lost | Unflushed::Torn))
+        };
+        let is_retold = injections.iter().any(retold);
+        if let (Some(own), Some((key, _)), false) = (script.own_code, script.expect.first(), is_retold) {
             let code = world.folders.app(key).and_then(|folder| folder.code);
             if code.as_deref() != Some(own) {
                 broken.push(format!("P15 the working copy of {key} is {code:?}, and its owner wrote {own:?}"));
@@ -447,7 +452,7 @@ impl Record {
             }
         }
         broken.extend(misled);
-        if let Some(undisturbed) = undisturbed {
+        if let Some(undisturbed) = undisturbed.filter(|_| !is_retold) {
             let now = end_state(world, Some(daemon));
             let unseen = |injection: &Injection| match injection.fault {
                 Fault::Down(_) | Fault::Power(_) => true,

@@ -128,6 +128,8 @@ pub(crate) struct Script {
     pub(crate) wipes: bool,
     /// P15: what the first app's `app/` holds in the end.
     pub(crate) own_code: Option<&'static str>,
+    /// What was asked in between counts: a file that a power loss took or tore, and that is written once more, ends at other code.
+    pub(crate) in_order: bool,
     /// A process hangs: what the daemon knows of it is gone with the daemon.
     pub(crate) hangs: bool,
     /// P17: who has `www.example.kr` in the end.
@@ -182,6 +184,7 @@ fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
         moves: false,
         wipes: false,
         own_code: None,
+        in_order: false,
         hangs: false,
         has: None,
     }
@@ -209,6 +212,10 @@ impl Script {
         self
     }
 
+    fn in_order(mut self) -> Self {
+        self.in_order = true;
+        self
+    }
     fn wipes(mut self) -> Self {
         self.wipes = true;
         self

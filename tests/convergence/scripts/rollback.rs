@@ -72,6 +72,7 @@ pub(super) fn all() -> Vec<Script> {
             ],
         )
         .foundation(4)
+        .in_order()
         .own_code(SECOND),
         script(
             "rollback-and-forth",
@@ -85,6 +86,7 @@ pub(super) fn all() -> Vec<Script> {
             ],
         )
         .foundation(4)
+        .in_order()
         .own_code(OWN),
         script(
             "rollback-deploy",
@@ -139,6 +141,7 @@ pub(super) fn all() -> Vec<Script> {
         )
         .foundation(5)
         .gives_up()
+        .in_order()
         .own_code(OWN),
         // Git hangs for a while: no checkout goes meanwhile, and so the first version is there to go back to.
         script(
