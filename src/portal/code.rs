@@ -59,6 +59,7 @@ codes! {
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
+    NO_CODE: CONFLICT "no-code" "The app has no code: it is on its way, or deleted.";
     APP_EXISTS: CONFLICT "app-exists" "An app of that name exists already.";
     USER_EXISTS: CONFLICT "user-exists" "There is a user of that name already.";
     LAST_ADMIN: CONFLICT "last-admin" "Nobody else could run the server.";

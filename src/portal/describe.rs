@@ -282,6 +282,7 @@ fn operation(
                 "type": "object",
                 "properties": {"event": {"type": "string"}, "data": {"type": "string"}, "id": {"type": "string"}},
             }}}),
+            Content::Other(kind) if kind.ends_with("+json") => json!({kind: {"schema": {"type": "object"}}}),
             Content::Other(kind) => json!({kind: {"schema": {"type": "string"}}}),
             Content::Document => json!({"application/json": {"schema": {"type": "object"}}}),
         };
@@ -340,6 +341,9 @@ fn parameters(route: &Described) -> Vec<Value> {
         let schema = match name {
             "userid" | "name" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]{2,19}$", "examples": ["alice"]}),
             "appname" => json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{1,28}[a-z0-9]$", "examples": ["diary"]}),
+            "version" if route.path.starts_with("/apps/") => {
+                json!({"type": "string", "pattern": "^[0-9a-f]{16}$", "examples": ["0123456789abcdef"]})
+            }
             "version" | "file" | "view" | "template" => json!({"type": "string"}),
             "token" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
             _ => json!({"type": "integer", "format": "int64", "minimum": 1}),

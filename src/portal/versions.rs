@@ -60,7 +60,7 @@ async fn unpublished(
 pub(super) fn list_described() -> Operation {
     Operation::new("versions", "listVersions", "Every version of an app's code")
         .answers::<Versions>(200, "The newest first, each with who made it, how, and what changed in it.")
-        .refuses(&[code::NO_SUCH_APP, code::NO_HISTORY, code::HISTORY_UNAVAILABLE])
+        .refuses(&[code::NO_SUCH_APP, code::NO_CODE, code::NO_HISTORY, code::HISTORY_UNAVAILABLE])
 }
 
 /// The version is looked for first: a manifest that names none that there is would change nothing.
@@ -91,6 +91,7 @@ pub(super) fn restore_described() -> Operation {
             code::NO_SUCH_VERSION,
             code::APP_DELETED,
             code::CODE_IS_LIVE,
+            code::NO_CODE,
             code::NO_HISTORY,
             code::HISTORY_UNAVAILABLE,
         ])
@@ -147,6 +148,7 @@ pub(super) fn diff_described() -> Operation {
             code::BAD_QUERY,
             code::NO_SUCH_APP,
             code::NO_SUCH_VERSION,
+            code::NO_CODE,
             code::NO_HISTORY,
             code::HISTORY_UNAVAILABLE,
         ])
@@ -189,6 +191,13 @@ fn refusal(key: &AppKey, error: &HistoryError) -> ApiError {
             said!(
                 "`{key}` has no version {version}: its list of versions has those that there are",
                 "`{key}`에 {version} 버전이 없습니다: 지난 기록 목록에서 고르세요"
+            ),
+        ),
+        HistoryError::NoCode(_) => ApiError::new(
+            code::NO_CODE,
+            said!(
+                "`{key}` has no code just now, so there is nothing to compare: start it, or wait until it is made",
+                "`{key}`에는 지금 비교할 코드가 없습니다: 시작하거나 다 만들어질 때까지 기다리세요"
             ),
         ),
         other => {

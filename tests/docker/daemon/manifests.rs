@@ -46,7 +46,7 @@ fn each_kind_of_unusable_file_is_refused_with_its_reason_and_harms_nobody_else()
         ("alice-twice", "template: static-v1\ntemplate: static-v1\n", ":2:1"),
         ("alice-small", "template: static-v1\nmemory: 1m\n", ":2:9"),
         ("alice-huge", "template: static-v1\nmemory: 900000g\n", "memory"),
-        ("alice-none", "template: nothing-v9\n", "`nothing-v9` does not exist: there are `diary-v1`, `static-v1`"),
+        ("alice-none", "template: nothing-v9\n", "`nothing-v9` does not exist: there are `album-v1`, `diary-v1`, "),
         ("alice-bomb", "a: &a [x]\ntemplate: *a\n", ":1:4"),
         ("alice-empty", "", "the file is empty"),
     ];

@@ -57,6 +57,7 @@ export const texts = {
   "code.bad-password": ["이 비밀번호는 쓸 수 없어요. 8자 이상으로, 남이 쉽게 맞히지 못할 것으로 정해 주세요.", "This password cannot be used. Please choose one of 8 characters or more that is not easily guessed."],
   "code.no-history": ["이 서버는 지난 기록을 남기지 않아요. 관리자에게 말해 주세요.", "This server keeps no history. Please tell its administrator."],
   "code.history-unavailable": ["지금은 지난 기록을 볼 수 없어요. 잠시 뒤에 다시 해 주세요.", "The history cannot be read just now. Please try again in a moment."],
+  "code.no-code": ["아직 비교할 내용이 없어요. 사이트가 열린 뒤에 다시 해 주세요.", "There is nothing to compare yet. Please try again once the site is open."],
   "code.no-such-version": ["그 기록은 이제 없어요. 화면을 새로 열어 주세요.", "That version is gone. Please open this page anew."],
   "code.code-is-live": ["이 사이트는 고치면 바로 보이게 되어 있어서 되돌릴 수 없어요.", "Edits of this site show at once, so there is nothing to go back to."],
   "code.busy": ["지금 일이 몰렸어요. 잠시 뒤에 다시 해 주세요.", "There is a lot going on. Please try again in a moment."],
