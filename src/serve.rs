@@ -21,7 +21,7 @@ use crate::controller::{
 };
 use crate::desired::{Changed, ManifestFolder, WatchPaths};
 use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
-use crate::engine::{Engine as _, EngineError, Follow, events};
+use crate::engine::{Engine, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
 use crate::history::{Author, Authors, Did, GitHistory, Recorder};
@@ -172,9 +172,9 @@ impl Authors for EventAuthors {
 
 /// Reads app logs for those who may not know the engine.
 #[derive(Debug)]
-struct EngineLogs(Arc<DockerEngine>);
+pub struct EngineLogs<E>(pub Arc<E>);
 
-impl LogReader for EngineLogs {
+impl<E: Engine> LogReader for EngineLogs<E> {
     fn logs(
         &self,
         container: ContainerId,

@@ -9,6 +9,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use self::files_support::copy;
+
+mod files_support;
+
 /// An installation whose templates are the shipped ones.
 struct Root(tempfile::TempDir);
 
@@ -41,19 +45,6 @@ impl Root {
     fn check(&self, template: &str) -> String {
         let (code, out, err) = self.paas(&["template", "check", &format!("templates/{template}")]);
         format!("exit {code}\n{out}{err}")
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 

@@ -193,6 +193,7 @@ impl Recorder {
     /// Every app that was not dealt with as it is now. Whether one of them is to be tried again.
     async fn follow(&mut self, status: &DaemonStatus, stop: &CancellationToken) -> bool {
         self.seen.retain(|key, _| status.apps.contains_key(key));
+        self.answered.retain(|(key, _)| status.apps.contains_key(key));
         let mut failed = false;
         for (key, app) in &status.apps {
             if stop.is_cancelled() {

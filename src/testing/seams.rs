@@ -12,12 +12,15 @@ use super::folders::{FolderWorld, MemFolders, MemHistory};
 use super::manifests::ManifestWorld;
 use super::store::MemStore;
 use crate::controller::{Drain, Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
+use crate::desired::Manifests;
 use crate::engine::faulty::{FaultyEngine, Injector, Life};
 use crate::engine::sim::{SimConfig, SimDocker, SimEngine};
+use crate::folders::Folders;
 use crate::model::status::Endpoint;
 use crate::model::{
     ContainerId, Digest, InstanceId, ObservedContainer, Settings, Template, TemplateId, TemplateRestart,
 };
+use crate::store::Store;
 
 /// The template that apps of a simulated world are usually made from.
 #[must_use]
@@ -123,15 +126,15 @@ impl World {
     }
 }
 
-/// [`Seams`] over a [`World`].
+/// [`Seams`] over a [`World`], of which a test may make single ones real.
 #[derive(Debug)]
-pub struct SimSeams {
+pub struct SimSeams<S = FaultyStore<MemStore>, F = FaultyFolders<MemFolders>, M = FaultyManifests<ManifestWorld>> {
     /// Shared with the subscription to its events.
     pub engine: Arc<FaultyEngine<SimEngine>>,
-    store: FaultyStore<MemStore>,
-    folders: FaultyFolders<MemFolders>,
+    store: S,
+    folders: F,
     history: MemHistory,
-    manifests: FaultyManifests<ManifestWorld>,
+    manifests: M,
     prober: SimProber,
     drain: SimDrain,
     runtime: RuntimeFolder,
@@ -140,12 +143,26 @@ pub struct SimSeams {
     pub life: Life,
 }
 
-impl Seams for SimSeams {
+impl<S, F, M> SimSeams<S, F, M> {
+    /// The same with this folder of manifests.
+    pub fn with_manifests<N>(self, manifests: N) -> SimSeams<S, F, N> {
+        let Self { engine, store, folders, history, manifests: _, prober, drain, runtime, clock, life } = self;
+        SimSeams { engine, store, folders, history, manifests, prober, drain, runtime, clock, life }
+    }
+
+    /// The same with this database and these folders.
+    pub fn with_disk<T, G>(self, store: T, folders: G) -> SimSeams<T, G, M> {
+        let Self { engine, store: _, folders: _, history, manifests, prober, drain, runtime, clock, life } = self;
+        SimSeams { engine, store, folders, history, manifests, prober, drain, runtime, clock, life }
+    }
+}
+
+impl<S: Store, F: Folders, M: Manifests> Seams for SimSeams<S, F, M> {
     type Engine = FaultyEngine<SimEngine>;
-    type Store = FaultyStore<MemStore>;
-    type Folders = FaultyFolders<MemFolders>;
+    type Store = S;
+    type Folders = F;
     type History = MemHistory;
-    type Manifests = FaultyManifests<ManifestWorld>;
+    type Manifests = M;
     type Prober = SimProber;
     type Drain = SimDrain;
     type Runtime = RuntimeFolder;

@@ -10,6 +10,8 @@ mod compose;
 mod conformance;
 mod daemon;
 mod engine;
+#[path = "../files_support/mod.rs"]
+mod files_support;
 mod kernel;
 #[path = "../restart_support/mod.rs"]
 mod restart_support;

@@ -1,6 +1,8 @@
 //! Changing apps through the API: real routes, manifests, watcher and controller, and a simulated Docker.
 #![expect(clippy::unwrap_used, reason = "helpers of tests; clippy only exempts the tests themselves")]
 
+#[path = "../files_support/mod.rs"]
+mod files_support;
 mod place;
 
 use std::fs;

@@ -6,31 +6,27 @@ use std::future::Future;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use futures_util::StreamExt as _;
+
 use http_body_util::BodyExt as _;
 use minipaas::accounts::{Accounts, Visit};
 use minipaas::clock::SystemClock;
-use minipaas::controller::{
-    Config, Controller, ControllerHandle, EngineError, Follow, Input, LogReader, LogStream, Seams, SettingsNews,
-};
+use minipaas::controller::{Config, Controller, ControllerHandle, Input, SettingsNews};
 use minipaas::desired::{Changed, ManifestFolder, WatchPaths, marker, templates};
-use minipaas::engine::Engine as _;
 use minipaas::engine::events;
 use minipaas::engine::faulty::{Injector, Scope};
 use minipaas::engine::sim::{Behaviour, SimConfig};
 use minipaas::model::status::ManifestsStatus;
-use minipaas::model::{ContainerId, DaemonStatus, Quotas, Settings, Timestamp};
+use minipaas::model::{DaemonStatus, Quotas, Settings, Timestamp};
 use minipaas::portal::{Peer, PortalState, router};
-use minipaas::serve::watch_database;
+use minipaas::serve::{EngineLogs, watch_database};
 use minipaas::store::SqliteStore;
-use minipaas::testing::seams::{SimSeams, World};
+use minipaas::testing::seams::World;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -38,70 +34,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::files_support::copy;
+
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, work).await.expect("it takes too long")
-}
-
-/// The simulated world with the real manifests folder.
-struct Half {
-    sim: SimSeams,
-    manifests: ManifestFolder,
-}
-
-impl Seams for Half {
-    type Engine = <SimSeams as Seams>::Engine;
-    type Store = <SimSeams as Seams>::Store;
-    type Folders = <SimSeams as Seams>::Folders;
-    type History = <SimSeams as Seams>::History;
-    type Manifests = ManifestFolder;
-    type Prober = <SimSeams as Seams>::Prober;
-    type Drain = <SimSeams as Seams>::Drain;
-    type Runtime = <SimSeams as Seams>::Runtime;
-    type Clock = <SimSeams as Seams>::Clock;
-
-    fn engine(&self) -> &Self::Engine {
-        self.sim.engine()
-    }
-    fn store(&self) -> &Self::Store {
-        self.sim.store()
-    }
-    fn folders(&self) -> &Self::Folders {
-        self.sim.folders()
-    }
-    fn history(&self) -> &Self::History {
-        self.sim.history()
-    }
-    fn manifests(&self) -> &Self::Manifests {
-        &self.manifests
-    }
-    fn prober(&self) -> &Self::Prober {
-        self.sim.prober()
-    }
-    fn drain(&self) -> &Self::Drain {
-        self.sim.drain()
-    }
-    fn runtime(&self) -> &Self::Runtime {
-        self.sim.runtime()
-    }
-    fn clock(&self) -> &Self::Clock {
-        self.sim.clock()
-    }
-}
-
-struct Logs(Arc<Half>);
-
-impl LogReader for Logs {
-    fn logs(
-        &self,
-        container: ContainerId,
-        tail: u32,
-        follow: Follow,
-    ) -> Pin<Box<dyn Future<Output = Result<LogStream, EngineError>> + Send>> {
-        let world = Arc::clone(&self.0);
-        Box::pin(async move { Ok(world.engine().logs(&container, tail, follow).await?.boxed()) })
-    }
 }
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -174,7 +112,7 @@ impl Place {
 
         let now = Arc::new(|| Timestamp(0));
         let manifests = ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now);
-        let half = Arc::new(Half { sim: world.seams(), manifests });
+        let seams = Arc::new(world.seams().with_manifests(manifests));
         let settings = Arc::new(settings);
         let news = move |settings: &Arc<Settings>, quotas: &Arc<Quotas>| SettingsNews {
             settings: Arc::clone(settings),
@@ -189,11 +127,15 @@ impl Place {
         let first_news = news(&settings, &quotas_rx.borrow());
         let mut config = Config::new(world.instance.clone(), 1);
         config.grace = Duration::from_millis(300);
-        let (controller, ends) = Controller::new(Arc::clone(&half), config, first_news).await.unwrap();
-        let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, Arc::new(Logs(Arc::clone(&half))));
+        let (controller, ends) = Controller::new(Arc::clone(&seams), config, first_news).await.unwrap();
+        let handle = ControllerHandle::new(
+            ends.status_rx.clone(),
+            ends.commands_tx,
+            Arc::new(EngineLogs(Arc::clone(&seams.engine))),
+        );
         let stopping = CancellationToken::new();
         let tracker = TaskTracker::new();
-        let mut signals_rx = events::subscribe(Arc::clone(&half.sim.engine), &tracker, stopping.clone());
+        let mut signals_rx = events::subscribe(Arc::clone(&seams.engine), &tracker, stopping.clone());
         let (mut changes_rx, watching) = minipaas::desired::watch(WatchPaths::from(&*settings), stopping.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(watching);
@@ -329,18 +271,5 @@ impl Place {
 
     pub(crate) fn set(&self, adjust: impl FnOnce(&mut Settings)) {
         self.settings_tx.send_modify(|settings| adjust(Arc::make_mut(settings)));
-    }
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
     }
 }

@@ -4,101 +4,38 @@
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use minipaas::accounts::Accounts;
 use minipaas::clock::SystemClock;
-use minipaas::controller::{
-    Config, Controller, ControllerHandle, EngineError, Follow, Input, LogReader, LogStream, Seams, SettingsNews,
-};
+use minipaas::controller::{Config, Controller, ControllerHandle, Input, SettingsNews};
 use minipaas::desired::{Changed, ManifestFolder, WatchPaths};
+use minipaas::engine::events;
 use minipaas::engine::faulty::{Injector, Scope};
 use minipaas::engine::sim::{Behaviour, SimConfig};
-use minipaas::engine::{Engine as _, events};
 use minipaas::folders::{DiskFolders, Owner, RootLock};
 use minipaas::model::status::{EngineStatus, ManifestsStatus};
-use minipaas::model::{AppKey, AppStatus, ConditionKind, ContainerId, DaemonStatus, Quotas, Timestamp};
+use minipaas::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Quotas, Timestamp};
 use minipaas::portal::{PortalState, UnixDoor, router};
+use minipaas::serve::EngineLogs;
 use minipaas::settings::{SettingsSource, SettingsState, follow};
 use minipaas::setup;
 use minipaas::store::SqliteStore;
-use minipaas::testing::seams::{SimSeams, World};
+use minipaas::testing::seams::World;
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::files_support::copy;
+
 const DEADLINE: Duration = Duration::from_secs(40);
 
 pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, work).await.expect("it takes too long")
-}
-
-/// The simulated Docker with a real rest.
-struct Half {
-    sim: SimSeams,
-    store: SqliteStore,
-    folders: DiskFolders,
-    manifests: ManifestFolder,
-}
-
-impl Seams for Half {
-    type Engine = <SimSeams as Seams>::Engine;
-    type Store = SqliteStore;
-    type Folders = DiskFolders;
-    type History = <SimSeams as Seams>::History;
-    type Manifests = ManifestFolder;
-    type Prober = <SimSeams as Seams>::Prober;
-    type Drain = <SimSeams as Seams>::Drain;
-    type Runtime = <SimSeams as Seams>::Runtime;
-    type Clock = <SimSeams as Seams>::Clock;
-
-    fn engine(&self) -> &Self::Engine {
-        self.sim.engine()
-    }
-    fn store(&self) -> &Self::Store {
-        &self.store
-    }
-    fn folders(&self) -> &Self::Folders {
-        &self.folders
-    }
-    fn history(&self) -> &Self::History {
-        self.sim.history()
-    }
-    fn manifests(&self) -> &Self::Manifests {
-        &self.manifests
-    }
-    fn prober(&self) -> &Self::Prober {
-        self.sim.prober()
-    }
-    fn drain(&self) -> &Self::Drain {
-        self.sim.drain()
-    }
-    fn runtime(&self) -> &Self::Runtime {
-        self.sim.runtime()
-    }
-    fn clock(&self) -> &Self::Clock {
-        self.sim.clock()
-    }
-}
-
-struct Logs(Arc<Half>);
-
-impl LogReader for Logs {
-    fn logs(
-        &self,
-        container: ContainerId,
-        tail: u32,
-        follow: Follow,
-    ) -> Pin<Box<dyn Future<Output = Result<LogStream, EngineError>> + Send>> {
-        let world = Arc::clone(&self.0);
-        Box::pin(async move { Ok(world.engine().logs(&container, tail, follow).await?.boxed()) })
-    }
 }
 
 /// What a command said, and how it ended.
@@ -171,12 +108,9 @@ impl Installation {
         let instance = setup::prepare(&settings, &store, setup::Asked::ByStart).await.unwrap();
         let owner = if Owner::current().uid == 0 { Owner::APP } else { Owner::current() };
         let now = Arc::new(|| Timestamp(0));
-        let half = Arc::new(Half {
-            sim: self.world.seams(),
-            store: store.clone(),
-            folders: DiskFolders::of(&settings).unwrap().owned_by(owner),
-            manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
-        });
+        let folders = DiskFolders::of(&settings).unwrap().owned_by(owner);
+        let manifests = ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now);
+        let seams = Arc::new(self.world.seams().with_manifests(manifests).with_disk(store.clone(), folders));
         let (stop, tracker, mut tasks) = (CancellationToken::new(), TaskTracker::new(), JoinSet::new());
         let (mut state_rx, following) = follow(source, settings.clone(), stop.clone());
         tasks.spawn(following);
@@ -187,9 +121,13 @@ impl Installation {
         let first = news(&state_rx.borrow_and_update(), &quotas_rx.borrow());
         let mut config = Config::new(instance, 1);
         config.grace = Duration::from_millis(200);
-        let (controller, ends) = Controller::new(Arc::clone(&half), config, first).await.unwrap();
-        let handle = ControllerHandle::new(ends.status_rx.clone(), ends.commands_tx, Arc::new(Logs(Arc::clone(&half))));
-        let mut signals_rx = events::subscribe(Arc::clone(&half.sim.engine), &tracker, stop.clone());
+        let (controller, ends) = Controller::new(Arc::clone(&seams), config, first).await.unwrap();
+        let handle = ControllerHandle::new(
+            ends.status_rx.clone(),
+            ends.commands_tx,
+            Arc::new(EngineLogs(Arc::clone(&seams.engine))),
+        );
+        let mut signals_rx = events::subscribe(Arc::clone(&seams.engine), &tracker, stop.clone());
         let (mut changes_rx, watching) = minipaas::desired::watch(WatchPaths::from(&settings), stop.clone());
         tasks.spawn(watching);
         tasks.spawn(controller.run(stop.clone()));
@@ -342,18 +280,5 @@ fn news(state: &SettingsState, quotas: &Arc<Quotas>) -> SettingsNews {
         quotas: Arc::clone(quotas),
         problems: state.problems.iter().map(ToString::to_string).collect(),
         restart_required: state.restart_required.clone(),
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
     }
 }

@@ -3,6 +3,8 @@
 //! [`table`] has every command that a message of the program names, with the test that follows it, or why there is none.
 #![expect(clippy::unwrap_used, reason = "helpers of tests; clippy only exempts the tests themselves")]
 
+#[path = "../files_support/mod.rs"]
+mod files_support;
 mod installation;
 #[path = "../message_support/mod.rs"]
 mod message_support;

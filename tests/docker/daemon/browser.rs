@@ -9,7 +9,8 @@ use minipaas::model::AppKey;
 use minipaas::usage::ring::{EVERY_SECONDS, Ring, SLOTS, Used};
 use serde_json::{Value, json};
 
-use super::fixture::{Daemon, copy};
+use super::fixture::Daemon;
+use crate::files_support::copy;
 
 fn scripts() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use super::by_hand::Docker;
 use super::http::{Answer, exchange, exchange_as};
+use crate::files_support::copy;
 use crate::restart_support::{Held, passing};
 
 /// How long anything may take to come about. Far above what it does take; only a failing test waits so long.
@@ -511,19 +512,6 @@ pub(crate) fn write(path: &Path, text: &str) {
 pub(crate) fn run(program: &str, args: &[&str]) {
     let output = Command::new(program).args(args).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 impl Drop for Daemon {
