@@ -77,21 +77,17 @@ async fn people_come_in_get_a_new_link_a_quota_and_leave() {
     error: user id `../apps` is not valid: use 3 to 20 lower-case letters and digits, starting with a letter, for example `alice`
     ");
 
-    insta::assert_snapshot!(place.run("user quota alice 3").await.text(), @"
+    insta::assert_snapshot!(place.run("user set alice --max-apps 3").await.text(), @"
     exit 0
-    `alice` has 1 of 3 apps
+    `alice` is `member`, with 1 of 3 apps
     ");
-    insta::assert_snapshot!(place.run("user quota alice default").await.text(), @"
-    exit 0
-    `alice` has 1 of 5 apps, as MAX_APPS_PER_USER says
-    ");
-    insta::assert_snapshot!(place.run("user quota alice many").await.text(), @"
+    insta::assert_snapshot!(place.run("user set alice --max-apps many").await.text(), @"
     exit 64
-    error: invalid value 'many' for '<NUMBER>': write a whole number, for example `3`, or `default`
+    error: invalid value 'many' for '--max-apps <NUMBER>': write a whole number, for example `3`, or `default`
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(place.run("user quota carol 3").await.text(), @"
+    insta::assert_snapshot!(place.run("user set carol --max-apps 3").await.text(), @"
     exit 1
     error: there is no user `carol`: see `GET /users`
     ");

@@ -4,9 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use anyhow::bail;
 
-use super::args::{
-    AppsOfRemoved, Format, InviteUser, OneUser, Quota, QuotaOfUser, RemoveUser, RoleOfUser, SetUser, User,
-};
+use super::args::{AppsOfRemoved, Format, InviteUser, OneUser, Quota, RemoveUser, RoleOfUser, SetUser, User};
 use super::context::Context;
 use super::exit::Exit;
 use super::output::{Err, table};
@@ -22,7 +20,6 @@ pub(super) async fn run(context: &mut Context, command: &User) -> anyhow::Result
         User::Invite(args) => invite(context, args).await,
         User::Reset(args) => reset(context, args).await,
         User::Set(args) => set(context, args).await,
-        User::Quota(args) => quota(context, args).await,
         User::TotpOff(args) => totp_off(context, args).await,
         User::Remove(args) => remove(context, args).await,
     }
@@ -76,16 +73,6 @@ async fn set(context: &mut Context, args: &SetUser) -> anyhow::Result<Exit> {
         Format::Table => {
             context.out.line(format_args!("`{}` is `{}`, with {}", person.name, person.role.word(), has(&person)))?;
         }
-        format => context.out.value(format, &person)?,
-    }
-    Ok(Exit::Done)
-}
-
-async fn quota(context: &mut Context, args: &QuotaOfUser) -> anyhow::Result<Exit> {
-    let patch = Patch { role: None, max_apps: Some(args.most.into()) };
-    let person: PersonView = context.client()?.patch(&path_of(&args.name)?, &patch).await?;
-    match context.format(Format::Table) {
-        Format::Table => context.out.line(format_args!("`{}` has {}", person.name, has(&person)))?,
         format => context.out.value(format, &person)?,
     }
     Ok(Exit::Done)

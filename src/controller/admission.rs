@@ -17,7 +17,7 @@ pub enum QuotaReached {
     User { user: UserId, apps: usize, most: usize },
     #[error(
         "user {user} has {apps} apps already and their own quota is {most}: delete one, or let an admin raise it, in the \
-         dashboard or with `paas user quota {user} NUMBER`"
+         dashboard or with `paas user set {user} --max-apps NUMBER`"
     )]
     Own { user: UserId, apps: usize, most: usize },
 }

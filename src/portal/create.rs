@@ -261,7 +261,7 @@ fn over_quota(quota: &QuotaReached) -> ApiError {
             said!(
                 "{quota}",
                 "{user} 사용자의 앱이 이미 {apps}개이고 이 사용자는 {most}개까지 가질 수 있습니다: 하나를 지우거나, 관리자가 대시보드나 \
-                 `paas user quota {user} NUMBER`로 늘리세요"
+                 `paas user set {user} --max-apps NUMBER`로 늘리세요"
             ),
         ),
     }

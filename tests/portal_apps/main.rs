@@ -238,7 +238,7 @@ async fn a_person_s_own_quota_counts_for_the_api_and_for_files_alike() {
     let refused = create("alice", "two").await;
     refused.refused(429, "user-quota");
     let told = refused.body["error"].as_str().unwrap();
-    assert!(told.contains("`paas user quota alice NUMBER`"), "{told}");
+    assert!(told.contains("`paas user set alice --max-apps NUMBER`"), "{told}");
 
     // By hand, by whoever has the folder: left alone, and told why.
     place.until(|status| status.apps.len() == 3 && status.apps.values().all(|app| app.is_ready())).await;

@@ -289,14 +289,14 @@ async fn a_network_that_is_not_as_the_settings_ask_is_removed_and_made_anew() {
 }
 
 #[tokio::test]
-async fn a_quota_of_ones_own_is_raised_by_user_quota() {
+async fn a_quota_of_ones_own_is_raised_by_user_set() {
     let installation = Installation::started().await;
     installation.paas(&["user", "invite", "alice", "--max-apps", "1"]).await.done();
     installation.make(DIARY).await;
     installation.paas(&["create", "alice-blog", "-t", "diary-v1", "--no-wait"]).await.done();
     let message = installation.trouble("alice-blog", ConditionKind::QuotaExceeded).await;
-    assert!(message.contains("`paas user quota alice NUMBER`"), "{message}");
-    installation.paas(&["user", "quota", "alice", "2"]).await.done();
+    assert!(message.contains("`paas user set alice --max-apps NUMBER`"), "{message}");
+    installation.paas(&["user", "set", "alice", "--max-apps", "2"]).await.done();
     installation.is_well("alice-blog").await;
 
     installation.put(".env", "BCRYPT_ROUNDS=4\nMAX_TOTAL_APPS=2\n");
