@@ -17,14 +17,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::controller::network;
 use crate::controller::probe::HttpProber;
 use crate::controller::{
-    Config, Controller, ControllerHandle, Drain, Input, LogReader, LogStream, Seams, SettingsNews,
+    Config, Controller, ControllerHandle, Drain, Input, LogReader, LogStream, Seams, SettingsNews, did,
 };
 use crate::desired::{Changed, ManifestFolder, WatchPaths};
 use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
-use crate::history::{Author, Authors, Did, GitHistory, Recorder};
+use crate::history::{Author, Authors, GitHistory, Recorder};
 use crate::log;
 use crate::memory;
 use crate::metrics::Metrics;
@@ -159,13 +159,7 @@ impl Authors for EventAuthors {
             let events = self.0.events(Some(key), 200).await.ok()?;
             let mut changes = events.into_iter().filter(|event| event.kind == EventKind::Changed);
             let last = changes.find(|event| event.at.0 <= at.0 + COARSE_MS)?;
-            let did = match &last.what {
-                what if what.starts_with("created ") => Did::Make,
-                // Who deploys after going back changes both.
-                what if what.contains("`version`:") && !what.contains("`redeploy`:") => Did::GoBack,
-                _ => Did::Other,
-            };
-            Some(Author { did, by: last.cause.0 })
+            Some(Author { did: did(&last.what), by: last.cause.0 })
         })
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::desired::{FileEntry, Snapshot, changes};
+use crate::history::Did;
 use crate::model::shown::message;
 use crate::model::{AppKey, Cause, Digest, Event, EventKind, InventoryRow, Manifest, RunState, Timestamp};
 
@@ -191,8 +192,23 @@ fn what_changed(seen: Option<&Snapshot>, key: &AppKey, row: Option<&InventoryRow
     })
 }
 
+/// How the row of a new manifest begins.
+const CREATED: &str = "created from template ";
+
 fn created(manifest: &Manifest) -> String {
-    format!("created from template `{}`", manifest.template)
+    format!("{CREATED}`{}`", manifest.template)
+}
+
+/// What somebody did to an app, by a row of its changes: the event log keeps them in words only.
+#[must_use]
+pub fn did(row: &str) -> Did {
+    let changes = |key: &str| row.contains(&format!("`{key}`: "));
+    match () {
+        () if row.starts_with(CREATED) => Did::Make,
+        // Who deploys after going back changes both.
+        () if changes("version") && !changes("redeploy") => Did::GoBack,
+        () => Did::Other,
+    }
 }
 
 #[cfg(test)]
@@ -249,6 +265,23 @@ mod tests {
     fn tell(events: &[Event]) -> String {
         let lines: Vec<_> = events.iter().map(|event| format!("{} - {}", event.what, event.cause)).collect();
         lines.join("\n")
+    }
+
+    #[test]
+    fn what_somebody_did_is_told_by_the_rows_that_are_written() {
+        let version = "version: \"0123456789abcdef\"";
+        for (before, after, want) in [
+            (None, "redeploy: one".to_owned(), Did::Make),
+            (Some("redeploy: one".to_owned()), format!("redeploy: one\n{version}"), Did::GoBack),
+            (Some(format!("redeploy: one\n{version}")), "redeploy: two".to_owned(), Did::Other),
+            (Some("redeploy: one".to_owned()), "redeploy: two".to_owned(), Did::Other),
+            (Some("redeploy: one".to_owned()), "redeploy: one\nenv: {version: a}".to_owned(), Did::Other),
+        ] {
+            let file = |keys: &String| reading(Some(&format!("{ONE}\n{keys}\n")));
+            let (seen, now) = (before.as_ref().map_or_else(|| reading(None), file), file(&after));
+            let row = what_changed(Some(&seen), &key(), None, &now.files[&key()]).unwrap();
+            assert_eq!(did(&row), want, "{row}");
+        }
     }
 
     const ONE: &str = "template: diary-v1";

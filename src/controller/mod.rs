@@ -30,6 +30,7 @@ pub mod run;
 pub mod seams;
 
 pub use admission::{QuotaReached, admit};
+pub use audit::did;
 pub use goal::Admission;
 pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream};
 pub use run::{Config, Controller, Input, SettingsNews};
