@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::desired::yaml::{MAX_DEPTH, MAX_NODES};
-use crate::model::CodeMode;
+use crate::model::manifest::{BackupPolicy, RESERVED_ENV};
+use crate::model::{Audience, MilliCpus, Restart, RestartPolicy, Seconds, Strategy, Visitors};
 
 fn refused(text: impl AsRef<[u8]>) -> String {
     match parse("alice-diary.yaml", text.as_ref()) {
