@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER, VARY};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -16,7 +16,7 @@ use crate::gateway::config::{GatewayConfig, PortalNames};
 use crate::gateway::host;
 use crate::gateway::lan;
 use crate::gateway::language::{self, Format, Language};
-use crate::gateway::pages::{STYLE, base64, escape};
+use crate::gateway::pages::{STYLE, base64, escape, page_headers};
 use crate::model::Audience;
 
 /// Why somebody does not get past, or what they are to do to get in.
@@ -95,11 +95,9 @@ impl GatePage {
         let mut response = Response::new(GatewayBody::Full(Bytes::from(body)));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        page_headers(headers, content_type);
         headers.insert(CONTENT_SECURITY_POLICY, POLICY.clone());
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(VARY, HeaderValue::from_static("accept, accept-language, cookie"));
-        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
         // With `no-referrer` a browser would not say that a form of this page comes from here.
         headers.insert("referrer-policy", HeaderValue::from_static("same-origin"));
         if let Some(EntryRefused::TooOften { after }) = self.refused() {
