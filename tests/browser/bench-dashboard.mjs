@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { given, inChromium } from './chromium.mjs';
+import { framesPerSecond } from './dashboard.mjs';
 
 const { portal, root, word } = given;
 const PASSWORD = 'four words for a benchmark';
@@ -64,15 +65,7 @@ await inChromium(async (browser) => {
   await table.goto(`${portal}/all`);
   await table.waitForFunction(() => document.querySelectorAll('tbody tr').length === 300);
   const empty = await desk.newPage();
-  const free = await empty.evaluate(
-    () =>
-      new Promise((done) => {
-        let count = 0;
-        const end = performance.now() + 2_000;
-        const next = () => (performance.now() < end ? (count++, requestAnimationFrame(next)) : done(count / 2));
-        requestAnimationFrame(next);
-      }),
-  );
+  const free = await framesPerSecond(empty);
   await empty.close();
   print('an empty page, for comparison: what this machine gives', `${free.toFixed(0)} frames/s`, '');
   for (const rate of [1, 4]) {

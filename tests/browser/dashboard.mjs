@@ -76,6 +76,19 @@ export async function person(browser, { locale = 'ko-KR', viewport = PHONE, sche
   };
 }
 
+/** Frames a second that the page paints, over two of them. */
+export async function framesPerSecond(page) {
+  return page.evaluate(
+    () =>
+      new Promise((done) => {
+        let count = 0;
+        const end = performance.now() + 2_000;
+        const next = () => (performance.now() < end ? (count++, requestAnimationFrame(next)) : done(count / 2));
+        requestAnimationFrame(next);
+      }),
+  );
+}
+
 /** A picture for whoever looks at how it is, under its width, language and colours. */
 export async function picture(page, name, language, colors = 'light') {
   await mkdir(given.pictures, { recursive: true });

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { given, inChromium, step } from './chromium.mjs';
-import { DESK, HOSTILE, person, PHONE } from './dashboard.mjs';
+import { DESK, framesPerSecond, HOSTILE, person, PHONE } from './dashboard.mjs';
 
 const { portal, root, word } = given;
 const PASSWORD = 'four words for an operator';
@@ -199,15 +199,7 @@ await inChromium(async (browser) => {
   const begun = Date.now();
   // The page stays at hand meanwhile: what is typed appears, and the frames come.
   await page.fill('input[type=search]', 'much to say');
-  const frames = await page.evaluate(
-    () =>
-      new Promise((done) => {
-        let count = 0;
-        const end = performance.now() + 2_000;
-        const next = () => (performance.now() < end ? (count++, requestAnimationFrame(next)) : done(count / 2));
-        requestAnimationFrame(next);
-      }),
-  );
+  const frames = await framesPerSecond(page);
   console.log(`  ${frames.toFixed(0)} frames/s, the box held ${await page.evaluate(() => document.querySelectorAll('.line').length)} lines`);
   assert.ok(frames > 10, `${frames} frames/s`);
   await page.click('.tools button[aria-pressed=false]');
