@@ -13,7 +13,8 @@ use std::time::Duration;
 use minipaas::clock::SystemClock;
 use minipaas::folders::{DiskFolders, Folders as _, Origin, Owner};
 use minipaas::history::{
-    Author, Authors, ChangeKind, Did, Door, GitHistory, History as _, Recorder, RecorderHandle, Side,
+    Author, Authors, ChangeKind, Did, Door, Edits, FileEdit, GitHistory, History as _, HistoryError, Recorder,
+    RecorderHandle, Side,
 };
 use minipaas::model::status::Endpoint;
 use minipaas::model::{
@@ -306,4 +307,40 @@ fn described(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     }
     found.sort();
     found
+}
+
+#[tokio::test]
+async fn files_are_changed_on_a_version_beside_the_working_copy() {
+    let place = Place::new().await;
+    let base = place.take("").await;
+    place.handle.catch_up(&key()).await.unwrap();
+    let edit = |path: &str, content: Option<&str>| FileEdit {
+        path: path.to_owned(),
+        content: content.map(|content| content.as_bytes().to_vec()),
+    };
+    let edits = |edits: Vec<FileEdit>| {
+        let (by, message) = ("alice in the portal".to_owned(), "a new headline".to_owned());
+        Edits { base: base.clone(), edits, by, message }
+    };
+    let changes = edits(vec![edit("새/글.html", Some("새 글")), edit("index.html", None)]);
+    let version = place.handle.publish(&key(), changes).await.unwrap();
+    let files: Vec<_> =
+        place.history.files(&key(), &version).await.unwrap().into_iter().map(|file| (file.path, file.bytes)).collect();
+    assert_eq!(files, [("server.js".to_owned(), 7), ("새/글.html".to_owned(), 7)]);
+    assert_eq!(place.history.read(&key(), &version, "새/글.html").await.unwrap().unwrap(), "새 글".as_bytes());
+    assert_eq!(place.history.read(&key(), &version, "../secret").await.unwrap(), None);
+    let newest = &place.history.list(&key()).await.unwrap()[0];
+    assert_eq!(
+        (&newest.id, newest.door, &*newest.by, &*newest.message),
+        (&version, Door::Publish, "alice in the portal", "a new headline")
+    );
+    // Nothing of it is in the working copy; a checkout has it.
+    assert!(place.app("index.html").exists() && !place.app("새/글.html").exists());
+    place.history.check_out(&key(), &version).await.unwrap();
+    let checkout = place.folders.versions_dir(&key()).join(version.as_str());
+    assert_eq!(fs::read_to_string(checkout.join("새/글.html")).unwrap(), "새 글");
+    assert!(!checkout.join("index.html").exists());
+    let refused = place.handle.publish(&key(), edits(vec![edit("../x", Some("x"))])).await.unwrap_err();
+    assert!(matches!(refused, HistoryError::Unpublishable(_)), "{refused}");
+    place.end().await;
 }

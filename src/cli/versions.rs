@@ -56,6 +56,7 @@ fn how(door: Door) -> &'static str {
         Door::Deploy => "deployed",
         Door::Before => "found",
         Door::Saved => "kept",
+        Door::Publish => "published",
     }
 }
 

@@ -92,12 +92,12 @@ impl CodeReader for Writer<'_> {
 }
 
 /// A person's own repository inside the code, say.
-fn is_git_s_own(path: &Path) -> bool {
+pub(super) fn is_git_s_own(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str().as_bytes().eq_ignore_ascii_case(b".git"))
 }
 
 /// Quoted as C does, whatever is in it.
-fn write_path(out: &mut impl io::Write, path: &Path) -> io::Result<()> {
+pub(super) fn write_path(out: &mut impl io::Write, path: &Path) -> io::Result<()> {
     out.write_all(b"\"")?;
     for &byte in path.as_os_str().as_bytes() {
         match byte {
@@ -110,7 +110,7 @@ fn write_path(out: &mut impl io::Write, path: &Path) -> io::Result<()> {
 }
 
 /// What a commit says, with what is not in git's own fields as trailers.
-fn message(note: &Note, found: &CodeFound) -> String {
+pub(super) fn message(note: &Note, found: &CodeFound) -> String {
     let subject = one_line(&note.message);
     let (door, files, bytes, at) = (note.door.word(), found.files, found.bytes, found.at.0);
     // Git's own time has no milliseconds, and two versions of one second have an order.
@@ -118,7 +118,7 @@ fn message(note: &Note, found: &CodeFound) -> String {
 }
 
 /// A name or a subject: no line ends, and nothing that would end it in a commit.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() || matches!(c, '<' | '>') { ' ' } else { c }).collect();
     let line = line.trim();
     if line.is_empty() { "somebody".to_owned() } else { line.chars().take(200).collect() }

@@ -10,6 +10,7 @@
 //! # What is left out
 //! - Empty folders, and what is called `.git`: git keeps neither.
 
+mod edits;
 mod export;
 mod git;
 mod import;
@@ -56,6 +57,9 @@ pub enum HistoryError {
     TooSlow { what: &'static str },
     #[error("there is no version {version} of {key}: `paas versions {key}` lists those that there are")]
     NoSuchVersion { key: AppKey, version: VersionId },
+    /// What was to be published cannot be.
+    #[error("{0}")]
+    Unpublishable(String),
     /// The app has no code yet.
     #[error("{0} has no code yet")]
     NoCode(AppKey),
@@ -84,10 +88,12 @@ pub enum Door {
     Before,
     /// What `app/` held, deployed or not, when another version was to run.
     Saved,
+    /// Files were changed through the API, beside `app/`.
+    Publish,
 }
 
 impl Door {
-    const ALL: [Self; 4] = [Self::Template, Self::Deploy, Self::Before, Self::Saved];
+    const ALL: [Self; 5] = [Self::Template, Self::Deploy, Self::Before, Self::Saved, Self::Publish];
 
     fn word(self) -> &'static str {
         match self {
@@ -95,12 +101,37 @@ impl Door {
             Self::Deploy => "deploy",
             Self::Before => "before",
             Self::Saved => "saved",
+            Self::Publish => "publish",
         }
     }
 
     fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|door| door.word() == word)
     }
+}
+
+/// A change of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEdit {
+    pub path: String,
+    /// What it holds from now on; `None` removes it.
+    pub content: Option<Vec<u8>>,
+}
+
+/// What is published: these changes of that version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edits {
+    pub base: VersionId,
+    pub edits: Vec<FileEdit>,
+    pub by: String,
+    pub message: String,
+}
+
+/// A file of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VersionFile {
+    pub path: String,
+    pub bytes: u64,
 }
 
 /// What is written beside a version's code.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Door, GitHistory, HistoryError, Note};
+use super::{Door, Edits, GitHistory, HistoryError, Note};
 use crate::folders::CodeAt;
 use crate::model::{AppKey, AppStatus, DaemonStatus, Health, RunState, Timestamp, VersionId};
 
@@ -53,6 +53,7 @@ pub trait Authors: Send + Sync + 'static {
 enum Request {
     CatchUp { key: AppKey, done: oneshot::Sender<Result<(), HistoryError>> },
     Compare { key: AppKey, done: oneshot::Sender<Result<(), HistoryError>> },
+    Publish { key: AppKey, edits: Edits, done: oneshot::Sender<Result<VersionId, HistoryError>> },
 }
 
 /// What the rest of the daemon holds. Cheap to clone.
@@ -85,10 +86,18 @@ impl RecorderHandle {
         self.ask(|done| Request::Compare { key: key.clone(), done }).await
     }
 
-    async fn ask(
+    /// Makes a version of another one and changes of single files. It runs once the manifest names it.
+    ///
+    /// # Errors
+    /// When no history is kept, there is no such version, or the changes cannot be made.
+    pub async fn publish(&self, key: &AppKey, edits: Edits) -> Result<VersionId, HistoryError> {
+        self.ask(|done| Request::Publish { key: key.clone(), edits, done }).await
+    }
+
+    async fn ask<T>(
         &self,
-        request: impl FnOnce(oneshot::Sender<Result<(), HistoryError>>) -> Request,
-    ) -> Result<(), HistoryError> {
+        request: impl FnOnce(oneshot::Sender<Result<T, HistoryError>>) -> Request,
+    ) -> Result<T, HistoryError> {
         if let Some(why) = self.history.off() {
             return Err(HistoryError::Off(why.to_owned()));
         }
@@ -186,6 +195,7 @@ impl Recorder {
                 };
                 let _ = done.send(caught_up);
             }
+            Request::Publish { key, edits, done } => drop(done.send(self.history.publish(&key, edits).await)),
             Request::Compare { key, done } => drop(done.send(self.history.note_working_copy(&key).await)),
         }
     }
@@ -269,7 +279,7 @@ impl Recorder {
         let by = author.map_or_else(|| "somebody".to_owned(), |author| author.by);
         let message = match door {
             Door::Template => "made from its template",
-            Door::Deploy => "deployed",
+            Door::Deploy | Door::Publish => "deployed",
             Door::Saved => "kept before another version ran",
             Door::Before => "what was there when its history began",
         };

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::edits::check;
 use super::export::Blobs;
 use super::git::{Bounds, Git, closed_to_others};
 use super::import::{Import, stream};
-use super::list::{changes, commits, refs, tree_entries};
-use super::{Door, FileChange, History, HistoryError, Note, Version};
+use super::list::{TreeEntry, changes, commits, refs, tree_entries};
+use super::{Door, Edits, FileChange, History, HistoryError, Note, Version, VersionFile};
 use crate::folders::{CodeAt, DiskFolders, FolderError, Owner};
 use crate::model::units::DigestOf;
 use crate::model::{AppKey, Digest, Timestamp, VersionId};
@@ -19,6 +20,8 @@ const LIGHT: Bounds = Bounds { time: Duration::from_secs(10), answer: 4 << 20 };
 const HEAVY: Duration = Duration::from_secs(120);
 /// Most of the list of a version's files: 100,000 of them.
 const MOST_TREE: usize = 32 << 20;
+/// Most of one file that is shown.
+const MOST_SHOWN: usize = 8 << 20;
 /// Most of a difference that is shown.
 const MOST_DIFF: usize = 4 << 20;
 /// Most versions that are listed, the newest of them.
@@ -111,11 +114,7 @@ impl GitHistory {
                 VersionId::of(&digest.finish())
             }
         };
-        let changes = format!(
-            "start\nupdate refs/versions/{version} {NEW}\nupdate {BRANCH} {NEW}\ndelete {NEW}\nprepare\ncommit\n"
-        );
-        let named = self.git()?.run(&repository, ("name a version", &["update-ref", "--stdin"]), changes.into(), LIGHT);
-        named.await.map_err(|error| explained(&repository, error))?;
+        self.name(&repository, &version).await?;
         Ok(version)
     }
 
@@ -138,6 +137,71 @@ impl GitHistory {
         let imported = git
             .run_with(repository, ("record a version", &args), HEAVY, move |stdin, _| stream(&folders, &import, stdin));
         Ok(imported.await.map_err(|error| explained(repository, error))?.content)
+    }
+
+    /// Makes a version of another one and these changes.
+    pub(super) async fn publish(&self, key: &AppKey, edits: Edits) -> Result<VersionId, HistoryError> {
+        self.find(key, &edits.base).await?;
+        let (repository, git) = (self.repository(key).await?, self.git()?);
+        let base = format!("refs/versions/{}", edits.base);
+        let files = self.tree(key, &edits.base).await?;
+        let now = self.taken_at(key, &CodeAt::Working).await?;
+        let checked = check(edits, &files, now)?;
+        let version = checked.version();
+        let args = ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"];
+        let made = git.run_with(&repository, ("publish a version", &args), HEAVY, move |stdin, _| {
+            checked.stream(&base, &files, NEW, stdin)
+        });
+        made.await.map_err(|error| explained(&repository, error))?;
+        self.name(&repository, &version).await?;
+        Ok(version)
+    }
+
+    /// Lets the version name the new commit.
+    async fn name(&self, repository: &Path, version: &VersionId) -> Result<(), HistoryError> {
+        let changes = format!(
+            "start\nupdate refs/versions/{version} {NEW}\nupdate {BRANCH} {NEW}\ndelete {NEW}\nprepare\ncommit\n"
+        );
+        let named = self.git()?.run(repository, ("name a version", &["update-ref", "--stdin"]), changes.into(), LIGHT);
+        named.await.map_err(|error| explained(repository, error))?;
+        Ok(())
+    }
+
+    async fn tree(&self, key: &AppKey, version: &VersionId) -> Result<Vec<TreeEntry>, HistoryError> {
+        let repository = self.folders.history_dir(key);
+        let name = format!("refs/versions/{version}");
+        let args = ["ls-tree", "-r", "-z", "-l", "--full-tree", &name];
+        let bounds = Bounds { answer: MOST_TREE, ..LIGHT };
+        let tree = self.git()?.run(&repository, ("read a version", &args), Vec::new(), bounds).await;
+        Ok(tree_entries(&tree.map_err(|error| explained(&repository, error))?))
+    }
+
+    /// The files of a version.
+    ///
+    /// # Errors
+    /// When there is no such version, or git fails.
+    pub async fn files(&self, key: &AppKey, version: &VersionId) -> Result<Vec<VersionFile>, HistoryError> {
+        self.find(key, version).await?;
+        let file = |entry: TreeEntry| VersionFile {
+            path: String::from_utf8_lossy(&entry.path).into_owned(),
+            bytes: entry.size,
+        };
+        Ok(self.tree(key, version).await?.into_iter().map(file).collect())
+    }
+
+    /// What a file of a version holds; `None` when it has none of that name.
+    ///
+    /// # Errors
+    /// When there is no such version, the file is too large to be shown, or git fails.
+    pub async fn read(&self, key: &AppKey, version: &VersionId, path: &str) -> Result<Option<Vec<u8>>, HistoryError> {
+        self.find(key, version).await?;
+        let Some(entry) = self.tree(key, version).await?.into_iter().find(|entry| entry.path == path.as_bytes()) else {
+            return Ok(None);
+        };
+        let repository = self.folders.history_dir(key);
+        let bounds = Bounds { answer: MOST_SHOWN, ..LIGHT };
+        let args = ["cat-file", "blob", &entry.object];
+        self.git()?.run(&repository, ("read a file", &args), Vec::new(), bounds).await.map(Some)
     }
 
     /// It has run and answered.
@@ -249,11 +313,7 @@ impl GitHistory {
         self.find(key, version).await?;
         let repository = self.folders.history_dir(key);
         let git = self.git()?;
-        let name = format!("refs/versions/{version}");
-        let args = ["ls-tree", "-r", "-z", "-l", "--full-tree", &name];
-        let bounds = Bounds { answer: MOST_TREE, ..LIGHT };
-        let tree = git.run(&repository, ("read a version", &args), Vec::new(), bounds).await?;
-        let entries = tree_entries(&tree);
+        let entries = self.tree(key, version).await?;
         let (folders, key, version) = (self.folders.clone(), key.clone(), version.clone());
         let args = ["cat-file", "--batch"];
         git.run_with(&repository, ("check out a version", &args), HEAVY, move |stdin, stdout| {

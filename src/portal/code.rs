@@ -56,6 +56,7 @@ codes! {
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";
     NO_SUCH_LINK: NOT_FOUND "no-such-link" "The site has no such invitation link.";
     NO_SUCH_VERSION: NOT_FOUND "no-such-version" "The app has no such version.";
+    NO_SUCH_FILE: NOT_FOUND "no-such-file" "The version has no such file.";
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
@@ -71,6 +72,7 @@ codes! {
     NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";
     CHANGED_MEANWHILE: CONFLICT "changed-meanwhile" "Somebody else changed the manifest at the same moment.";
     NEEDS_GATEWAY: CONFLICT "needs-gateway" "Nobody can be kept out of a site while `PAAS_ROUTING` is `direct`.";
+    PUBLISHED_MEANWHILE: CONFLICT "published-meanwhile" "Another version runs than the one that the changes were made to.";
     CODE_IS_LIVE: CONFLICT "code-is-live" "The app runs its working copy itself: its manifest says `code: live`.";
     TOO_MANY_LINKS: CONFLICT "too-many-links" "The site has as many invitation links as are allowed.";
     NO_CONTAINER: CONFLICT "no-container" "The app has no container yet.";
@@ -82,6 +84,7 @@ codes! {
     PATH_TOO_LONG: URI_TOO_LONG "path-too-long" "The path is longer than any that the API has.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
     UNKNOWN_HOST: MISDIRECTED_REQUEST "unknown-host" "The request names a host that the portal does not answer to; `PORTAL_HOSTS` adds one.";
+    BAD_EDIT: UNPROCESSABLE_ENTITY "bad-edit" "The changes of the files cannot be made.";
     WRONG_SHAPE: UNPROCESSABLE_ENTITY "wrong-shape" "The body is JSON, but not of the shape that the route takes.";
     INVALID_MANIFEST: UNPROCESSABLE_ENTITY "invalid-manifest" "The text is no manifest that could be used; the message says where and why.";
     USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";

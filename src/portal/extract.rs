@@ -318,6 +318,21 @@ impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
     }
 }
 
+/// The name of a file of a version, as `…/files/{*file}` has it. Looked up as it is.
+#[derive(Debug, Clone)]
+pub struct OfFile(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfFile {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(mut named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| bad_path(&error.body_text()))?;
+        Ok(Self(named.remove("file").unwrap_or_default()))
+    }
+}
+
 /// The number named by `…/{id}`.
 #[derive(Debug, Clone, Copy)]
 pub struct Id(pub i64);

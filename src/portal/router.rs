@@ -156,6 +156,15 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Put, "/apps/{userid}/{appname}/manifest", Owner, manifest::replace, manifest::replace_described())
         .on(Post, "/apps/{userid}/{appname}/manifest/check", Owner, manifest::check, manifest::check_described())
         .on(Get, "/apps/{userid}/{appname}/versions", Owner, versions::list, versions::list_described())
+        .on(Post, "/apps/{userid}/{appname}/versions", Owner, versions::publish, versions::publish_described())
+        .on(Get, "/apps/{userid}/{appname}/versions/{version}", Owner, versions::show, versions::show_described())
+        .on(
+            Get,
+            "/apps/{userid}/{appname}/versions/{version}/files/{*file}",
+            Owner,
+            versions::file,
+            versions::file_described(),
+        )
         .on(
             Post,
             "/apps/{userid}/{appname}/versions/{version}/restore",

@@ -1,7 +1,8 @@
 //! `/apps/{userid}/{appname}/versions` and `…/diff`: the history of an app's code.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,9 +14,9 @@ use super::code;
 use super::describe::Operation;
 use super::edits;
 use super::envelope::{ApiError, Data, said};
-use super::extract::{App, IfMatch, OfVersion, Params};
+use super::extract::{App, Body, IfMatch, OfFile, OfVersion, Params};
 use super::state::PortalState;
-use crate::history::{FileChange, HistoryError, RecorderHandle, Side, Version};
+use crate::history::{Edits, FileChange, FileEdit, HistoryError, RecorderHandle, Side, Version, VersionFile};
 use crate::model::{AppKey, Shown, VersionId};
 
 /// Every version of an app's code that is kept.
@@ -61,6 +62,151 @@ pub(super) fn list_described() -> Operation {
     Operation::new("versions", "listVersions", "Every version of an app's code")
         .answers::<Versions>(200, "The newest first, each with who made it, how, and what changed in it.")
         .refuses(&[code::NO_SUCH_APP, code::NO_CODE, code::NO_HISTORY, code::HISTORY_UNAVAILABLE])
+}
+
+/// One version, with what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OneVersion {
+    #[serde(flatten)]
+    pub version: Version,
+    /// By name.
+    pub content: Vec<VersionFile>,
+}
+
+pub async fn show(
+    State(state): State<PortalState>,
+    App(key): App,
+    OfVersion(id): OfVersion,
+) -> Result<Data<OneVersion>, ApiError> {
+    apps::find(&state, &key)?;
+    let recorder = history(&state)?;
+    let refused = |error: HistoryError| refusal(&key, &error);
+    recorder.catch_up(&key).await.map_err(refused)?;
+    let content = recorder.history().files(&key, &id).await.map_err(refused)?;
+    let versions = recorder.history().list(&key).await.map_err(refused)?;
+    let version = versions.into_iter().find(|version| version.id == id);
+    let version = version.ok_or_else(|| refused(HistoryError::NoSuchVersion { key: key.clone(), version: id }))?;
+    Ok(Data(OneVersion { version, content }))
+}
+
+pub(super) fn show_described() -> Operation {
+    Operation::new("versions", "showVersion", "One version of an app's code, and its files")
+        .answers::<OneVersion>(200, "The version and the names of its files.")
+        .refuses(&[
+            code::BAD_PATH,
+            code::NO_SUCH_APP,
+            code::NO_SUCH_VERSION,
+            code::NO_HISTORY,
+            code::HISTORY_UNAVAILABLE,
+        ])
+}
+
+/// As bytes to keep, whatever it is: what an app's owner wrote is no page of the portal's.
+pub async fn file(
+    State(state): State<PortalState>,
+    App(key): App,
+    OfVersion(version): OfVersion,
+    OfFile(path): OfFile,
+) -> Result<Response, ApiError> {
+    apps::find(&state, &key)?;
+    let found = history(&state)?.history().read(&key, &version, &path).await;
+    let Some(bytes) = found.map_err(|error| refusal(&key, &error))? else {
+        let path = Shown::new(&path);
+        return Err(ApiError::new(
+            code::NO_SUCH_FILE,
+            said!("version {version} has no file `{path}`", "{version} 버전에 `{path}` 파일이 없습니다"),
+        ));
+    };
+    Ok(([(CONTENT_TYPE, "application/octet-stream"), (CONTENT_DISPOSITION, "attachment")], bytes).into_response())
+}
+
+pub(super) fn file_described() -> Operation {
+    Operation::new("versions", "readVersionFile", "What a file of a version holds")
+        .answers_with(200, "application/octet-stream", "Its bytes, up to 8 MiB.")
+        .refuses(&[
+            code::BAD_PATH,
+            code::NO_SUCH_APP,
+            code::NO_SUCH_VERSION,
+            code::NO_SUCH_FILE,
+            code::NO_HISTORY,
+            code::HISTORY_UNAVAILABLE,
+        ])
+}
+
+/// Changes of single files.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// The version that was changed: the one that runs.
+    pub base: VersionId,
+    /// One to 100 files.
+    pub edits: Vec<PublishEdit>,
+    /// What was done, for the list of versions.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+/// What becomes of one file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishEdit {
+    pub path: String,
+    /// What it holds from now on; `null` removes it.
+    pub content: Option<String>,
+}
+
+/// Whoever changed what another one has changed meanwhile is told so, and nothing is made.
+pub async fn publish(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+    Body(Publish { base, edits, message }): Body<Publish>,
+) -> Result<Response, ApiError> {
+    let app = apps::find(&state, &key)?;
+    let patience = wait.patience()?;
+    let recorder = history(&state)?;
+    let refused = |error: HistoryError| refusal(&key, &error);
+    recorder.catch_up(&key).await.map_err(refused)?;
+    if app.version.as_ref() != Some(&base) {
+        return Err(ApiError::new(
+            code::PUBLISHED_MEANWHILE,
+            said!(
+                "`{key}` no longer runs version {base}, which these changes were made to: read what runs now, and make them to that",
+                "`{key}` 앱은 이제 {base} 버전을 실행하지 않습니다: 지금 실행되는 내용을 읽고 거기에 다시 고쳐서 보내세요"
+            ),
+        ));
+    }
+    let edits =
+        edits.into_iter().map(|edit| FileEdit { path: edit.path, content: edit.content.map(String::into_bytes) });
+    let message = message.unwrap_or_else(|| "published".to_owned());
+    let edits = Edits { base, edits: edits.collect(), by: caller.to_string(), message };
+    let version = recorder.publish(&key, edits).await.map_err(refused)?;
+    edits::set_version(state.clone(), &caller, key, patience, if_match, version).await
+}
+
+pub(super) fn publish_described() -> Operation {
+    edits::changes(Operation::new("versions", "publishVersion", "Change files of an app and let it run with them"))
+        .more(
+            "Makes a version of the one that runs and the changes, and sets `version` in the manifest. `app/` follows as with \
+             `restore`.",
+        )
+        .takes::<Publish>(json!({
+            "base": "3f2a91c04be7d815",
+            "edits": [{"path": "public/index.html", "content": "<h1>hello</h1>"}, {"path": "public/old.html", "content": null}],
+            "message": "a new headline",
+        }))
+        .refuses(&[
+            code::NO_SUCH_VERSION,
+            code::PUBLISHED_MEANWHILE,
+            code::BAD_EDIT,
+            code::APP_DELETED,
+            code::CODE_IS_LIVE,
+            code::NO_HISTORY,
+            code::HISTORY_UNAVAILABLE,
+        ])
 }
 
 /// The version is looked for first: a manifest that names none that there is would change nothing.
@@ -186,6 +332,13 @@ fn refused_off(why: &str) -> ApiError {
 fn refusal(key: &AppKey, error: &HistoryError) -> ApiError {
     match error {
         HistoryError::Off(why) => refused_off(why),
+        HistoryError::Unpublishable(why) => ApiError::new(
+            code::BAD_EDIT,
+            super::envelope::Text {
+                english: why.clone(),
+                korean: "이 변경은 올릴 수 없습니다: 파일 이름과 내용을 확인하고, `server.js`는 남겨 두세요".to_owned(),
+            },
+        ),
         HistoryError::NoSuchVersion { version, .. } => ApiError::new(
             code::NO_SUCH_VERSION,
             said!(

@@ -80,6 +80,7 @@ function whatOf(one) {
   if (one.door === "template") return t("versions.made");
   if (one.door === "saved") return t("versions.saved");
   if (one.door === "before") return t("versions.before");
+  if (one.door === "publish" && one.message !== "published") return one.message;
   return one.changes.length > 0 ? inWords(one.changes) : t("versions.same");
 }
 
