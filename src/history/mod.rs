@@ -15,6 +15,7 @@ mod export;
 mod git;
 mod import;
 mod list;
+mod names;
 mod recorder;
 mod repository;
 

@@ -17,7 +17,7 @@ use super::follow::{Goal, Patience, Verdict, follow};
 use super::state::PortalState;
 use super::view::AppView;
 use crate::controller::Follow;
-use crate::model::{AppStatus, Digest, Health, RunState};
+use crate::model::{AppStatus, Health, RunState};
 
 /// Longer than the longest trial of a new container.
 pub(super) const MAX_WAIT: u64 = 660;
@@ -69,7 +69,7 @@ pub(super) async fn answer(state: &PortalState, goal: Goal, patience: Patience, 
     let place = state.waits.try_acquire();
     let patience = if place.is_ok() { patience } else { Patience::Exactly(Duration::ZERO) };
     let (verdict, status) = follow(state.controller.watch(), goal.clone(), patience, &state.stopping).await;
-    let etag = etag(&goal.digest);
+    let etag = etag(goal.digest.as_str());
     let settings = state.settings_rx.borrow().clone();
     let status = status.map_or_else(
         || AppStatus::unseen(&goal.key, goal.state, Some(goal.digest.clone()), &settings.domain),
@@ -86,9 +86,9 @@ pub(super) async fn answer(state: &PortalState, goal: Goal, patience: Patience, 
     (code, [(ETAG, etag)], Data(body)).into_response()
 }
 
-/// A strong entity tag: the manifest file's digest.
-pub(super) fn etag(digest: &Digest) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+/// A strong entity tag, of hexadecimal digits: a manifest file's digest, or a version.
+pub(super) fn etag(digits: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{digits}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// Of the successor that was given up, else of the last run that ended, else of what runs without answering.

@@ -85,7 +85,7 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Res
     let traffic = state.traffic.as_ref().map(|traffic| Traffic::from(&traffic.app(&key)));
     let body = Data(AppDetail { app: AppView::new(&status, &settings), traffic, manifest });
     Ok(match current {
-        Some(current) => ([(ETAG, etag(&current.digest))], body).into_response(),
+        Some(current) => ([(ETAG, etag(current.digest.as_str()))], body).into_response(),
         None => body.into_response(),
     })
 }

@@ -79,8 +79,8 @@ codes! {
     NOTHING_HELD: CONFLICT "nothing-held" "No removal waits for a confirmation.";
     TOKEN_CHANGED: CONFLICT "token-changed" "What waits is not what was shown.";
     TOO_MANY_KEYS: CONFLICT "too-many-keys" "The user has as many API keys as are allowed.";
-    ETAG_MISMATCH: PRECONDITION_FAILED "etag-mismatch" "The manifest is not the one that `If-Match` names.";
-    BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large" "The body has more than 64 KiB.";
+    ETAG_MISMATCH: PRECONDITION_FAILED "etag-mismatch" "What is to be changed is not what `If-Match` names.";
+    BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large" "The body is larger than the route takes: 64 KiB, or what it says.";
     PATH_TOO_LONG: URI_TOO_LONG "path-too-long" "The path is longer than any that the API has.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
     UNKNOWN_HOST: MISDIRECTED_REQUEST "unknown-host" "The request names a host that the portal does not answer to; `PORTAL_HOSTS` adds one.";

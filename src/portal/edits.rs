@@ -98,19 +98,77 @@ pub(super) async fn set_version(
     version: VersionId,
 ) -> Result<Response, ApiError> {
     let plan = move |key: &AppKey, manifest: &Manifest| {
-        alive(key, manifest)?;
-        if manifest.code == Some(CodeMode::Live) {
-            return Err(ApiError::new(
-                code::CODE_IS_LIVE,
-                said!(
-                    "`{key}` runs its `app/` folder itself: remove `code: live` from its manifest first",
-                    "`{key}` 앱은 `app/` 폴더를 그대로 실행합니다: 먼저 매니페스트에서 `code: live`를 지우세요"
-                ),
-            ));
-        }
+        takes_versions(key, manifest)?;
         Ok(vec![Change::Version(Some(version.clone()))])
     };
     change(state, caller, key, patience, if_match, plan).await
+}
+
+/// What a manifest says about the code that runs.
+#[derive(Debug, Clone)]
+pub(super) struct InForce {
+    pub(super) digest: Digest,
+    pub(super) version: Option<VersionId>,
+    redeploy: Option<String>,
+}
+
+/// As it is now, of an app that can run a version.
+pub(super) async fn in_force(state: &PortalState, key: &AppKey) -> Result<InForce, ApiError> {
+    available(state)?;
+    let dir = ManifestDir::new(state.settings_rx.borrow().manifests_dir.clone());
+    let key = key.clone();
+    blocking(move || {
+        let missing = || refusal(EditError::NoSuchApp { key: key.clone(), path: key.file_name().into() });
+        let current = dir.read(&key).map_err(refusal)?.ok_or_else(missing)?;
+        let parsed = parse(&key.file_name(), current.text.as_bytes());
+        let manifest = parsed.map_err(|error| refusal(TextError::Invalid(error).into()))?;
+        takes_versions(&key, &manifest)?;
+        Ok(InForce { digest: current.digest, version: manifest.version, redeploy: manifest.redeploy })
+    })
+    .await
+}
+
+/// Lets a version run in place of what was in force when it was made.
+pub(super) async fn publish(
+    state: PortalState,
+    caller: &Caller,
+    key: AppKey,
+    patience: Patience,
+    upon: InForce,
+    version: VersionId,
+) -> Result<Response, ApiError> {
+    let plan = move |key: &AppKey, manifest: &Manifest| {
+        takes_versions(key, manifest)?;
+        if (&manifest.version, &manifest.redeploy) != (&upon.version, &upon.redeploy) {
+            return Err(published_meanwhile(key));
+        }
+        Ok(vec![Change::Version(Some(version.clone()))])
+    };
+    change(state, caller, key, patience, IfMatch::Any, plan).await
+}
+
+pub(super) fn published_meanwhile(key: &AppKey) -> ApiError {
+    ApiError::new(
+        code::PUBLISHED_MEANWHILE,
+        said!(
+            "`{key}` no longer runs the version that these changes were made to: read what runs now, and make them to that",
+            "`{key}` 앱은 이제 이 변경의 바탕이 된 버전을 실행하지 않습니다: 지금 실행되는 내용을 읽고 거기에 다시 고쳐서 보내세요"
+        ),
+    )
+}
+
+fn takes_versions(key: &AppKey, manifest: &Manifest) -> Result<(), ApiError> {
+    alive(key, manifest)?;
+    if manifest.code != Some(CodeMode::Live) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        code::CODE_IS_LIVE,
+        said!(
+            "`{key}` runs its `app/` folder itself: remove `code: live` from its manifest first",
+            "`{key}` 앱은 `app/` 폴더를 그대로 실행합니다: 먼저 매니페스트에서 `code: live`를 지우세요"
+        ),
+    ))
 }
 
 pub(super) fn deploy_described() -> Operation {
@@ -312,7 +370,7 @@ where
     let Some(current) = folder.read(key).map_err(refusal)? else {
         return Err(refusal(EditError::NoSuchApp { key: key.clone(), path: key.file_name().into() }));
     };
-    if !if_match.admits(&current.digest) {
+    if !if_match.admits(current.digest.as_str()) {
         return Err(mismatch(key, &current.digest));
     }
     let name = current.path.file_name().unwrap_or_default().to_string_lossy().into_owned();

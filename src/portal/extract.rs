@@ -10,16 +10,25 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize as _, Deserializer};
+use tokio::sync::Semaphore;
 
 use super::apps::no_such_app;
 use super::caller::Caller;
 use super::code;
 use super::envelope::{ApiError, Text, said};
 use super::rule::narrowed;
-use crate::model::{AppKey, AppName, Digest, NameError, UserId, VersionId};
+use crate::model::{AppKey, AppName, NameError, UserId, VersionId};
 
-/// A body of at most 64 KiB that takes longer than this is not meant well, or its sender is gone.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How large a body may be, and how long it may take: one that takes longer is not meant well, or its sender is gone.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    said: &'static str,
+    time: Duration,
+}
+
+const SMALL: Bounds = Bounds { said: "64 KiB", time: Duration::from_secs(10) };
+/// A mobile phone's uplink.
+const LARGE: Bounds = Bounds { said: "8 MiB", time: Duration::from_secs(60) };
 
 /// The app named by `/apps/{userid}/{appname}/…`, which is there for the caller: their own, or anybody's for an admin. Somebody
 /// else's is answered like one that does not exist, without looking whether it does.
@@ -158,7 +167,27 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let kind = is_json(request.headers());
-        let bytes = bytes(request, state).await?;
+        let bytes = bytes(request, state, SMALL).await?;
+        if !kind {
+            return Err(not_json());
+        }
+        read(&bytes).map(Self)
+    }
+}
+
+/// The same of a route that lets more in than the others (its own `DefaultBodyLimit`). Few are read at the same time: each is
+/// in memory.
+#[derive(Debug)]
+pub struct LargeBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LargeBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        static READ_AT_ONCE: Semaphore = Semaphore::const_new(4);
+        let kind = is_json(request.headers());
+        let _place = READ_AT_ONCE.acquire().await;
+        let bytes = bytes(request, state, LARGE).await?;
         if !kind {
             return Err(not_json());
         }
@@ -175,7 +204,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let kind = is_json(request.headers());
-        let bytes = bytes(request, state).await?;
+        let bytes = bytes(request, state, SMALL).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -188,15 +217,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody
 
 /// The whole body, bounded in size and time. One that announces to be too large is read up to the bound all the same: closing
 /// on unread input would reset the connection, and the refusal would be lost on its way.
-async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
+async fn bytes<S: Send + Sync>(request: Request, state: &S, bounds: Bounds) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(bounds.time, Bytes::from_request(request, state)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large(bounds)),
         Ok(Err(_)) => Err(ApiError::new(
             code::BAD_BODY,
             said!("the body broke off: send it again", "본문이 중간에 끊겼습니다: 다시 보내세요"),
         )),
-        Err(_) => Err(too_slow()),
+        Err(_) => Err(too_slow(bounds)),
     }
 }
 
@@ -237,7 +266,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     }
 }
 
-/// `If-Match`: which versions of a manifest a change is meant for.
+/// `If-Match`: which versions of a manifest, or of an app's code, a change is meant for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IfMatch {
     /// Whatever it is: no such header was sent, or `*`.
@@ -258,10 +287,10 @@ impl IfMatch {
     }
 
     #[must_use]
-    pub fn admits(&self, digest: &Digest) -> bool {
+    pub fn admits(&self, current: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::OneOf(tags) => tags.iter().any(|tag| tag == digest.as_str()),
+            Self::OneOf(tags) => tags.iter().any(|tag| tag == current),
         }
     }
 }
@@ -388,8 +417,8 @@ fn bad_path(detail: &str) -> ApiError {
     ApiError::new(code::BAD_PATH, said!("{detail}", "경로가 올바르지 않습니다: {detail}"))
 }
 
-fn too_slow() -> ApiError {
-    let seconds = BODY_TIMEOUT.as_secs();
+fn too_slow(Bounds { time, .. }: Bounds) -> ApiError {
+    let seconds = time.as_secs();
     ApiError::new(
         code::BODY_TOO_SLOW,
         said!(
@@ -399,10 +428,10 @@ fn too_slow() -> ApiError {
     )
 }
 
-fn too_large() -> ApiError {
+fn too_large(Bounds { said, .. }: Bounds) -> ApiError {
     ApiError::new(
         code::BODY_TOO_LARGE,
-        said!("the body has more than 64 KiB: send less", "본문이 64 KiB보다 큽니다: 줄여서 보내세요"),
+        said!("the body has more than {said}: send less", "본문이 {said}보다 큽니다: 줄여서 보내세요"),
     )
 }
 
@@ -440,7 +469,7 @@ mod tests {
             for value in sent {
                 headers.append(IF_MATCH, HeaderValue::from_static(value));
             }
-            assert_eq!(IfMatch::of(&headers).admits(&Digest::from_hex("aa")), admitted, "{sent:?}");
+            assert_eq!(IfMatch::of(&headers).admits("aa"), admitted, "{sent:?}");
         }
     }
 }

@@ -70,7 +70,7 @@ pub async fn show(State(state): State<PortalState>, App(key): App) -> Result<Res
     let current = blocking(move || dir.read(&asked).map_err(refusal)).await?.ok_or_else(|| no_such_app(&key))?;
     let file = current.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let problem = parse(&file, current.text.as_bytes()).err().map(Problem::from);
-    let etag = etag(&current.digest);
+    let etag = etag(current.digest.as_str());
     Ok(([(ETAG, etag)], Data(ManifestFile { file, text: current.text, problem })).into_response())
 }
 
@@ -119,7 +119,7 @@ pub async fn replace(
         let manifest = parse(&key.file_name(), text.as_bytes()).map_err(|problem| invalid(&problem))?;
         let folder = writer.dir.lock().map_err(refusal)?;
         let current = folder.read(&key).map_err(refusal)?.ok_or_else(|| no_such_app(&key))?;
-        if !if_match.admits(&current.digest) {
+        if !if_match.admits(current.digest.as_str()) {
             return Err(mismatch(&key, &current.digest));
         }
         let draft = folder.draft_text(&key, &current.digest, text).map_err(refusal)?;

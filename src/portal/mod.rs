@@ -45,6 +45,7 @@ pub mod npm;
 mod pages;
 pub mod people;
 pub mod plan;
+pub mod publish;
 mod refuse;
 pub mod router;
 pub mod rule;

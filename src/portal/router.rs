@@ -23,7 +23,7 @@ use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
     addresses, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, npm,
-    pages, people, plan, settings, templates, totp, usage, versions, visitors, visits,
+    pages, people, plan, publish, settings, templates, totp, usage, versions, visitors, visits,
 };
 use crate::model::Shown;
 
@@ -156,7 +156,13 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Put, "/apps/{userid}/{appname}/manifest", Owner, manifest::replace, manifest::replace_described())
         .on(Post, "/apps/{userid}/{appname}/manifest/check", Owner, manifest::check, manifest::check_described())
         .on(Get, "/apps/{userid}/{appname}/versions", Owner, versions::list, versions::list_described())
-        .on(Post, "/apps/{userid}/{appname}/versions", Owner, versions::publish, versions::publish_described())
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/versions",
+            Deploy,
+            publish::publish.layer(DefaultBodyLimit::max(publish::MAX_EDITS)),
+            publish::publish_described(),
+        )
         .on(Get, "/apps/{userid}/{appname}/versions/{version}", Owner, versions::show, versions::show_described())
         .on(
             Get,

@@ -1,22 +1,22 @@
 //! `/apps/{userid}/{appname}/versions` and `…/diff`: the history of an app's code.
 
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
 use axum::response::{IntoResponse as _, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::answer::Wait;
+use super::answer::{Wait, etag};
 use super::apps;
 use super::caller::Caller;
 use super::code;
 use super::describe::Operation;
 use super::edits;
 use super::envelope::{ApiError, Data, said};
-use super::extract::{App, Body, IfMatch, OfFile, OfVersion, Params};
+use super::extract::{App, IfMatch, OfFile, OfVersion, Params};
 use super::state::PortalState;
-use crate::history::{Edits, FileChange, FileEdit, HistoryError, RecorderHandle, Side, Version, VersionFile};
+use crate::history::{FileChange, HistoryError, RecorderHandle, Side, Version, VersionFile};
 use crate::model::{AppKey, Shown, VersionId};
 
 /// Every version of an app's code that is kept.
@@ -78,7 +78,7 @@ pub async fn show(
     State(state): State<PortalState>,
     App(key): App,
     OfVersion(id): OfVersion,
-) -> Result<Data<OneVersion>, ApiError> {
+) -> Result<Response, ApiError> {
     apps::find(&state, &key)?;
     let recorder = history(&state)?;
     let refused = |error: HistoryError| refusal(&key, &error);
@@ -87,11 +87,13 @@ pub async fn show(
     let versions = recorder.history().list(&key).await.map_err(refused)?;
     let version = versions.into_iter().find(|version| version.id == id);
     let version = version.ok_or_else(|| refused(HistoryError::NoSuchVersion { key: key.clone(), version: id }))?;
-    Ok(Data(OneVersion { version, content }))
+    let etag = etag(version.id.as_str());
+    Ok(([(ETAG, etag)], Data(OneVersion { version, content })).into_response())
 }
 
 pub(super) fn show_described() -> Operation {
     Operation::new("versions", "showVersion", "One version of an app's code, and its files")
+        .more("The `ETag` is the version: send it as `If-Match` to publish upon exactly this one.")
         .answers::<OneVersion>(200, "The version and the names of its files.")
         .refuses(&[
             code::BAD_PATH,
@@ -129,81 +131,6 @@ pub(super) fn file_described() -> Operation {
             code::NO_SUCH_APP,
             code::NO_SUCH_VERSION,
             code::NO_SUCH_FILE,
-            code::NO_HISTORY,
-            code::HISTORY_UNAVAILABLE,
-        ])
-}
-
-/// Changes of single files.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Publish {
-    /// The version that was changed: the one that runs.
-    pub base: VersionId,
-    /// One to 100 files.
-    pub edits: Vec<PublishEdit>,
-    /// What was done, for the list of versions.
-    #[serde(default)]
-    pub message: Option<String>,
-}
-
-/// What becomes of one file.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PublishEdit {
-    pub path: String,
-    /// What it holds from now on; `null` removes it.
-    pub content: Option<String>,
-}
-
-/// Whoever changed what another one has changed meanwhile is told so, and nothing is made.
-pub async fn publish(
-    State(state): State<PortalState>,
-    caller: Caller,
-    App(key): App,
-    Params(wait): Params<Wait>,
-    if_match: IfMatch,
-    Body(Publish { base, edits, message }): Body<Publish>,
-) -> Result<Response, ApiError> {
-    let app = apps::find(&state, &key)?;
-    let patience = wait.patience()?;
-    let recorder = history(&state)?;
-    let refused = |error: HistoryError| refusal(&key, &error);
-    recorder.catch_up(&key).await.map_err(refused)?;
-    if app.version.as_ref() != Some(&base) {
-        return Err(ApiError::new(
-            code::PUBLISHED_MEANWHILE,
-            said!(
-                "`{key}` no longer runs version {base}, which these changes were made to: read what runs now, and make them to that",
-                "`{key}` 앱은 이제 {base} 버전을 실행하지 않습니다: 지금 실행되는 내용을 읽고 거기에 다시 고쳐서 보내세요"
-            ),
-        ));
-    }
-    let edits =
-        edits.into_iter().map(|edit| FileEdit { path: edit.path, content: edit.content.map(String::into_bytes) });
-    let message = message.unwrap_or_else(|| "published".to_owned());
-    let edits = Edits { base, edits: edits.collect(), by: caller.to_string(), message };
-    let version = recorder.publish(&key, edits).await.map_err(refused)?;
-    edits::set_version(state.clone(), &caller, key, patience, if_match, version).await
-}
-
-pub(super) fn publish_described() -> Operation {
-    edits::changes(Operation::new("versions", "publishVersion", "Change files of an app and let it run with them"))
-        .more(
-            "Makes a version of the one that runs and the changes, and sets `version` in the manifest. `app/` follows as with \
-             `restore`.",
-        )
-        .takes::<Publish>(json!({
-            "base": "3f2a91c04be7d815",
-            "edits": [{"path": "public/index.html", "content": "<h1>hello</h1>"}, {"path": "public/old.html", "content": null}],
-            "message": "a new headline",
-        }))
-        .refuses(&[
-            code::NO_SUCH_VERSION,
-            code::PUBLISHED_MEANWHILE,
-            code::BAD_EDIT,
-            code::APP_DELETED,
-            code::CODE_IS_LIVE,
             code::NO_HISTORY,
             code::HISTORY_UNAVAILABLE,
         ])
@@ -316,7 +243,7 @@ fn side(text: &str) -> Result<Side, ApiError> {
     })
 }
 
-fn history(state: &PortalState) -> Result<&RecorderHandle, ApiError> {
+pub(super) fn history(state: &PortalState) -> Result<&RecorderHandle, ApiError> {
     state.history.as_ref().ok_or_else(|| refused_off("restart the daemon"))
 }
 
@@ -329,7 +256,7 @@ fn refused_off(why: &str) -> ApiError {
     ApiError::new(code::NO_HISTORY, super::envelope::Text { english, korean })
 }
 
-fn refusal(key: &AppKey, error: &HistoryError) -> ApiError {
+pub(super) fn refusal(key: &AppKey, error: &HistoryError) -> ApiError {
     match error {
         HistoryError::Off(why) => refused_off(why),
         HistoryError::Unpublishable(why) => ApiError::new(

@@ -62,6 +62,11 @@ pub struct Portal {
 impl Portal {
     /// After the first start: `admin` with the password `admin`.
     pub async fn fresh() -> Self {
+        Self::fresh_with(|state| state).await
+    }
+
+    /// With something more behind it.
+    pub async fn fresh_with(more: impl FnOnce(PortalState) -> PortalState) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults(folder.path());
         settings.bcrypt_rounds = 4;
@@ -87,6 +92,7 @@ impl Portal {
             .recorded(Arc::new(usage), Some(Arc::new(visits)))
             .operated(Arc::new(Plans), source)
             .with_sites(Arc::new(sites));
+        let state = more(state);
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = tokio::spawn(TcpDoor::new(listener, config_rx).serve(router(state.clone()), stopping.clone()));
@@ -95,7 +101,11 @@ impl Portal {
 
     /// With the password changed to [`PASSWORD`].
     pub async fn settled() -> Self {
-        let portal = Self::fresh().await;
+        Self::settled_with(|state| state).await
+    }
+
+    pub async fn settled_with(more: impl FnOnce(PortalState) -> PortalState) -> Self {
+        let portal = Self::fresh_with(more).await;
         let begun = portal.accounts.login("admin", "admin", &Visit::here(HERE)).await.unwrap().session;
         portal.accounts.change_password(begun.id, &begun.user, "admin", PASSWORD, HERE).await.unwrap();
         portal

@@ -1,0 +1,281 @@
+//! Versions through the portal's routes: the doors, accounts, folders, manifests and git are real, the controller is played.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod portal_support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::Future;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use minipaas::clock::SystemClock;
+use minipaas::desired::{ManifestDir, parse};
+use minipaas::folders::{DiskFolders, Folders as _, Origin, Owner};
+use minipaas::history::{Author, Authors, GitHistory, Recorder};
+use minipaas::model::{AppKey, Digest, Manifest, TemplateId, Timestamp, VersionId};
+use minipaas::portal::PortalState;
+use portal_support::{Answer, Ask, Portal};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+const VERSIONS: &str = "/apps/alice/diary/versions";
+
+#[expect(clippy::disallowed_methods, reason = "a test's own input")]
+fn put(path: &Path, text: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn key() -> AppKey {
+    AppKey::parse("alice-diary").unwrap()
+}
+
+struct Nobody;
+
+impl Authors for Nobody {
+    fn last_until<'a>(
+        &'a self,
+        _: &'a AppKey,
+        _: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Option<Author>> + Send + 'a>> {
+        Box::pin(async { None })
+    }
+}
+
+/// A portal, and an app that runs a version.
+struct Place {
+    portal: Portal,
+    manifests: ManifestDir,
+    running: VersionId,
+    admin: String,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let made = Arc::new(Mutex::new(None));
+        let portal = {
+            let made = Arc::clone(&made);
+            Portal::settled_with(move |state| with_history(state, &made)).await
+        };
+        let folders: DiskFolders = made.lock().unwrap().take().unwrap();
+        folders.ensure(&key(), &Origin::Template(TemplateId::parse("diary-v1").unwrap())).await.unwrap();
+        let running = folders.take_version(&key(), "").await.unwrap();
+        portal.add_member("alice").await;
+        portal.add_member("bob").await;
+        let manifests = ManifestDir::new(portal.state.settings_rx.borrow().manifests_dir.clone());
+        let place = Self { admin: portal.key().await, portal, manifests, running };
+        place.write("template: diary-v1\n");
+        place.settle();
+        place
+    }
+
+    fn write(&self, manifest: &str) {
+        let dir = self.portal.state.settings_rx.borrow().manifests_dir.clone();
+        put(&dir.join("alice-diary.yaml"), manifest);
+    }
+
+    fn manifest(&self) -> Manifest {
+        let current = self.manifests.read(&key()).unwrap().unwrap();
+        parse("alice-diary.yaml", current.text.as_bytes()).unwrap()
+    }
+
+    /// The daemon has brought about what the manifest says, and `running` runs.
+    fn settle(&self) {
+        let digest = self.manifests.read(&key()).unwrap().unwrap().digest;
+        self.report(Some(digest));
+    }
+
+    fn report(&self, seen: Option<Digest>) {
+        self.portal.status_tx.send_modify(|status| {
+            let app = Arc::make_mut(Arc::make_mut(status).apps.get_mut(&key()).unwrap());
+            app.version = Some(self.running.clone());
+            app.file_digest = seen;
+        });
+    }
+
+    async fn publish(&self, more: &[(&str, &str)], body: &Value) -> Answer {
+        let mut headers = vec![("x-api-key", self.admin.as_str())];
+        headers.extend(more);
+        self.portal.post(&format!("{VERSIONS}?wait=0"), &headers, &body.to_string()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.portal.get(&format!("{VERSIONS}{path}"), &[("x-api-key", &self.admin)]).await
+    }
+
+    fn edit(&self, edits: &Value) -> Value {
+        json!({"base": self.running, "edits": edits})
+    }
+}
+
+fn with_history(state: PortalState, made: &Mutex<Option<DiskFolders>>) -> PortalState {
+    let settings = state.settings_rx.borrow().clone();
+    // Git's own user has to get through.
+    fs::set_permissions(&settings.root, fs::Permissions::from_mode(0o755)).unwrap();
+    for (file, text) in [("server.js", "serve()"), ("index.html", "<h1>일기장</h1>")] {
+        put(&settings.templates_dir.join("diary-v1/app").join(file), text);
+    }
+    let trash = settings.root.join("trash");
+    let folders =
+        DiskFolders::open(&settings.apps_dir, &trash, &settings.templates_dir, Arc::new(SystemClock)).unwrap();
+    let owner = if Owner::current().uid == 0 { Owner::APP } else { Owner::current() };
+    let folders = folders.owned_by(owner);
+    *made.lock().unwrap() = Some(folders.clone());
+    let (recorder, handle, _) = Recorder::new(GitHistory::new(folders), Arc::new(Nobody));
+    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+    tokio::spawn(recorder.run(state.controller.watch(), CancellationToken::new()));
+    state.with_history(handle)
+}
+
+#[tokio::test]
+async fn what_is_published_runs_and_can_be_read_again_text_and_picture_alike() {
+    let place = Place::new().await;
+    let body = json!({
+        "base": place.running,
+        "edits": [
+            {"path": "public/새 글.html", "content": "<h1>새 글</h1>"},
+            {"path": "public/dot.gif", "content": "R0lGODlh/wA=", "encoding": "base64"},
+            {"path": "index.html", "content": null},
+        ],
+        "message": "a new headline",
+    });
+    let answer = place.publish(&[], &body).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let version = place.manifest().version.unwrap();
+    assert_ne!(version, place.running);
+    let shown = place.get(&format!("/{version}")).await;
+    assert_eq!(shown.header("etag"), Some(format!("\"{version}\"").as_str()));
+    let shown = shown.data();
+    let files: BTreeMap<_, _> = shown["content"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| (file["path"].as_str().unwrap(), file["bytes"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(files, [("public/dot.gif", 8), ("public/새 글.html", 16), ("server.js", 7)].into());
+    assert_eq!(
+        (&shown["door"], &shown["message"], &shown["healthy"]),
+        (&json!("publish"), &json!("a new headline"), &json!(false))
+    );
+    let page = place.get(&format!("/{version}/files/public/%EC%83%88%20%EA%B8%80.html")).await;
+    assert_eq!((page.status, page.body.as_str()), (200, "<h1>새 글</h1>"));
+    // What an owner wrote is no page of the portal's.
+    assert_eq!(page.header("content-type"), Some("application/octet-stream"));
+    assert_eq!(page.header("content-disposition"), Some("attachment"));
+    let missing = place.get(&format!("/{version}/files/index.html")).await;
+    assert_eq!(missing.verdict(), (404, "no-such-file".to_owned()));
+    let nowhere = place.get("/0123456789abcdef").await;
+    assert_eq!(nowhere.verdict(), (404, "no-such-version".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_has_not_seen_what_runs_is_told_and_nothing_is_made() {
+    let place = Place::new().await;
+    let edits = json!([{"path": "index.html", "content": "mine"}]);
+    let first = place.publish(&[], &place.edit(&edits)).await;
+    assert_eq!(first.status, 202, "{}", first.body);
+    let published = place.manifest().version;
+    let count = async || place.get("").await.data()["versions"].as_array().unwrap().len();
+    let made = count().await;
+
+    // The new one is only being brought up, and the old one still serves.
+    let second = place.publish(&[], &place.edit(&edits)).await;
+    assert_eq!(second.verdict(), (409, "published-meanwhile".to_owned()));
+    assert_eq!((place.manifest().version, count().await), (published.clone(), made));
+    // Upon that one more can be put.
+    let third = place.publish(&[], &json!({"base": published, "edits": edits})).await;
+    assert_eq!(third.status, 202, "{}", third.body);
+
+    // Somebody is deploying.
+    place.write("template: diary-v1\nredeploy: now\n");
+    let answer = place.publish(&[], &place.edit(&edits)).await;
+    assert_eq!(answer.verdict(), (409, "changed-meanwhile".to_owned()));
+    place.settle();
+    let answer = place.publish(&[("if-match", "\"0123456789abcdef\"")], &place.edit(&edits)).await;
+    assert_eq!(answer.verdict(), (412, "etag-mismatch".to_owned()));
+    let tag = format!("\"{}\"", place.running);
+    let answer = place.publish(&[("if-match", &tag)], &place.edit(&edits)).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn of_two_who_publish_at_the_same_moment_one_is_told() {
+    let place = Place::new().await;
+    let mut verdicts = Vec::new();
+    for round in 0..5 {
+        place.write("template: diary-v1\n");
+        place.settle();
+        let body = |who: &str| place.edit(&json!([{"path": "index.html", "content": format!("{who} {round}")}]));
+        let (one, two) = (body("one"), body("two"));
+        let (one, two) = tokio::join!(place.publish(&[], &one), place.publish(&[], &two));
+        let mut both = [one.status, two.status];
+        both.sort_unstable();
+        verdicts.push(both);
+    }
+    assert_eq!(verdicts, [[202, 409]; 5]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_published_is_refused_with_the_reason_and_changes_nothing() {
+    let place = Place::new().await;
+    let file = |path: &str| place.edit(&json!([{"path": path, "content": "x"}]));
+    for (body, part) in [
+        (file("../x"), "no name of a file"),
+        (file(".git/hooks/post-update"), "no name of a file"),
+        (file("INDEX.html"), "go together"),
+        (place.edit(&json!([{"path": "server.js", "content": null}])), "nothing would answer"),
+        (place.edit(&json!([{"path": "a", "content": "not base64", "encoding": "base64"}])), "not base64"),
+        (place.edit(&json!([])), "0 files change"),
+    ] {
+        let answer = place.publish(&[], &body).await;
+        assert_eq!(answer.verdict(), (422, "bad-edit".to_owned()), "{body}");
+        assert!(answer.body.contains(part), "{body}: {}", answer.body);
+    }
+    let answer = place.publish(&[], &json!({"base": place.running, "edits": [{"path": "a", "text": "x"}]})).await;
+    assert_eq!(answer.verdict(), (422, "wrong-shape".to_owned()));
+    assert_eq!(place.manifest().version, None);
+    assert_eq!(place.get("").await.data()["versions"].as_array().unwrap().len(), 1);
+
+    place.write("template: diary-v1\ncode: live\n");
+    let answer = place.publish(&[], &file("a")).await;
+    assert_eq!(answer.verdict(), (409, "code-is-live".to_owned()));
+}
+
+#[tokio::test]
+async fn a_body_may_be_as_large_as_pictures_are_and_no_larger() {
+    let place = Place::new().await;
+    let large = "x".repeat(7 << 20);
+    let answer = place.publish(&[], &place.edit(&json!([{"path": "large.txt", "content": large}]))).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    place.write("template: diary-v1\n");
+    place.settle();
+    let too_large = "x".repeat(8 << 20);
+    let answer = place.publish(&[], &place.edit(&json!([{"path": "large.txt", "content": too_large}]))).await;
+    assert_eq!(answer.verdict(), (413, "body-too-large".to_owned()));
+    assert!(answer.body.contains("8 MiB"), "{}", answer.body);
+    assert_eq!(place.manifest().version, None);
+    // Nowhere else.
+    let headers = [("x-api-key", place.admin.as_str())];
+    let answer = place.portal.post("/apps/alice/diary/stop", &headers, &"x".repeat((64 << 10) + 1)).await;
+    assert!(answer.status == 413 && answer.body.contains("64 KiB"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn an_owner_publishes_their_own_and_nobody_else_s() {
+    let place = Place::new().await;
+    let body = place.edit(&json!([{"path": "index.html", "content": "mine"}])).to_string();
+    let origin = place.portal.origin();
+    for (who, verdict) in [("bob", (404, "no-such-app")), ("alice", (202, ""))] {
+        let cookie = place.portal.session_of(who, portal_support::PASSWORD).await;
+        let headers = [("cookie", cookie.as_str()), ("origin", origin.as_str())];
+        let path = format!("{VERSIONS}?wait=0");
+        let ask = Ask { method: "POST", path: &path, headers: &headers, body: Some(&body) };
+        let answer = place.portal.ask(&ask).await;
+        assert_eq!(answer.verdict(), (verdict.0, verdict.1.to_owned()), "{who}: {}", answer.body);
+    }
+    let version = place.manifest().version.unwrap();
+    assert!(place.get(&format!("/{version}")).await.data()["by"].as_str().unwrap().starts_with("alice"));
+}
