@@ -259,7 +259,7 @@ async fn a_body_may_be_as_large_as_pictures_are_and_no_larger() {
     assert_eq!(place.manifest().version, None);
     // Nowhere else.
     let headers = [("x-api-key", place.admin.as_str())];
-    let answer = place.portal.post("/apps/alice/diary/stop", &headers, &"x".repeat((64 << 10) + 1)).await;
+    let answer = place.portal.post("/apps", &headers, &"x".repeat((64 << 10) + 1)).await;
     assert!(answer.status == 413 && answer.body.contains("64 KiB"), "{}", answer.body);
 }
 
