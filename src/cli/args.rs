@@ -235,6 +235,9 @@ Examples:
     /// Print the names of what there is, for completion scripts
     #[command(hide = true, after_help = "Examples:\n  paas names apps")]
     Names(Names),
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true, after_help = "Examples:\n  paas man ./man")]
+    Man(Man),
     /// Print the version of this program, and of the daemon that runs
     #[command(after_help = "Examples:\n  paas version\n  paas version -o json")]
     Version,
@@ -586,6 +589,12 @@ pub struct Yes {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 #[derive(Debug, Args)]

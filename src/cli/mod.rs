@@ -33,6 +33,7 @@ pub mod get;
 pub mod init;
 mod isolation;
 pub mod logs;
+mod man;
 mod npm;
 pub mod plan;
 pub mod schema;
@@ -93,6 +94,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Schema => schema::run(context),
         Command::Completions(args) => completions::run(context, &args),
         Command::Names(args) => completions::names(context, &args),
+        Command::Man(args) => man::run(context, &args),
         Command::Version => block_on(version::run(context)),
         Command::Plan(args) => block_on(plan::run(context, &args, backend)),
         Command::Status(args) => with_daemon(context, async |context| status::run(context, &args).await),
