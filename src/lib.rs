@@ -24,6 +24,8 @@ pub mod backend;
 pub mod cli;
 pub mod clock;
 pub mod compose;
+#[cfg(feature = "daemon")]
+pub mod confined;
 pub mod controller;
 pub mod desired;
 pub mod engine;

@@ -13,6 +13,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
+    // Before anything is read: it was started to do one thing, and has no rights.
+    if let Some(code) = minipaas::confined::run_if_asked() {
+        return code;
+    }
     let arguments = match cli::parse() {
         Ok(arguments) => arguments,
         Err(code) => return code,

@@ -12,12 +12,12 @@ mod deploy_log;
 mod disk;
 mod history;
 pub mod lock;
-mod nofollow;
+pub(crate) mod nofollow;
 mod place;
-mod stop;
+pub(crate) mod stop;
 mod trash;
 mod versions;
-mod walk;
+pub(crate) mod walk;
 mod working;
 
 use std::collections::BTreeSet;

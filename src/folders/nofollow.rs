@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 /// What an entry is. Only the first two are ever worked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Folder,
     File,
     Link,
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(stat: &Stat) -> Self {
+    pub(crate) fn of(stat: &Stat) -> Self {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => Self::Folder,
             FileType::RegularFile => Self::File,
@@ -34,7 +34,7 @@ impl Kind {
     }
 
     /// For messages.
-    pub(super) fn describe(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Folder => "a folder",
             Self::File => "a file",
@@ -45,7 +45,7 @@ impl Kind {
 }
 
 /// Metadata of an entry itself; `None` when there is none.
-pub(super) fn stat(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<Option<Stat>> {
+pub(crate) fn stat(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<Option<Stat>> {
     match rustix::fs::statat(parent, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(rustix::io::Errno::NOENT) => Ok(None),
@@ -54,26 +54,26 @@ pub(super) fn stat(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<Opt
 }
 
 /// What a link says.
-pub(super) fn read_link(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<PathBuf> {
+pub(crate) fn read_link(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<PathBuf> {
     let target = rustix::fs::readlinkat(parent, name.as_ref(), Vec::new())?;
     Ok(PathBuf::from(OsStr::from_bytes(target.to_bytes())))
 }
 
 /// Opens a folder. A link fails with `ENOTDIR`.
-pub(super) fn open_dir(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<Dir> {
+pub(crate) fn open_dir(parent: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<Dir> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(Dir::from(rustix::fs::openat(parent, name.as_ref(), flags, Mode::empty())?))
 }
 
 /// Opens a file with the given extra flags. A link fails with `ELOOP`; a FIFO does not block.
-pub(super) fn open_file(parent: impl AsFd, name: impl AsRef<OsStr>, flags: OFlags, mode: u32) -> io::Result<File> {
+pub(crate) fn open_file(parent: impl AsFd, name: impl AsRef<OsStr>, flags: OFlags, mode: u32) -> io::Result<File> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(parent, name.as_ref(), flags, Mode::from_raw_mode(mode))?;
     Ok(File::from(fd))
 }
 
 /// Makes a folder with exactly this mode, whatever the umask.
-pub(super) fn make_dir(parent: &Dir, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Dir> {
+pub(crate) fn make_dir(parent: &Dir, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Dir> {
     let mode = Mode::from_raw_mode(mode);
     rustix::fs::mkdirat(parent, name.as_ref(), mode)?;
     let dir = open_dir(parent, name)?;
@@ -84,18 +84,18 @@ pub(super) fn make_dir(parent: &Dir, name: impl AsRef<OsStr>, mode: u32) -> io::
 /// Makes entries of the folder (additions, renames, removals) survive a power loss.
 ///
 /// Opened again for that: `cap_std` may hold a folder as a mere path (`O_PATH`), which cannot be flushed.
-pub(super) fn sync(dir: &Dir) -> io::Result<()> {
+pub(crate) fn sync(dir: &Dir) -> io::Result<()> {
     open_dir(dir, ".")?.into_std_file().sync_all()
 }
 
 /// Makes everything written so far to the folder's filesystem survive a power loss, in one go. For a handful of files
 /// this costs a fifth of flushing each (measured on ext4: 8 ms against 40 ms, where one flush costs 4 ms), at the price
 /// of waiting for what others have written there meanwhile.
-pub(super) fn sync_filesystem(dir: &Dir) -> io::Result<()> {
+pub(crate) fn sync_filesystem(dir: &Dir) -> io::Result<()> {
     Ok(rustix::fs::syncfs(open_dir(dir, ".")?)?)
 }
 
 /// A directory entry's name as the standard library writes it.
-pub(super) fn os(name: &CStr) -> &OsStr {
+pub(crate) fn os(name: &CStr) -> &OsStr {
     OsStr::from_bytes(name.to_bytes())
 }

@@ -25,7 +25,7 @@ impl Checkpoints {
         Self(Some(Arc::new(hook)))
     }
 
-    pub(super) fn reach(&self, place: &'static str) -> Result<(), Stop> {
+    pub(crate) fn reach(&self, place: &'static str) -> Result<(), Stop> {
         match &self.0 {
             Some(hook) => hook(place).map_err(|Crash| Stop::Crash(place)),
             None => Ok(()),
@@ -41,7 +41,7 @@ impl fmt::Debug for Checkpoints {
 
 /// Kept apart from [`FolderError`] so that a real failure cleans up after itself and a simulated crash does not.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     Failed(FolderError),
     Crash(&'static str),
 }
@@ -61,15 +61,15 @@ impl From<Stop> for FolderError {
     }
 }
 
-pub(super) type Outcome<T = ()> = Result<T, Stop>;
+pub(crate) type Outcome<T = ()> = Result<T, Stop>;
 
 /// Something is in the way that a person has to remove.
-pub(super) fn refuse(text: impl Into<String>) -> Stop {
+pub(crate) fn refuse(text: impl Into<String>) -> Stop {
     Stop::Failed(FolderError::Terminal(text.into()))
 }
 
 /// Says which path an I/O error was about and what to do.
-pub(super) trait At<T> {
+pub(crate) trait At<T> {
     /// `verb` completes "cannot … PATH".
     fn at(self, verb: &str, path: impl AsRef<Path>) -> Outcome<T>;
 }

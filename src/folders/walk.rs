@@ -16,19 +16,19 @@ use crate::model::Shown;
 
 /// How much of a tree is looked at before giving up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) entries: u64,
+pub(crate) struct Bounds {
+    pub(crate) entries: u64,
     /// Levels of folders; each costs one open file.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
 }
 
 /// One entry met on the way.
-pub(super) struct Entry<'a> {
-    pub(super) parent: BorrowedFd<'a>,
-    pub(super) name: &'a CStr,
+pub(crate) struct Entry<'a> {
+    pub(crate) parent: BorrowedFd<'a>,
+    pub(crate) name: &'a CStr,
     /// Below the top.
-    pub(super) path: &'a Path,
-    pub(super) stat: &'a Stat,
+    pub(crate) path: &'a Path,
+    pub(crate) stat: &'a Stat,
 }
 
 /// Calls `visit` for every entry below `top`, parents before what is in them. Other filesystems mounted below are
@@ -36,7 +36,7 @@ pub(super) struct Entry<'a> {
 ///
 /// # Errors
 /// Terminal beyond the bounds; what vanishes meanwhile is no error.
-pub(super) fn walk(top: &Dir, path: &Path, bounds: Bounds, visit: &mut dyn FnMut(&Entry<'_>) -> Outcome) -> Outcome {
+pub(crate) fn walk(top: &Dir, path: &Path, bounds: Bounds, visit: &mut dyn FnMut(&Entry<'_>) -> Outcome) -> Outcome {
     let device = rustix::fs::fstat(top).at("look at", path)?.st_dev;
     let mut open = vec![rustix::fs::Dir::read_from(top).at("list", path)?];
     let mut below = PathBuf::new();

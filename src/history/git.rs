@@ -1,4 +1,4 @@
-//! `git` as a child process: the only place of the program that starts one.
+//! `git` as a child process.
 //!
 //! # Guarantees
 //! - Arguments only, no shell; an environment and a configuration of our own; no hook, no prompt, no network.
