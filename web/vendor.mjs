@@ -1,11 +1,12 @@
 // Writes the vendored files of the dashboard into a folder: see scripts/vendor-web.
 //
-// The modules are taken as their authors ship them. Two things are changed: a bare name in an import becomes the path of the
+// The modules are taken as their authors ship them; only the editor is bundled (codemirror.mjs). Two things are changed: a bare name in an import becomes the path of the
 // file beside it, because a browser knows no node_modules, and the pointer to a source map goes.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundleEditor, editorPackages } from "./codemirror.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const target = process.argv[2];
@@ -76,10 +77,23 @@ function licence(name, file) {
   return `${name} ${version(name)}\n\n${text.trim()}\n`;
 }
 
+/** Packages of one author share one text. */
+function editorLicences() {
+  /** @type {Map<string, string[]>} */
+  const texts = new Map();
+  for (const name of editorPackages(here)) {
+    const text = readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8").trim();
+    texts.set(text, [...(texts.get(text) ?? []), `${name} ${version(name)}`]);
+  }
+  return [...texts].map(([text, names]) => `${names.join("\n")}\n\n${text}\n`);
+}
+
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 for (const [name, file, vendored] of MODULES) writeFileSync(join(target, vendored), module(name, file));
 for (const [file, text] of Object.entries(TYPES)) writeFileSync(join(target, file), text);
+const editor = join(target, "codemirror");
+for (const [file, text] of await bundleEditor(here, editor)) writeFileSync(join(editor, file), text);
 const icons = ICONS.map((name) => `  ${JSON.stringify(name)}: ${JSON.stringify(icon(name))},`).join("\n");
 writeFileSync(
   join(target, "icons.js"),
@@ -99,5 +113,6 @@ writeFileSync(
     licence("htm", "LICENSE"),
     qr,
     licence("lucide-static", "LICENSE"),
+    ...editorLicences(),
   ].join(`\n${"-".repeat(80)}\n\n`),
 );

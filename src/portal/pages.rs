@@ -136,6 +136,7 @@ mod tests {
         let size = |file: &File| file.gzip.unwrap_or(file.plain).len();
         let first = FILES.iter().filter(|file| page.contains(&format!("/web/{VERSION}/{}\"", file.name)));
         let total = first.map(size).sum::<usize>() + size(&INDEX);
+        assert!(!page.contains("codemirror"), "the editor is fetched by who edits");
         println!("first load: {total} bytes");
         assert!(total <= 100 << 10, "{total} bytes");
     }

@@ -76,6 +76,18 @@ export async function person(browser, { locale = 'ko-KR', viewport = PHONE, sche
   };
 }
 
+/** What stands in the editor of this id. Only for short texts: it draws no more lines than there are in sight. */
+export async function edited(page, id) {
+  return page.evaluate((id) => [...document.querySelectorAll(`#${id} .cm-line`)].map((line) => line.textContent).join('\n'), id);
+}
+
+/** Writes this instead of all that stands there, as a person does who selects it all. */
+export async function edit(page, id, text) {
+  await page.focus(`#${id}`);
+  await page.keyboard.press('Control+A');
+  await page.keyboard.insertText(text);
+}
+
 /** Frames a second that the page paints, over two of them. */
 export async function framesPerSecond(page) {
   return page.evaluate(

@@ -148,6 +148,15 @@ fn whoever_runs_the_server_sees_all_of_it_live() {
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
+/// A manifest in the editor: marks, Korean, two people at once, suggestions.
+#[test]
+fn a_manifest_is_edited_by_two_people_who_lose_nothing() {
+    let (daemon, mut given) = dashboard("man", None);
+    given["root"] = json!(daemon.root());
+    println!("{}", drive("manifest.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
 /// From an invitation on the administrator's phone to a site on another, and out again.
 #[test]
 fn somebody_who_is_invited_has_a_corner_of_their_own() {

@@ -1,5 +1,5 @@
 // The manifest as it is on disk: checked while it is typed, saved only over what was seen. What somebody else has written
-// meanwhile is shown beside one's own, line by line.
+// meanwhile is put together with one's own, place by place.
 
 import { ask, call, pathOf, Refusal } from "../lib/api.js";
 import { html, useEffect, useRef, useSignal } from "../lib/html.js";
@@ -8,8 +8,9 @@ import { tab } from "../lib/kept.js";
 import { apps, seen } from "../lib/live.js";
 import { Link } from "../lib/router.js";
 import { Act, Failure, Heading, Icon, say } from "../lib/ui.js";
+import { CodeField } from "../lib/code-field.js";
 import { complete } from "../lib/complete.js";
-import { SuggestingText } from "../lib/suggest.js";
+import { Conflict } from "./conflict.js";
 import { nameOf, templateText } from "../lib/words.js";
 
 /** @typedef {{ line: number, column: number, message: string, help?: string }} Problem */
@@ -32,7 +33,7 @@ export function Manifest({ app }) {
   const schema = useSignal(/** @type {any} */ (null));
   /** Values that the schema does not know. @type {import("../vendor/signals.js").Signal<Record<string, import("../lib/complete.js").Option[]>>} */
   const known = useSignal({});
-  const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
+  const editor = useRef(/** @type {import("../lib/editor.js").Editor | null} */ (null));
   const digest = apps.value?.get(app)?.fileDigest;
   const dirty = !!base.value && text.value !== base.value.text;
 
@@ -108,33 +109,35 @@ export function Manifest({ app }) {
     }
   }
 
-  /** @param {number} line */
-  function jump(line) {
-    const place = field.current;
-    if (!place) return;
-    const lines = place.value.split("\n");
-    const start = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
-    place.focus();
-    place.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
+  /** What was put together is one's own from now on, made from what is on disk. @param {string} wanted */
+  function settle(wanted) {
+    if (!theirs.value) return;
+    if (wanted === theirs.value.text) return take(theirs.value);
+    base.value = theirs.value;
+    text.value = wanted;
+    theirs.value = null;
+    editor.current?.focus();
+  }
+
+  /** On an empty line only who asks for it gets everything. @param {string} typed @param {number} caret @param {boolean} asked */
+  function suggest(typed, caret, asked) {
+    const isEmpty = /(^|\n) *$/.test(typed.slice(0, caret));
+    return schema.value && (asked || !isEmpty) ? complete(typed, caret, schema.value, known.value) : null;
   }
 
   return html`
     <p class="back"><${Link} href=${`/sites/${pathOf(app)}`}><${Icon} name="arrow-left" />${nameOf(app)}<//></p>
     <header class="screen-head"><${Heading} title=${t("manifest.title", { app })}>${t("manifest.title", { app })}<//></header>
     <${Failure} error=${error.value} />
-    ${theirs.value && html`<${Conflict} mine=${text.value} theirs=${theirs.value} onTake=${() => theirs.value && take(theirs.value)}
-      onKeep=${() => {
-        base.value = theirs.value;
-        theirs.value = null;
-      }} />`}
+    ${base.value && theirs.value && html`<${Conflict} base=${base.value.text} mine=${text.value} theirs=${theirs.value.text} onTake=${settle} />`}
     ${base.value && html`
       <div class="editor">
-        <${SuggestingText} id="manifest" label=${t("manifest.title", { app })} value=${text.value} place=${field} wrongLine=${problem.value ? problem.value.line : -1}
-          describedBy="manifest-verdict manifest-keys" onInput=${(/** @type {string} */ typed) => (text.value = typed)} onSave=${() => dirty && !problem.value && save()}
-          suggest=${(/** @type {string} */ typed, /** @type {number} */ caret) => (schema.value ? complete(typed, caret, schema.value, known.value) : null)} />
+        <${CodeField} id="manifest" language="yaml" label=${t("manifest.title", { app })} text=${text.value} editor=${editor}
+          diagnostics=${problem.value ? [problem.value] : []} describedBy="manifest-verdict manifest-keys"
+          onInput=${(/** @type {string} */ typed) => (text.value = typed)} onSave=${() => dirty && !problem.value && !theirs.value && save()} complete=${suggest} />
         <p class="soft" id="manifest-keys">${t("manifest.keys")}</p>
         <div id="manifest-verdict" class="verdict" data-tone=${problem.value ? "bad" : "good"}>
-          ${problem.value ? html`<${Wrong} problem=${problem.value} text=${text.value} onJump=${jump} />` : html`<p class="state" data-tone="good"><${Icon} name="circle-check" />${t("manifest.good")}</p>`}
+          ${problem.value ? html`<${Wrong} problem=${problem.value} text=${text.value} onJump=${(/** @type {number} */ line) => editor.current?.goTo(line)} />` : html`<p class="state" data-tone="good"><${Icon} name="circle-check" />${t("manifest.good")}</p>`}
         </div>
       </div>
       <div class="actions">
@@ -150,49 +153,4 @@ function Wrong({ problem, text, onJump }) {
   return html`<p class="wrong"><${Icon} name="circle-alert" />${problem.message}${problem.help && ` (${problem.help})`}</p>
     ${problem.line > 0 && html`<button type="button" class="plain" onClick=${() => onJump(problem.line)}>${t("manifest.line", { n: problem.line })}</button>
       ${line !== undefined && html`<pre>${line}</pre>`}`}`;
-}
-
-/** @param {{ mine: string, theirs: File, onTake: () => void, onKeep: () => void }} props */
-function Conflict({ mine, theirs, onTake, onKeep }) {
-  return html`<section class="trouble" data-tone="warn" role="alert">
-    <${Icon} name="triangle-alert" />
-    <div>
-      <h2>${t("manifest.conflict")}</h2>
-      <p>${t("manifest.conflict.text")}</p>
-      <ol class="lines">${difference(theirs.text.split("\n"), mine.split("\n")).map(
-        ([kind, line], index) => html`<li key=${index} data-kind=${kind}><span class="unseen">${kind === "theirs" ? t("manifest.theirs") : kind === "mine" ? t("manifest.mine") : ""}</span><code>${line || " "}</code></li>`,
-      )}</ol>
-      <div class="actions">
-        <button type="button" class="button" onClick=${onTake}>${t("manifest.take")}</button>
-        <button type="button" class="button" onClick=${onKeep}>${t("manifest.keep")}</button>
-      </div>
-    </div>
-  </section>`;
-}
-
-/**
- * Line by line: what only they have, what only I have, and what both have (longest common subsequence; manifests are short).
- * @param {string[]} theirs @param {string[]} mine @returns {["theirs" | "mine" | "both", string][]}
- */
-function difference(theirs, mine) {
-  const rest = Array.from({ length: theirs.length + 1 }, () => new Uint16Array(mine.length + 1));
-  const length = (/** @type {number} */ a, /** @type {number} */ b) => rest[a]?.[b] ?? 0;
-  for (let a = theirs.length - 1; a >= 0; a--) {
-    for (let b = mine.length - 1; b >= 0; b--) {
-      const row = /** @type {Uint16Array} */ (rest[a]);
-      row[b] = theirs[a] === mine[b] ? length(a + 1, b + 1) + 1 : Math.max(length(a + 1, b), length(a, b + 1));
-    }
-  }
-  /** @type {["theirs" | "mine" | "both", string][]} */
-  const lines = [];
-  let [a, b] = [0, 0];
-  while (a < theirs.length || b < mine.length) {
-    if (a < theirs.length && b < mine.length && theirs[a] === mine[b]) {
-      lines.push(["both", String(mine[b])]);
-      a++;
-      b++;
-    } else if (b >= mine.length || (a < theirs.length && length(a + 1, b) >= length(a, b + 1))) lines.push(["theirs", String(theirs[a++])]);
-    else lines.push(["mine", String(mine[b++])]);
-  }
-  return lines;
 }

@@ -1,0 +1,1 @@
+export { css } from "@codemirror/lang-css";
