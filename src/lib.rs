@@ -62,3 +62,5 @@ pub mod testing;
 pub mod usage;
 #[cfg(feature = "daemon")]
 pub mod visits;
+#[cfg(feature = "daemon")]
+pub mod web_client;

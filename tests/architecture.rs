@@ -59,7 +59,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("usage", &["model", "clock", "folders"]),
     ("visits", &["model", "clock", "folders", "gateway"]),
     ("gateway", &["model"]),
-    ("npm", &["model", "clock"]),
+    ("npm", &["model", "clock", "web_client"]),
+    ("web_client", &[]),
 ];
 
 /// Crate → the only modules that may name it.
@@ -74,6 +75,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("landlock", &["confined/fence.rs"]),
     ("zstd", &["confined/", "backup/"]),
     ("clap", &["cli/", "main.rs"]),
+    ("tokio_rustls", &["web_client/"]),
+    ("rustls_native_certs", &["web_client/"]),
     ("listenfd", &["sockets.rs"]),
     ("minipaas_heap", &["memory.rs"]),
     ("sd_notify", &["service.rs"]),

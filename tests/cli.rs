@@ -378,6 +378,32 @@ fn visitors_change_their_key_and_what_is_left_out_becomes_no_wider() {
 }
 
 #[test]
+fn domains_are_added_and_removed_by_the_manifest() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1   # a diary\n");
+    let run = |args: &[&str]| root.run(&[&["domains", "alice-diary", "--no-wait"], args].concat());
+    let text = || root.read("apps.d/alice-diary.yaml");
+    run(&["add", "www.example.kr"]).done();
+    run(&["add", "일기.한국"]).done();
+    run(&["add", "WWW.example.kr"]).done();
+    assert_eq!(text(), "template: diary-v1   # a diary\ndomains: [www.example.kr, 일기.한국]\n");
+    run(&["remove", "xn--ok0bs39b.xn--3e0b707e"]).done();
+    assert_eq!(text(), "template: diary-v1   # a diary\ndomains: [www.example.kr]\n");
+    for (args, words) in [
+        (["add", "*.kr"], "stands for many names"),
+        (["add", "x.localhost"], "is a name of this server itself"),
+        (["remove", "a.kr"], "`alice-diary` has no name `a.kr`: `paas domains alice-diary` lists them"),
+    ] {
+        let refused = run(&args);
+        assert!(refused.code == 1 && refused.err.contains(words), "{words}: {}", refused.err);
+    }
+    run(&["remove", "www.example.kr"]).done();
+    assert_eq!(text(), "template: diary-v1   # a diary\n");
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1\nstate: deleted\n");
+    assert!(run(&["add", "a.kr"]).err.contains("is deleted"));
+}
+
+#[test]
 fn validate_refuses_a_private_site_that_nobody_could_guard() {
     let root = Root::new();
     root.run(&["init"]).done();
@@ -631,6 +657,7 @@ fn a_wrong_command_line_exits_with_64_and_help_with_0() {
         "npm",
         "user",
         "visitors",
+        "domains",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help");
         assert!(root.run(&[command, "--help"]).done().contains("Examples:"), "{command}");

@@ -141,6 +141,8 @@ fn change() -> impl Strategy<Value = Change> {
         prop::option::of((1u64..5000).prop_map(Bytes::mib)).prop_map(Change::Disk),
         prop::option::of(Just(Takeover::Recreate)).prop_map(Change::Strategy),
         prop::option::of(any_visitors()).prop_map(Change::Visitors),
+        prop::collection::btree_set("[a-z]{1,9}\\.(kr|한국)", 0..4)
+            .prop_map(|names| Change::Domains(names.iter().map(|name| name.parse().unwrap()).collect())),
         prop::option::of("[0-9a-f]{16}")
             .prop_map(|text| Change::Version(text.and_then(|text| VersionId::parse(&text)))),
     ]
@@ -168,6 +170,7 @@ fn without(manifest: &Manifest, change: &Change) -> Manifest {
         Change::Strategy(_) => manifest.strategy = None,
         Change::Visitors(_) => manifest.visitors = None,
         Change::Version(_) => manifest.version = None,
+        Change::Domains(_) => manifest.domains.clear(),
     }
     manifest
 }

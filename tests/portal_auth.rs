@@ -88,7 +88,7 @@ impl Route {
     fn filled(&self) -> String {
         let path = self.path.replace("{userid}", "alice").replace("{appname}", "diary").replace("{id}", "987654");
         let path = path.replace("{view}", "log").replace("{version}", "0123456789abcdef").replace("{file}", "main.js");
-        path.replace("{name}", "carol").replace("{token}", &"a".repeat(64))
+        path.replace("{name}", "carol").replace("{token}", &"a".repeat(64)).replace("{domain}", "www.example.kr")
     }
 
     async fn ask(&self, portal: &Portal, headers: &[(&str, &str)]) -> Answer {
@@ -742,7 +742,7 @@ async fn the_cookie_keeps_to_this_host_and_away_from_scripts() {
     let plain = portal.post("/auth/login", &[], &body).await;
     insta::assert_snapshot!(golden(&plain), @"paas_portal_session=TOKEN; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax");
 
-    portal.set(|settings| (settings.portal_cookie_secure, settings.session_ttl_hours) = (true, 1));
+    portal.set(|settings| (settings.portal_cookie_secure, settings.session_ttl_hours) = (Some(true), 1));
     let secure = portal.post("/auth/login", &[], &body).await;
     insta::assert_snapshot!(golden(&secure), @"__Host-paas_portal_session=TOKEN; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
     assert_eq!(portal.get("/apps", &[("cookie", &secure.cookie())]).await.status, 200);
@@ -833,7 +833,7 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     for host in ["127.0.0.1", "mybox:3000", "localhost", "other.localhost"] {
         assert_eq!(ask("/auth/login", host, &[]).await.cookies().len(), 1, "{host}");
     }
-    portal.set(|settings| settings.portal_cookie_secure = true);
+    portal.set(|settings| settings.portal_cookie_secure = Some(true));
     assert_eq!(ask("/auth/login", "home.example.org", &[]).await.cookies().len(), 1);
 }
 
@@ -1149,10 +1149,10 @@ async fn everybody_is_told_what_address_works_on_another_device() {
         ask.over(&mut portal.connect().await, host).await.data()
     };
     let told = at("192.168.1.10:8080").await;
-    insta::assert_snapshot!(told, @r#"{"portal":"http://localhost:3000","portalElsewhere":"http://192.168.1.10:8080","site":"http://{name}.localhost:8080/","siteElsewhere":"http://{name}.192.168.1.10.nip.io:8080/"}"#);
+    insta::assert_snapshot!(told, @r#"{"isPublic":false,"portal":"http://localhost:3000","portalElsewhere":"http://192.168.1.10:8080","site":"http://{name}.localhost:8080/","siteElsewhere":"http://{name}.192.168.1.10.nip.io:8080/"}"#);
     portal.set(|settings| settings.domain = "home.example.com".to_owned());
     let told = at("192.168.1.10:8080").await;
-    insta::assert_snapshot!(told, @r#"{"portal":"http://home.example.com:8080","portalElsewhere":null,"site":"http://{name}.home.example.com:8080/","siteElsewhere":null}"#);
+    insta::assert_snapshot!(told, @r#"{"isPublic":false,"portal":"http://home.example.com:8080","portalElsewhere":null,"site":"http://{name}.home.example.com:8080/","siteElsewhere":null}"#);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The command line as types. Every help text lives here.
 
+mod domains;
 mod user;
 mod visitors;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::domains::{Domains, OfDomains, OneDomain};
 pub use self::user::{AppsOfRemoved, InviteUser, OneUser, Quota, RemoveUser, RoleOfUser, SetUser, User};
 pub use self::visitors::{AddLink, Circle, Link, OfVisitors, RemoveLink, SitePassword, Visitors};
 use crate::model::{AppKey, Bytes, MilliCpus, RestartPolicy, TemplateId};
@@ -229,6 +231,15 @@ Examples:
   paas visitors alice-diary password set < password.txt
   paas visitors alice-diary sign-out                   everybody out, links and password go on")]
     Visitors(Visitors),
+    /// Show a site's own host names, add or remove one
+    #[command(after_help = "\
+Without a verb the daemon is asked, which must be running. `add` and `remove` write `domains` into the manifest.
+
+Examples:
+  paas domains alice-diary                            what became of each, and whether it leads here
+  paas domains alice-diary add www.example.kr
+  paas domains alice-diary remove www.example.kr")]
+    Domains(Domains),
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  paas completions bash > ~/.local/share/bash-completion/completions/paas")]
     Completions(Completions),

@@ -12,9 +12,9 @@ use super::manifests::Manifests;
 use crate::desired::templates;
 
 /// Commands that take an app that is there.
-const OF_APPS: [&str; 15] = [
+const OF_APPS: [&str; 16] = [
     "start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls", "visitors",
-    "versions", "rollback", "diff",
+    "versions", "rollback", "diff", "domains",
 ];
 
 pub(super) fn run(context: &mut Context, args: &Completions) -> anyhow::Result<Exit> {
@@ -87,7 +87,7 @@ const BASH: &str = r#"_paas_with_names() {
         case $verb:$word in
             :VERBS) verb=$word ;;
             # After the app comes what to do.
-            visitors:[!-]*) _paas "$@"; return ;;
+            visitors:[!-]*|domains:[!-]*) _paas "$@"; return ;;
         esac
     done
     case $verb:$current in

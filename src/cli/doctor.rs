@@ -1,5 +1,8 @@
 //! `paas doctor`: looks for what would keep the daemon from working, each with its remedy.
 
+pub mod front;
+pub mod proxy;
+
 use std::net::{IpAddr, TcpListener};
 
 use comfy_table::{Cell, Color};
@@ -14,15 +17,18 @@ use super::{firewall, manifests, output};
 use crate::engine::Engine;
 use crate::firewall::Deviation;
 use crate::history::GitHistory;
-use crate::model::{Bytes, Routing, Settings};
+use crate::model::proxy::ProxySettings;
+use crate::model::{Bytes, DaemonStatus, Routing, Settings};
+use crate::npm::HttpWire;
 use crate::settings::SettingProblem;
+use crate::web_client::Client;
 
 /// Below this somebody should make room before writes begin to fail.
 const MIN_FREE_PERCENT: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+pub enum Verdict {
     Good,
     /// Works, but somebody should know.
     Note,
@@ -30,11 +36,11 @@ enum Verdict {
 }
 
 #[derive(Debug, Serialize)]
-struct Check {
-    what: &'static str,
-    verdict: Verdict,
+pub struct Check {
+    pub what: &'static str,
+    pub verdict: Verdict,
     /// What was found, and for anything but good the remedy.
-    found: String,
+    pub found: String,
 }
 
 fn check(what: &'static str, verdict: Verdict, found: impl Into<String>) -> Check {
@@ -62,6 +68,12 @@ pub(super) async fn run<B: Backend>(context: &mut Context, backend: &B) -> anyho
     }
     if !running && settings.routing == Routing::Gateway {
         checks.push(port("gateway port", settings.gateway_bind, settings.gateway_port, "PAAS_GATEWAY_PORT"));
+    }
+    checks.extend(front::look(&Client::default(), &settings, None).await);
+    if let (true, Ok(instance)) = (settings.npm().is_some(), manifests::instance(&settings)) {
+        let status = super::client::Client::new(settings.socket_path()).get::<DaemonStatus>("/status").await.ok();
+        let dial = |npm: &ProxySettings| HttpWire::new(&npm.url);
+        checks.extend(proxy::look(dial, &settings, status.as_ref(), instance.as_str()).await);
     }
     match context.format(Format::Table) {
         Format::Table => show(context, &checks)?,

@@ -26,6 +26,7 @@ pub mod create;
 pub mod delete;
 pub mod deploy;
 pub mod doctor;
+pub mod domains;
 pub mod down;
 pub mod events;
 mod firewall;
@@ -120,6 +121,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Down(args) => block_on(down::run(context, &args, backend)),
         Command::Admin(command) => block_on(admin::run(context, &command)),
         Command::User(command) => block_on(user::run(context, &command)),
+        Command::Domains(args) => with_daemon(context, async |context| domains::run(context, &args).await),
         Command::Visitors(args) => with_daemon(context, async |context| visitors::run(context, &args).await),
         Command::Npm(command) => with_daemon(context, async |context| npm::run(context, &command).await),
         Command::Doctor => block_on(doctor::run(context, backend)),

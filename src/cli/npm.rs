@@ -23,7 +23,8 @@ pub(super) async fn run(context: &mut Context, command: &Npm) -> anyhow::Result<
                 context.out.line(OFF)?;
                 return Ok(Exit::Done);
             }
-            let (steps, notes) = npm::preview(&settings, &status, instance.as_str(), SystemClock.now()).await?;
+            let npm::Preview { steps, notes, .. } =
+                npm::preview(&settings, &status, instance.as_str(), SystemClock.now()).await?;
             match context.format(Format::Table) {
                 Format::Table => {
                     for step in &steps {

@@ -87,7 +87,8 @@ fn named(at: &Circumstances<'_>, mut decision: Decision) -> Decision {
     if decision.wished.is_empty() {
         return decision;
     }
-    decision.domains = decision.wished.iter().filter(|name| at.holders.has(at.key, name)).cloned().collect();
+    let is_its_own = |name: &&DomainName| planted!(NameOfTwo) || at.holders.has(at.key, name);
+    decision.domains = decision.wished.iter().filter(is_its_own).cloned().collect();
     if let Goal::Run(spec) | Goal::Stop(spec) = &mut decision.goal {
         spec.domains.clone_from(&decision.domains);
     }

@@ -10,7 +10,7 @@ use yaml_edit::{Document, YamlFile};
 use super::parse::parse;
 use super::snapshot::Diagnostic;
 use crate::model::{
-    Bytes, CodeMode, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Strategy, VersionId, Visitors,
+    Bytes, CodeMode, DomainName, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Strategy, VersionId, Visitors,
 };
 
 /// One key and its new value; `None` takes the line out, so that the default holds again.
@@ -30,6 +30,8 @@ pub enum Change {
     Strategy(Option<Strategy>),
     Visitors(Option<Visitors>),
     Version(Option<VersionId>),
+    /// None takes the line out.
+    Domains(Vec<DomainName>),
 }
 
 /// Why a text could not be changed.
@@ -123,6 +125,7 @@ impl Change {
             Self::Strategy(_) => "strategy",
             Self::Visitors(_) => "visitors",
             Self::Version(_) => "version",
+            Self::Domains(_) => "domains",
         }
     }
 
@@ -139,7 +142,7 @@ impl Change {
                 | Self::Strategy(None)
                 | Self::Visitors(None)
                 | Self::Version(None)
-        )
+        ) || matches!(self, Self::Domains(names) if names.is_empty())
     }
 
     /// What the manifest says afterwards.
@@ -161,6 +164,7 @@ impl Change {
             Self::Strategy(strategy) => manifest.strategy = *strategy,
             Self::Visitors(visitors) => manifest.visitors = *visitors,
             Self::Version(version) => manifest.version.clone_from(version),
+            Self::Domains(names) => manifest.domains.clone_from(names),
         }
     }
 
@@ -188,6 +192,13 @@ impl Change {
                 mapping.set(key, written.as_mapping()?);
             }
             Self::Version(version) => text(version.as_ref().map(ToString::to_string)),
+            Self::Domains(names) if names.is_empty() => text(None),
+            // As people write them.
+            Self::Domains(names) => {
+                let list: Vec<_> = names.iter().map(DomainName::readable).collect();
+                let written = YamlFile::from_str(&format!("[{}]", list.join(", "))).ok()?.document()?;
+                mapping.set(key, written.as_sequence()?);
+            }
             Self::Visitors(visitors) => text(visitors.map(|visitors| visitors.to_string())),
         }
         Some(())

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use super::cidr::Cidr;
 use super::proxy::{CertificatePolicy, ProxySettings};
-use super::public_url::PublicUrl;
+use super::public_url::{PublicUrl, Scheme};
 use super::subnet::Subnet;
 use super::units::{Bytes, MilliCpus, RestartPolicy};
 use super::visitors::Visitors;
 
 /// Every setting with its default filled in.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, written `yes` or `no`")]
 pub struct Settings {
     pub domain: String,
     /// How the world reaches the portal, where that is not what the other settings say: behind a proxy, say.
@@ -32,7 +31,8 @@ pub struct Settings {
     pub portal_db_path: PathBuf,
     pub session_cookie_name: String,
     pub session_ttl_hours: u32,
-    pub portal_cookie_secure: bool,
+    /// `None`: as `PAAS_PUBLIC_URL` says.
+    pub portal_cookie_secure: Option<bool>,
     pub bcrypt_rounds: u32,
     pub mem_limit: Bytes,
     pub cpu_limit: MilliCpus,
@@ -99,7 +99,7 @@ impl Settings {
             portal_db_path: root.join("portal-data/portal.sqlite3"),
             session_cookie_name: "paas_portal_session".to_owned(),
             session_ttl_hours: 168,
-            portal_cookie_secure: false,
+            portal_cookie_secure: None,
             bcrypt_rounds: 10,
             mem_limit: Bytes::mib(256),
             cpu_limit: MilliCpus(500),
@@ -193,6 +193,12 @@ impl Settings {
     pub fn first_word_path(&self) -> PathBuf {
         self.root.join("run/first-word")
     }
+    /// Whether browsers send the portal's cookies over TLS only.
+    #[must_use]
+    pub fn cookie_is_secure(&self) -> bool {
+        let is_https = self.public_url.as_ref().is_some_and(|public| public.scheme == Scheme::Https);
+        self.portal_cookie_secure.unwrap_or(is_https)
+    }
     /// Where people find what answers to this name, with a slash at the end.
     #[must_use]
     pub fn app_url(&self, host: &str) -> String {
@@ -221,12 +227,12 @@ impl Settings {
             return None;
         }
         // Over TLS only, which nobody has a certificate for at an address.
-        let hidden = !is_this_device(&self.domain) || self.portal_cookie_secure;
+        let hidden = !is_this_device(&self.domain) || self.cookie_is_secure();
         if self.portal_on_gateway && self.routing == Routing::Gateway {
             return (!hidden && answers_at(self.gateway_bind, lan))
                 .then(|| format!("http://{lan}{}", usual_or(self.gateway_port)));
         }
-        (!self.portal_cookie_secure && self.portal_bind.is_unspecified())
+        (!self.cookie_is_secure() && self.portal_bind.is_unspecified())
             .then(|| format!("http://{lan}{}", usual_or(self.portal_port)))
     }
 
@@ -240,7 +246,7 @@ impl Settings {
         let domain = &self.domain;
         let at_domain = self.portal_on_gateway && self.routing == Routing::Gateway;
         if at_domain && !is_this_device(domain) {
-            return match (self.portal_cookie_secure, self.gateway_port) {
+            return match (self.cookie_is_secure(), self.gateway_port) {
                 (true, _) => format!("https://{domain}"),
                 (false, 80) => format!("http://{domain}"),
                 (false, port) => format!("http://{domain}:{port}"),
@@ -331,7 +337,7 @@ mod tests {
         assert_eq!(url(&|s| s.domain = "sec.localhost".to_owned()), "http://localhost:3000");
         assert_eq!(url(&domain), "http://home.example.org:8080");
         assert_eq!(url(&|s| (domain(s), s.gateway_port = 80).0), "http://home.example.org");
-        assert_eq!(url(&|s| (domain(s), s.portal_cookie_secure = true).0), "https://home.example.org");
+        assert_eq!(url(&|s| (domain(s), s.portal_cookie_secure = Some(true)).0), "https://home.example.org");
         assert_eq!(url(&|s| (domain(s), s.portal_on_gateway = false).0), "http://localhost:3000");
         assert_eq!(url(&|s| (domain(s), s.routing = Routing::Direct).0), "http://localhost:3000");
         assert_eq!(url(&|s| s.portal_bind = [192, 168, 0, 5].into()), "http://192.168.0.5:3000");
@@ -361,7 +367,7 @@ mod tests {
         assert_eq!(url(&|s| s.public_url = "https://home.example.org".parse().ok()), both("-", "-"));
         let app = "http://a-b.192.168.1.10.nip.io:8080/";
         assert_eq!(url(&|s| s.portal_on_gateway = false), both(app, "-"));
-        assert_eq!(url(&|s| s.portal_cookie_secure = true), both(app, "-"));
+        assert_eq!(url(&|s| s.portal_cookie_secure = Some(true)), both(app, "-"));
         let own_port = |s: &mut Settings| (s.routing, s.portal_bind) = (Routing::Direct, [0, 0, 0, 0].into());
         assert_eq!(url(&own_port), both("-", "http://192.168.1.10:3000"));
     }

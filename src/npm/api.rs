@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::plan::Observed;
-use super::shape::{Certificate, Host, Version};
+use super::shape::{Certificate, Host, Permissions, Version};
 use super::wire::{Ask, Method, Reply, Secret, Wire, WireError};
 use crate::model::shown::message;
 
@@ -79,6 +79,16 @@ impl<W: Wire> Api<W> {
         Err(ApiError::Refused(format!(
             "its version {version} is not supported: update it to 2.9 or later of version 2"
         )))
+    }
+
+    /// What the user may do; `None`: it does not tell.
+    ///
+    /// # Errors
+    /// [`ApiError`] where nobody is let in.
+    pub async fn permissions(&self) -> Result<Option<Permissions>, ApiError> {
+        self.sign_in().await?;
+        let told = self.call(Method::Get, "/api/users/me?expand=permissions", None, "users", PATIENCE).await;
+        Ok(told.ok().and_then(|body| Permissions::read(&body)))
     }
 
     /// Everything that the user may see.

@@ -1,91 +1,44 @@
-//! The way to NPM over HTTP: one connection for each question, because there are three a minute.
-
-use std::time::Duration;
+//! The way to NPM over HTTP or HTTPS.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::wire::{Ask, Method, Reply, Wire, WireError};
-
-/// To begin to talk to somebody who is there takes less.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Hundreds of hosts are some hundred KB.
-const MOST_BYTES: usize = 8 << 20;
+use crate::web_client::{Client, Failure, Target};
 
 /// Talks to one address.
 #[derive(Debug, Clone)]
 pub struct HttpWire {
-    /// Host and port, for the connection and the `Host` header.
-    authority: String,
-    path: String,
+    client: Client,
+    /// `Err`: the text that is none.
+    target: Result<Target, String>,
 }
 
 impl HttpWire {
-    /// Of an address that the settings have taken: `http://host:port`, maybe with a path.
+    /// Of an address that the settings have taken.
     #[must_use]
     pub fn new(url: &str) -> Self {
-        let rest = url.strip_prefix("http://").unwrap_or(url);
-        let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
-        let path = if path.is_empty() { String::new() } else { format!("/{}", path.trim_end_matches('/')) };
-        Self { authority: authority.to_owned(), path }
+        Self::by(Client::default(), url)
     }
 
-    async fn exchange(&self, ask: Ask) -> Result<Reply, WireError> {
-        let unreachable = |error: &dyn std::fmt::Display| {
-            WireError::Unreachable(format!(
-                "{} does not answer ({error}): does it run, and is NPM_URL right?",
-                self.authority
-            ))
-        };
-        let lost =
-            |error: &dyn std::fmt::Display| WireError::NoAnswer(format!("{} broke off ({error})", self.authority));
-        let with_port = if self.authority.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok()) {
-            self.authority.clone()
-        } else {
-            format!("{}:80", self.authority)
-        };
-        let stream = match timeout(CONNECT, TcpStream::connect(with_port)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(unreachable(&error)),
-            Err(_) => return Err(unreachable(&"no connection in 5 s")),
-        };
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(&error))?;
-        let request = self.request(&ask).map_err(|error| unreachable(&error))?;
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(|error| lost(&error))?;
-            let status = response.status().as_u16();
-            let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| lost(&error))?;
-            Ok(Reply { status, body: serde_json::from_slice(&body.to_bytes()).unwrap_or(Value::Null) })
-        };
-        tokio::pin!(connection);
-        // The connection is driven until the answer is there; that it ends by itself first is told by the answer.
-        let mut is_over = false;
-        tokio::pin!(answer);
-        loop {
-            tokio::select! {
-                answer = &mut answer => return answer,
-                _ = &mut connection, if !is_over => is_over = true,
-            }
-        }
+    /// By a client that trusts others than the system does.
+    #[must_use]
+    pub fn by(client: Client, url: &str) -> Self {
+        Self { client, target: url.parse().map_err(|_| url.to_owned()) }
     }
 
-    fn request(&self, ask: &Ask) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    fn request(target: &Target, ask: &Ask) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let method = match ask.method {
             Method::Get => hyper::Method::GET,
             Method::Post => hyper::Method::POST,
             Method::Put => hyper::Method::PUT,
             Method::Delete => hyper::Method::DELETE,
         };
-        let uri: Uri = format!("{}{}", self.path, ask.path).parse()?;
-        let mut request =
-            Request::builder().method(method).uri(uri).header(HOST, &self.authority).header(CONNECTION, "close");
+        let uri: Uri = format!("{}{}", target.path(), ask.path).parse()?;
+        let mut request = Request::builder().method(method).uri(uri);
         if let Some(token) = &ask.token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
         }
@@ -99,12 +52,21 @@ impl HttpWire {
 
 impl Wire for HttpWire {
     async fn ask(&self, ask: Ask) -> Result<Reply, WireError> {
-        let patience = ask.patience;
-        match timeout(patience, self.exchange(ask)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                Err(WireError::NoAnswer(format!("{} gave no answer in {} s", self.authority, patience.as_secs())))
-            }
-        }
+        let target =
+            self.target.as_ref().map_err(|text| WireError::Unreachable(format!("NPM_URL is no address: {text}")))?;
+        let request = Self::request(target, &ask).map_err(|error| WireError::Unreachable(error.to_string()))?;
+        let answer = self.client.send(target, request, ask.patience).await.map_err(|failure| told(&failure))?;
+        Ok(Reply { status: answer.status, body: serde_json::from_slice(&answer.body).unwrap_or(Value::Null) })
     }
+}
+
+fn told(failure: &Failure) -> WireError {
+    if failure.was_sent() {
+        return WireError::NoAnswer(failure.to_string());
+    }
+    let remedy = match failure {
+        Failure::Tls { .. } => "NPM_URL takes a name that its certificate covers, or `http://` and port 81 at home",
+        _ => "does it run, and is NPM_URL right?",
+    };
+    WireError::Unreachable(format!("{failure}: {remedy}"))
 }

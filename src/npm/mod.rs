@@ -20,6 +20,7 @@
 
 pub mod api;
 pub mod http;
+mod pause;
 pub mod plan;
 pub mod shape;
 pub mod task;
@@ -29,7 +30,8 @@ pub mod wire;
 pub use http::HttpWire;
 pub use task::Task;
 
-use crate::model::{DaemonStatus, Settings, Timestamp};
+use crate::model::proxy::ProxySettings;
+use crate::model::{DaemonStatus, Settings, Shown, Timestamp};
 
 /// The address of this machine that others at home reach it by; `None` where it has none.
 #[must_use]
@@ -41,7 +43,28 @@ pub fn here() -> Option<String> {
     (!address.is_loopback() && !address.is_unspecified()).then(|| address.to_string())
 }
 
-/// What would be done, without doing it, and what there is to say besides.
+/// What would be done, without doing it.
+#[derive(Debug, Default)]
+pub struct Preview {
+    pub steps: Vec<String>,
+    /// What there is to say besides.
+    pub notes: Vec<String>,
+    /// Hosts of ours that nginx did not take, with its words.
+    pub refused: Vec<String>,
+    /// Hosts that should be there.
+    pub standing: usize,
+}
+
+/// Everything that may hinder it, part by part: the later ones are only asked where the earlier ones are well.
+#[derive(Debug)]
+pub struct Examined {
+    pub version: Result<shape::Version, api::ApiError>,
+    /// Whether it lets us in; `None`: it does not tell what we may do.
+    pub user: Result<Option<shape::Permissions>, api::ApiError>,
+    pub hosts: Result<Preview, api::ApiError>,
+}
+
+/// See [`Preview`].
 ///
 /// # Errors
 /// [`api::ApiError`] where it cannot be looked at.
@@ -50,17 +73,51 @@ pub async fn preview(
     status: &DaemonStatus,
     instance: &str,
     now: Timestamp,
-) -> Result<(Vec<String>, Vec<String>), api::ApiError> {
-    let Some(npm) = settings.npm() else { return Ok((Vec::new(), Vec::new())) };
+) -> Result<Preview, api::ApiError> {
+    let Some(npm) = settings.npm() else { return Ok(Preview::default()) };
+    let api = api::Api::new(HttpWire::new(&npm.url), npm.identity.clone(), npm.secret_file.clone());
+    api.version().await?;
+    look(&api, &npm, settings, status, instance, now).await
+}
+
+/// See [`Examined`].
+pub async fn examine<W: wire::Wire>(
+    wire: W,
+    npm: &ProxySettings,
+    settings: &Settings,
+    status: &DaemonStatus,
+    instance: &str,
+    now: Timestamp,
+) -> Examined {
+    let api = api::Api::new(wire, npm.identity.clone(), npm.secret_file.clone());
+    let version = api.version().await;
+    let user = match &version {
+        Ok(_) => api.permissions().await,
+        Err(error) => Err(error.clone()),
+    };
+    let hosts = match &user {
+        Ok(_) => look(&api, npm, settings, status, instance, now).await,
+        Err(error) => Err(error.clone()),
+    };
+    Examined { version, user, hosts }
+}
+
+async fn look<W: wire::Wire>(
+    api: &api::Api<W>,
+    npm: &ProxySettings,
+    settings: &Settings,
+    status: &DaemonStatus,
+    instance: &str,
+    now: Timestamp,
+) -> Result<Preview, api::ApiError> {
     let wants = match want::wants(settings, status, here().as_deref()) {
         Ok(wants) => wants,
-        Err(want::Nothing(text)) => return Ok((Vec::new(), vec![text])),
+        Err(want::Nothing(text)) => return Ok(Preview { notes: vec![text], ..Preview::default() }),
     };
-    let api = api::Api::new(HttpWire::new(&npm.url), npm.identity, npm.secret_file);
-    api.version().await?;
+    let observed = api.observe().await?;
     let plan = plan::plan(&plan::Look {
         wants: &wants,
-        observed: &api.observe().await?,
+        observed: &observed,
         instance,
         policy: npm.certificate,
         leftovers: if want::is_certain(status) { plan::Leftovers::Delete } else { plan::Leftovers::Keep },
@@ -71,5 +128,15 @@ pub async fn preview(
         plan::Note::Taken { names, by } => format!("host {by} has {}: it is left as it is", plan::listed(names)),
         plan::Note::NoCertificate { names, .. } => format!("no certificate covers {}", plan::listed(names)),
     });
-    Ok((plan.steps.iter().map(ToString::to_string).collect(), notes.collect()))
+    let ours = observed.hosts.iter().filter(|host| host.mark.as_ref().is_some_and(|mark| mark.instance == instance));
+    let refused = ours.filter_map(|host| {
+        let said = host.refused_by_nginx.as_ref()?;
+        Some(format!("{} ({})", plan::listed(&host.names), Shown::at_most(said, 300)))
+    });
+    Ok(Preview {
+        steps: plan.steps.iter().map(ToString::to_string).collect(),
+        notes: notes.collect(),
+        refused: refused.collect(),
+        standing: plan.standing.len(),
+    })
 }

@@ -48,6 +48,29 @@ impl std::fmt::Display for Version {
     }
 }
 
+/// What a user may do, from `GET /api/users/me?expand=permissions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    /// Proxy hosts and certificates.
+    pub manages: bool,
+    /// Also what others have made.
+    pub sees_all: bool,
+}
+
+impl Permissions {
+    #[must_use]
+    pub fn read(body: &Value) -> Option<Self> {
+        let is_admin =
+            body.get("roles").and_then(Value::as_array).is_some_and(|roles| roles.iter().any(|role| role == "admin"));
+        let told = |name: &str| body.pointer(&format!("/permissions/{name}")).and_then(Value::as_str);
+        if is_admin {
+            return Some(Self { manages: true, sees_all: true });
+        }
+        let manages = told("proxy_hosts")? == "manage" && told("certificates")? == "manage";
+        Some(Self { manages, sees_all: told("visibility")? == "all" })
+    }
+}
+
 /// What makes a host ours, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, ApiError};
+use super::pause::{Pauses, doubling};
 use super::plan::{Leftovers, Look, Note, Observed, Plan, Standing, Step, Want, listed, plan};
 use super::shape::Version;
 use super::want::{Nothing, is_certain, wants};
@@ -21,9 +22,6 @@ use crate::model::{DaemonStatus, Settings, Timestamp};
 
 /// When everything is as it should be, it is looked at again after so long: people click in NPM as well.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// After a failure, doubling with each.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Let's Encrypt counts failures, five an hour: after the first, doubling with each.
 const FIRST_BAR: Duration = Duration::from_secs(15 * 60);
 const LONGEST_BAR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -58,7 +56,7 @@ type Certifying = Pin<Box<dyn Future<Output = Result<(), ApiError>> + Send>>;
 struct Life<W> {
     npm: ProxySettings,
     api: Api<W>,
-    failures: u32,
+    pauses: Pauses,
     due: Instant,
     /// What was wanted when it was looked last.
     wants: Vec<Want>,
@@ -133,7 +131,7 @@ impl<W: Wire, C: Clock> Task<W, C> {
                 let life = Life {
                     npm,
                     api,
-                    failures: 0,
+                    pauses: Pauses::new(&self.instance),
                     due: Instant::now(),
                     wants: Vec::new(),
                     certifying: None,
@@ -192,7 +190,8 @@ impl<W: Wire, C: Clock> Task<W, C> {
             }
         };
         if wanted != life.wants {
-            (life.wants, life.failures) = (wanted, 0);
+            life.wants = wanted;
+            life.pauses.reset();
         } else if life.due > now {
             return;
         }
@@ -202,13 +201,10 @@ impl<W: Wire, C: Clock> Task<W, C> {
         life.due = Instant::now()
             + match failed {
                 Settled::Yes => {
-                    life.failures = 0;
+                    life.pauses.reset();
                     LOOK_AGAIN
                 }
-                Settled::No => {
-                    life.failures += 1;
-                    doubling(FIRST_WAIT, LONGEST_WAIT, life.failures)
-                }
+                Settled::No => life.pauses.next(),
             };
         self.tell(life);
     }
@@ -369,10 +365,6 @@ fn certified<W>(life: &mut Life<W>, result: Result<(), ApiError>) {
             life.barred.insert(names, Bar { until: now + wait, failures, said: error.to_string() });
         }
     }
-}
-
-fn doubling(first: Duration, longest: Duration, failures: u32) -> Duration {
-    first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(longest)
 }
 
 fn trouble(error: &ApiError) -> (ProxyConditionKind, String) {

@@ -29,6 +29,8 @@ pub struct Addresses {
     pub portal: String,
     /// The same for another device of the home; null: as above.
     pub portal_elsewhere: Option<String>,
+    /// `PAAS_PUBLIC_URL` says so: `portal` is for everybody, wherever they are.
+    pub is_public: bool,
 }
 
 impl Addresses {
@@ -39,6 +41,7 @@ impl Addresses {
             site_elsewhere: lan.and_then(|lan| settings.app_url_elsewhere(&host, lan)),
             portal: settings.portal_url(),
             portal_elsewhere: lan.and_then(|lan| settings.portal_url_elsewhere(lan)),
+            is_public: settings.public_url.is_some(),
         }
     }
 }

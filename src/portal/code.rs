@@ -35,6 +35,7 @@ codes! {
     BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is empty, too long or has control characters.";
     BAD_LINK: BAD_REQUEST "bad-link" "The invitation link's name is empty, too long or has control characters, or its life is out of range.";
     BAD_HAND_OVER: BAD_REQUEST "bad-hand-over" "What a site has sent along for its browser is not of the right form.";
+    BAD_DOMAIN: BAD_REQUEST "bad-domain" "A text is no host name that a site could have, or a name of this server itself.";
     SIGN_IN: UNAUTHORIZED "sign-in" "No credentials were sent, or they are wrong, ended or revoked.";
     WRONG_PASSWORD: UNAUTHORIZED "wrong-password" "The user name and password do not belong together, or the current password is wrong.";
     CODE_NEEDED: UNAUTHORIZED "code-needed" "The password is right, and the account has a second step, which takes `code`.";
@@ -55,6 +56,7 @@ codes! {
     NO_SUCH_SESSION: NOT_FOUND "no-such-session" "You have no such session.";
     NO_SUCH_KEY: NOT_FOUND "no-such-key" "You have no such API key.";
     NO_SUCH_LINK: NOT_FOUND "no-such-link" "The site has no such invitation link.";
+    NO_SUCH_DOMAIN: NOT_FOUND "no-such-domain" "The site has no such host name of its own.";
     NO_SUCH_VERSION: NOT_FOUND "no-such-version" "The app has no such version.";
     NO_SUCH_FILE: NOT_FOUND "no-such-file" "The version has no such file.";
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
@@ -75,6 +77,8 @@ codes! {
     PUBLISHED_MEANWHILE: CONFLICT "published-meanwhile" "Another version runs than the one that the changes were made to.";
     CODE_IS_LIVE: CONFLICT "code-is-live" "The app runs its working copy itself: its manifest says `code: live`.";
     TOO_MANY_LINKS: CONFLICT "too-many-links" "The site has as many invitation links as are allowed.";
+    DOMAIN_TAKEN: CONFLICT "domain-taken" "Another site has the host name.";
+    TOO_MANY_DOMAINS: CONFLICT "too-many-domains" "The site has as many host names of its own as are allowed.";
     NO_CONTAINER: CONFLICT "no-container" "The app has no container yet.";
     NOTHING_HELD: CONFLICT "nothing-held" "No removal waits for a confirmation.";
     TOKEN_CHANGED: CONFLICT "token-changed" "What waits is not what was shown.";

@@ -1,7 +1,7 @@
 //! The session cookie: its name, and what a browser is told to do with it.
 //!
 //! Host-only (no `Domain`), so no app below the same domain gets to see it; `HttpOnly`, so no script does; `SameSite=Lax`,
-//! which the same-origin check of [`rule`](super::rule) completes. With `PORTAL_COOKIE_SECURE` also `Secure`, and the prefix
+//! which the same-origin check of [`rule`](super::rule) completes. Where `PAAS_PUBLIC_URL` is https (or `PORTAL_COOKIE_SECURE` says so) also `Secure`, and the prefix
 //! `__Host-` makes the browser itself guard that nobody but this very host, over TLS, has set it.
 //!
 //! Without that prefix an app's page can set a cookie of this name for the whole domain. Holding a session of somebody else
@@ -17,7 +17,7 @@ use axum::http::header::InvalidHeaderValue;
 use crate::model::Settings;
 
 pub(super) fn name(settings: &Settings) -> String {
-    let prefix = if settings.portal_cookie_secure { "__Host-" } else { "" };
+    let prefix = if settings.cookie_is_secure() { "__Host-" } else { "" };
     format!("{prefix}{}", settings.session_cookie_name)
 }
 
@@ -40,7 +40,7 @@ pub(super) fn overwrite_planted(
     settings: &Settings,
     paths: &BTreeSet<String>,
 ) -> Result<Vec<HeaderValue>, InvalidHeaderValue> {
-    if settings.portal_cookie_secure {
+    if settings.cookie_is_secure() {
         // No page can plant a cookie of that prefix.
         return Ok(Vec::new());
     }
@@ -58,7 +58,7 @@ pub(super) fn paths_to(route: &str) -> BTreeSet<String> {
 }
 
 fn set(settings: &Settings, value: &str, life: Duration) -> Result<HeaderValue, InvalidHeaderValue> {
-    let secure = if settings.portal_cookie_secure { "; Secure" } else { "" };
+    let secure = if settings.cookie_is_secure() { "; Secure" } else { "" };
     let (name, seconds) = (name(settings), life.as_secs());
     HeaderValue::from_str(&format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"))
 }
@@ -87,7 +87,7 @@ mod tests {
         let day = Duration::from_secs(86_400);
         insta::assert_snapshot!(text(begin(&settings, "abc", day)), @"paas_portal_session=abc; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax");
         insta::assert_snapshot!(text(end(&settings)), @"paas_portal_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
-        settings.portal_cookie_secure = true;
+        settings.portal_cookie_secure = Some(true);
         insta::assert_snapshot!(text(begin(&settings, "abc", day)), @"__Host-paas_portal_session=abc; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure");
         insta::assert_snapshot!(text(end(&settings)), @"__Host-paas_portal_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure");
     }

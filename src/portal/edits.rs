@@ -26,7 +26,7 @@ use super::state::PortalState;
 use crate::controller::ControllerHandle;
 use crate::desired::{Change, Draft, EditError, ManifestDir, TextError, parse};
 use crate::model::status::ManifestsStatus;
-use crate::model::{AppKey, CodeMode, Digest, Manifest, Routing, RunState, VersionId, Visitors};
+use crate::model::{AppKey, CodeMode, Digest, DomainName, Manifest, Routing, RunState, VersionId, Visitors};
 
 /// How often an edit begins anew when somebody else came first.
 const TRIES: u32 = 8;
@@ -279,6 +279,22 @@ pub(super) async fn set_visitors(
         alive(key, manifest)?;
         guarded(routing, visitors)?;
         Ok(vec![Change::Visitors(Some(visitors))])
+    };
+    change(state, caller, key, patience, if_match, plan).await
+}
+
+/// Adds or removes host names: `plan` gets those that are there and says what is to be.
+pub(super) async fn set_domains(
+    state: PortalState,
+    caller: &Caller,
+    key: AppKey,
+    patience: Patience,
+    if_match: IfMatch,
+    plan: impl Fn(&AppKey, Vec<DomainName>) -> Result<Vec<DomainName>, ApiError> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let plan = move |key: &AppKey, manifest: &Manifest| {
+        alive(key, manifest)?;
+        Ok(vec![Change::Domains(plan(key, manifest.domains.clone())?)])
     };
     change(state, caller, key, patience, if_match, plan).await
 }

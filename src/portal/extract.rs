@@ -303,6 +303,20 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// The host name in `…/domains/{domain}`, as it was written.
+#[derive(Debug, Clone)]
+pub struct OfDomain(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfDomain {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let named = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
+        let Path(mut named) = named.map_err(|error| bad_path(&error.body_text()))?;
+        Ok(Self(named.remove("domain").unwrap_or_default()))
+    }
+}
+
 /// The text named by `…/{name}` or `…/{token}`, which is looked up as it is.
 #[derive(Clone)]
 pub struct PathText(pub String);

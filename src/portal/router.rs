@@ -22,8 +22,8 @@ use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
-    addresses, apps, auth, commands, create, docs, edits, events, health, keys, logs, manifest, metrics, names, npm,
-    pages, people, plan, publish, settings, templates, totp, usage, versions, visitors, visits,
+    addresses, apps, auth, commands, create, docs, domains, edits, events, health, keys, logs, manifest, metrics,
+    names, npm, pages, people, plan, publish, settings, templates, totp, usage, versions, visitors, visits,
 };
 use crate::model::Shown;
 
@@ -221,6 +221,9 @@ fn table(state: &PortalState) -> Table<'_> {
             visitors::hand_over,
             visitors::hand_over_described(),
         )
+        .on(Get, "/apps/{userid}/{appname}/domains", Owner, domains::list, domains::list_described())
+        .on(Post, "/apps/{userid}/{appname}/domains", Owner, domains::add, domains::add_described())
+        .on(Delete, "/apps/{userid}/{appname}/domains/{domain}", Owner, domains::remove, domains::remove_described())
         .on(Post, "/edits", Admin, edits::announce, edits::announce_described())
         .on(Get, "/apps/{userid}/{appname}/logs", Owner, logs::logs, logs::logs_described())
         .on(Get, "/apps/{userid}/{appname}/events", Owner, events::of_app, events::of_app_described())

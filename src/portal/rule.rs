@@ -16,6 +16,7 @@ use super::envelope::{ApiError, said};
 use super::host;
 use super::state::PortalState;
 use crate::accounts;
+use crate::model::PublicUrl;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +90,7 @@ async fn admit(gate: &Gate, request: &Parts) -> Result<Option<(Caller, Standing)
             let headers = &request.headers;
             // Programs send neither header; browsers always send one of them with a write.
             let from_page = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
-            if from_page && !is_same_origin(headers) { Err(cross_origin()) } else { Ok(None) }
+            if from_page && !is_same_origin(headers, public(gate).as_ref()) { Err(cross_origin()) } else { Ok(None) }
         }
         Rule::Known => known(gate, request).await.map(Some),
         Rule::Member | Rule::Owner | Rule::Deploy | Rule::Admin => {
@@ -152,7 +153,7 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
     let by_cookie = matches!(presented, Presented::Session(_));
     let writes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // The apps live below the same domain, so to a browser their pages are of the same site: SameSite stops nothing.
-    if by_cookie && writes && !is_same_origin(&request.headers) {
+    if by_cookie && writes && !is_same_origin(&request.headers, public(gate).as_ref()) {
         return Err(cross_origin());
     }
     let standing = Standing(Some((presented, caller.clone())));
@@ -184,15 +185,25 @@ fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'
         .filter_map(move |pair| std::str::from_utf8(pair).ok()?.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
+fn public(gate: &Gate) -> Option<PublicUrl> {
+    gate.state.settings_rx.borrow().public_url.clone()
+}
+
 /// Whether a browser sent this from a page of the portal itself. `Sec-Fetch-Site` cannot be forged by a page, but browsers
 /// only send it over TLS and to localhost; `Origin` comes with every write.
-fn is_same_origin(headers: &HeaderMap) -> bool {
+fn is_same_origin(headers: &HeaderMap, public: Option<&PublicUrl>) -> bool {
     let text = |value: &axum::http::HeaderValue| value.to_str().ok().map(str::to_ascii_lowercase);
     if let Some(site) = headers.get("sec-fetch-site") {
         return site.as_bytes() == b"same-origin";
     }
     let Some(origin) = headers.get(ORIGIN).and_then(text) else { return false };
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    // Proxies pass the host on without its port, Nginx Proxy Manager does.
+    if public.is_some_and(|public| {
+        origin == public.to_string() && host::hosts(headers).any(|host| host.split(':').next() == Some(&public.host))
+    }) {
+        return true;
+    }
     let usual = if scheme == "https" { ":443" } else { ":80" };
     let bare = |authority: &str| authority.strip_suffix(usual).unwrap_or(authority).to_owned();
     // A proxy may call the portal by another name than the browser does. That it may be called so was checked before.
@@ -258,7 +269,17 @@ mod tests {
             (&[("host", "portal.home"), ("sec-fetch-site", "cross-site")], false),
             (&[("host", "portal.home"), ("sec-fetch-site", "none")], false),
         ] {
-            assert_eq!(is_same_origin(&headers(sent)), want, "{sent:?}");
+            assert_eq!(is_same_origin(&headers(sent), None), want, "{sent:?}");
+        }
+        let public: PublicUrl = "https://portal.home:8443".parse().unwrap();
+        for (sent, want) in [
+            ([("host", "portal.home"), ("origin", "https://portal.home:8443")], true),
+            ([("host", "portal.home"), ("origin", "http://portal.home:8443")], false),
+            ([("host", "portal.home"), ("origin", "https://portal.home:8080")], false),
+            ([("host", "other.home"), ("origin", "https://portal.home:8443")], false),
+            ([("host", "portal.home"), ("origin", "https://a-b.portal.home:8443")], false),
+        ] {
+            assert_eq!(is_same_origin(&headers(&sent), Some(&public)), want, "{sent:?}");
         }
     }
 

@@ -119,7 +119,13 @@ pub(super) const KEYS: [Key; 42] = [
     key!("SESSION_TTL_HOURS", session_ttl_hours, AtOnce, "hours from 1 to 87600, for example `168`", |text, _| {
         within(text, 1, 87_600)
     }),
-    key!("PORTAL_COOKIE_SECURE", portal_cookie_secure, AtOnce, "`yes` or `no`", |text, _| yes_or_no(text)),
+    key!(
+        "PORTAL_COOKIE_SECURE",
+        portal_cookie_secure,
+        AtOnce,
+        "`yes`, `no`, or nothing for what follows from PAAS_PUBLIC_URL",
+        |text, _| if text.is_empty() { Some(None) } else { yes_or_no(text).map(Some) }
+    ),
     key!("BCRYPT_ROUNDS", bcrypt_rounds, AtOnce, "a whole number from 4 to 15, for example `10`", |text, _| {
         within(text, 4, 15)
     }),
@@ -301,13 +307,13 @@ fn port(text: &str) -> Option<u16> {
     within(text, 1, u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
 }
 
-/// Without a slash at the end. Only over HTTP: its own page is at home, and TLS there is its own business.
+/// Without a slash at the end.
 fn npm_url(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some(String::new());
     }
     let text = text.trim_end_matches('/');
-    let rest = text.strip_prefix("http://")?;
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
     let authority = rest.split('/').next()?;
     let (host, port_text) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
     let fits = host.split('.').all(|label| {

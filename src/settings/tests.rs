@@ -62,7 +62,7 @@ fn every_key_reaches_its_setting() {
     check("PORTAL_DB_PATH=/db", &|s| s.portal_db_path = "/db".into());
     check("SESSION_COOKIE_NAME=sid", &|s| s.session_cookie_name = "sid".into());
     check("SESSION_TTL_HOURS=1", &|s| s.session_ttl_hours = 1);
-    check("PORTAL_COOKIE_SECURE=true", &|s| s.portal_cookie_secure = true);
+    check("PORTAL_COOKIE_SECURE=true", &|s| s.portal_cookie_secure = Some(true));
     check("BCRYPT_ROUNDS=12", &|s| s.bcrypt_rounds = 12);
     check("DEFAULT_MEM_LIMIT=6m", &|s| s.mem_limit = Bytes::mib(6));
     check("DEFAULT_CPU_LIMIT=1.5", &|s| s.cpu_limit = MilliCpus(1500));
@@ -102,7 +102,8 @@ fn every_switch_takes_both_pairs_of_words() {
             assert_eq!(read(&good(&format!("{key}={word}"))), value, "{key}={word}");
         }
     };
-    on("PORTAL_COOKIE_SECURE", |settings| settings.portal_cookie_secure);
+    assert_eq!(good("PORTAL_COOKIE_SECURE=").portal_cookie_secure, None, "as PAAS_PUBLIC_URL says");
+    on("PORTAL_COOKIE_SECURE", |settings| settings.portal_cookie_secure == Some(true));
     on("PORTAL_ON_GATEWAY", |settings| settings.portal_on_gateway);
     on("PAAS_APP_INTERNET", |settings| settings.app_internet);
 }
@@ -144,7 +145,7 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PAAS_TUNNEL_IDLE", &["", "1", "h", "9s", "169h", "1.5h", "-1h", "+1h", "1d", "1 h", "never", "한"]),
         ("SESSION_COOKIE_NAME", &["", "a b", "a=b", "a;b", "이름", "__Host-a"]),
         ("SESSION_TTL_HOURS", &["0", "87601", "1.5"]),
-        ("PORTAL_COOKIE_SECURE", &["", "on", "1", "TRUE"]),
+        ("PORTAL_COOKIE_SECURE", &["on", "1", "TRUE"]),
         ("BCRYPT_ROUNDS", &["3", "16", "ten"]),
         ("DEFAULT_MEM_LIMIT", &["", "5m", "256", "-1", "lots"]),
         ("DEFAULT_CPU_LIMIT", &["", "0", "0.0001", "-1", "half"]),

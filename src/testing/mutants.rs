@@ -85,6 +85,9 @@ mutants! {
     DefaultVisitorsIgnored,
     /// With direct routing a private app runs as any other (a proxy's access list that is passed by asking the backend).
     UnguardedInDirect,
+    // --- names: who answers to which ---
+    /// Whoever asks for a host name has it, whoever has it already (two virtual hosts with one name: the one that nginx read first).
+    NameOfTwo,
     // --- drift that is not seen ---
     /// A container off its network is left so.
     NetworkIgnored,

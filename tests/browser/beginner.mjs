@@ -133,6 +133,41 @@ await inChromium(async (browser) => {
   await page.click('.actions .button.main');
   await page.waitForSelector('.state[data-tone=good]');
 
+  step('a name of its own: added, refused where it cannot be, and taken off again');
+  await page.click('.domains > .button');
+  await page.fill('#domain-name', 'https://WWW.Example.kr/');
+  await page.click('.add-domain');
+  await page.waitForSelector('.domains .row[data-state=inForce]');
+  assert.equal(await page.textContent('.domains .row b'), 'www.example.kr');
+  assert.equal(await page.textContent('.site-head .address:last-child'), 'www.example.kr');
+  await page.fill('#domain-name', 'nas.local');
+  await page.click('.add-domain');
+  await page.waitForSelector('.domains .failure');
+  await one.look('domains');
+  const english = await person(browser, { locale: 'en-GB', viewport: DESK });
+  await english.page.goto(`${portal}/sites/mom/diary-1`);
+  await english.page.waitForSelector('#username');
+  await signIn(english);
+  await english.page.waitForSelector('.domains .row[data-state=inForce]');
+  assert.match(await english.page.textContent('.domains'), /Names of its own/);
+  await english.look('domains');
+  await english.leave();
+  // As it is where the server has a name that others find.
+  const row = { name: 'a.kr', shown: 'a.kr', url: 'http://a.kr/', state: 'inForce', leads: 'elsewhere' };
+  const domains = [row, { ...row, name: 'b.kr', shown: 'b.kr', state: 'taken', heldBy: 'bob-blog' }, { ...row, name: 'c.kr', shown: 'c.kr', leads: 'here' }];
+  const records = { alias: 'mom-diary-1.apps.example.org', addresses: ['203.0.113.7'] };
+  const told = { ok: true, data: { domains, records } };
+  await page.route('**/apps/mom/diary-1/domains', (route) => route.fulfill({ json: told }), { times: 1 });
+  await page.click('.domains .rows + .button');
+  await page.waitForSelector('.how-to .address-large');
+  assert.deepEqual(await page.$$eval('.domains .row', (all) => all.map((row) => row.dataset.leads)), ['elsewhere', 'elsewhere', 'here']);
+  assert.match(await page.textContent('.how-to'), /CNAME mom-diary-1\.apps\.example\.org/);
+  await one.look('domains-public');
+  await page.click('.domains .rows + .button');
+  await page.click('.domains .row[data-state=inForce] .button');
+  await page.waitForSelector('.domains .row', { state: 'detached' });
+  await page.waitForFunction(() => document.querySelectorAll('.site-head .address').length === 1);
+
   step('shown to somebody');
   await page.click('.actions .button:nth-child(2)');
   await page.waitForSelector('dialog .qr path[d^=M]');

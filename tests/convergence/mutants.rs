@@ -55,6 +55,7 @@ fn likely_script(mutant: Mutant) -> &'static str {
         Mutant::BrokenFileOpens => "visitors-broken",
         Mutant::DefaultVisitorsIgnored => "visitors-default",
         Mutant::UnguardedInDirect => "visitors-direct",
+        Mutant::NameOfTwo => "name-taken",
         Mutant::StopIgnored => "stop",
         Mutant::ImageIgnored => "image-broken",
         Mutant::OwnedByName => "lookalike-before",

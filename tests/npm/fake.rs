@@ -75,6 +75,7 @@ pub(crate) enum LetsEncrypt {
 pub(crate) struct World {
     pub(crate) version: (u64, u64, u64),
     pub(crate) may_manage: bool,
+    pub(crate) visibility: &'static str,
     pub(crate) second_step: bool,
     pub(crate) password: &'static str,
     pub(crate) hosts: BTreeMap<u64, Map<String, Value>>,
@@ -108,6 +109,7 @@ impl FakeNpm {
         let world = World {
             version: (2, minor, 1),
             may_manage: true,
+            visibility: "user",
             second_step: false,
             password: PASSWORD,
             hosts: BTreeMap::new(),
@@ -367,6 +369,11 @@ impl World {
         let token = ask.token.as_ref().map(|token| token.reveal().to_owned()).unwrap_or_default();
         if !self.tokens.contains(&token) {
             return refuse(500, "invalid signature");
+        }
+        if path == ["users", "me?expand=permissions"] {
+            let may = if self.may_manage { "manage" } else { "view" };
+            let permissions = json!({"visibility": self.visibility, "proxy_hosts": may, "certificates": may});
+            return reply(200, json!({"id": OURS, "email": IDENTITY, "roles": [], "permissions": permissions}));
         }
         if !self.may_manage {
             return match (self.version.1 >= 13, ask.method) {

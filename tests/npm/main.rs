@@ -301,3 +301,48 @@ async fn a_password_file_that_others_may_read_is_not_used() {
     mode(&stage, 0o600).unwrap();
     stage.settle().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_doctor_says_which_part_hinders_it() {
+    use minipaas::cli::doctor::{Verdict, proxy};
+    type Case = (fn(&mut fake::World), Verdict, &'static str, &'static str);
+    let cases: [Case; 8] = [
+        (|_| {}, Verdict::Good, "NPM hosts", "2 as they should be, and online"),
+        (
+            |npm| npm.away_until = Some(tokio::time::Instant::now() + Duration::from_secs(60)),
+            Verdict::Bad,
+            "NPM",
+            "does not answer",
+        ),
+        (|npm| npm.is_npm = false, Verdict::Bad, "NPM", "is not Nginx Proxy Manager"),
+        (|npm| npm.password = "another", Verdict::Bad, "NPM user", "NPM_SECRET_FILE"),
+        (|npm| npm.second_step = true, Verdict::Bad, "NPM user", "make a user of its own for minipaas, without one"),
+        (|npm| npm.may_manage = false, Verdict::Bad, "NPM user", "set Proxy Hosts and Certificates to Manage"),
+        (|npm| npm.visibility = "all", Verdict::Note, "NPM user", "Created Items Only"),
+        (|npm| npm.hosts.clear(), Verdict::Note, "NPM hosts", "make a proxy host for www.example.kr"),
+    ];
+    for (change, verdict, what, words) in cases {
+        let mut stage = usual(15).await;
+        stage.kill();
+        change(&mut stage.npm.world());
+        let (npm, settings) = (stage.npm.clone(), stage.settings_tx.borrow().clone());
+        let status = stage.status_tx.borrow().clone();
+        let checks = proxy::look(move |_| npm, &settings, Some(&status), "0123456789abcdef").await;
+        let found = checks.iter().find(|check| check.what == what).unwrap_or_else(|| panic!("{words}: {checks:#?}"));
+        assert!(found.verdict == verdict && found.found.contains(words), "{words}: {checks:#?}");
+        assert!(!format!("{checks:?}").contains(PASSWORD), "P10");
+    }
+    // What nginx did not take NPM calls a success.
+    let mut stage = usual(15).await;
+    stage.kill();
+    let meta = json!({"minipaas": "0123456789abcdef", "minipaas_for": "name:www.example.kr", "nginx_online": false, "nginx_err": "no such thing"});
+    stage.npm.edit(OWN, "meta", meta);
+    let (npm, settings) = (stage.npm.clone(), stage.settings_tx.borrow().clone());
+    let status = stage.status_tx.borrow().clone();
+    let checks = proxy::look(move |_| npm, &settings, Some(&status), "0123456789abcdef").await;
+    let hosts = checks.last().unwrap();
+    assert!(
+        hosts.verdict == Verdict::Bad && hosts.found.contains("nginx does not take www.example.kr (no such thing)"),
+        "{checks:#?}"
+    );
+}

@@ -479,3 +479,75 @@ async fn an_app_under_removal_is_not_created_again_before_it_is_gone() {
         .await;
     place.create("alice", "diary").await.is(201);
 }
+
+#[tokio::test]
+async fn own_host_names_are_added_listed_refused_and_removed() {
+    let place = Place::start_with(|settings| settings.domain = "apps.test".to_owned()).await;
+    place.create("alice", "diary").await.is(201);
+    place.create("bob", "blog").await.is(201);
+    let names = "/apps/alice/diary/domains";
+    let add = async |path: &str, name: &str| place.ask("POST", path, Some(json!({"name": name}))).await;
+    let empty = place.ask("GET", names, None).await.is(200);
+    assert_eq!(
+        (&empty.data()["domains"], &empty.data()["records"]["alias"]),
+        (&json!([]), &json!("alice-diary.apps.test"))
+    );
+
+    let added = add(names, " WWW.Example.kr ").await.is(200);
+    assert_eq!(added.data()["addresses"], json!([{"shown": "www.example.kr", "url": "http://www.example.kr:8080/"}]));
+    add(names, "일기.한국").await.is(200);
+    // Once more is no error.
+    add(names, "www.example.kr").await.is(200);
+    assert!(
+        place.text("alice-diary").contains("\ndomains: [www.example.kr, 일기.한국]\n"),
+        "{}",
+        place.text("alice-diary")
+    );
+    let listed = place.ask("GET", names, None).await.is(200);
+    let told = |number: usize| {
+        let domain = &listed.data()["domains"][number];
+        [&domain["shown"], &domain["state"], &domain["leads"]].map(|value| value.as_str().unwrap().to_owned())
+    };
+    // The name servers of a test know nobody.
+    assert_eq!(
+        (told(0), told(1)),
+        (
+            ["www.example.kr", "inForce", "nowhere"].map(str::to_owned),
+            ["일기.한국", "inForce", "nowhere"].map(str::to_owned)
+        )
+    );
+
+    for (name, status, code) in [
+        ("*.example.kr", 400, "bad-domain"),
+        ("https://www.example.kr", 400, "bad-domain"),
+        ("10.0.0.1", 400, "bad-domain"),
+        ("x.apps.test", 400, "bad-domain"),
+        ("nas.local", 400, "bad-domain"),
+        ("www.example.kr", 409, "domain-taken"),
+    ] {
+        add("/apps/bob/blog/domains", name).await.refused(status, code);
+    }
+    add("/apps/bob/none/domains", "a.kr").await.refused(404, "no-such-app");
+    // By a file both may ask for it; the one that had it first keeps it.
+    place.save("bob-blog", "template: diary-v1\ndomains: [www.example.kr]\n");
+    place
+        .until(|status| {
+            status.apps[&AppKey::parse("bob-blog").unwrap()].condition(ConditionKind::DomainTaken).is_some()
+        })
+        .await;
+    let taken = place.ask("GET", "/apps/bob/blog/domains", None).await.is(200);
+    let first = &taken.data()["domains"][0];
+    assert_eq!((&first["state"], &first["heldBy"]), (&json!("taken"), &json!("alice-diary")));
+
+    let idn = format!("{names}/%EC%9D%BC%EA%B8%B0.%ED%95%9C%EA%B5%AD");
+    place.ask("DELETE", &idn, None).await.is(200);
+    place.ask("DELETE", &idn, None).await.refused(404, "no-such-domain");
+    place.ask("DELETE", &format!("{names}/www.example.kr"), None).await.is(200);
+    assert!(!place.text("alice-diary").contains("domains"), "{}", place.text("alice-diary"));
+    place.until(|status| status.apps[&AppKey::parse("bob-blog").unwrap()].domains.len() == 1).await;
+
+    for number in 0..20 {
+        add(&format!("{names}?wait=0"), &format!("a{number}.kr")).await;
+    }
+    add(names, "one-more.kr").await.refused(409, "too-many-domains");
+}

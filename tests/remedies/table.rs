@@ -17,8 +17,21 @@ enum Shown {
 use Shown::{Here, In, Not};
 
 /// Commands that change nothing: what they show is compared by the tests of each.
-const LOOKING: [&str; 11] =
-    ["doctor", "events", "get", "logs", "plan", "schema", "status", "templates", "trash list", "validate", "versions"];
+const LOOKING: [&str; 13] = [
+    "doctor",
+    "events",
+    "get",
+    "logs",
+    "npm plan",
+    "npm status",
+    "plan",
+    "schema",
+    "status",
+    "templates",
+    "trash list",
+    "validate",
+    "versions",
+];
 
 /// Says what each command is for.
 const HELP: &str = "src/cli/args";
@@ -45,6 +58,8 @@ const ROWS: &[(&str, &str, Shown)] = &[
     ("cli/deploy.rs", "paas status _", Here("a_given_up_deploy_is_repaired_and_deployed_and_not_restarted")),
     ("cli/doctor.rs", "paas init", Here("a_missing_manifests_folder_is_made_by_init_where_nothing_would_go")),
     ("cli/doctor.rs", "paas serve", Here("without_a_daemon_it_is_started_and_what_was_written_happens")),
+    ("cli/domains.rs", "paas domains _", In("tests/cli.rs", "domains_are_added_and_removed_by_the_manifest")),
+    ("cli/domains.rs", "paas start _", Here("what_is_deleted_is_taken_back_by_start_and_its_code_by_trash")),
     ("cli/down.rs", "paas down --yes", In("tests/docker/daemon/lifecycle.rs", "down_removes_our_containers_only_and_the_next_start_brings_them_back_with_their_data")),
     ("cli/down.rs", "paas serve", In("tests/docker/daemon/lifecycle.rs", "down_removes_our_containers_only_and_the_next_start_brings_them_back_with_their_data")),
     ("cli/down.rs", "paas stop APP", In("tests/cli.rs", "down_refuses_while_the_daemon_runs")),

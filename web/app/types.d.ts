@@ -10,6 +10,15 @@ export interface Condition {
 
 export type Audience = "everyone" | "guests" | "owner";
 
+export interface OwnDomain {
+  name: string;
+  shown: string;
+  url: string;
+  state: "inForce" | "taken" | "ofTheServer" | "pending";
+  heldBy?: string;
+  leads: "here" | "elsewhere" | "nowhere" | "unknown";
+}
+
 export interface GuestLink {
   id: number;
   name: string;

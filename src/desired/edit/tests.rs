@@ -5,6 +5,10 @@ fn edited(source: &str, changes: &[Change]) -> String {
     edit_text("alice-diary.yaml", source, changes).unwrap_or_else(|error| panic!("{source:?}: {error}"))
 }
 
+fn domains(names: &str) -> Change {
+    Change::Domains(names.split_whitespace().map(|name| name.parse().unwrap()).collect())
+}
+
 const STOP: Change = Change::State(RunState::Stopped);
 
 #[test]
@@ -52,6 +56,22 @@ fn only_the_key_changes_and_everything_else_stays() {
             "template: diary-v1\nversion: '1234567890123456' # undone\nmemory: 1g\n",
         ),
         ("template: diary-v1\nversion: 3f2a91c04be7d815\n", Change::Version(None), "template: diary-v1\n"),
+        (
+            "template: diary-v1\n",
+            domains("www.example.kr 일기.한국"),
+            "template: diary-v1\ndomains: [www.example.kr, 일기.한국]\n",
+        ),
+        (
+            "template: diary-v1\ndomains: [a.kr, b.kr] # mine\nmemory: 1g\n",
+            domains("b.kr"),
+            "template: diary-v1\ndomains: [b.kr] # mine\nmemory: 1g\n",
+        ),
+        (
+            "template: diary-v1\ndomains:\n  - a.kr\nmemory: 1g\n",
+            domains("a.kr b.kr"),
+            "template: diary-v1\ndomains: [a.kr, b.kr]\nmemory: 1g\n",
+        ),
+        ("template: diary-v1\ndomains: [a.kr]\nmemory: 1g\n", domains(""), "template: diary-v1\nmemory: 1g\n"),
         (
             "template: diary-v1\nvisitors: everyone # who\nmemory: 1g\n",
             Change::Visitors(Visitors::new(Audience::Everyone, Audience::Owner)),

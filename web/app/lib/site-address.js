@@ -6,7 +6,7 @@
 import { call } from "./api.js";
 import { signal } from "./html.js";
 
-/** @typedef {{ site: string, siteElsewhere: string | null, portal: string, portalElsewhere: string | null }} Addresses */
+/** @typedef {{ site: string, siteElsewhere: string | null, portal: string, portalElsewhere: string | null, isPublic?: boolean }} Addresses */
 
 /** `null`: not told yet. @type {import("../vendor/signals.js").Signal<Addresses | null>} */
 export const addresses = signal(/** @type {Addresses | null} */ (null));
@@ -61,6 +61,8 @@ export function addressForOthers(url) {
 
 /** A page of the portal for them. @param {{ path: string, url: string }} page */
 export function portalForOthers({ path, url }) {
+  // Whoever gets it need not be at home.
+  if (addresses.value?.isPublic) return url;
   if (!isAtServer()) return window.location.origin + path;
   const portal = addresses.value?.portalElsewhere;
   return portal ? portal + path : url;

@@ -15,6 +15,7 @@ import { State } from "../lib/state.js";
 import { eventOf, nameOf, troublesOf, whoOf } from "../lib/words.js";
 import { shortAddress } from "./home.js";
 import { Waiting } from "./plan.js";
+import { Domains } from "./domains.js";
 import { Purge } from "./purge.js";
 import { TroubleCard } from "./trouble.js";
 import { UsagePanel } from "./usage.js";
@@ -48,6 +49,7 @@ export function Site({ app }) {
       ${isAdmin.value && html`<${Waiting} site=${site} />`}
       ${!gone && html`<${Visits} app=${app} />`}
       ${!gone && html`<${Visitors} site=${site} />`}
+      ${!gone && html`<${Domains} site=${site} />`}
       <${Timeline} site=${site} />
       ${isAdmin.value && !gone && html`<${UsagePanel} app=${app} mark=${site.container} />`}
       ${isAdmin.value && html`<${ForAdmins} site=${site} />`}
