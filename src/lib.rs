@@ -28,6 +28,8 @@ pub mod compose;
 pub mod confined;
 pub mod controller;
 pub mod desired;
+#[cfg(feature = "daemon")]
+pub mod drafts;
 pub mod engine;
 pub mod firewall;
 pub mod folders;

@@ -20,6 +20,7 @@ use crate::controller::{
     Config, Controller, ControllerHandle, Drain, Input, LogReader, LogStream, Seams, SettingsNews, did,
 };
 use crate::desired::{Changed, ManifestFolder, WatchPaths};
+use crate::drafts::Drafts;
 use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
@@ -290,7 +291,8 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
         .recorded(usage, visits)
         .operated(Arc::new(planner), source)
         .with_sites(Arc::clone(&sites))
-        .with_history(recorder_handle);
+        .with_history(recorder_handle)
+        .with_drafts(Arc::new(Drafts::new(world.folders.clone(), Arc::new(SystemClock))));
     let portal = router(state);
     if let Some((listener, traffic)) = listener.zip(traffic) {
         let (config_rx, portal) = (config_rx.clone(), portal.clone());

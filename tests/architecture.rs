@@ -34,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model", "controller"]),
     ("confined", &["model", "folders"]),
     ("history", &["model", "folders"]),
+    ("drafts", &["model", "clock", "folders"]),
     ("act", &["model", "plan", "engine", "folders", "history", "store"]),
     (
         "controller",
@@ -46,6 +47,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "desired",
             "folders",
             "history",
+            "drafts",
             "controller",
             "store",
             "settings",

@@ -278,7 +278,7 @@ async fn neighbours() -> Portal {
 }
 
 fn is_told_by_the_status(route: &Route) -> bool {
-    let needs_files = ["/manifest", "/versions", "/diff"].iter().any(|part| route.path.contains(part));
+    let needs_files = ["/manifest", "/versions", "/diff", "/draft"].iter().any(|part| route.path.contains(part));
     route.path.starts_with("/apps/") && !needs_files && !route.writes()
 }
 

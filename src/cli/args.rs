@@ -156,6 +156,15 @@ Examples:
   paas diff alice-diary 3f2a91c04be7d815                    what changed since that version
   paas diff alice-diary 3f2a91c04be7d815 91be02c9ddf10a44   what changed between the two")]
     Diff(Diff),
+    /// Show what this account has changed of an app in the studio and not published
+    #[command(after_help = "\
+Each account has its own draft, and so has the operator on the server.
+
+Examples:
+  paas draft alice-page             what is changed
+  paas draft alice-page --publish   make a version of it and let that run
+  paas draft alice-page --discard   forget it")]
+    Draft(Draft),
     /// List what an app can be made from
     #[command(after_help = "Examples:\n  paas templates\n  paas templates -o json")]
     Templates,
@@ -463,6 +472,19 @@ pub struct Diff {
     /// The same [default: app]
     #[arg(value_name = "TO", requires = "from")]
     pub to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Draft {
+    /// The app, for example `alice-page`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// Make a version of it and let that run
+    #[arg(long, conflicts_with = "discard")]
+    pub publish: bool,
+    /// Forget it
+    #[arg(long)]
+    pub discard: bool,
 }
 
 #[derive(Debug, Args)]

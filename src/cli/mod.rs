@@ -28,6 +28,7 @@ pub mod deploy;
 pub mod doctor;
 pub mod domains;
 pub mod down;
+mod draft;
 pub mod events;
 mod firewall;
 pub mod get;
@@ -112,6 +113,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Versions(args) => with_daemon(context, async |context| versions::list(context, &args).await),
         Command::Rollback(args) => with_daemon(context, async |context| versions::rollback(context, &args).await),
         Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),
+        Command::Draft(args) => with_daemon(context, async |context| draft::run(context, &args).await),
         Command::Templates => templates::run(context),
         Command::Template(command) => template::run(context, &command),
         Command::Create(args) => with_daemon(context, async |context| create::run(context, &args).await),

@@ -39,13 +39,13 @@ pub struct DiskFolders {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     apps: PathBuf,
     trash: PathBuf,
     templates: PathBuf,
     owner: Owner,
     clock: Arc<dyn Clock>,
-    checkpoints: Checkpoints,
+    pub(super) checkpoints: Checkpoints,
 }
 
 /// Which code of an app is meant.
@@ -262,12 +262,12 @@ impl DiskFolders {
         code::read_whole(&source, at, reader).map(Some)
     }
 
-    fn place(&self, key: &AppKey) -> Place {
+    pub(super) fn place(&self, key: &AppKey) -> Place {
         Place { apps: self.inner.apps.clone(), key: key.clone() }
     }
 
     /// The one way from here onto a blocking thread.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Outcome<T> + Send + 'static,
     ) -> Result<T, FolderError> {

@@ -10,6 +10,7 @@ mod code;
 mod data;
 mod deploy_log;
 mod disk;
+mod drafts;
 mod history;
 pub mod lock;
 pub(crate) mod nofollow;
@@ -29,6 +30,7 @@ pub use code::{CodeFound, CodeReader, CodeWriter, MAX_TEMPLATE_BYTES, MAX_TEMPLA
 pub use data::Owner;
 pub use deploy_log::MAX_LOG_BYTES;
 pub use disk::{CodeAt, DiskFolders};
+pub use drafts::DraftOf;
 pub use lock::{LockError, RootLock};
 pub use stop::{Checkpoints, Crash};
 pub use trash::{Part, Restored, TrashNote, Trashed};

@@ -189,6 +189,16 @@ impl GitHistory {
         Ok(self.tree(key, version).await?.into_iter().map(file).collect())
     }
 
+    /// The files of a version by name, each with git's name of what it holds.
+    ///
+    /// # Errors
+    /// When there is no such version, or git fails.
+    pub async fn objects(&self, key: &AppKey, version: &VersionId) -> Result<BTreeMap<String, String>, HistoryError> {
+        self.find(key, version).await?;
+        let named = |entry: TreeEntry| (String::from_utf8_lossy(&entry.path).into_owned(), entry.object);
+        Ok(self.tree(key, version).await?.into_iter().map(named).collect())
+    }
+
     /// What a file of a version holds; `None` when it has none of that name.
     ///
     /// # Errors

@@ -7,12 +7,16 @@
 //! - No value of a content becomes part of a message; names do as [`Shown`] only.
 
 mod judge;
+mod merge;
 mod read;
 
 use std::fmt;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use merge::{Merged, changed, merge, sentence, sources};
 
 /// Most bytes of a `content.schema.json`.
 pub const MAX_SCHEMA: u64 = 64 << 10;
@@ -22,14 +26,14 @@ pub const MAX_CONTENT: u64 = 256 << 10;
 pub const MAX_PROBLEMS: usize = 50;
 
 /// A text for people, in both languages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Words {
     pub ko: String,
     pub en: String,
 }
 
 /// Something that is not as it should be, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// Where: `links.2.link`, or `properties.title.maxLength`; empty for the whole.
     pub at: String,
@@ -37,7 +41,7 @@ pub struct Problem {
     pub message: Words,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProblemKind {
     /// It is kept in the file and not shown.

@@ -14,6 +14,7 @@ pub mod labels;
 pub mod manifest;
 pub mod names;
 pub mod observed;
+pub mod picture;
 pub mod proxy;
 pub mod public_url;
 pub mod quotas;

@@ -34,6 +34,7 @@ codes! {
     BAD_PASSWORD: BAD_REQUEST "bad-password" "The new password is too short, too long, the user's name, the current one, or has control characters.";
     BAD_KEY_NAME: BAD_REQUEST "bad-key-name" "The API key's name is empty, too long or has control characters.";
     BAD_LINK: BAD_REQUEST "bad-link" "The invitation link's name is empty, too long or has control characters, or its life is out of range.";
+    BAD_PICTURE: BAD_REQUEST "bad-picture" "What was sent is no picture that is taken, or has no name of one.";
     BAD_HAND_OVER: BAD_REQUEST "bad-hand-over" "What a site has sent along for its browser is not of the right form.";
     BAD_DOMAIN: BAD_REQUEST "bad-domain" "A text is no host name that a site could have, or a name of this server itself.";
     SIGN_IN: UNAUTHORIZED "sign-in" "No credentials were sent, or they are wrong, ended or revoked.";
@@ -75,6 +76,10 @@ codes! {
     CHANGED_MEANWHILE: CONFLICT "changed-meanwhile" "Somebody else changed the manifest at the same moment.";
     NEEDS_GATEWAY: CONFLICT "needs-gateway" "Nobody can be kept out of a site while `PAAS_ROUTING` is `direct`.";
     PUBLISHED_MEANWHILE: CONFLICT "published-meanwhile" "Another version runs than the one that the changes were made to.";
+    EDITED_MEANWHILE: CONFLICT "edited-meanwhile" "Somebody else has published another change of the same fields or files.";
+    DRAFT_CHANGED: CONFLICT "draft-changed" "The draft is another one than `revision` names: it was changed in another window.";
+    NOTHING_TO_PUBLISH: CONFLICT "nothing-to-publish" "There is no draft, or it changes nothing.";
+    DRAFT_FULL: CONFLICT "draft-full" "The draft would be larger than one may be.";
     CODE_IS_LIVE: CONFLICT "code-is-live" "The app runs its working copy itself: its manifest says `code: live`.";
     TOO_MANY_LINKS: CONFLICT "too-many-links" "The site has as many invitation links as are allowed.";
     DOMAIN_TAKEN: CONFLICT "domain-taken" "Another site has the host name.";
@@ -85,10 +90,12 @@ codes! {
     TOO_MANY_KEYS: CONFLICT "too-many-keys" "The user has as many API keys as are allowed.";
     ETAG_MISMATCH: PRECONDITION_FAILED "etag-mismatch" "What is to be changed is not what `If-Match` names.";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large" "The body is larger than the route takes: 64 KiB, or what it says.";
+    PICTURE_TOO_LARGE: PAYLOAD_TOO_LARGE "picture-too-large" "The picture has more than 4 MiB.";
     PATH_TOO_LONG: URI_TOO_LONG "path-too-long" "The path is longer than any that the API has.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
     UNKNOWN_HOST: MISDIRECTED_REQUEST "unknown-host" "The request names a host that the portal does not answer to; `PORTAL_HOSTS` adds one.";
     BAD_EDIT: UNPROCESSABLE_ENTITY "bad-edit" "The changes of the files cannot be made.";
+    CONTENT_UNFIT: UNPROCESSABLE_ENTITY "content-unfit" "What is filled in does not fit the form; the message says where.";
     WRONG_SHAPE: UNPROCESSABLE_ENTITY "wrong-shape" "The body is JSON, but not of the shape that the route takes.";
     INVALID_MANIFEST: UNPROCESSABLE_ENTITY "invalid-manifest" "The text is no manifest that could be used; the message says where and why.";
     USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";
@@ -109,7 +116,9 @@ codes! {
     LOG_UNAVAILABLE: SERVICE_UNAVAILABLE "log-unavailable" "The container's log cannot be read now.";
     NO_HISTORY: SERVICE_UNAVAILABLE "no-history" "No history of the apps' code is kept, because git is missing for example.";
     HISTORY_UNAVAILABLE: SERVICE_UNAVAILABLE "history-unavailable" "The history of the app's code cannot be used now.";
+    DRAFT_UNAVAILABLE: SERVICE_UNAVAILABLE "draft-unavailable" "Drafts cannot be used now.";
     STORE_UNAVAILABLE: SERVICE_UNAVAILABLE "store-unavailable" "The daemon's database cannot be used now.";
+    DRAFT_UNSAVED: INSUFFICIENT_STORAGE "draft-unsaved" "The draft could not be written, a full disk for example; the one before is still there.";
 }
 
 #[cfg(test)]

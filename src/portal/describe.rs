@@ -52,6 +52,8 @@ pub struct Operation {
     query: Vec<(&'static str, Value, &'static str)>,
     headers: Vec<(&'static str, &'static str)>,
     body: Option<Body>,
+    /// The body is no JSON, but bytes of this type.
+    bytes: Option<&'static str>,
     answers: Vec<Answer>,
     refusals: Vec<&'static Code>,
     /// A session, nothing else.
@@ -93,6 +95,7 @@ impl Operation {
             query: Vec::new(),
             headers: Vec::new(),
             body: None,
+            bytes: None,
             answers: Vec::new(),
             refusals: Vec::new(),
             in_person: false,
@@ -128,6 +131,12 @@ impl Operation {
     #[must_use]
     pub fn may_take<T: JsonSchema>(mut self, example: Value) -> Self {
         self.body = Some(Body { schema: schema_of::<T>, example, required: false });
+        self
+    }
+
+    #[must_use]
+    pub fn takes_bytes(mut self, kind: &'static str) -> Self {
+        self.bytes = Some(kind);
         self
     }
 
@@ -330,6 +339,10 @@ fn operation(
     if let Some(body) = &operation.body {
         let content = json!({"application/json": {"schema": (body.schema)(bodies), "example": body.example}});
         described["requestBody"] = json!({"required": body.required, "content": content});
+    }
+    if let Some(kind) = operation.bytes {
+        let content = json!({kind: {"schema": {"type": "string", "format": "binary"}}});
+        described["requestBody"] = json!({"required": true, "content": content});
     }
     described
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -17,6 +17,7 @@ use super::caller::Caller;
 use super::code;
 use super::envelope::{ApiError, Text, said};
 use super::rule::narrowed;
+use crate::drafts::{MAX_DRAFT, MAX_PICTURE};
 use crate::model::{AppKey, AppName, NameError, UserId, VersionId};
 
 /// How large a body may be, and how long it may take: one that takes longer is not meant well, or its sender is gone.
@@ -29,6 +30,8 @@ struct Bounds {
 const SMALL: Bounds = Bounds { said: "64 KiB", time: Duration::from_secs(10) };
 /// A mobile phone's uplink.
 const LARGE: Bounds = Bounds { said: "8 MiB", time: Duration::from_secs(60) };
+const DRAFT: Bounds = Bounds { said: "1 MiB", ..LARGE };
+const PICTURE: Bounds = Bounds { said: "4 MiB", ..LARGE };
 
 /// The app named by `/apps/{userid}/{appname}/…`, which is there for the caller: their own, or anybody's for an admin. Somebody
 /// else's is answered like one that does not exist, without looking whether it does.
@@ -192,6 +195,39 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LargeBody<T> {
             return Err(not_json());
         }
         read(&bytes).map(Self)
+    }
+}
+
+/// A JSON object of up to 1 MiB as body: what somebody is typing.
+#[derive(Debug)]
+pub struct DraftBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for DraftBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, ApiError> {
+        let kind = is_json(request.headers());
+        DefaultBodyLimit::max(MAX_DRAFT).apply(&mut request);
+        let bytes = bytes(request, state, DRAFT).await?;
+        if !kind {
+            return Err(not_json());
+        }
+        read(&bytes).map(Self)
+    }
+}
+
+/// Up to 4 MiB as body, whatever they are. Few are read at the same time: each is in memory.
+#[derive(Debug)]
+pub struct PictureBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for PictureBody {
+    type Rejection = ApiError;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, ApiError> {
+        static READ_AT_ONCE: Semaphore = Semaphore::const_new(4);
+        DefaultBodyLimit::max(MAX_PICTURE).apply(&mut request);
+        let _place = READ_AT_ONCE.acquire().await;
+        bytes(request, state, PICTURE).await.map(Self)
     }
 }
 

@@ -27,6 +27,7 @@ pub mod describe;
 mod docs;
 pub mod domains;
 mod door;
+pub mod drafts;
 pub mod edits;
 pub mod envelope;
 pub mod events;

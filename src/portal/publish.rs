@@ -112,7 +112,7 @@ fn file_edit(PublishEdit { path, content, encoding }: PublishEdit) -> Result<Fil
 
 /// Whether that is what runs and goes on running. What is being brought up is not known to fail: whoever published it is not
 /// overruled unseen.
-fn check_base(key: &AppKey, app: &AppStatus, now: &InForce, base: &VersionId) -> Result<(), ApiError> {
+pub(super) fn check_base(key: &AppKey, app: &AppStatus, now: &InForce, base: &VersionId) -> Result<(), ApiError> {
     let is_settled =
         app.file_digest.as_ref() == Some(&now.digest) && (app.sync == SyncState::Synced || app.failed_deploy.is_some());
     if now.version.as_ref() == Some(base) || (is_settled && app.version.as_ref() == Some(base)) {

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::code;
 use super::cookie;
 use super::describe::{Described, Operation, Verb, document};
+use super::drafts;
 use super::envelope::{ApiError, said};
 use super::frame::{METHOD, frame};
 use super::host;
@@ -178,6 +179,12 @@ fn table(state: &PortalState) -> Table<'_> {
             versions::restore,
             versions::restore_described(),
         )
+        .on(Get, "/apps/{userid}/{appname}/draft", Owner, drafts::show, drafts::show_described())
+        .on(Put, "/apps/{userid}/{appname}/draft", Owner, drafts::save, drafts::save_described())
+        .on(Delete, "/apps/{userid}/{appname}/draft", Owner, drafts::discard, drafts::discard_described())
+        .on(Get, "/apps/{userid}/{appname}/draft/files/{*file}", Owner, drafts::picture, drafts::picture_described())
+        .on(Put, "/apps/{userid}/{appname}/draft/files/{*file}", Owner, drafts::upload, drafts::upload_described())
+        .on(Post, "/apps/{userid}/{appname}/draft/publish", Owner, drafts::publish, drafts::publish_described())
         .on(Get, "/apps/{userid}/{appname}/diff", Owner, versions::diff, versions::diff_described())
         .on(Get, "/apps/{userid}/{appname}/plan", Owner, plan::of_app, plan::of_app_described())
         .on(Get, "/usage", Member, usage::of_all, usage::of_all_described())

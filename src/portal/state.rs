@@ -15,6 +15,7 @@ use super::plan::Planner;
 use super::sse::{LOOK_AGAIN, MAX_STREAMS};
 use crate::accounts::{Accounts, SiteAccess};
 use crate::controller::ControllerHandle;
+use crate::drafts::Drafts;
 use crate::gateway::TrafficStats;
 use crate::history::RecorderHandle;
 use crate::metrics::Metrics;
@@ -59,6 +60,8 @@ pub struct PortalState {
     pub sites: Option<Arc<SiteAccess>>,
     /// Versions of the apps' code; the daemon always has it.
     pub history: Option<RecorderHandle>,
+    /// What people have changed and not published; the daemon always has it.
+    pub drafts: Option<Arc<Drafts>>,
     /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
     pub streams: Arc<Semaphore>,
     /// How often an open stream looks whether its session or key still opens anything.
@@ -106,6 +109,7 @@ impl PortalState {
             accounts,
             sites: None,
             history: None,
+            drafts: None,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             look_again: LOOK_AGAIN,
             waits: Arc::new(Semaphore::new(MAX_WAITS)),
@@ -141,6 +145,13 @@ impl PortalState {
     #[must_use]
     pub fn with_history(mut self, history: RecorderHandle) -> Self {
         self.history = Some(history);
+        self
+    }
+
+    /// With what the routes about drafts stand on.
+    #[must_use]
+    pub fn with_drafts(mut self, drafts: Arc<Drafts>) -> Self {
+        self.drafts = Some(drafts);
         self
     }
 

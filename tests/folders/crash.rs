@@ -5,8 +5,8 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use minipaas::folders::{Brought, Checkpoints, Crash, DiskFolders, FolderError, Folders as _, Origin};
-use minipaas::model::VersionId;
+use minipaas::folders::{Brought, Checkpoints, Crash, DiskFolders, DraftOf, FolderError, Folders as _, Origin};
+use minipaas::model::{Digest, VersionId};
 
 use crate::support::{Root, diary, diary_id, key, purge, put, rm};
 
@@ -27,13 +27,17 @@ enum Operation {
     WriteCompose,
     AppendLog,
     AppendLogFull,
+    /// The second draft of somebody, with a picture that the first has and one that is new.
+    WriteDraft,
+    FirstDraft,
+    RemoveDraft,
     TrashCode,
     TrashData,
     /// The last of the app, so that its folders go as well.
     TrashBoth,
 }
 
-const OPERATIONS: [Operation; 14] = [
+const OPERATIONS: [Operation; 17] = [
     Operation::Ensure,
     Operation::EnsureRestored,
     Operation::TakeVersion,
@@ -45,6 +49,9 @@ const OPERATIONS: [Operation; 14] = [
     Operation::WriteCompose,
     Operation::AppendLog,
     Operation::AppendLogFull,
+    Operation::WriteDraft,
+    Operation::FirstDraft,
+    Operation::RemoveDraft,
     Operation::TrashCode,
     Operation::TrashData,
     Operation::TrashBoth,
@@ -79,6 +86,10 @@ async fn prepare(operation: Operation) -> Root {
         folders.trash_code(&key(), Some(&diary_id())).await.unwrap();
         return root;
     }
+    if matches!(operation, Operation::WriteDraft | Operation::RemoveDraft) {
+        draft(&folders, "old", &["sea", "hill"]).await.unwrap();
+        return root;
+    }
     if operation == Operation::BringCode {
         folders.take_version(&key(), "mine").await.unwrap();
         put(&root.path("apps/alice/diary/app/mine.js"), "edited since");
@@ -97,6 +108,19 @@ async fn prepare(operation: Operation) -> Root {
         }
     }
     root
+}
+
+const ALICE: DraftOf = DraftOf(7);
+
+/// A draft that names its pictures, a line each.
+async fn draft(folders: &DiskFolders, text: &str, pictures: &[&str]) -> Result<(), FolderError> {
+    let mut kept = BTreeSet::new();
+    for picture in pictures {
+        kept.insert(folders.put_upload(&key(), ALICE, picture.as_bytes().to_vec()).await?.unwrap());
+    }
+    let lines: Vec<&str> = [text].into_iter().chain(kept.iter().map(Digest::as_str)).collect();
+    assert!(folders.write_draft(&key(), ALICE, lines.join("\n").into_bytes(), kept.clone()).await?);
+    Ok(())
 }
 
 async fn run(operation: Operation, folders: &DiskFolders) -> Result<(), FolderError> {
@@ -127,6 +151,8 @@ async fn run(operation: Operation, folders: &DiskFolders) -> Result<(), FolderEr
         Operation::PassOver => folders.pass_over(&key()),
         Operation::WriteCompose => folders.write_compose(&key(), "new").await,
         Operation::AppendLog | Operation::AppendLogFull => folders.append_deploy_log(&key(), "new").await,
+        Operation::WriteDraft | Operation::FirstDraft => draft(folders, "new", &["sea", "city"]).await,
+        Operation::RemoveDraft => folders.remove_draft(&key(), ALICE).await,
         Operation::TrashCode => folders.trash_code(&key(), None).await,
         Operation::TrashData => folders.trash_data(&purge(&key())).await,
         Operation::TrashBoth => {
@@ -195,13 +221,17 @@ async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
     names.lock().unwrap().retain(|name| !name.contains("given to the app's user"));
     insta::assert_debug_snapshot!(names.lock().unwrap(), @r#"
     {
+        "an upload dropped",
         "app folder made",
         "code exchanged",
         "code in place",
         "data folder made",
+        "draft removed",
         "empty app folder removed",
         "empty user folder removed",
         "everything flushed",
+        "folder for a draft made",
+        "folder for drafts made",
         "folder for new code made",
         "folder for versions made",
         "half-made code removed",
@@ -224,6 +254,7 @@ async fn a_crash_at_any_checkpoint_is_made_good_by_the_next_run() {
         "version in place",
         "version removed",
         "version taken away",
+        "what the draft had uploaded removed",
         "what was taken away removed",
     }
     "#);
@@ -249,6 +280,15 @@ fn nothing_half_made(root: &Root, operation: Operation, at: usize) {
     }
     if operation == Operation::EnsureFromVersion && tree.contains_key("apps/alice/diary/app") {
         assert!(tree.contains_key("apps/alice/diary/app/mine.js"), "{case}");
+    }
+    if let Ok(draft) = fs::read_to_string(root.path("apps/alice/diary/drafts/7/draft.json")) {
+        // All that the draft names is there.
+        assert!(draft.starts_with("old") || draft.starts_with("new"), "{case}");
+        for name in draft.lines().skip(1) {
+            assert!(tree.contains_key(&format!("apps/alice/diary/drafts/7/{name}")), "{case}");
+        }
+    } else {
+        assert_ne!(operation, Operation::WriteDraft, "{case}");
     }
     for precious in ["precious", "restored too"] {
         let before = matches!((operation, precious), (Operation::Ensure, _))

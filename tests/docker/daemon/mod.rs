@@ -24,4 +24,5 @@ mod portal;
 mod restart;
 mod settings;
 mod storm;
+mod studio;
 mod versions;
