@@ -8,6 +8,8 @@ import { given } from './chromium.mjs';
 
 const axe = await readFile(path.join(process.env.MINIPAAS_BROWSER, 'node_modules/axe-core/axe.min.js'), 'utf8');
 
+const sources = given.sources ?? process.env.MINIPAAS_WEB;
+
 export const PHONE = { width: 390, height: 844 };
 export const DESK = { width: 1280, height: 800 };
 
@@ -19,7 +21,7 @@ export const HOSTILE = `"><img src=x onerror="window.hurt=1"><script>window.hurt
  */
 export async function person(browser, { locale = 'ko-KR', viewport = PHONE, scheme = 'light' } = {}) {
   const context = await browser.newContext({ locale, viewport, colorScheme: scheme, reducedMotion: 'reduce' });
-  if (given.sources) await context.route(/\/web\/[0-9a-f]{16}\//, fromSources);
+  if (sources) await context.route(/\/web\/[0-9a-f]{16}\//, fromSources);
   const page = await context.newPage();
   const wrong = [];
   await page.addInitScript(() => {
@@ -110,10 +112,10 @@ export async function picture(page, name, language, colors = 'light') {
 
 const KINDS = { js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' };
 
-// `sources` names a folder whose files stand in for those of the program: a change is tried without building it.
+// `sources`, or MINIPAAS_WEB, names a folder whose files stand in for those of the program: a change is tried without building it.
 async function fromSources(route) {
   const name = new URL(route.request().url()).pathname.split('/').slice(3).join('/');
-  const body = await readFile(path.join(given.sources, name));
+  const body = await readFile(path.join(sources, name));
   await route.fulfill({ body, contentType: KINDS[name.split('.').pop()] });
 }
 
@@ -132,7 +134,49 @@ async function holds(page, name) {
       .map((one) => one.outerHTML.slice(0, 120)),
   );
   assert.deepEqual(small, [], `${name}: too small for a finger`);
+  const moving = await page.evaluate(() =>
+    document.getAnimations().filter((one) => one.playState === 'running' && Number(one.effect?.getComputedTiming().duration) > 1).map((one) => one.effect.target?.outerHTML.slice(0, 120)));
+  assert.deepEqual(moving, [], `${name}: it moves for somebody who has asked for less of that`);
   assert.equal(await page.evaluate(() => window.hurt), undefined, `${name}: a text became code`);
+}
+
+/**
+ * Goes through a screen by Tab alone: in the order in which it is read, each thing in sight, uncovered and marked.
+ * Gives how many there were.
+ */
+export async function tabbed(page, name) {
+  await page.evaluate(() => document.querySelector('.skip').focus());
+  let before = -1;
+  for (let count = 0; ; count++) {
+    const at = await page.evaluate(async () => {
+      // Painted as it is with the focus.
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      const one = document.activeElement;
+      const { left, top, width, height } = one.getBoundingClientRect();
+      // The middle of what of it is in sight.
+      const y = Math.min(top + height / 2, innerHeight - 2);
+      const there = document.elementFromPoint(left + width / 2, Math.max(y, 1));
+      const marked = (element) => element && getComputedStyle(element).outlineStyle !== 'none' && parseFloat(getComputedStyle(element).outlineWidth) > 0;
+      return {
+        place: [...document.querySelectorAll('*')].indexOf(one),
+        what: one.outerHTML.slice(0, 120),
+        ended: one === document.body,
+        inSight: top < innerHeight && top + height > 0,
+        covered: !(one.contains(there) || there?.contains(one) || one.closest('label')?.contains(there) || one.parentElement.contains(there)),
+        marked: marked(one) || marked(one.parentElement) || marked(one.nextElementSibling) || marked(one.closest('.cm-editor')),
+      };
+    });
+    // After the last the browser begins anew.
+    if (count > 0 && (at.ended || at.place <= before)) {
+      assert.ok(at.ended || at.what.includes('class="skip"'), `${name}: the focus goes back to ${at.what}`);
+      return count;
+    }
+    before = at.place;
+    assert.ok(at.inSight, `${name}: the focus is out of sight on ${at.what}`);
+    assert.ok(!at.covered, `${name}: something covers ${at.what}`);
+    assert.ok(at.marked, `${name}: nothing marks the focus on ${at.what}`);
+    await page.keyboard.press('Tab');
+  }
 }
 
 /** What an authenticator app shows for this secret, `ahead` steps of 30 s from now. */

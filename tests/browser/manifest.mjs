@@ -153,6 +153,26 @@ await inChromium(async (browser) => {
   await page.waitForSelector('.cm-tooltip-autocomplete', { state: 'detached' });
   await page.click('.actions .button:last-child');
 
+  step('what was typed outlives a reload, and a session that ends in the middle of it');
+  await edit(page, 'manifest', 'template: static-v1\nstate: stopped\n# half a thought');
+  await page.waitForFunction(() => sessionStorage.length > 0 && JSON.stringify(sessionStorage).includes('half a thought'));
+  await page.reload();
+  await page.waitForSelector('#manifest');
+  assert.match(await edited(page, 'manifest'), /# half a thought$/);
+  await one.context.clearCookies();
+  await page.keyboard.press('Control+End');
+  await page.focus('#manifest');
+  await page.keyboard.press('Control+End');
+  await page.keyboard.type('\n# and the other half');
+  await page.waitForSelector('dialog #password');
+  await page.fill('dialog #password', PASSWORD);
+  await page.click('dialog form .main');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  assert.match(await edited(page, 'manifest'), /# half a thought\n# and the other half$/);
+  await page.click('.editor ~ .actions .main');
+  await page.waitForFunction(() => document.querySelector('.editor ~ .actions .main').disabled);
+  assert.match((await one.call('GET', '/apps/eve/page/manifest')).data.text, /the other half$/);
+
   step('the same on a phone, and where it is narrowest');
   for (const viewport of [PHONE, { width: 320, height: 640 }]) {
     await page.setViewportSize(viewport);

@@ -29,6 +29,14 @@ await inChromium(async (browser) => {
   await page.waitForFunction((many) => document.querySelectorAll('tbody .state[data-tone=good]').length === many, apps.length, { timeout: 60_000 });
   await one.look('all');
 
+  step('the name of a template is text, whatever it is');
+  await page.goto(`${portal}/new`);
+  await page.waitForSelector('.template-card');
+  assert.match(await page.textContent('main'), /<b>Chatty<\/b>/);
+  await one.look('templates-hostile');
+  await page.goto(`${portal}/all`);
+  await page.waitForSelector('tbody tr');
+
   step('they are searched, filtered, and turned off and on');
   await page.keyboard.press('/');
   await page.keyboard.type('page bob');
@@ -50,7 +58,9 @@ await inChromium(async (browser) => {
   await page.waitForSelector('tbody .state[data-tone=warn]', { timeout: 2_000 });
   console.log(`  after ${Date.now() - written} ms`);
   await page.click('tbody a[href="/sites/bob/page"]');
-  await page.waitForSelector('.trouble');
+  await page.waitForSelector('.wrong-line');
+  assert.match(await page.textContent('.wrong-line'), /window\.hurt=1/, 'the wrong line, as text');
+  assert.equal(await page.getAttribute('.trouble a.button', 'href'), '/sites/bob/page/manifest');
   await one.look('trouble');
   await page.goBack();
   await page.waitForSelector('tbody tr');
@@ -150,6 +160,13 @@ await inChromium(async (browser) => {
   await page.click('a[href="/system"]');
   await page.waitForSelector('.checks li[data-tone=good]');
   await one.look('system');
+  await page.keyboard.press('/');
+  await page.keyboard.type('eve-page container');
+  await page.waitForFunction(() => document.querySelector('.timeline li') && [...document.querySelectorAll('.timeline li')].every((line) => /eve-page.*container/s.test(line.textContent)));
+  await page.fill('.timeline input[type=search]', HOSTILE);
+  await page.waitForSelector('.timeline .nothing');
+  await one.look('system-search');
+  await page.fill('.timeline input[type=search]', '');
   await page.click('.settings .plain');
   await page.waitForFunction(() => document.querySelectorAll('.settings dl > div').length > 30);
   await page.click('p > .button');
@@ -196,14 +213,6 @@ await inChromium(async (browser) => {
     await page.goto(`${portal}/${address}`);
     await page.waitForSelector(there);
     await one.look(`phone-${address.split('/').pop()}`);
-  }
-
-  step('and on the narrowest, 320 px wide, which is also a desk at 400 %');
-  await page.setViewportSize({ width: 320, height: 640 });
-  for (const [address, there] of [['', '.site-card'], ['new?template=static-v1', '#name'], ['all', 'tbody tr'], ['system', '.checks li'], ['me', '.sessions .row'], ['people', '.row.person'], ['people/admin', '.choice'], ['sites/eve/page', '.timeline li'], ['sites/eve/page/manifest', '#manifest']]) {
-    await page.goto(`${portal}/${address}`);
-    await page.waitForSelector(there);
-    await one.look(`narrow-${address.split(/[/?]/)[0] || 'home'}${address.endsWith('manifest') ? '-manifest' : ''}`);
   }
 
   step('signed out everywhere');

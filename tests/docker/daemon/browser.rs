@@ -157,6 +157,15 @@ fn a_manifest_is_edited_by_two_people_who_lose_nothing() {
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
+/// Each screen by the keyboard alone, at 200 % and 320 px wide.
+#[test]
+fn every_screen_is_for_the_keyboard_and_for_narrow_screens_as_well() {
+    let (daemon, given) = dashboard("kbd", None);
+    daemon.run("eve-page", "template: static-v1\nmemory: 64m\n");
+    println!("{}", drive("everywhere.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
 /// From an invitation on the administrator's phone to a site on another, and out again.
 #[test]
 fn somebody_who_is_invited_has_a_corner_of_their_own() {

@@ -35,19 +35,25 @@ let wait = FIRST_WAIT_MS;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
-/** Changes wait for the next frame: many at once are one rendering. @type {Map<string, AppView | null>} */
+/** Changes wait for the next frame, or a moment longer while there are many: at once they are one rendering. @type {Map<string, AppView | null>} */
 const pending = new Map();
 let scheduled = false;
+/** Nobody reads faster, and a long list has frames left to scroll in. */
+const RENDER_MS = 100;
+let flushed = 0;
 
 function flush() {
   scheduled = false;
+  flushed = Date.now();
   const known = new Map(apps.value ?? []);
+  const before = known.size;
   for (const [key, app] of pending) {
     if (app) known.set(key, app);
     else known.delete(key);
   }
+  const isNew = known.size > before || [...pending].some(([key, app]) => app && !apps.value?.has(key));
   pending.clear();
-  apps.value = new Map([...known].sort(([a], [b]) => (a < b ? -1 : 1)));
+  apps.value = isNew ? new Map([...known].sort(([a], [b]) => (a < b ? -1 : 1))) : known;
 }
 
 /** @param {string} key @param {AppView | null} app */
@@ -55,8 +61,9 @@ function put(key, app) {
   pending.set(key, app);
   if (scheduled) return;
   scheduled = true;
+  const wait = flushed + RENDER_MS - Date.now();
   // A page in the background has no frames.
-  if (document.hidden) setTimeout(flush);
+  if (document.hidden || wait > 0) setTimeout(flush, wait);
   else requestAnimationFrame(flush);
 }
 

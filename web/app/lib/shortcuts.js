@@ -50,9 +50,10 @@ const LONG = 7;
 /**
  * The search of a list: the field, there for long lists and for short ones once `/` was pressed; and what fits what was typed.
  * @param {number} count
- * @returns {{ field: any, fits: (text: string) => boolean }}
+ * @param {boolean} [isLong]
+ * @returns {{ field: any, fits: (text: string) => boolean, active: boolean }} `active`: something was typed
  */
-export function useSearch(count) {
+export function useSearch(count, isLong = count >= LONG) {
   const words = useSignal("");
   const place = useRef(/** @type {HTMLInputElement | null} */ (null));
   const before = useRef(asked.value);
@@ -62,12 +63,12 @@ export function useSearch(count) {
   }, [wanted]);
   const typed = words.value.toLowerCase().split(/\s+/).filter(Boolean);
   const field =
-    (count >= LONG || (wanted && count > 0)) &&
+    (isLong || (wanted && count > 0)) &&
     html`<div class="tools" role="search">
       <input type="search" ref=${place} aria-label=${t("all.search")} placeholder=${t("all.search")} value=${words.value} autocomplete="off"
         onInput=${(/** @type {any} */ event) => (words.value = event.currentTarget.value)} />
     </div>`;
-  return { field, fits: (text) => typed.every((word) => text.toLowerCase().includes(word)) };
+  return { field, fits: (text) => typed.every((word) => text.toLowerCase().includes(word)), active: typed.length > 0 };
 }
 
 /** The list of keys. */

@@ -275,6 +275,8 @@ export const texts = {
   "trouble.previous.todo": ["보는 사람은 아무것도 몰라요. 새 내용을 고친 뒤 다시 해 보세요.", "Visitors notice nothing. Correct the new one, then try again."],
   "trouble.settings": ["설정에 잘못 적힌 곳이 있어서 이전 설정으로 보여주고 있어요", "The settings have a mistake; the ones before stay in force"],
   "trouble.settings.todo": ["어디가 잘못됐는지 '자세히'에 있어요. 관리자에게 보여 주세요.", "'Details' says where. Show it to the administrator."],
+  "trouble.settings.line": ["{n}번째 줄이 이렇게 적혀 있어요.", "Line {n} says:"],
+  "trouble.settings.mend": ["고치러 가기", "Mend it"],
   "trouble.template": ["이 사이트를 만들 때 쓴 것이 서버에 없어요", "What this site is made from is missing on the server"],
   "trouble.full": ["서버에 자리가 없어서 기다리고 있어요", "There is no room for it yet"],
   "trouble.full.todo": ["다른 사이트를 지우면 저절로 열려요.", "It opens by itself when another site is deleted."],

@@ -1,6 +1,7 @@
 // What apps use, asked for again and again as long as somebody looks.
 
 import { call } from "./api.js";
+import { inFrames } from "./frames.js";
 import { signal, useEffect } from "./html.js";
 
 /** @typedef {import("../types.js").ShortUsage} ShortUsage */
@@ -26,10 +27,10 @@ async function ask() {
   try {
     /** @type {ShortUsage[]} */
     const all = await call("GET", "/usage");
-    for (const usage of all) {
-      const one = usageOf(usage.app);
-      if (JSON.stringify(one.value) !== JSON.stringify(usage)) one.value = usage;
-    }
+    const fresh = all.filter((usage) => JSON.stringify(usageOf(usage.app).peek()) !== JSON.stringify(usage));
+    inFrames(fresh, (usage) => {
+      usageOf(usage.app).value = usage;
+    });
   } catch {
     // Away: it is said on top, and asked again.
   }

@@ -40,7 +40,8 @@ export function urgency(app) {
 }
 
 /** `forAdmin`: only whoever runs the box can do something.
- * @typedef {{ what: string, todo: string, forAdmin: boolean, action: "again" | null, tone: Tone, message: string }} Trouble */
+ * `inSettings`: a line of the site's settings is wrong.
+ * @typedef {{ what: string, todo: string, forAdmin: boolean, inSettings: boolean, action: "again" | null, tone: Tone, message: string }} Trouble */
 
 /** @type {Record<string, [what: TextKey, todo: TextKey, action: "again" | null, tone: Tone]>} */
 const TROUBLES = {
@@ -77,7 +78,7 @@ export function troublesOf(app) {
   return held.map((condition) => {
     const [what, todo, action, tone] = TROUBLES[condition.reason] ??
       TROUBLES[condition.type] ?? /** @type {const} */ (["trouble.other", "trouble.admin.todo", null, "warn"]);
-    return { what: t(what), todo: t(todo), forAdmin: todo === "trouble.admin.todo", action, tone, message: condition.message };
+    return { what: t(what), todo: t(todo), forAdmin: todo === "trouble.admin.todo", inSettings: what === "trouble.settings", action, tone, message: condition.message };
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { cores, size } from "../lib/amount.js";
 import { call, pathOf } from "../lib/api.js";
+import { inFrames } from "../lib/frames.js";
 import { Line } from "../lib/graph.js";
 import { html, signal, useEffect, useRef } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
@@ -43,21 +44,10 @@ const SHOWN = {
 };
 
 export function All() {
-  const search = useRef(/** @type {HTMLInputElement | null} */ (null));
   const table = useRef(/** @type {HTMLElement | null} */ (null));
   const before = useRef(/** @type {string[]} */ ([]));
   useUsages(!!apps.value);
   useChanges();
-  useEffect(() => {
-    /** @param {KeyboardEvent} event */
-    function slash(event) {
-      if (event.key !== "/" || event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement) return;
-      event.preventDefault();
-      search.current?.focus();
-    }
-    document.addEventListener("keydown", slash);
-    return () => document.removeEventListener("keydown", slash);
-  }, []);
 
   const all = [...(apps.value?.values() ?? [])];
   const owners = [...new Set(all.map((app) => ownerOf(app.app)))];
@@ -79,7 +69,7 @@ export function All() {
   return html`
     <header class="screen-head"><${Heading} title=${t("all.title")}>${t("all.title")}<//><span class="soft">${t("all.count", { n: kept.length, all: all.length })}</span></header>
     <div class="tools" role="search">
-      <input type="search" ref=${search} aria-label=${t("all.search")} placeholder=${t("all.search")} value=${words.value} autocomplete="off"
+      <input type="search" aria-label=${t("all.search")} placeholder=${t("all.search")} value=${words.value} autocomplete="off"
         onInput=${(/** @type {any} */ event) => (words.value = event.currentTarget.value)} />
       <${Select} label=${t("all.show")} value=${show} options=${[["all", t("all.show.all")], ["trouble", t("all.show.trouble")], ["open", t("all.show.open")], ["closed", t("all.show.closed")]]} />
       <${Select} label=${t("all.owner")} value=${owner} options=${[["", t("all.owner.all")], ...owners.map((name) => [name, name])]} />
@@ -189,12 +179,15 @@ function useChanges() {
 
 /** Newest first. @param {AppEvent[]} events */
 function takeChanges(events) {
-  const known = new Set();
+  /** @type {Map<string, AppEvent>} */
+  const last = new Map();
   for (const event of events) {
-    if (event.kind !== "changed" || !event.app || known.has(event.app)) continue;
-    known.add(event.app);
-    if (changeOf(event.app).peek()?.at !== event.at) changeOf(event.app).value = event;
+    if (event.kind === "changed" && event.app && !last.has(event.app)) last.set(event.app, event);
   }
+  const fresh = [...last.values()].filter((event) => changeOf(event.app ?? "").peek()?.at !== event.at);
+  inFrames(fresh, (event) => {
+    changeOf(event.app ?? "").value = event;
+  });
 }
 
 /** Who it was, without the way they took. @param {string} cause */

@@ -4,6 +4,7 @@ import { call, pathOf } from "../lib/api.js";
 import { Fragment, html, useSignal } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { apps, seen } from "../lib/live.js";
+import { useSearch } from "../lib/shortcuts.js";
 import { bringBack, leaving, remove } from "../lib/remove.js";
 import { go, Link } from "../lib/router.js";
 import { isAdmin } from "../lib/session.js";
@@ -131,10 +132,14 @@ function Timeline({ site }) {
   /** @type {AppEvent[]} */
   const events = data ?? [];
   const lines = events.map((event) => ({ event, told: eventOf(event) })).filter((line) => line.told);
-  const shown = all.value ? lines : lines.slice(0, SHOWN);
+  const search = useSearch(lines.length, all.value && lines.length > SHOWN);
+  const fitting = search.active ? lines.filter(({ event, told: line }) => search.fits(`${line?.text} ${event.what} ${event.cause} ${exact(event.at)}`)) : lines;
+  const shown = all.value || search.active ? fitting : fitting.slice(0, SHOWN);
   return html`<section class="timeline">
     <h2>${t("site.history")}</h2>
     <p><${Link} class="plain" href=${`/sites/${pathOf(site.app)}/history`}><${Icon} name="undo-2" />${t("versions.open")}<//></p>
+    ${search.field}
+    ${search.active && fitting.length === 0 && html`<p class="nothing">${t("all.nothing")}</p>`}
     <ol>
       ${shown.map(
         ({ event, told: line }) => html`<li key=${event.at + event.what}>
@@ -144,7 +149,7 @@ function Timeline({ site }) {
         </li>`,
       )}
     </ol>
-    ${lines.length > shown.length &&
+    ${fitting.length > shown.length &&
     html`<button type="button" class="plain" onClick=${() => (all.value = true)}>${t("site.history.all", { n: lines.length })}</button>`}
     ${isAdmin.value &&
     events.length > 0 &&

@@ -6,6 +6,7 @@ import { html, useSignal } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { daemon } from "../lib/live.js";
 import { Link } from "../lib/router.js";
+import { useSearch } from "../lib/shortcuts.js";
 import { npmChecks } from "./system-npm.js";
 import { Act, Details, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { Plan } from "./plan.js";
@@ -196,13 +197,20 @@ function Row({ check }) {
   </li>`;
 }
 
+/** As many are at hand before somebody searches. */
+const AT_HAND = 50;
+
 /** What was done to everything. @param {{ mark: unknown }} props */
 function Recent({ mark }) {
-  const { data } = useRead("/events/log?limit=50", mark);
+  const { data } = useRead("/events/log?limit=500", mark);
   /** @type {import("../types.js").AppEvent[]} */
-  const events = data ?? [];
+  const all = data ?? [];
+  const search = useSearch(all.length);
+  const events = search.active ? all.filter((event) => search.fits(`${event.app ?? ""} ${event.what} ${event.cause} ${exact(event.at)}`)) : all.slice(0, AT_HAND);
   return html`<section class="timeline">
     <h2>${t("system.recent")}</h2>
+    ${search.field}
+    ${search.active && events.length === 0 && html`<p class="nothing">${t("all.nothing")}</p>`}
     <ol class="events">${events.map(
       (event) => html`<li key=${event.at + event.app + event.what} data-kind=${event.kind}>
         <span><time datetime=${event.at} title=${exact(event.at)}>${when(event.at)}</time>${event.app && html` · <${Link} href=${`/sites/${pathOf(event.app)}`}>${event.app}<//>`}</span>
