@@ -357,7 +357,8 @@ fn parameters(route: &Described) -> Vec<Value> {
             "version" if route.path.starts_with("/apps/") => {
                 json!({"type": "string", "pattern": "^[0-9a-f]{16}$", "examples": ["0123456789abcdef"]})
             }
-            "domain" => json!({"type": "string", "minLength": 1, "maxLength": 253, "examples": ["www.example.kr"]}),
+            // A text of any kind is asked for and not found.
+            "domain" => json!({"type": "string", "examples": ["www.example.kr"]}),
             "version" | "file" | "view" | "template" => json!({"type": "string"}),
             "token" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
             _ => json!({"type": "integer", "format": "int64", "minimum": 1}),
