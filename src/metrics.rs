@@ -60,6 +60,7 @@ struct Inner {
     passes: Family<ResultLabel, Counter>,
     steps: Family<StepLabels, Counter>,
     drift_repairs: Family<ActionLabel, Counter>,
+    wakes: Counter,
     call_seconds: Family<CallLabel, Histogram, Buckets>,
     call_errors: Family<CallLabel, Counter>,
 }
@@ -73,6 +74,7 @@ impl Default for Metrics {
             passes: Family::default(),
             steps: Family::default(),
             drift_repairs: Family::default(),
+            wakes: Counter::default(),
             call_seconds: Family::new_with_constructor(Buckets(&CALL_SECONDS)),
             call_errors: Family::default(),
         }))
@@ -101,6 +103,11 @@ impl Metrics {
         self.0.drift_repairs.get_or_create(&ActionLabel { action }).inc();
     }
 
+    /// An app that slept is wanted again.
+    pub fn woken(&self) {
+        self.0.wakes.inc();
+    }
+
     /// Docker has answered, or failed to.
     pub fn call(&self, call: &'static str, took: Duration, failed: bool) {
         let label = CallLabel { call };
@@ -119,6 +126,7 @@ impl Metrics {
             passes,
             steps,
             drift_repairs,
+            wakes,
             call_seconds,
             call_errors,
         } = &*self.0;
@@ -130,6 +138,7 @@ impl Metrics {
         registry.register("steps", "Steps that changed something, or failed to", steps.clone());
         let help = "Steps on apps that were as their manifest says until somebody or something changed them";
         registry.register("drift_repairs", help, drift_repairs.clone());
+        registry.register("wakes", "Apps that slept and were woken", wakes.clone());
         let name = "docker_request_duration";
         registry.register_with_unit(
             name,

@@ -17,14 +17,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::controller::network;
 use crate::controller::probe::HttpProber;
 use crate::controller::{
-    Config, Controller, ControllerHandle, Drain, Input, LogReader, LogStream, Seams, SettingsNews, did,
+    Config, Controller, ControllerHandle, Drain, Input, LastVisit, LogReader, LogStream, Seams, SettingsNews, did,
 };
 use crate::desired::{Changed, ManifestFolder, WatchPaths};
 use crate::drafts::Drafts;
 use crate::engine::docker::{Deadlines, DockerEngine, DockerHost};
 use crate::engine::{Engine, EngineError, Follow, events};
 use crate::folders::{DiskFolders, RootLock};
-use crate::gateway::{Gateway, GatewayConfig, PortalNames, TrafficStats, Tuning};
+use crate::gateway::{Gateway, GatewayConfig, PortalNames, Presence, TrafficStats, Tuning};
 use crate::history::{Author, Authors, GitHistory, Recorder};
 use crate::log;
 use crate::memory;
@@ -141,6 +141,14 @@ pub struct Visitors(OnceLock<Gateway>);
 impl Drain for Visitors {
     fn is_busy(&self, container: &ContainerId) -> bool {
         self.0.get().is_some_and(|gateway| gateway.is_busy(container))
+    }
+
+    fn last_visit(&self, app: &AppKey) -> LastVisit {
+        match self.0.get().map(|gateway| gateway.presence(app)) {
+            None | Some(Presence::Never) => LastVisit::Never,
+            Some(Presence::Until(at)) => LastVisit::At(at),
+            Some(Presence::Now) => LastVisit::Now,
+        }
     }
 }
 
@@ -273,7 +281,7 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let authors = Arc::new(EventAuthors(world.store.clone()));
     let (recorder, recorder_handle, recorded_rx) = Recorder::new(world.history.clone(), authors);
     tasks.spawn(recorder.run(ends.status_rx.clone(), stop.clone()));
-    tasks.spawn(bring_apps(recorded_rx, Input::Recorded, doubts_tx.clone(), stop.clone()));
+    tasks.spawn(bring(recorded_rx, Input::Recorded, doubts_tx.clone(), stop.clone()));
 
     let events = Arc::new(world.store.clone());
     let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
@@ -298,7 +306,8 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
         let (config_rx, portal) = (config_rx.clone(), portal.clone());
         let gateway = Gateway::counting(ends.status_rx, config_rx, Some(portal), tuning(), traffic)
             .gated(Arc::new(SiteGate(sites)));
-        tasks.spawn(bring_apps(gateway.doubts(), Input::Unanswered, doubts_tx, stop.clone()));
+        tasks.spawn(bring(gateway.doubts(), Input::Unanswered, doubts_tx.clone(), stop.clone()));
+        tasks.spawn(bring(gateway.wakes(), Input::Wanted, doubts_tx, stop.clone()));
         // It is set once, here.
         let _ = world.visitors.0.set(gateway.clone());
         let (first_look, gateway_stop) = (first_look.clone(), stop.clone());
@@ -378,9 +387,9 @@ async fn bring_news(
 }
 
 /// Carries what others noticed about apps to the controller.
-async fn bring_apps(
-    mut apps_rx: mpsc::Receiver<AppKey>,
-    what: fn(AppKey) -> Input,
+async fn bring<T>(
+    mut apps_rx: mpsc::Receiver<T>,
+    what: fn(T) -> Input,
     inputs_tx: mpsc::Sender<Input>,
     stop: CancellationToken,
 ) {

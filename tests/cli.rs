@@ -658,6 +658,8 @@ fn a_wrong_command_line_exits_with_64_and_help_with_0() {
         "user",
         "visitors",
         "domains",
+        "sleep",
+        "wake",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help");
         assert!(root.run(&[command, "--help"]).done().contains("Examples:"), "{command}");

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use minipaas::desired::{Change, TextError, edit_text, parse, render};
 use minipaas::model::{
-    AppKey, Audience, Bytes, Manifest, MilliCpus, RestartPolicy, RunState, Strategy as Takeover, VersionId, Visitors,
+    AppKey, Audience, Bytes, Manifest, MilliCpus, RestartPolicy, RunState, Seconds, Sleep, Strategy as Takeover,
+    VersionId, Visitors,
 };
 use minipaas::settings::{Bases, parse_env};
 use proptest::prelude::*;
@@ -143,9 +144,14 @@ fn change() -> impl Strategy<Value = Change> {
         prop::option::of(any_visitors()).prop_map(Change::Visitors),
         prop::collection::btree_set("[a-z]{1,9}\\.(kr|한국)", 0..4)
             .prop_map(|names| Change::Domains(names.iter().map(|name| name.parse().unwrap()).collect())),
+        prop::option::of(any_sleep()).prop_map(Change::Sleep),
         prop::option::of("[0-9a-f]{16}")
             .prop_map(|text| Change::Version(text.and_then(|text| VersionId::parse(&text)))),
     ]
+}
+
+fn any_sleep() -> impl Strategy<Value = Sleep> {
+    prop_oneof![Just(Sleep::Never), (10u32..=604_800).prop_map(|after| Sleep::After(Seconds(after)))]
 }
 
 fn any_visitors() -> impl Strategy<Value = Visitors> {
@@ -169,6 +175,7 @@ fn without(manifest: &Manifest, change: &Change) -> Manifest {
         Change::Disk(_) => manifest.disk = None,
         Change::Strategy(_) => manifest.strategy = None,
         Change::Visitors(_) => manifest.visitors = None,
+        Change::Sleep(_) => manifest.sleep = None,
         Change::Version(_) => manifest.version = None,
         Change::Domains(_) => manifest.domains.clear(),
     }

@@ -60,6 +60,7 @@ fn row(app: &str) -> InventoryRow {
             code: None,
             version: None,
             visitors: None,
+            sleep: None,
             domains: Vec::new(),
         },
         template: Template {
@@ -73,8 +74,10 @@ fn row(app: &str) -> InventoryRow {
             start_timeout: None,
             restart: TemplateRestart::default(),
             visitors: None,
+            sleep: None,
         },
         digest: Digest::of(b"template: diary-v1"),
+        asleep: Some(Timestamp(1_700_000_000_000)),
         versions: Some(VersionRecord {
             version: VersionId::parse("0123456789abcdef"),
             redeploy: Some("2026-11-22T10:00:00Z".to_owned()),

@@ -132,6 +132,12 @@ Examples:
         after_help = "Examples:\n  paas stop alice-diary\n  paas stop alice-diary bob-notes --no-wait\n  paas stop --all --yes"
     )]
     Stop(Change),
+    /// Let an app sleep before its time, if its manifest lets it sleep at all (asks the daemon)
+    #[command(after_help = "Examples:\n  paas sleep alice-diary\n  paas sleep alice-diary bob-notes")]
+    Sleep(SomeApps),
+    /// Wake an app that sleeps (asks the daemon)
+    #[command(after_help = "Examples:\n  paas wake alice-diary\n  paas wake alice-diary bob-notes")]
+    Wake(SomeApps),
     /// Give an app that runs a fresh container, with the code that it runs
     #[command(after_help = "Examples:\n  paas restart alice-diary\n  paas restart --all")]
     Restart(Change),
@@ -536,6 +542,14 @@ pub struct Change {
     pub chosen: Chosen,
     #[command(flatten)]
     pub wait: Wait,
+}
+
+/// One app or several.
+#[derive(Debug, Args)]
+pub struct SomeApps {
+    /// The app, for example `alice-diary`; several are possible
+    #[arg(value_name = "APP", required = true)]
+    pub apps: Vec<String>,
 }
 
 /// What a command is about.

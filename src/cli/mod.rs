@@ -3,7 +3,7 @@
 //! [`output`] (tables, colour), [`diagnostic`] (caret messages), [`names`] (did you mean), [`backend`] (what `main` plugs in).
 //!
 //! **Architecture invariant:** a command that changes anything writes a manifest and then only watches. The exceptions say
-//! so in their help: `confirm`, `down`, `trash`, `template`, `admin`, `firewall`, `user`, and `visitors` where it is about links and passwords.
+//! so in their help: `confirm`, `sleep`, `wake`, `down`, `trash`, `template`, `admin`, `firewall`, `user`, and `visitors` where it is about links and passwords.
 
 pub mod announce;
 pub mod args;
@@ -38,6 +38,7 @@ pub mod logs;
 mod man;
 mod npm;
 pub mod plan;
+mod rest;
 pub mod schema;
 pub mod serve;
 pub mod start;
@@ -110,6 +111,8 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Restart(args) => {
             with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Restart).await)
         }
+        Command::Sleep(args) => with_daemon(context, async |context| rest::run(context, &args, rest::Ask::Sleep).await),
+        Command::Wake(args) => with_daemon(context, async |context| rest::run(context, &args, rest::Ask::Wake).await),
         Command::Versions(args) => with_daemon(context, async |context| versions::list(context, &args).await),
         Command::Rollback(args) => with_daemon(context, async |context| versions::rollback(context, &args).await),
         Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),

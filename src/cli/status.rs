@@ -15,8 +15,8 @@ use super::context::Context;
 use super::exit::Exit;
 use super::manifests::Manifests;
 use super::output;
-use crate::model::status::{DatabaseStatus, EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus};
-use crate::model::{AppKey, DaemonStatus, Timestamp};
+use crate::model::status::{DatabaseStatus, EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus, SleepStatus};
+use crate::model::{AppKey, DaemonStatus, Seconds, Timestamp};
 use crate::portal::events::Gone;
 use crate::portal::traffic::Traffic;
 use crate::portal::view::{AppView, trouble, troubles};
@@ -186,6 +186,9 @@ impl fmt::Display for Detail<'_> {
             row("Started", &format_args!("{} ({} ago)", output::local(started), age(now, started)))?;
         }
         row("Restarts", &status.restarts)?;
+        if let Some(sleep) = &status.sleep {
+            row("Sleep", &Rest(sleep, now))?;
+        }
         if let Some(traffic) = traffic.as_ref().filter(|traffic| traffic.requests > 0) {
             row("Traffic", &Visits(traffic))?;
         }
@@ -204,6 +207,32 @@ impl fmt::Display for Detail<'_> {
             let holds = if condition.status { "" } else { "not " };
             let age = age(now, condition.since);
             writeln!(f, "  {holds}{kind:?} ({reason}, {age}): {}", output::harmless(&condition.message))?;
+        }
+        Ok(())
+    }
+}
+
+/// An app's sleep in one line.
+struct Rest<'a>(&'a SleepStatus, Timestamp);
+
+impl fmt::Display for Rest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(sleep, now) = self;
+        match sleep.since {
+            Some(since) => write!(f, "asleep since {} ({})", output::local(since), age(*now, since))?,
+            None => write!(f, "awake, until nobody comes for {}", Seconds(sleep.after_seconds))?,
+        }
+        if let Some(by) = &sleep.woken_by {
+            let what = by.path.as_deref().unwrap_or("by hand");
+            let agent = by.agent.as_ref().map(|agent| format!(", {agent}")).unwrap_or_default();
+            write!(
+                f,
+                "; woken {} times, last {} ago ({}{})",
+                sleep.wakes,
+                age(*now, by.at),
+                output::harmless(what),
+                output::harmless(&agent)
+            )?;
         }
         Ok(())
     }

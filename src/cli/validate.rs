@@ -19,7 +19,9 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::controller::{Admission, admit};
 use crate::desired::parse::Problems;
 use crate::desired::resolve::{exceeds, lacks_api};
-use crate::desired::{self, Diagnostic, FileEntry, ManifestFolder, Manifests as _, lacks_gate, templates};
+use crate::desired::{
+    self, Diagnostic, FileEntry, ManifestFolder, Manifests as _, lacks_gate, sleep_lacks_gateway, templates,
+};
 use crate::model::observed::Capacity;
 use crate::model::{AppKey, Bytes, DomainName, Manifest, RunState, Settings, Template, TemplateId, Timestamp};
 use crate::store::{AccountStore as _, SqliteStore, Store as _};
@@ -183,7 +185,9 @@ fn check(path: String, name: &str, bytes: &[u8], key: Option<&AppKey>, here: Opt
             let held = held.and_then(|(here, key)| Some(("", here.over_quota.get(key)?.clone())));
             let all = refused.into_iter().chain(held);
             let all = all.map(|(key, message)| at_key(name, &source, key, &message));
-            all.chain(here.and_then(|here| here.leaves_open(name, &source, &manifest))).collect()
+            let open = here.and_then(|here| here.leaves_open(name, &source, &manifest));
+            let sleeps = here.and_then(|here| here.sleeps_for_ever(name, &source, &manifest));
+            all.chain(open).chain(sleeps).collect()
         }
         Err(Problems { first, mut others }) => {
             others.push(first);
@@ -260,6 +264,12 @@ impl Here {
         let lacks = lacks_gate(manifest, &self.settings)?;
         let place = at_key(file, source, if lacks.by_manifest { "visitors" } else { "" }, "");
         Some(Diagnostic { message: lacks.problem(), help: Some(lacks.remedy().to_owned()), ..place })
+    }
+
+    /// A site that sleeps where nobody would wake it.
+    fn sleeps_for_ever(&self, file: &str, source: &str, manifest: &Manifest) -> Option<Diagnostic> {
+        let (message, help) = sleep_lacks_gateway(manifest, &self.settings)?;
+        Some(Diagnostic { message, help: Some(help.to_owned()), ..at_key(file, source, "sleep", "") })
     }
 
     fn refuses_template(&self, manifest: &Manifest, key: Option<&AppKey>) -> Option<(&'static str, String)> {

@@ -253,11 +253,13 @@ mod tests {
                 start_timeout: None,
                 restart: TemplateRestart::default(),
                 visitors: None,
+                sleep: None,
             },
             digest: Digest::of(text.as_bytes()),
             failed: None,
             versions: None,
             domains: Vec::new(),
+            asleep: None,
         };
         text.map(|text| (key(), row(text))).into_iter().collect()
     }

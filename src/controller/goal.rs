@@ -2,6 +2,7 @@
 
 use super::admission::QuotaReached;
 use super::domains::{Holder, Holders};
+use super::rest::{Rest, rested, sleepless};
 use crate::desired::{Desired, Dirs, FileEntry, Resolved, Snapshot, lacks_gate, resolve, templates, visitors};
 use crate::model::observed::Capacity;
 use crate::model::{
@@ -44,12 +45,13 @@ pub struct Circumstances<'a> {
     pub admission: Admission,
     /// Who has which own host name.
     pub holders: &'a Holders,
+    pub rest: Rest,
     pub now: Timestamp,
 }
 
 impl<'a> Circumstances<'a> {
     /// The row with what was last in force; a tombstone tells of nothing that was.
-    fn last_good(&self) -> Option<&'a InventoryRow> {
+    pub(super) fn last_good(&self) -> Option<&'a InventoryRow> {
         self.row.filter(|row| !row.is_tombstone())
     }
 }
@@ -79,7 +81,7 @@ pub fn decide(at: &Circumstances<'_>) -> Decision {
         Some(file) => decide_by_file(at, file),
         None => decide_by_absence(at),
     };
-    named(at, decision)
+    rested(at, named(at, decision))
 }
 
 /// With the names that are its own, and a word about the others.
@@ -181,6 +183,7 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
                         failed: at.last_good().and_then(|row| row.failed.clone()),
                         versions,
                         domains: Vec::new(),
+                        asleep: None,
                     }),
                     goal: goal_of(desired, code),
                     desired: manifest.state,
@@ -206,7 +209,7 @@ fn template_of(at: &Circumstances<'_>, manifest: &Manifest) -> Result<Template, 
     }
 }
 
-fn resolve_with(
+pub(super) fn resolve_with(
     at: &Circumstances<'_>,
     manifest: &Manifest,
     digest: &Digest,
@@ -215,7 +218,7 @@ fn resolve_with(
     resolve(at.key, manifest, digest, at.settings, template, at.dirs.clone(), at.capacity)
 }
 
-fn goal_of(desired: Desired, code: Code) -> Goal {
+pub(super) fn goal_of(desired: Desired, code: Code) -> Goal {
     match desired {
         Desired::Run(spec) => Goal::Run(Box::new(AppSpec { code, ..*spec })),
         Desired::Stop(spec) => Goal::Stop(Box::new(AppSpec { code, ..*spec })),
@@ -304,6 +307,7 @@ fn last_good(at: &Circumstances<'_>, file: Option<&FileEntry>, sync: SyncState, 
 
 /// A site that nobody can guard is stopped rather than left open to everyone.
 fn guarded(at: &Circumstances<'_>, manifest: &Manifest, decision: Decision) -> Decision {
+    let decision = sleepless(at, manifest, decision);
     let Some(lacks) = lacks_gate(manifest, at.settings).filter(|_| !planted!(UnguardedInDirect)) else {
         return decision;
     };
@@ -320,7 +324,7 @@ impl Decision {
     #[must_use]
     pub fn spec(&self) -> Option<&AppSpec> {
         match &self.goal {
-            Goal::Run(spec) | Goal::Stop(spec) => Some(spec),
+            Goal::Run(spec) | Goal::Stop(spec) | Goal::Sleep { spec, .. } => Some(spec),
             Goal::Leave | Goal::Remove { .. } => None,
         }
     }
@@ -369,11 +373,13 @@ mod tests {
             absence,
             admission: Admission::Admitted,
             holders: &Holders::default(),
+            rest: Rest::AsBefore,
             now: Timestamp(2),
         });
         let goal = match decision.goal {
             Goal::Run(_) => "run",
             Goal::Stop(_) => "stop",
+            Goal::Sleep { .. } => "sleep",
             Goal::Leave => "leave",
             Goal::Remove { .. } => "remove",
         };
@@ -396,6 +402,7 @@ mod tests {
                 absence: Absence::Certain,
                 admission: Admission::Admitted,
                 holders: &Holders::default(),
+                rest: Rest::AsBefore,
                 now: Timestamp(2),
             });
             let goal = if matches!(decision.goal, Goal::Run(_)) { "run" } else { "stop" };

@@ -41,6 +41,10 @@ pub enum Command {
     /// How long the longest of the present jobs (passes, readings, looks at Docker; not builds, which have their own limit)
     /// has been under way; zero when there is none.
     Progress { answer: oneshot::Sender<Duration> },
+    /// Let an app sleep that may, before its time. Who says so is for the event log only.
+    Sleep { key: AppKey, by: String },
+    /// Wake an app that sleeps.
+    Wake { key: AppKey, by: String },
     /// Let exactly the held removal with this token go on. Who says so is for the event log only.
     Confirm { token: String, by: String, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>> },
 }
@@ -126,6 +130,16 @@ impl ControllerHandle {
 
     pub async fn resync(&self) {
         let _ = self.commands_tx.send(Command::Resync).await;
+    }
+
+    /// It falls asleep when nobody is there any more.
+    pub async fn sleep(&self, key: AppKey, by: String) {
+        // A closed channel means the daemon is stopping.
+        let _ = self.commands_tx.send(Command::Sleep { key, by }).await;
+    }
+
+    pub async fn wake(&self, key: AppKey, by: String) {
+        let _ = self.commands_tx.send(Command::Wake { key, by }).await;
     }
 
     /// Returns the apps that are now removed.

@@ -2,7 +2,7 @@
 //!
 //! - [`run`]: the loop and everything it knows · [`queue`], [`backoff`]: what is looked at when
 //! - [`goal`], [`admission`]: what an app is to become, from file, inventory and circumstances (pure)
-//! - [`domains`]: which app has which own host name (pure) · `audit`: who changed which manifest
+//! - [`domains`]: which app has which own host name (pure) · [`rest`]: whether an app sleeps (pure) · `audit`: who changed which manifest
 //! - [`pass`]: one look at one app and what follows from it · [`report`]: its published status
 //! - [`image`], [`network`], [`addresses`]: what all apps share · [`probe`]: whether an app answers · [`preview`]: what would be
 //!   done
@@ -26,6 +26,7 @@ pub mod preview;
 pub mod probe;
 pub mod queue;
 pub mod report;
+pub mod rest;
 pub mod run;
 pub mod seams;
 
@@ -34,6 +35,6 @@ pub use audit::did;
 pub use goal::Admission;
 pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream};
 pub use run::{Config, Controller, Input, SettingsNews};
-pub use seams::{Drain, Prober, RuntimeContext, RuntimeSource, Seams};
+pub use seams::{Drain, LastVisit, Prober, RuntimeContext, RuntimeSource, Seams};
 // Those who read logs through the handle may not know the engine.
 pub use crate::engine::{EngineError, Follow, LogLine, LogSource};

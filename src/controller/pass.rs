@@ -143,6 +143,8 @@ pub struct PassOutput {
     pub next: Next,
     /// `AtRest` for whoever failed: it holds up nobody.
     pub motion: Motion,
+    /// It was to sleep, and somebody started it.
+    pub woken: bool,
     /// Steps that changed something.
     pub changes: usize,
 }
@@ -175,6 +177,7 @@ pub async fn pass<W: Seams>(world: &W, input: PassInput) -> PassOutput {
         Ok(Converged::Settled(settled)) => settled.verdict.motion,
         Ok(Converged::FileIsBack) | Err(_) => Motion::AtRest,
     };
+    let woken = matches!(&result, Ok(Converged::Settled(settled)) if settled.verdict.woken);
     let (report_of, next) = match result {
         Ok(Converged::Settled(settled)) => run.conclude(*settled).await,
         Ok(Converged::FileIsBack) => (run.as_before(Vec::new()), Next::Reread),
@@ -186,7 +189,7 @@ pub async fn pass<W: Seams>(world: &W, input: PassInput) -> PassOutput {
     {
         tracing::warn!(app = %key, %error, "the event log could not be written");
     }
-    PassOutput { key, status: report_of, row: run.row, memory: run.memory, next, motion, changes: run.changes }
+    PassOutput { key, status: report_of, row: run.row, memory: run.memory, next, motion, woken, changes: run.changes }
 }
 
 /// What is planned for an app, without doing it.

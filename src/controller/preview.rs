@@ -15,6 +15,7 @@ use super::admission::admit;
 use super::domains::{Claims, Holders, share};
 use super::goal::{Absence, Admission, Circumstances, decide};
 use super::pass::{Memory, PassInput, preview as plan_of};
+use super::rest::Rest;
 use super::seams::Seams;
 
 /// The plan of everything.
@@ -87,6 +88,7 @@ pub async fn preview<W: Seams>(
             absence,
             admission: admissions.get(key).cloned().unwrap_or(Admission::Admitted),
             holders,
+            rest: Rest::AsBefore,
             now: world.clock().now(),
         })
     };

@@ -2,13 +2,13 @@
 //! `Ready` only when it is true.
 
 use crate::model::shown::message;
-use crate::model::status::{DeployFailure, Endpoint, LastExit};
+use crate::model::status::{DeployFailure, Endpoint, LastExit, SleepStatus};
 use crate::model::{
     AppKey, AppStatus, Condition, ConditionKind, DomainName, Health, InventoryRow, RunState, Settings, SyncState,
     Timestamp,
 };
-use crate::plan::Assessment;
 use crate::plan::assess::Finding;
+use crate::plan::{Assessment, Goal};
 
 use super::goal::Decision;
 
@@ -43,7 +43,7 @@ pub fn report(
     };
     let ready = synced
         && decision.desired == RunState::Running
-        && (verdict.health == Health::Running || planted!(ReadyWhateverHealth))
+        && (matches!(verdict.health, Health::Running | Health::Asleep) || planted!(ReadyWhateverHealth))
         && decision.file_digest.is_some();
     let mut findings: Vec<Finding> = decision.findings.iter().cloned().chain(verdict.findings).chain(extra).collect();
     findings.push(ready_finding(at, ready, sync, verdict.health, &findings));
@@ -97,8 +97,19 @@ pub fn report(
         visitors: decision.visitors,
         // Only what is written down: nobody else is told of it then.
         domains: in_force(decision, at.row),
+        sleep: sleep_of(at),
         conditions,
     }
+}
+
+/// The loop adds what it knows of its wakes.
+fn sleep_of(at: &Report<'_>) -> Option<SleepStatus> {
+    let after = at.decision.spec()?.sleep?;
+    let since = match &at.decision.goal {
+        Goal::Sleep { since, .. } => Some(*since),
+        Goal::Run(_) | Goal::Stop(_) | Goal::Leave | Goal::Remove { .. } => None,
+    };
+    Some(SleepStatus { after_seconds: after.0, since, wakes: 0, woken_by: None })
 }
 
 /// Own host names that requests may be sent to the app by.
@@ -109,7 +120,9 @@ pub fn in_force(decision: &Decision, row: Option<&InventoryRow>) -> Vec<DomainNa
 }
 
 fn ready_finding(at: &Report<'_>, ready: bool, sync: SyncState, health: Health, findings: &[Finding]) -> Finding {
-    let (reason, message) = if ready {
+    let (reason, message) = if ready && health == Health::Asleep {
+        ("Asleep".to_owned(), "the app sleeps because nobody comes; the next request wakes it".to_owned())
+    } else if ready {
         ("Ready".to_owned(), "the app runs as its manifest says".to_owned())
     } else if let Some(first) = findings.iter().min_by_key(|finding| finding.kind) {
         (first.reason.clone(), first.message.clone())
@@ -124,6 +137,7 @@ fn ready_finding(at: &Report<'_>, ready: bool, sync: SyncState, health: Health, 
 fn unready(desired: RunState, sync: SyncState, health: Health) -> (&'static str, &'static str) {
     match (desired, health) {
         (RunState::Stopped, Health::Running | Health::Starting) => ("Stopping", "the app is being stopped"),
+        (RunState::Running, Health::Asleep) => ("FallingAsleep", "the app falls asleep"),
         (RunState::Stopped, _) => ("Stopped", "the manifest says `state: stopped`"),
         (RunState::Deleted, Health::Deleted) => ("Deleted", "the app was deleted"),
         (RunState::Deleted, _) => ("Deleting", "the app is being deleted"),
@@ -145,10 +159,10 @@ mod tests {
 
     #[test]
     fn an_unready_app_says_so_in_a_sentence_and_contradicts_itself_nowhere() {
-        use Health::{CrashLoop, Degraded, Deleted, Running, Starting, Stopped, Unknown};
+        use Health::{Asleep, CrashLoop, Degraded, Deleted, Running, Starting, Stopped, Unknown};
         let mut told = Vec::new();
         for desired in [RunState::Running, RunState::Stopped, RunState::Deleted] {
-            for health in [Unknown, Running, Starting, Stopped, CrashLoop, Degraded, Deleted] {
+            for health in [Unknown, Running, Starting, Stopped, Asleep, CrashLoop, Degraded, Deleted] {
                 let (reason, message) = unready(desired, SyncState::OutOfSync, health);
                 told.push(format!("{desired:?} {health:?} - {reason}: {message}"));
             }
@@ -158,6 +172,7 @@ mod tests {
         Running Running - Updating: a change is being taken over
         Running Starting - Starting: the app is starting
         Running Stopped - Stopped: the app does not run yet
+        Running Asleep - FallingAsleep: the app falls asleep
         Running CrashLoop - CrashLoop: the app keeps ending by itself: look at its log
         Running Degraded - Degraded: the app does not answer: look at its log
         Running Deleted - Stopped: the app does not run yet
@@ -165,6 +180,7 @@ mod tests {
         Stopped Running - Stopping: the app is being stopped
         Stopped Starting - Stopping: the app is being stopped
         Stopped Stopped - Stopped: the manifest says `state: stopped`
+        Stopped Asleep - Stopped: the manifest says `state: stopped`
         Stopped CrashLoop - Stopped: the manifest says `state: stopped`
         Stopped Degraded - Stopped: the manifest says `state: stopped`
         Stopped Deleted - Stopped: the manifest says `state: stopped`
@@ -172,6 +188,7 @@ mod tests {
         Deleted Running - Deleting: the app is being deleted
         Deleted Starting - Deleting: the app is being deleted
         Deleted Stopped - Deleting: the app is being deleted
+        Deleted Asleep - Deleting: the app is being deleted
         Deleted CrashLoop - Deleting: the app is being deleted
         Deleted Degraded - Deleting: the app is being deleted
         Deleted Deleted - Deleted: the app was deleted

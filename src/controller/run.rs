@@ -8,7 +8,7 @@
 //!   rules 6 and 10) · one writer of the event log, whose rows are still written when the loop ends
 //!
 //! What it does is told in parts: `news` from the watchers and the doors, `folders` with the manifests, `absence` of files that
-//! vanished, what is `shared` by all apps, `passes` over them and whose `turn` it is to move, `asking` those that serve, the event `log`.
+//! vanished, what is `shared` by all apps, `passes` over them and whose `turn` it is to move, `asking` those that serve, who is `resting`, the event `log`.
 //! Here are what it owns, its loop, and time.
 
 mod absence;
@@ -20,6 +20,7 @@ mod news;
 mod once;
 mod passes;
 mod removals;
+mod resting;
 mod shared;
 mod turn;
 
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use self::asking::Asking;
 use self::once::Once;
 use self::removals::RemovalWriter;
+use self::resting::Resting;
 use self::turn::Turn;
 use super::addresses::Addresses;
 use super::audit::Audit;
@@ -53,7 +55,7 @@ use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::proxy::ProxyStatus;
 use crate::model::status::{DaemonFolders, Endpoint, EngineStatus, HeldRemoval, ImageStatus};
-use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Quotas, Settings, Subnet};
+use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Quotas, Settings, Subnet, Wake};
 use crate::plan::RemovalGuard;
 use crate::store::{Store as _, StoreError};
 
@@ -68,6 +70,8 @@ pub enum Input {
     Engine(Signal),
     /// Visitors of this app were left without an answer.
     Unanswered(AppKey),
+    /// Somebody waits for an app that sleeps.
+    Wanted(Wake),
     /// The history has versions of this app that it had not before: checkouts may go.
     Recorded(AppKey),
     /// What is wrong with the database as a whole; `None`: nothing any more.
@@ -197,6 +201,7 @@ pub struct Controller<W: Seams> {
     running: BTreeMap<AppKey, Instant>,
     turn: Turn,
     asking: Asking,
+    resting: Resting,
     backoffs: Backoffs<AppKey>,
     memories: BTreeMap<AppKey, Memory>,
     jitter: Jitter,
@@ -282,6 +287,7 @@ impl<W: Seams> Controller<W> {
             running: BTreeMap::new(),
             turn: Turn::default(),
             asking: Asking::default(),
+            resting: Resting::default(),
             memories: BTreeMap::new(),
             jitter,
             status,
@@ -348,6 +354,7 @@ impl<W: Seams> Controller<W> {
             .chain(self.listing_retry)
             .chain(self.removal_writer.retry_at())
             .chain(self.asking.next_due())
+            .chain(self.resting.next_due())
             .min()
             .unwrap_or(self.next_resync)
             .min(self.next_resync)
@@ -377,6 +384,7 @@ impl<W: Seams> Controller<W> {
             self.note_removals();
         }
         self.ask_who_serves();
+        self.send_to_sleep();
         let over: Vec<AppKey> = self
             .missing_since
             .iter()

@@ -4,13 +4,15 @@
 use std::future::Future;
 use std::net::SocketAddr;
 
+use tokio::time::Instant;
+
 use crate::clock::Clock;
 use crate::desired::Manifests;
 use crate::engine::Engine;
 use crate::folders::Folders;
 use crate::history::History;
 use crate::model::status::Endpoint;
-use crate::model::{ContainerId, Digest, ObservedContainer};
+use crate::model::{AppKey, ContainerId, Digest, ObservedContainer};
 use crate::store::Store;
 
 /// Asks a running app whether it serves.
@@ -29,6 +31,18 @@ pub trait Prober: Send + Sync + 'static {
 pub trait Drain: Send + Sync + 'static {
     /// Requests run on this container, or may still be sent to it. Asked of containers that requests no longer belong to.
     fn is_busy(&self, container: &ContainerId) -> bool;
+
+    /// When the last answer ended that this app gave to a visitor.
+    fn last_visit(&self, app: &AppKey) -> LastVisit;
+}
+
+/// When somebody was at an app last, as far as this life of the daemon knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastVisit {
+    Never,
+    At(Instant),
+    /// Somebody waits for an answer, reads one, or has a connection open for as long as they like.
+    Now,
 }
 
 /// The build context of the runtime image.

@@ -38,6 +38,7 @@ pub fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
     key("version", text(before.version.as_ref()), text(after.version.as_ref()));
     key("visitors", text(before.visitors), text(after.visitors));
     key("domains", domains(before), domains(after));
+    key("sleep", text(before.sleep), text(after.sleep));
     let names = before.env.keys().chain(after.env.keys().filter(|name| !before.env.contains_key(*name)));
     for name in names {
         let what = match (before.env.get(name), after.env.get(name)) {
@@ -118,6 +119,7 @@ mod tests {
             ("", "code: live", "`code`: default → live"),
             ("domains: [A.kr]", "domains: [a.kr, 일기.한국]", "`domains`: a.kr → a.kr, 일기.한국"),
             ("version: 3f2a91c04be7d815", "", "`version`: 3f2a91c04be7d815 → default"),
+            ("sleep: never", "sleep: {after: 90s}", "`sleep`: never → {after: 90s}"),
             (
                 "visitors: owner",
                 "visitors: {view: guests, change: owner}",

@@ -10,7 +10,8 @@ use yaml_edit::{Document, YamlFile};
 use super::parse::parse;
 use super::snapshot::Diagnostic;
 use crate::model::{
-    Bytes, CodeMode, DomainName, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Strategy, VersionId, Visitors,
+    Bytes, CodeMode, DomainName, Manifest, MilliCpus, Restart, RestartPolicy, RunState, Sleep, Strategy, VersionId,
+    Visitors,
 };
 
 /// One key and its new value; `None` takes the line out, so that the default holds again.
@@ -29,6 +30,7 @@ pub enum Change {
     Disk(Option<Bytes>),
     Strategy(Option<Strategy>),
     Visitors(Option<Visitors>),
+    Sleep(Option<Sleep>),
     Version(Option<VersionId>),
     /// None takes the line out.
     Domains(Vec<DomainName>),
@@ -124,6 +126,7 @@ impl Change {
             Self::Disk(_) => "disk",
             Self::Strategy(_) => "strategy",
             Self::Visitors(_) => "visitors",
+            Self::Sleep(_) => "sleep",
             Self::Version(_) => "version",
             Self::Domains(_) => "domains",
         }
@@ -141,6 +144,7 @@ impl Change {
                 | Self::Disk(None)
                 | Self::Strategy(None)
                 | Self::Visitors(None)
+                | Self::Sleep(None)
                 | Self::Version(None)
         ) || matches!(self, Self::Domains(names) if names.is_empty())
     }
@@ -163,6 +167,7 @@ impl Change {
             Self::Disk(disk) => manifest.disk = *disk,
             Self::Strategy(strategy) => manifest.strategy = *strategy,
             Self::Visitors(visitors) => manifest.visitors = *visitors,
+            Self::Sleep(sleep) => manifest.sleep = *sleep,
             Self::Version(version) => manifest.version.clone_from(version),
             Self::Domains(names) => manifest.domains.clone_from(names),
         }
@@ -191,6 +196,11 @@ impl Change {
                 let written = YamlFile::from_str(&visitors.to_string()).ok()?.document()?;
                 mapping.set(key, written.as_mapping()?);
             }
+            Self::Sleep(Some(Sleep::After(after))) => {
+                let written = YamlFile::from_str(&Sleep::After(*after).to_string()).ok()?.document()?;
+                mapping.set(key, written.as_mapping()?);
+            }
+            Self::Sleep(sleep) => text(sleep.map(|sleep| sleep.to_string())),
             Self::Version(version) => text(version.as_ref().map(ToString::to_string)),
             Self::Domains(names) if names.is_empty() => text(None),
             // As people write them.

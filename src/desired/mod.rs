@@ -27,7 +27,9 @@ pub use folder::{Current, EditError, Edited, LockedDir, ManifestDir};
 pub use load::ManifestFolder;
 pub use parse::{check, parse};
 pub use render::render;
-pub use resolve::{Desired, Dirs, LacksGate, Resolved, lacks_gate, resolve, visitors};
+pub use resolve::{
+    Desired, Dirs, LacksGate, Resolved, lacks_gate, resolve, sleep_after, sleep_lacks_gateway, visitors,
+};
 pub use schema::manifest_schema;
 pub use snapshot::{CompleteSnapshot, Completeness, Diagnostic, FileEntry, Manifests, Snapshot};
 pub use watch::{Changed, WatchPaths, watch};

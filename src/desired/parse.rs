@@ -7,7 +7,7 @@ mod values;
 
 use self::fields::{Fields, Refusals, nearest};
 use self::values::{
-    backup, boolean, code, cpus, domains, env, parsed, redeploy, restart, size, start_timeout, state, strategy,
+    backup, boolean, code, cpus, domains, env, parsed, redeploy, restart, size, sleep, start_timeout, state, strategy,
     version, visitors, whole,
 };
 use super::snapshot::Diagnostic;
@@ -19,7 +19,7 @@ use crate::model::{Bytes, CodeMode, Manifest, RunState, Shown, TemplateId};
 pub const MAX_BYTES: usize = 64 << 10;
 
 /// Every key of a manifest, in the order the documentation shows them.
-pub const KEYS: [&str; 18] = [
+pub const KEYS: [&str; 19] = [
     "template",
     "enableApi",
     "state",
@@ -38,6 +38,7 @@ pub const KEYS: [&str; 18] = [
     "version",
     "visitors",
     "domains",
+    "sleep",
 ];
 
 /// So many problems of a file are told; whoever has more has them told when these are mended.
@@ -155,6 +156,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
     let version = fields.read("version", version);
     let visitors = fields.read("visitors", visitors);
     let domains = fields.read("domains", domains).unwrap_or_default();
+    let sleep = fields.read("sleep", sleep);
     // A state that cannot be read may have been meant to be that one.
     let is_kept = fields.get("state").is_none() || state.is_some_and(|state| state != RunState::Deleted);
     if let Some(entry) = fields.get("keepData").filter(|_| is_kept) {
@@ -191,6 +193,7 @@ fn manifest(root: Node) -> Result<Manifest, Refusals> {
         version,
         visitors,
         domains,
+        sleep,
     })
 }
 

@@ -82,6 +82,9 @@ pub fn render(key: &AppKey, manifest: &Manifest) -> String {
         let names: Vec<_> = manifest.domains.iter().map(|name| quoted(&name.readable())).collect();
         line(&mut text, "domains", &format!("[{}]", names.join(", ")));
     }
+    if let Some(sleep) = manifest.sleep {
+        line(&mut text, "sleep", &sleep.to_string());
+    }
     text
 }
 
@@ -128,6 +131,8 @@ mod tests {
              startTimeout: 90s\nvisitors: {view: guests, change: owner}",
             "template: diary-v1\nvisitors: owner",
             "template: diary-v1\ndomains: [www.example.kr, 일기.한국, xn--80ak6aa92e.com]",
+            "template: diary-v1\nsleep: never",
+            "template: diary-v1\nsleep: {after: 30m}",
             "template: diary-v1\nbackup: {}",
             "template: diary-v1\nrestart: {onHang: true}",
             "template: diary-v1\nrestart: {policy: 'no', onHang: false}",

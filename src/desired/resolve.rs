@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::model::manifest::DEFAULT_START_TIMEOUT;
 use crate::model::observed::Capacity;
 use crate::model::{
-    AppKey, AppSpec, Bytes, Code, ConditionKind, Digest, Limits, Manifest, OnHang, PurgeToken, Routing, RunState,
-    Settings, Template, Visitors,
+    AppKey, AppSpec, Bytes, Code, ConditionKind, Digest, Limits, Manifest, OnHang, PurgeToken, RestartPolicy, Routing,
+    RunState, Seconds, Settings, Template, Visitors,
 };
 
 /// What should be true of an app.
@@ -68,6 +68,7 @@ pub fn resolve(
         return Resolved::Unusable { kind: ConditionKind::Invalid, message };
     }
     let restart = manifest.restart.unwrap_or_default();
+    let sleep = sleep_after(manifest, template, settings);
     let spec = Box::new(AppSpec {
         key: key.clone(),
         host: key.host(&settings.domain),
@@ -81,7 +82,8 @@ pub fn resolve(
             cpus: manifest.cpus.unwrap_or(settings.cpu_limit),
             pids: manifest.pids.unwrap_or(settings.pids_limit),
         },
-        restart: restart.policy.unwrap_or(settings.restart_policy),
+        restart: restart_policy(restart.policy.unwrap_or(settings.restart_policy), sleep),
+        sleep,
         on_hang: if restart.on_hang.unwrap_or(template.restart.on_hang) { OnHang::Replace } else { OnHang::Tell },
         network: settings.app_network(),
         app_dir: dirs.code,
@@ -100,6 +102,32 @@ pub fn resolve(
         RunState::Running | RunState::Deleted => Desired::Run(spec),
     };
     Resolved::Usable { desired, digest }
+}
+
+/// After how long without a visitor the app sleeps. Never where no gateway would hear who comes to wake it.
+#[must_use]
+pub fn sleep_after(manifest: &Manifest, template: &Template, settings: &Settings) -> Option<Seconds> {
+    let sleep = manifest.sleep.or(template.sleep).unwrap_or(settings.sleep);
+    sleep.after().filter(|_| settings.routing == Routing::Gateway)
+}
+
+/// Both restart what ended by itself. `always` also starts what was stopped, whenever Docker itself starts: all that sleeps.
+fn restart_policy(policy: RestartPolicy, sleep: Option<Seconds>) -> RestartPolicy {
+    match (policy, sleep) {
+        (RestartPolicy::Always, Some(_)) => RestartPolicy::UnlessStopped,
+        (policy, _) => policy,
+    }
+}
+
+/// Why the manifest's `sleep` cannot be carried out: problem and remedy, without the name of the file.
+#[must_use]
+pub fn sleep_lacks_gateway(manifest: &Manifest, settings: &Settings) -> Option<(String, &'static str)> {
+    let sleep = manifest.sleep.filter(|sleep| sleep.after().is_some() && settings.routing == Routing::Direct)?;
+    let problem = format!(
+        "`sleep: {sleep}` needs the gateway: with PAAS_ROUTING=direct nobody hears who comes, so nothing would wake the site, \
+         and it stays awake"
+    );
+    Some((problem, "set PAAS_ROUTING=gateway, or write `sleep: never`"))
 }
 
 /// Who may see and change the site. A template only suggests it, to whoever writes the manifest.
@@ -227,6 +255,7 @@ mod tests {
             start_timeout: None,
             restart: TemplateRestart::default(),
             visitors: None,
+            sleep: None,
         }
     }
 

@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use crate::model::manifest::{MAX_START_TIMEOUT, MIN_START_TIMEOUT};
-use crate::model::{Seconds, Shown, Template, TemplateId, TemplateRestart, Visitors};
+use crate::model::{Seconds, Shown, Sleep, Template, TemplateId, TemplateRestart, Visitors};
 
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -32,6 +32,7 @@ struct Written {
     #[serde(default)]
     restart: TemplateRestart,
     visitors: Option<Visitors>,
+    sleep: Option<Sleep>,
 }
 
 /// Reads every template. A folder whose name is no template id is not a template. Fails only if the folder itself cannot
@@ -168,6 +169,7 @@ pub fn parse(id: &TemplateId, text: &str) -> Result<Template, String> {
         start_timeout: written.start_timeout,
         restart: written.restart,
         visitors: written.visitors,
+        sleep: written.sleep,
     })
 }
 
@@ -204,7 +206,7 @@ mod tests {
         let told = |text: &str| parse(&id("diary-v1"), text).unwrap_err();
         insta::assert_snapshot!(told("{\n  \"id\": \"diary-v1\",,"), @"template.json is not right: key must be a string at line 2 column 20; compare it with the template `diary-v1`");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x"}"#), @"template.json is not right: missing field `version` at line 1 column 31; compare it with the template `diary-v1`");
-        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "nome": "x"}"#), @"template.json is not right: unknown field `nome`, expected one of `id`, `name`, `description`, `version`, `supportsApi`, `internalPort`, `healthPath`, `startTimeout`, `restart`, `visitors` at line 1 column 25; compare it with the template `diary-v1`");
+        insta::assert_snapshot!(told(r#"{"id": "diary-v1", "nome": "x"}"#), @"template.json is not right: unknown field `nome`, expected one of `id`, `name`, `description`, `version`, `supportsApi`, `internalPort`, `healthPath`, `startTimeout`, `restart`, `visitors`, `sleep` at line 1 column 25; compare it with the template `diary-v1`");
         insta::assert_snapshot!(told(r#"{"id": "other", "name": "x", "version": "1"}"#), @"template.json says id `other`: write `diary-v1`, or rename the folder");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": " ", "version": "1"}"#), @"template.json has an empty `name` or `version`: write both");
         insta::assert_snapshot!(told(r#"{"id": "diary-v1", "name": "x", "version": "1", "internalPort": 0}"#), @"template.json has `internalPort` 0: write the port that server.js listens on, or leave it out for 3000");

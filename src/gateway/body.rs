@@ -14,8 +14,8 @@ use super::endpoint::Endpoint;
 use super::exchange::{Sending, Upstream};
 use super::head::Delimiter;
 use super::places::Tunnel;
+use super::presence::Guest;
 use super::proxy::Client;
-use super::traffic::AppTraffic;
 
 /// What hyper gets: when it has been handed over, or given up, the connection waits for a request again.
 pub(super) struct Answer {
@@ -119,7 +119,7 @@ pub(super) struct AppBody {
     coding: Coding,
     keep_alive: bool,
     max_idle: usize,
-    traffic: Arc<AppTraffic>,
+    guest: Guest,
     ending: Ending,
 }
 
@@ -140,7 +140,7 @@ impl AppBody {
         delimiter: Delimiter,
         keep_alive: bool,
         max_idle: usize,
-        traffic: Arc<AppTraffic>,
+        guest: Guest,
         ending: Ending,
     ) -> GatewayBody {
         let sending = (!sending.is_sent()).then_some(sending);
@@ -150,7 +150,7 @@ impl AppBody {
             Delimiter::Chunked => Coding::Chunked(Chunked::Size),
             Delimiter::Close => Coding::Close,
         };
-        let mut body = Self { upstream: Some(upstream), sending, coding, keep_alive, max_idle, traffic, ending };
+        let mut body = Self { upstream: Some(upstream), sending, coding, keep_alive, max_idle, guest, ending };
         if body.coding == Coding::Ended {
             body.end();
             return GatewayBody::empty();
@@ -238,7 +238,7 @@ impl AppBody {
             }
             Coding::Close => buffer.split().freeze(),
         };
-        self.traffic.sent(data.len());
+        self.guest.sent(data.len());
         Ok(Some(Frame::data(data)))
     }
 
@@ -286,7 +286,7 @@ mod tests {
             coding: Coding::Close,
             keep_alive: false,
             max_idle: 0,
-            traffic: Arc::default(),
+            guest: Guest::of(Arc::default()),
             ending: Ending::Cut(Box::pin(std::future::ready(())), tunnel),
         };
         let frame = poll_fn(|cx| body.poll_frame(cx)).await;

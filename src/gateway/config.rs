@@ -67,6 +67,10 @@ pub struct Tuning {
     pub connect_timeout: Duration,
     /// How long a GET or HEAD waits for an app that restarts or starts.
     pub hold: Duration,
+    /// How long any request waits for an app that was woken, and somebody who opens a page before they are shown one that carries on
+    /// by itself.
+    pub wake_hold: Duration,
+    pub wake_page: Duration,
     /// Requests that wait so at a time, and those of them that wait for one app. Others are told at once.
     pub max_held: usize,
     pub max_held_of_one: usize,
@@ -101,8 +105,10 @@ impl Default for Tuning {
             body_limit: None,
             connect_timeout: Duration::from_secs(2),
             hold: Duration::from_secs(5),
-            max_held: 1024,
-            max_held_of_one: 256,
+            wake_hold: Duration::from_secs(30),
+            wake_page: Duration::from_secs(2),
+            max_held: 2048,
+            max_held_of_one: 1024,
             silence_timeout: Duration::from_secs(60),
             patience: Duration::from_secs(3),
             write_timeout: Duration::from_secs(120),

@@ -42,6 +42,7 @@ mod language;
 mod oversized;
 mod pages;
 mod places;
+mod presence;
 mod proxy;
 mod routes;
 mod server;
@@ -49,6 +50,7 @@ mod stall;
 mod traffic;
 mod tunnel;
 mod visits;
+mod waking;
 mod welcome;
 mod workers;
 
@@ -58,7 +60,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{AppKey, ContainerId, DaemonStatus};
+use crate::model::{AppKey, ContainerId, DaemonStatus, Wake};
 
 pub use config::{GatewayConfig, PortalNames, Tuning};
 pub(crate) use forwarding::visitor;
@@ -68,6 +70,7 @@ pub(crate) use lan::{address, is_at_home, lan_address, portal_from_elsewhere};
 pub(crate) use language::{Language, is_page_wanted, language};
 pub(crate) use oversized::Oversized;
 pub(crate) use pages::{document, escape, page_headers};
+pub use presence::Presence;
 pub(crate) use stall::DropStalled;
 pub use traffic::{LATENCY_BUCKETS_MS, TrafficSnapshot, TrafficStats};
 pub use visits::VisitCount;
@@ -94,6 +97,7 @@ struct Inner {
     places: Arc<places::Places>,
     holds: Arc<hold::Holds>,
     doubts: doubt::Doubts,
+    wakes: waking::Wakes,
     generation: AtomicU64,
     connections: AtomicUsize,
     tunnels: AtomicUsize,
@@ -146,6 +150,7 @@ impl Gateway {
                 })),
                 holds: Arc::new(hold::Holds::new(tuning.max_held, tuning.max_held_of_one)),
                 doubts: doubt::Doubts::default(),
+                wakes: waking::Wakes::default(),
                 tuning,
                 generation: AtomicU64::new(0),
                 connections: AtomicUsize::new(0),
@@ -172,6 +177,18 @@ impl Gateway {
     #[must_use]
     pub fn doubts(&self) -> mpsc::Receiver<AppKey> {
         self.inner.doubts.listen()
+    }
+
+    /// Apps that sleep and that somebody waits for. For the one who asks first.
+    #[must_use]
+    pub fn wakes(&self) -> mpsc::Receiver<Wake> {
+        self.inner.wakes.listen()
+    }
+
+    /// When somebody was let into this app last, whose answer has ended.
+    #[must_use]
+    pub fn presence(&self, app: &AppKey) -> Presence {
+        self.inner.traffic.presence(app)
     }
 
     /// How often the route table was replaced: it rises after every change of status or settings that was taken up.

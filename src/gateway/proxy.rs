@@ -26,7 +26,9 @@ use super::head::{Framing, Outgoing, ResponseHead, write_request};
 use super::hold::Held;
 use super::pages::Page;
 use super::places::{GivenAway, Place, Tunnel, Visitor};
+use super::presence::Guest;
 use super::routes::{AppRoute, Route, Target};
+use super::waking::{Sleep, is_navigation};
 use super::workers::Seat;
 use super::{Inner, cookies, host, tunnel, visits, welcome};
 use crate::model::Audience;
@@ -265,6 +267,7 @@ impl App<'_> {
     ) -> Result<Response<GatewayBody>, Refused> {
         // Before anything of it is read, or waited for.
         self.judge()?;
+        let guest = Guest::of(Arc::clone(&self.route.traffic));
         let head = self.head;
         let tuning = &self.client.inner.tuning;
         if let (Some(limit), Some(length)) = (tuning.body_limit, body.size_hint().exact())
@@ -298,7 +301,7 @@ impl App<'_> {
                 Target::To(endpoint) => Arc::clone(endpoint),
                 Target::Page(page) => {
                     let page = *page;
-                    if may_wait && page.passes_by_itself() && self.hold(&mut waits).await {
+                    if self.may_hold(page, may_wait) && self.hold(&mut waits).await {
                         continue;
                     }
                     return Err(page.into());
@@ -320,7 +323,7 @@ impl App<'_> {
                     }
                     Err(_) => {
                         drop(endpoint);
-                        if may_wait && self.hold(&mut waits).await {
+                        if (may_wait || self.sleeps()) && self.hold(&mut waits).await {
                             continue;
                         }
                         return Err(Page::NotAnswering.into());
@@ -344,7 +347,7 @@ impl App<'_> {
             match result.await {
                 Ok(answer) => {
                     let upgrade = on_upgrade.zip(tunnel);
-                    return Ok(self.pass_on(&answer, headers, (endpoint, upstream), sending, upgrade)?);
+                    return Ok(self.pass_on(&answer, headers, (endpoint, upstream), sending, (upgrade, guest))?);
                 }
                 Err(Failure::Closed) if sending.is_replayable(&head.method) && (self.rerouted(&endpoint) || reused) => {
                     self.route.traffic.retried();
@@ -402,12 +405,38 @@ impl App<'_> {
         Staying::new(&self.client.inner, at, self.head, self.wish, scheme)
     }
 
+    /// It may sleep, so a request may find it on its way up at any time.
+    fn sleeps(&self) -> bool {
+        !matches!(self.route.sleep, Sleep::Never)
+    }
+
+    /// Whether it is worth while to wait for another table. For an app that sleeps any request waits: nothing of it was sent.
+    fn may_hold(&self, page: Page, may_wait: bool) -> bool {
+        let wakes = self.sleeps() && (page.passes_by_itself() || page == Page::NotReady);
+        wakes || (may_wait && page.passes_by_itself())
+    }
+
+    fn patience(&self) -> Duration {
+        let tuning = &self.client.inner.tuning;
+        match self.route.sleep {
+            Sleep::Never => tuning.hold,
+            _ if is_navigation(&self.head.method, &self.head.headers) => tuning.wake_page,
+            Sleep::Awake | Sleep::Asleep { .. } => tuning.wake_hold,
+        }
+    }
+
     /// Waits until it is worth another try, and takes up the route as it is then. False: for too long, or too many wait.
     async fn hold(&mut self, waits: &mut Option<Held>) -> bool {
         let inner = &self.client.inner;
         let is_first = waits.is_none();
+        let patience = self.patience();
+        let until = *self.hold_until.get_or_insert_with(|| Instant::now() + patience);
+        // Also by whom there is no place for: that the app is wanted is so all the same.
+        let told = inner.wakes.tell(&self.route.app, &self.route.sleep, self.head);
+        if tokio::time::timeout_at(until, told).await.is_err() {
+            return false;
+        }
         if is_first {
-            let until = *self.hold_until.get_or_insert_with(|| Instant::now() + inner.tuning.hold);
             *waits = inner.holds.enter(&self.route.app, inner.routes_tx.subscribe(), until);
         }
         let Some(waits) = waits else { return false };
@@ -453,7 +482,7 @@ impl App<'_> {
         mut headers: HeaderMap,
         (endpoint, upstream): (Arc<Endpoint>, Upstream),
         sending: Sending,
-        upgrade: Option<(OnUpgrade, Tunnel)>,
+        (upgrade, guest): (Option<(OnUpgrade, Tunnel)>, Guest),
     ) -> Result<Response<GatewayBody>, Page> {
         cookies::keep_to_host(&mut headers, self.host);
         if self.route.visitors.view() != Audience::Everyone {
@@ -469,7 +498,7 @@ impl App<'_> {
                 on_upgrade,
                 app,
                 already_read,
-                Arc::clone(&self.route.traffic),
+                guest,
                 tunnel,
                 self.staying(),
             ));
@@ -489,8 +518,7 @@ impl App<'_> {
             } else {
                 Ending::Awaited(endpoint)
             };
-            let traffic = Arc::clone(&self.route.traffic);
-            AppBody::begin(upstream, sending, answer.delimiter, answer.keep_alive, max_idle, traffic, ending)
+            AppBody::begin(upstream, sending, answer.delimiter, answer.keep_alive, max_idle, guest, ending)
         };
         let mut response = Response::new(body);
         *response.status_mut() = answer.status;

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::config::{GatewayConfig, PortalNames};
 use super::endpoint::{Endpoint, Registry};
 use super::pages::Page;
 use super::traffic::{AppTraffic, TrafficStats};
+use super::waking::Sleep;
 use super::workers::WORKERS;
 use super::{Inner, host, lan};
 use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Health, RunState, SyncState, Visitors};
@@ -20,6 +21,7 @@ pub(super) struct AppRoute {
     pub(super) target: Target,
     pub(super) traffic: Arc<AppTraffic>,
     pub(super) visitors: Visitors,
+    pub(super) sleep: Sleep,
 }
 
 #[derive(Debug)]
@@ -65,7 +67,8 @@ impl Routes {
             let traffic = traffic.of(key);
             let routes: [_; WORKERS] = std::array::from_fn(|worker| {
                 let traffic = Arc::clone(&traffic[worker]);
-                Arc::new(AppRoute { app: key.clone(), target: target(worker), traffic, visitors: app.visitors })
+                let (target, visitors, sleep) = (target(worker), app.visitors, sleep_of(app));
+                Arc::new(AppRoute { app: key.clone(), target, traffic, visitors, sleep })
             });
             // An own name is never below the domain; should a status say otherwise, whoever is there by rights wins.
             for name in &app.domains {
@@ -102,6 +105,14 @@ impl Routes {
     }
 }
 
+fn sleep_of(app: &AppStatus) -> Sleep {
+    match &app.sleep {
+        None => Sleep::Never,
+        Some(sleep) if sleep.since.is_some() => Sleep::Asleep { told: AtomicBool::new(false) },
+        Some(_) => Sleep::Awake,
+    }
+}
+
 /// What to tell a visitor of an app that cannot be reached at present.
 fn page_of(app: &AppStatus) -> Page {
     match (app.desired, app.health, app.sync) {
@@ -114,7 +125,9 @@ fn page_of(app: &AppStatus) -> Page {
         // Nothing is going to happen until the owner does something, so a page that refreshes itself would be a lie.
         (_, _, SyncState::Invalid | SyncState::Held) => Page::Blocked,
         // `Running` or `Stopped` without an address: on its way up.
-        (_, Health::Unknown | Health::Starting | Health::Running | Health::Stopped, _) => Page::Starting,
+        (_, Health::Unknown | Health::Starting | Health::Running | Health::Stopped | Health::Asleep, _) => {
+            Page::Starting
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::presence::{Here, Presence};
 use super::visits::{self, Salt, Today, VisitCount};
 use super::workers::WORKERS;
 use crate::model::AppKey;
@@ -30,6 +31,7 @@ pub(super) struct AppTraffic {
     upgrades: AtomicU64,
     /// Requests in a row that the app has not answered.
     unanswered: AtomicU64,
+    pub(super) here: Here,
     pub(super) today: Today,
 }
 
@@ -160,6 +162,13 @@ impl TrafficStats {
     #[must_use]
     pub fn app(&self, key: &AppKey) -> TrafficSnapshot {
         self.apps().get(key).map(|parts| sum(parts)).unwrap_or_default()
+    }
+
+    /// When somebody was at a site last.
+    pub(super) fn presence(&self, app: &AppKey) -> Presence {
+        let apps = self.apps();
+        let parts = apps.get(app).into_iter().flatten();
+        parts.map(|part| part.here.presence()).max().unwrap_or(Presence::Never)
     }
 
     /// Whom each site had today, those that had anybody.

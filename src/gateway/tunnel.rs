@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::Inner;
 use super::gate::Staying;
 use super::places;
+use super::presence::Guest;
 use super::proxy::Client;
-use super::traffic::AppTraffic;
 
 /// How often a tunnel is looked at, for a limit that may have changed meanwhile.
 const LOOK: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub(super) async fn run(
     client: OnUpgrade,
     app: TcpStream,
     already_read: Bytes,
-    traffic: Arc<AppTraffic>,
+    guest: Guest,
     _counted: places::Tunnel,
     staying: Staying,
 ) {
@@ -46,8 +46,8 @@ pub(super) async fn run(
     // A cancelled tunnel is dropped with both its sockets: there is nothing half-done to save.
     tokio::select! {
         copied = tunnel => if let Some((up, down)) = copied {
-            traffic.received(usize::try_from(up).unwrap_or(usize::MAX));
-            traffic.sent(already_read.len() + usize::try_from(down).unwrap_or(usize::MAX));
+            guest.received(usize::try_from(up).unwrap_or(usize::MAX));
+            guest.sent(already_read.len() + usize::try_from(down).unwrap_or(usize::MAX));
         },
         () = of.cancel.cancelled() => {}
         () = of.place.given_away() => {}

@@ -33,6 +33,9 @@ pub struct InventoryRow {
     /// Those of the manifest's host names that are this app's: no other row has them. In the order of the manifest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<DomainName>,
+    /// Since when it sleeps. A container of it that was started since is awake: somebody wanted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asleep: Option<Timestamp>,
 }
 
 impl InventoryRow {
@@ -56,11 +59,13 @@ impl InventoryRow {
                 start_timeout: None,
                 restart: TemplateRestart::default(),
                 visitors: None,
+                sleep: None,
             },
             digest: Digest::of(&[]),
             failed: None,
             versions: None,
             domains: Vec::new(),
+            asleep: None,
         }
     }
 

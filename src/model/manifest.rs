@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::domain_name::DomainName;
 use super::names::{AppKey, TemplateId};
+use super::sleep::{Sleep, SleepForm};
 use super::units::{Bytes, MilliCpus, RestartPolicy, Seconds};
 use super::version::VersionId;
 use super::visitors::Visitors;
@@ -70,6 +71,10 @@ pub struct Manifest {
     /// Further host names that the site answers at; whoever had one first keeps it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<DomainName>,
+    /// Whether the site sleeps while nobody comes, and after how long: `{after: 30m}` or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SleepForm>")]
+    pub sleep: Option<Sleep>,
 }
 
 impl Manifest {
@@ -95,6 +100,7 @@ impl Manifest {
             version: None,
             visitors: None,
             domains: Vec::new(),
+            sleep: None,
         }
     }
 }

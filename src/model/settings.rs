@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::cidr::Cidr;
 use super::proxy::{CertificatePolicy, ProxySettings};
 use super::public_url::{PublicUrl, Scheme};
+use super::sleep::Sleep;
 use super::subnet::Subnet;
 use super::units::{Bytes, MilliCpus, RestartPolicy};
 use super::visitors::Visitors;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub trash_days: u32,
     /// Of apps whose manifest does not say.
     pub visitors: Visitors,
+    /// The same: when they sleep.
+    pub sleep: Sleep,
     /// Nginx Proxy Manager's API; empty: nobody looks after it.
     pub npm_url: String,
     pub npm_identity: String,
@@ -123,6 +126,7 @@ impl Settings {
             backup_keep: 7,
             trash_days: 7,
             visitors: Visitors::EVERYONE,
+            sleep: Sleep::Never,
             npm_url: String::new(),
             npm_identity: String::new(),
             npm_secret_file: None,

@@ -48,6 +48,8 @@ pub struct AppSpec {
     pub limits: Limits,
     pub restart: RestartPolicy,
     pub on_hang: OnHang,
+    /// Without a visitor for so long it sleeps. `None`: never.
+    pub sleep: Option<Seconds>,
     pub network: String,
     /// The working copy of the code.
     pub app_dir: PathBuf,

@@ -44,6 +44,8 @@ pub enum Health {
     Starting,
     /// Not running, as wanted.
     Stopped,
+    /// Not running because nobody comes; the next request wakes it.
+    Asleep,
     /// Keeps ending by itself.
     CrashLoop,
     /// Runs but does not answer, or ended and stays down although it should run.
@@ -137,6 +139,35 @@ pub struct DeployFailure {
     pub log: Vec<String>,
 }
 
+/// Of an app that may sleep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SleepStatus {
+    /// Without a visitor for so long it sleeps, in seconds.
+    pub after_seconds: u32,
+    /// Since when it sleeps; absent while it is awake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// How often it was woken since the daemon began.
+    pub wakes: u64,
+    /// What woke it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub woken_by: Option<WokenBy>,
+}
+
+/// What woke an app: nothing that tells who it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WokenBy {
+    pub at: Timestamp,
+    /// The request's path without what was asked of it; absent where no request did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What the program calls itself that sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+}
+
 /// One app, as the daemon last saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -186,6 +217,9 @@ pub struct AppStatus {
     /// Further host names that it answers at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<DomainName>,
+    /// `None`: it never sleeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<SleepStatus>,
     pub conditions: Vec<Condition>,
 }
 
@@ -219,6 +253,7 @@ impl AppStatus {
             failed_deploy: None,
             visitors: Visitors::EVERYONE,
             domains: Vec::new(),
+            sleep: None,
             conditions: Vec::new(),
         }
     }

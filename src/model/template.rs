@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::names::TemplateId;
+use super::sleep::Sleep;
 use super::units::Seconds;
 use super::visitors::Visitors;
 
@@ -34,6 +35,9 @@ pub struct Template {
     /// What a new site of it is to say of its visitors, unless whoever makes it says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visitors: Option<Visitors>,
+    /// When its apps sleep; a manifest may say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<Sleep>,
 }
 
 /// As `restart` of a manifest, as far as it is a template's to say.

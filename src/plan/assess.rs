@@ -14,10 +14,13 @@ use super::diff::{CRASH_LOOP_RESTARTS, Missing, missing_version, tunables_differ
 use super::motion::Motion;
 use super::roles::Roles;
 use super::step::Plan;
-use super::view::{AppView, Goal, OwnedContainer, Readiness, RefusedLimits};
+use super::view::{AppView, Goal, OwnedContainer, Readiness, RefusedLimits, was_started_since};
 
 /// An app that waits for its turn to move is called when it has come; this is for the case that the call was lost.
 const TURN_MS: u64 = 30_000;
+
+/// How soon an app is looked at again that falls asleep: its last visitors are being answered.
+const FALLING_ASLEEP: Duration = Duration::from_millis(50);
 
 /// A restarted app counts as calm again after it has answered for so long. Docker forgets its own count of failures after a
 /// run of the same length.
@@ -61,6 +64,8 @@ pub struct Assessment {
     /// The limits in force, where they are not those of the specification.
     pub limits: Option<Limits>,
     pub motion: Motion,
+    /// It was to sleep, and somebody started it.
+    pub woken: bool,
     /// Look again after this long even if nothing is heard.
     pub recheck: Option<Duration>,
 }
@@ -81,6 +86,7 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
         diagnosis: None,
         limits: None,
         motion: Motion::AtRest,
+        woken: false,
         recheck: None,
     };
     match &view.goal {
@@ -90,6 +96,7 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
             verdict.health = if runs { Health::Running } else { Health::Stopped };
             verdict.container = view.containers.first().map(|owned| owned.id().clone());
         }
+        Goal::Sleep { since, .. } => assess_sleeping(view, *since, &mut verdict),
         Goal::Remove { .. } => {
             verdict.health = if view.containers.is_empty() { Health::Deleted } else { Health::Stopped };
         }
@@ -103,6 +110,22 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
         verdict.look_again_within(Duration::from_millis(200));
     }
     verdict
+}
+
+/// While it falls asleep it counts as asleep already: whoever comes wakes it.
+fn assess_sleeping(view: &AppView, since: Timestamp, verdict: &mut Assessment) {
+    let alive: Vec<_> = view.containers.iter().filter(|owned| is_alive(owned.get())).collect();
+    let judged = alive.first().copied().or(view.containers.first());
+    verdict.health = Health::Asleep;
+    verdict.container = judged.map(|owned| owned.id().clone());
+    verdict.version = judged.and_then(OwnedContainer::version);
+    verdict.woken = alive.iter().any(|owned| was_started_since(owned.get(), since));
+    if !alive.is_empty() {
+        verdict.sync = SyncState::OutOfSync;
+        // That requests no longer go there has to be published first.
+        let wait = if view.published.is_some() { Duration::ZERO } else { FALLING_ASLEEP };
+        verdict.look_again_within(wait);
+    }
 }
 
 fn is_alive(container: &ObservedContainer) -> bool {
@@ -216,6 +239,7 @@ fn health_of(view: &AppView, spec: &AppSpec, container: &ObservedContainer, verd
                 Health::Starting
             }
         },
+        ContainerState::Exited if view.sleeps(container) => Health::Starting,
         ContainerState::Exited if !was_stopped_from_outside(spec.restart, container) => {
             verdict.crashed = Some(container.clone());
             verdict.findings.push(Finding::new(

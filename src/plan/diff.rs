@@ -10,12 +10,13 @@
 //! - Data is moved only by a goal that carries a purge token.
 
 mod limits;
+mod sleep;
 mod trial;
 mod versions;
 
 use crate::model::observed::ContainerState;
 use crate::model::{
-    AppSpec, Cause, Digest, ObservedContainer, PurgeToken, RestartPolicy, Routing, Strategy, VersionId,
+    AppSpec, Cause, Digest, InventoryRow, ObservedContainer, PurgeToken, RestartPolicy, Routing, Strategy, VersionId,
 };
 
 use super::motion::{must_wait, stays_elsewhere};
@@ -24,6 +25,7 @@ use super::step::{Action, Plan, Target};
 use super::view::{AppView, Goal, OwnedContainer};
 
 pub(super) use limits::tunables_differ;
+use sleep::{fall_asleep, note_awake};
 use trial::{Failure, Trial, record_failure, tell_failure, trial};
 pub use versions::{Missing, asks_history, missing_version};
 use versions::{bring_code, check_out, drop_versions, keep_what_runs, last_that_served, save_edits, take_version};
@@ -42,14 +44,15 @@ pub fn diff(view: &AppView) -> Plan {
         Goal::Leave => {}
         Goal::Run(spec) => run(view, spec, &mut plan),
         Goal::Stop(spec) => stop(view, spec, &mut plan),
+        Goal::Sleep { spec, since } => fall_asleep(view, spec, *since, &mut plan),
         Goal::Remove { purge } => remove(view, purge.as_ref(), &mut plan),
     }
     plan
 }
 
 fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
-    prepare(view, spec, plan);
     let roles = Roles::sort(view, spec);
+    prepare(view, spec, sleep::record_of_run(view, &roles).as_ref(), plan);
     give_up_on_useless(view, spec, &roles, plan);
     match missing_version(view, spec) {
         Some(missing @ (Missing::Version | Missing::Mounted(_))) => {
@@ -81,13 +84,14 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     write_compose(view, spec, plan);
     bring_code(view, spec, &roles, plan);
     drop_versions(view, spec, plan);
+    note_awake(view, plan);
     if planted!(RecordLast) && matches!(plan.steps.first().map(|step| &step.action), Some(Action::Record(_))) {
         plan.steps.rotate_left(1);
     }
 }
 
 fn stop(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
-    prepare(view, spec, plan);
+    prepare(view, spec, view.record.as_ref(), plan);
     let cause = Cause::new("the manifest says `state: stopped`");
     let roles = Roles::sort(view, spec);
     for useless in &roles.useless {
@@ -139,13 +143,14 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
 }
 
 /// Record first, then folders: a crash in between leaves something the next start knows about.
-fn prepare(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
-    if let Some(row) = &view.record
+fn prepare(view: &AppView, spec: &AppSpec, record: Option<&InventoryRow>, plan: &mut Plan) {
+    if let Some(row) = record
         && (view.row_in_doubt || view.recorded.as_ref() != Some(row))
     {
         let cause = match &view.recorded {
             Some(recorded) if recorded == row => "the last write of its row failed",
             Some(recorded) if recorded.failed != row.failed => "a change that was given up runs after all",
+            Some(recorded) if recorded.asleep != row.asleep => sleep::why(row.asleep),
             Some(recorded) if recorded.domains != row.domains => "its own host names changed",
             Some(_) => "the manifest changed",
             None => "a new app",
@@ -341,6 +346,9 @@ fn keep(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut Plan)
         ContainerState::Created if planted!(CreatedMeansRunning) => {}
         ContainerState::Paused => plan.push(Action::Unpause(target()), &Cause::new("it was paused")),
         ContainerState::Created => plan.push(Action::Start(target()), &Cause::new("it was never started")),
+        ContainerState::Exited if view.sleeps(container) => {
+            plan.push(Action::Start(target()), &Cause::new("somebody wants it"));
+        }
         ContainerState::Exited if was_stopped_from_outside(spec.restart, container) => {
             let cause = Cause::new(format!("it is not running (exit code {}{})", container.exit_code, oom(container)));
             plan.push(Action::Start(target()), &cause);

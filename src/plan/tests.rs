@@ -4,6 +4,7 @@ mod direct;
 mod hangs;
 mod limits;
 mod moves;
+mod sleep;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,7 @@ fn spec() -> AppSpec {
         limits: Limits { memory: Bytes::mib(256), cpus: MilliCpus(500), pids: 128 },
         restart: RestartPolicy::UnlessStopped,
         on_hang: OnHang::Replace,
+        sleep: None,
         network: "paas-proxy".to_owned(),
         app_dir: "/paas/apps/alice/diary/app".into(),
         versions_dir: "/paas/apps/alice/diary/versions".into(),
@@ -67,6 +69,7 @@ fn template() -> Template {
         start_timeout: None,
         restart: TemplateRestart::default(),
         visitors: None,
+        sleep: None,
     }
 }
 
@@ -89,6 +92,7 @@ fn manifest() -> Manifest {
         code: None,
         version: None,
         visitors: None,
+        sleep: None,
         domains: Vec::new(),
     }
 }
@@ -103,6 +107,7 @@ fn row() -> InventoryRow {
         failed: None,
         versions: None,
         domains: Vec::new(),
+        asleep: None,
     }
 }
 
@@ -190,7 +195,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
 
 fn goal_spec(goal: &Goal) -> AppSpec {
     match goal {
-        Goal::Run(spec) | Goal::Stop(spec) => (**spec).clone(),
+        Goal::Run(spec) | Goal::Stop(spec) | Goal::Sleep { spec, .. } => (**spec).clone(),
         Goal::Leave | Goal::Remove { .. } => spec(),
     }
 }

@@ -18,6 +18,11 @@ pub const DRAIN_MS: i64 = 10_000;
 pub enum Goal {
     Run(Box<AppSpec>),
     Stop(Box<AppSpec>),
+    /// Stopped because nobody comes, until somebody does. A container that was started `since` is awake: somebody wanted it.
+    Sleep {
+        spec: Box<AppSpec>,
+        since: Timestamp,
+    },
     /// Leave everything as it is: there is nothing trustworthy to act upon.
     Leave,
     /// No container, code to trash; the data too, but only against a token.
@@ -111,6 +116,12 @@ impl RefusedLimits {
     pub fn concerns(&self, spec: &AppSpec, container: &ContainerId) -> bool {
         self.container == *container && self.limits == spec.limits && self.restart == spec.restart
     }
+}
+
+/// Whether a container was started at that time or later.
+#[must_use]
+pub fn was_started_since(container: &ObservedContainer, since: Timestamp) -> bool {
+    container.started_at.is_some_and(|started| started >= since)
 }
 
 /// One app at one moment.
@@ -222,6 +233,13 @@ impl AppView {
     #[must_use]
     pub fn last_end(&self, container: &ObservedContainer) -> Option<LastEnd> {
         container.last_end().or_else(|| self.ended.get(&container.id).map(|ended| ended.end))
+    }
+
+    /// It sleeps by what is written down: it was not started since.
+    #[must_use]
+    pub fn sleeps(&self, container: &ObservedContainer) -> bool {
+        let since = self.recorded.as_ref().and_then(|row| row.asleep).filter(|_| !planted!(SleepTakenForEnd));
+        since.is_some_and(|since| !was_started_since(container, since))
     }
 
     /// Why its process ended last, where that is known.

@@ -84,6 +84,8 @@ codes! {
     TOO_MANY_LINKS: CONFLICT "too-many-links" "The site has as many invitation links as are allowed.";
     DOMAIN_TAKEN: CONFLICT "domain-taken" "Another site has the host name.";
     TOO_MANY_DOMAINS: CONFLICT "too-many-domains" "The site has as many host names of its own as are allowed.";
+    NEVER_SLEEPS: CONFLICT "never-sleeps" "The app has no `sleep` in its manifest, template or settings.";
+    NOT_ASLEEP_NOW: CONFLICT "not-asleep-now" "The app does not run as its manifest says, so it is not sent to sleep.";
     NO_CONTAINER: CONFLICT "no-container" "The app has no container yet.";
     NOTHING_HELD: CONFLICT "nothing-held" "No removal waits for a confirmation.";
     TOKEN_CHANGED: CONFLICT "token-changed" "What waits is not what was shown.";

@@ -115,7 +115,7 @@ impl Follower {
         let applied = status.applied_digest.as_ref() == Some(&goal.digest) && status.sync == SyncState::Synced;
         let as_wanted = matches!(
             (goal.state, status.health),
-            (RunState::Running, Health::Running)
+            (RunState::Running, Health::Running | Health::Asleep)
                 | (RunState::Stopped, Health::Stopped)
                 | (RunState::Deleted, Health::Deleted)
         );

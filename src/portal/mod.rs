@@ -50,6 +50,7 @@ pub mod people;
 pub mod plan;
 pub mod publish;
 mod refuse;
+pub mod rest;
 pub mod router;
 pub mod rule;
 mod seat;

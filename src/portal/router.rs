@@ -24,7 +24,7 @@ use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
     addresses, apps, auth, commands, create, docs, domains, edits, events, health, keys, logs, manifest, metrics,
-    names, npm, pages, people, plan, publish, settings, templates, totp, usage, versions, visitors, visits,
+    names, npm, pages, people, plan, publish, rest, settings, templates, totp, usage, versions, visitors, visits,
 };
 use crate::model::Shown;
 
@@ -151,6 +151,8 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Post, "/apps", Member, create::create, create::create_described())
         .on(Post, "/apps/{userid}/{appname}/start", Owner, edits::start, edits::start_described())
         .on(Post, "/apps/{userid}/{appname}/stop", Owner, edits::stop, edits::stop_described())
+        .on(Post, "/apps/{userid}/{appname}/sleep", Owner, rest::sleep, rest::sleep_described())
+        .on(Post, "/apps/{userid}/{appname}/wake", Owner, rest::wake, rest::wake_described())
         .on(Post, "/apps/{userid}/{appname}/deploy", Deploy, edits::deploy, edits::deploy_described())
         .on(Delete, "/apps/{userid}/{appname}", Owner, edits::delete, edits::delete_described())
         .on(Get, "/apps/{userid}/{appname}/manifest", Owner, manifest::show, manifest::show_described())

@@ -46,7 +46,8 @@ impl AppView {
 }
 
 /// Every word of [`phase`], in order: a count that vanishes when it falls to zero cannot be alarmed on.
-pub const PHASES: [&str; 14] = [
+pub const PHASES: [&str; 15] = [
+    "Asleep",
     "Conflict",
     "CrashLoop",
     "Degraded",
@@ -87,6 +88,7 @@ pub fn phase(status: &AppStatus) -> &'static str {
         {
             "Deleting"
         }
+        (_, Health::Asleep) => "Asleep",
         (_, Health::Running) => "Running",
         (SyncState::OutOfSync, Health::Stopped) | (_, Health::Starting) => "Starting",
         (_, Health::Stopped) => "Stopped",

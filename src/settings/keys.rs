@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::told::Written as _;
 use crate::model::manifest::{MIN_CPUS, MIN_MEMORY};
 use crate::model::proxy::{CertificatePolicy, is_forward_host};
-use crate::model::{Audience, Bytes, Cidr, MilliCpus, Routing, Settings, Visitors, cron};
+use crate::model::{Audience, Bytes, Cidr, MilliCpus, Routing, Settings, Sleep, Visitors, cron};
 
 /// When a changed value is taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 42] = [
+pub(super) const KEYS: [Key; 43] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -226,6 +226,13 @@ pub(super) const KEYS: [Key; 42] = [
     key!("DEFAULT_VISITORS", visitors, AtOnce, "`everyone`, `guests` or `owner`", |text, _| {
         Audience::of(text).map(Visitors::both)
     }),
+    key!(
+        "DEFAULT_SLEEP_AFTER",
+        sleep,
+        AtOnce,
+        "`never`, or a time from 10s to 168h as a whole number with its unit, for example `30m`",
+        |text, _| exact::<Sleep>(text)
+    ),
     key!(
         "NPM_URL",
         npm_url,

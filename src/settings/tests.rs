@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::model::proxy::CertificatePolicy;
-use crate::model::{Bytes, MilliCpus, PublicUrl, RestartPolicy, Routing, Scheme, Visitors};
+use crate::model::{Bytes, MilliCpus, PublicUrl, RestartPolicy, Routing, Scheme, Seconds, Sleep, Visitors};
 
 fn bases() -> Bases<'static> {
     Bases { file: Path::new("/etc/paas"), process: Path::new("/home/me") }
@@ -91,6 +91,7 @@ fn every_key_reaches_its_setting() {
     check("NPM_SECRET_FILE=/npm-secret", &|s| s.npm_secret_file = Some("/npm-secret".into()));
     check("NPM_FORWARD_HOST=192.168.1.10", &|s| s.npm_forward_host = Some("192.168.1.10".into()));
     check("NPM_CERTIFICATE=12", &|s| s.npm_certificate = CertificatePolicy::Number(12));
+    check("DEFAULT_SLEEP_AFTER=30m", &|s| s.sleep = Sleep::After(Seconds(1800)));
     check("DEFAULT_VISITORS=owner", &|s| s.visitors = Visitors::OWNER);
     assert_eq!(seen, KEYS.len() + 1, "a key without a case");
 }

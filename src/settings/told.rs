@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::keys::{SECRET, Takes};
 use super::{SettingsSource, all_keys};
 use crate::model::proxy::CertificatePolicy;
-use crate::model::{Bytes, Cidr, MilliCpus, PublicUrl, RestartPolicy, Routing, Settings, Subnet, Visitors};
+use crate::model::{Bytes, Cidr, MilliCpus, PublicUrl, RestartPolicy, Routing, Settings, Sleep, Subnet, Visitors};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,12 @@ impl Written for bool {
 impl Written for PathBuf {
     fn written(&self) -> String {
         self.display().to_string()
+    }
+}
+
+impl Written for Sleep {
+    fn written(&self) -> String {
+        self.after().map_or_else(|| "never".to_owned(), |after| after.to_string())
     }
 }
 

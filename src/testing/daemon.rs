@@ -62,6 +62,8 @@ impl Daemon {
         let mut tasks = JoinSet::new();
         tasks.spawn(bring_news(world.clone(), settings_rx, signals_rx, ends.inputs_tx.clone()));
         tasks.spawn(controller.run(stop.clone()));
+        let (docker, visitors) = (world.docker.clone(), world.visitors.clone());
+        tasks.spawn(visitors.serve(docker, ends.status_rx.clone(), ends.inputs_tx.clone()));
         Ok(Self {
             life,
             status_rx: ends.status_rx,

@@ -15,3 +15,4 @@ pub mod mutants;
 pub mod operator;
 pub mod seams;
 pub mod store;
+pub mod visitors;

@@ -148,6 +148,15 @@ mutants! {
     ForgetFirst,
     /// The record is written after what it is a record of (Sieve: a crash in between leaks what was made).
     RecordLast,
+    // --- sleep: nobody is left outside ---
+    /// An app is stopped for the night although requests still go there (Sablier, fly-proxy: a stop that races with a request).
+    SleepsAmidVisitors,
+    /// A process that was stopped for the night and ended well is taken for one that has done its work.
+    SleepTakenForEnd,
+    /// That an app is awake is written down before it is started: a crash in between leaves it stopped, and nobody knows why.
+    AwakeNotedEarly,
+    /// Who came after the decision and before the stop is not asked about.
+    VisitorsOverlooked,
     // --- isolation ---
     /// One failure aborts the pass: nobody else is looked at while an app fails.
     FailureAbortsAll,

@@ -1,8 +1,7 @@
 //! The controller's whole outside world in memory, for one life of the daemon.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -11,15 +10,14 @@ use super::faulty::{FaultyFolders, FaultyManifests, FaultyStore};
 use super::folders::{FolderWorld, MemFolders, MemHistory};
 use super::manifests::ManifestWorld;
 use super::store::MemStore;
-use crate::controller::{Drain, Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
+use super::visitors::SimVisitors;
+use crate::controller::{Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
 use crate::desired::Manifests;
 use crate::engine::faulty::{FaultyEngine, Injector, Life};
 use crate::engine::sim::{SimConfig, SimDocker, SimEngine};
 use crate::folders::Folders;
 use crate::model::status::Endpoint;
-use crate::model::{
-    ContainerId, Digest, InstanceId, ObservedContainer, Settings, Template, TemplateId, TemplateRestart,
-};
+use crate::model::{Digest, InstanceId, ObservedContainer, Settings, Template, TemplateId, TemplateRestart};
 use crate::store::Store;
 
 /// The template that apps of a simulated world are usually made from.
@@ -37,6 +35,7 @@ pub fn diary() -> Template {
         start_timeout: None,
         restart: TemplateRestart::default(),
         visitors: None,
+        sleep: None,
     }
 }
 
@@ -52,7 +51,7 @@ pub struct World {
     pub injector: Injector,
     pub instance: InstanceId,
     /// Who still answers visitors: nobody, unless a test says so.
-    pub visitors: SimDrain,
+    pub visitors: SimVisitors,
     /// What `.env` says.
     pub settings_tx: Arc<watch::Sender<SettingsNews>>,
 }
@@ -80,7 +79,7 @@ impl World {
             clock,
             injector,
             instance,
-            visitors: SimDrain::default(),
+            visitors: SimVisitors::default(),
             settings_tx: Arc::new(watch::Sender::new(SettingsNews {
                 settings: Arc::new(Settings::defaults("/paas")),
                 quotas: Arc::default(),
@@ -136,7 +135,7 @@ pub struct SimSeams<S = FaultyStore<MemStore>, F = FaultyFolders<MemFolders>, M 
     history: MemHistory,
     manifests: M,
     prober: SimProber,
-    drain: SimDrain,
+    drain: SimVisitors,
     runtime: RuntimeFolder,
     clock: SimClock,
     /// Ends when the injector lets the daemon crash: whoever runs it then drops it.
@@ -164,7 +163,7 @@ impl<S: Store, F: Folders, M: Manifests> Seams for SimSeams<S, F, M> {
     type History = MemHistory;
     type Manifests = M;
     type Prober = SimProber;
-    type Drain = SimDrain;
+    type Drain = SimVisitors;
     type Runtime = RuntimeFolder;
     type Clock = SimClock;
 
@@ -210,26 +209,6 @@ impl Prober for SimProber {
 
     async fn listening(&self, container: &ObservedContainer) -> Option<Vec<SocketAddr>> {
         self.docker.listening(container.id.as_str())
-    }
-}
-
-/// Containers with visitors, as a gateway would know them.
-#[derive(Debug, Clone, Default)]
-pub struct SimDrain(Arc<Mutex<BTreeSet<ContainerId>>>);
-
-impl SimDrain {
-    /// From now on these containers, and no others, have requests that run.
-    ///
-    /// # Panics
-    /// When another test thread panicked in here.
-    pub fn are_at(&self, containers: impl IntoIterator<Item = ContainerId>) {
-        *self.0.lock().expect("nobody panics in here") = containers.into_iter().collect();
-    }
-}
-
-impl Drain for SimDrain {
-    fn is_busy(&self, container: &ContainerId) -> bool {
-        self.0.lock().expect("nobody panics in here").contains(container)
     }
 }
 

@@ -10,7 +10,7 @@ use minipaas::testing::manifests::Unflushed;
 use minipaas::testing::seams::World;
 
 use crate::fault::{Fault, Injection, Quirk};
-use crate::scripts::{Action, Change, Script};
+use crate::scripts::{Action, Change, Expect, Script};
 
 /// An event's way, one look, and a few calls.
 const PROMPT: Duration = Duration::from_secs(3);
@@ -30,6 +30,9 @@ const LAG: Duration = Duration::from_secs(1);
 /// A life that was cut off knows nobody who hangs: the next one watches a container, once it is older than its `startTimeout`, for
 /// half a minute, and sees it every ten seconds only. Without that, the wait of a failure comes on top of one that is due anyway.
 const WATCH: Duration = Duration::from_secs(85);
+
+/// Whoever is kept waiting leaves later, and only then the time begins after which an app sleeps: so twice in the scripts.
+const SLEEP: Duration = Duration::from_secs(30);
 
 /// What a call that went wrong may cost: the same change once more, or one that brings its container back.
 const REPAIR: usize = 2;
@@ -57,6 +60,8 @@ pub(crate) fn allowance(world: &World, script: &Script, injections: &[Injection]
     });
     let forgot = script.hangs && world.injector.deaths() > 0;
     let time = sum.time + if script.hangs && !injections.is_empty() { WATCH } else { Duration::ZERO };
+    let sleeps = script.expect.iter().any(|(_, expect)| *expect == Expect::Asleep) && !injections.is_empty();
+    let time = time + if sleeps { SLEEP } else { Duration::ZERO };
     let extra = if hasty { DEPLOY } else { 0 } + if begins_blind(world, script) { REPAIR * apps(world) } else { 0 };
     let extra = extra + if forgot { DEPLOY } else { 0 };
     Allowance { time, changes: sum.changes + extra, ..sum }

@@ -76,7 +76,7 @@ pub(crate) fn misled_at_rest(status: &DaemonStatus, owned: &BTreeMap<AppKey, Vec
         };
         let holds = match app.health {
             Health::Running => app.endpoint.as_ref().is_some_and(is_there),
-            Health::Stopped | Health::Deleted => app.endpoint.is_none(),
+            Health::Stopped | Health::Asleep | Health::Deleted => app.endpoint.is_none(),
             _ => true,
         };
         if !holds {

@@ -37,6 +37,12 @@ pub(crate) fn unmet(
             hold(named && !runs, "it has not exactly one stopped container under its name");
             hold(status.is_some_and(|status| status.health == Health::Stopped), "its health is not Stopped");
         }
+        Expect::Asleep => {
+            hold(named && !runs, "it has not exactly one stopped container under its name");
+            hold(row.is_some_and(|row| row.asleep.is_some()), "the inventory does not know that it sleeps");
+            hold(status.is_some_and(|status| status.health == Health::Asleep), "its health is not Asleep");
+            hold(status.is_some_and(AppStatus::is_ready), "that it sleeps counts as drift");
+        }
         Expect::NeverRan => {
             hold(containers.is_empty(), "it has containers");
             hold(row.is_some(), "the inventory does not know it");

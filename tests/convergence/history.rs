@@ -52,7 +52,7 @@ impl History {
                 self.changed_at = Some(now);
             }
             self.said.insert(key.clone(), Arc::clone(app));
-            self.claim(key, app.container.as_ref().filter(|_| app.is_ready()), now);
+            self.claim(key, app.container.as_ref().filter(|_| app.is_ready() && app.health != Health::Asleep), now);
         }
     }
 

@@ -22,6 +22,7 @@ mod names;
 mod oracle;
 mod properties;
 mod random;
+mod requests;
 mod run;
 mod scripts;
 mod supervisor;

@@ -49,6 +49,8 @@ fn likely_script(mutant: Mutant) -> &'static str {
         Mutant::CodeBackFromTemplate => "code-removed",
         Mutant::TrashWithoutTemplate => "delete-create-own",
         Mutant::TurnIgnored => "network",
+        Mutant::SleepsAmidVisitors | Mutant::VisitorsOverlooked => "sleep-at-the-door",
+        Mutant::SleepTakenForEnd | Mutant::AwakeNotedEarly => "sleep-on-failure",
         Mutant::HangsLeftAlone => "hang",
         Mutant::HangsReplacedAtOnce => "hang-in-vain",
         Mutant::HangsReplacedUnasked => "hang-told",

@@ -23,7 +23,9 @@ pub(crate) fn is_at_ease(status: &DaemonStatus) -> bool {
         app.condition(ConditionKind::StepFailed).is_none()
             && app.condition(ConditionKind::EngineUnreachable).is_none()
             && app.sync != SyncState::OutOfSync
-            && matches!(app.health, Health::Running | Health::Stopped | Health::Deleted)
+            // Its time is running.
+            && !(app.sleep.is_some() && app.health == Health::Running)
+            && matches!(app.health, Health::Running | Health::Stopped | Health::Asleep | Health::Deleted)
     };
     matches!(status.engine, EngineStatus::Connected { .. })
         && matches!(status.image, ImageStatus::Ready { .. })
@@ -146,10 +148,12 @@ pub(crate) fn lies_at_rest(status: &DaemonStatus, owned: &BTreeMap<AppKey, Vec<O
         };
         match app.health {
             Health::Running => hold(running().next().is_some(), "is said to run and does not"),
-            Health::Stopped | Health::Deleted => hold(running().next().is_none(), "is said not to run and does"),
+            Health::Stopped | Health::Asleep | Health::Deleted => {
+                hold(running().next().is_none(), "is said not to run and does")
+            }
             _ => {}
         }
-        if app.is_ready() {
+        if app.is_ready() && app.health != Health::Asleep {
             hold(named.is_some(), "is said to be ready in a container that does not run");
             hold(app.endpoint.is_some(), "is said to be ready without an endpoint");
         }

@@ -1,11 +1,11 @@
-//! P1 to P18 of the design, as far as they can be seen from outside.
+//! P1 to P18 and P23 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use minipaas::engine::faulty::CallKind;
 use minipaas::engine::sim::Actor;
-use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Digest};
+use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Digest, Health};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::folders::Files;
 use minipaas::testing::manifests::Unflushed;
@@ -20,6 +20,7 @@ use crate::fault::{Fault, Injection};
 use crate::history::{self, History};
 use crate::names;
 use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner, unheard_hangs};
+use crate::requests;
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::visitors::{Gates, Hearing};
 use crate::world::Ended;
@@ -172,6 +173,9 @@ impl Record {
         if !news.is_empty() {
             self.look_at_code(world);
         }
+        for text in requests::asleep_too_early(world, &news) {
+            self.broken(text);
+        }
         for text in self.gates.done(world, &news) {
             self.broken(text);
         }
@@ -204,8 +208,12 @@ impl Record {
         for text in self.gates.look(world, status.as_deref(), hearing, self.stirred_at) {
             self.broken(text);
         }
+        for text in requests::lost(world, if self.hampered { None } else { Some(requests::PATIENCE) }) {
+            self.broken(text);
+        }
         self.look_at_held(world, status.as_deref());
-        let ready = status.iter().flat_map(|status| status.apps.values()).filter(|app| app.is_ready());
+        let awake = |app: &&std::sync::Arc<AppStatus>| app.is_ready() && app.health != Health::Asleep;
+        let ready = status.iter().flat_map(|status| status.apps.values()).filter(awake);
         for app in ready {
             self.look_at_claim(world, app);
         }
@@ -423,6 +431,7 @@ impl Record {
         broken.extend(unheard_hangs(world, &status));
         broken.extend(names::unshared_at_rest(world, &status));
         broken.extend(self.gates.at_rest(world, &status));
+        broken.extend(requests::unanswered_at_rest(world, &status));
         let misled = misled_at_rest(&status, &owned);
         let Some(script) = script else {
             broken.extend(misled);

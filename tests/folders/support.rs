@@ -160,6 +160,7 @@ pub(crate) fn purge(key: &AppKey) -> PurgeToken {
         code: None,
         version: None,
         visitors: None,
+        sleep: None,
         domains: Vec::new(),
     };
     PurgeToken::from_manifest(key, &manifest).unwrap()

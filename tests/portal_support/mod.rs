@@ -258,7 +258,12 @@ impl Answer {
 async fn play_controller(mut commands_rx: mpsc::Receiver<Command>, held_tx: mpsc::Sender<Held>) {
     while let Some(command) = commands_rx.recv().await {
         match command {
-            Command::Mark(_) | Command::Resync | Command::Announce { .. } | Command::Withdraw { .. } => {}
+            Command::Mark(_)
+            | Command::Sleep { .. }
+            | Command::Wake { .. }
+            | Command::Resync
+            | Command::Announce { .. }
+            | Command::Withdraw { .. } => {}
             Command::Progress { answer } => drop(answer.send(Duration::ZERO)),
             Command::Confirm { token, answer, .. } if token == "hold" => drop(held_tx.send(answer).await),
             Command::Confirm { answer, .. } => drop(answer.send(Err(ConfirmError::NothingHeld))),

@@ -48,6 +48,7 @@ export interface AppView {
   failedDeploy?: { at: string; reason: string; log: string[] };
   visitors: { view: Audience; change: Audience };
   domains?: string[];
+  sleep?: { afterSeconds: number; since?: string; wakes: number; wokenBy?: { at: string; path?: string; agent?: string } };
   addresses?: { shown: string; url: string }[];
   conditions: Condition[];
 }

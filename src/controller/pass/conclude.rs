@@ -143,6 +143,7 @@ impl<W: Seams> Pass<'_, W> {
             diagnosis: None,
             limits: previous.and_then(|status| status.limits),
             motion: Motion::AtRest,
+            woken: false,
             recheck: None,
         };
         let context = Report {

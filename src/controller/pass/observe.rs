@@ -39,7 +39,7 @@ impl<W: Seams> Pass<'_, W> {
             }
         }
         let row = decision.record.as_ref().or(self.row.as_ref());
-        if let (Goal::Run(spec) | Goal::Stop(spec), Some(row)) = (&mut decision.goal, row) {
+        if let (Goal::Run(spec) | Goal::Stop(spec) | Goal::Sleep { spec, .. }, Some(row)) = (&mut decision.goal, row) {
             spec.code = row.code();
         }
     }
@@ -59,7 +59,9 @@ impl<W: Seams> Pass<'_, W> {
         };
         let folder = match self.input.decision.goal {
             Goal::Leave => FolderState::default(),
-            Goal::Run(_) | Goal::Stop(_) | Goal::Remove { .. } => world.folders().look(&key).await?,
+            Goal::Run(_) | Goal::Stop(_) | Goal::Sleep { .. } | Goal::Remove { .. } => {
+                world.folders().look(&key).await?
+            }
         };
         // Asked only where something depends on it.
         let history = match spec.as_ref() {
@@ -142,7 +144,8 @@ impl<W: Seams> Pass<'_, W> {
         now: Timestamp,
     ) -> BTreeMap<ContainerId, i64> {
         let drain = self.world.drain();
-        let leaves = |owned: &&OwnedContainer| owned.runs() && published.is_some_and(|id| id != owned.id());
+        let sleeps = matches!(self.input.decision.goal, Goal::Sleep { .. });
+        let leaves = |owned: &&OwnedContainer| owned.runs() && published.map_or(sleeps, |id| id != owned.id());
         let busy = containers.iter().filter(leaves).map(OwnedContainer::id).filter(|id| drain.is_busy(id));
         let since = |id: &ContainerId| self.memory.draining.get(id).copied().unwrap_or(now);
         self.memory.draining = busy.map(|id| (id.clone(), since(id))).collect();

@@ -16,7 +16,7 @@ use crate::engine::events::Signal;
 use crate::engine::{EngineEvent, ErrorKind};
 use crate::model::observed::EngineInfo;
 use crate::model::status::{DatabaseStatus, EngineStatus, ImageStatus};
-use crate::model::{AppKey, ConditionKind, Health, labels};
+use crate::model::{AppKey, ConditionKind, Health, Wake, labels};
 use crate::plan::assess::Finding;
 
 impl<W: Seams> Controller<W> {
@@ -26,6 +26,7 @@ impl<W: Seams> Controller<W> {
             Input::Folders => self.start_loading(),
             Input::Runtime => self.start_image(),
             Input::Unanswered(key) => self.asking.doubt(&key, Instant::now()),
+            Input::Wanted(wake) => self.take_wake(wake),
             Input::Recorded(key) => self.queue.mark(key, Urgency::Hint, Instant::now()),
             Input::Database(trouble) => self.take_database(trouble),
             Input::Proxy(proxy) => {
@@ -165,6 +166,8 @@ impl<W: Seams> Controller<W> {
             Command::Announce { key, digest, by } => self.audit.announce(key, digest, by),
             Command::Withdraw { key, digest } => self.audit.withdraw(&key, &digest),
             Command::Mark(key) => self.queue.mark(key, Urgency::Edit, Instant::now()),
+            Command::Sleep { key, by } => self.sleep_now(&key, by),
+            Command::Wake { key, by } => self.take_wake(Wake { app: key, path: None, agent: Some(by) }),
             Command::Resync => self.resync(),
             Command::Confirm { token, by, answer } => self.confirm(&token, &by, answer),
             Command::Progress { answer } => {

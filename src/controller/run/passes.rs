@@ -53,6 +53,7 @@ impl<W: Seams> Controller<W> {
             }
             // Who is on its way already is only known after the first look.
             let may_move = self.config.first_look.is_cancelled() && self.turn.ask(&key, now);
+            self.note_visit(&key);
             let decision = self.decide(&key);
             let replaces = decision.spec().is_some_and(|spec| spec.on_hang == OnHang::Replace);
             let silent = self.silent_apps();
@@ -123,12 +124,14 @@ impl<W: Seams> Controller<W> {
             absence: self.absence(key),
             admission: self.admissions.get(key).cloned().unwrap_or(Admission::Admitted),
             holders: &self.holders,
+            rest: self.resting.rest(key),
             now: self.world.clock().now(),
         })
     }
 
     pub(super) fn take_pass(&mut self, output: PassOutput) {
         let now = Instant::now();
+        self.end_rest(&output);
         let key = output.key;
         self.end_pass(&key, output.next.word());
         self.queue.finish(&key);
@@ -210,6 +213,7 @@ impl<W: Seams> Controller<W> {
         self.status.apps.remove(key);
         self.addresses.tell(key, None);
         self.asking.follow(key, None);
+        self.resting.forget(key);
         self.memories.remove(key);
         self.orphans.remove(key);
         self.missing_since.remove(key);
@@ -287,7 +291,9 @@ impl<W: Seams> Controller<W> {
     /// What a pass says of visitors and names may be older than the manifest that was read meanwhile.
     pub(super) fn put_status(&mut self, status: AppStatus) {
         let (visitors, domains) = self.open_to(&status.app);
-        let status = AppStatus { visitors, domains, ..status };
+        let mut status = AppStatus { visitors, domains, ..status };
+        self.resting.follow(&status, Instant::now());
+        self.resting.tell(&mut status);
         let old = self.status.apps.get(&status.app);
         if old.is_none_or(|old| **old != status) {
             let ip_of = |status: &AppStatus| status.endpoint.as_ref().map(|endpoint| endpoint.ip);
@@ -318,6 +324,7 @@ impl<W: Seams> Controller<W> {
             diagnosis: None,
             limits: previous.as_ref().and_then(|status| status.limits),
             motion: Motion::AtRest,
+            woken: false,
             recheck: None,
         };
         let context = Report {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::Audience;
+use crate::model::{Audience, Seconds};
 
 fn edited(source: &str, changes: &[Change]) -> String {
     edit_text("alice-diary.yaml", source, changes).unwrap_or_else(|error| panic!("{source:?}: {error}"))
@@ -48,6 +48,16 @@ fn only_the_key_changes_and_everything_else_stays() {
             "template: diary-v1\n",
             Change::Strategy(Some(Strategy::Recreate)),
             "template: diary-v1\nstrategy: recreate\n",
+        ),
+        (
+            "template: diary-v1\nsleep: never # why\nmemory: 1g\n",
+            Change::Sleep(Some(Sleep::After(Seconds(1800)))),
+            "template: diary-v1\nsleep: {after: 30m} # why\nmemory: 1g\n",
+        ),
+        (
+            "template: diary-v1\nsleep: {after: 30m}\n",
+            Change::Sleep(Some(Sleep::Never)),
+            "template: diary-v1\nsleep: never\n",
         ),
         ("template: diary-v1\n", Change::Visitors(Some(Visitors::OWNER)), "template: diary-v1\nvisitors: owner\n"),
         (

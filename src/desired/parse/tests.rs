@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::desired::yaml::{MAX_DEPTH, MAX_NODES};
 use crate::model::manifest::{BackupPolicy, RESERVED_ENV};
-use crate::model::{Audience, MilliCpus, Restart, RestartPolicy, Seconds, Strategy, Visitors};
+use crate::model::{Audience, MilliCpus, Restart, RestartPolicy, Seconds, Sleep, Strategy, Visitors};
 
 fn refused(text: impl AsRef<[u8]>) -> String {
     match parse("alice-diary.yaml", text.as_ref()) {
@@ -40,7 +40,7 @@ fn every_key_is_read() {
         "template: diary-v1\nenableApi: true\nstate: deleted\nmemory: 64m\ncpus: 1.25\npids: 7\nrestart: on-failure:3\n\
          env: {GREETING: hello}\nredeploy: again\nkeepData: false\nbackup: {schedule: \"0 3 * * *\", keep: 9}\ndisk: 2g\n\
          strategy: recreate\nstartTimeout: 90s\ncode: live\nvisitors: {view: guests, change: owner}\n\
-         domains: [WWW.Example.kr, 일기.한국]\n",
+         domains: [WWW.Example.kr, 일기.한국]\nsleep: {after: 30m}\n",
     );
     assert_eq!(
         manifest,
@@ -63,8 +63,27 @@ fn every_key_is_read() {
             version: None,
             visitors: Visitors::new(Audience::Guests, Audience::Owner),
             domains: ["www.example.kr", "xn--ok0bs39b.xn--3e0b707e"].map(|name| name.parse().unwrap()).into(),
+            sleep: Some(Sleep::After(Seconds(1800))),
         }
     );
+}
+
+#[test]
+fn whether_it_sleeps_is_one_word_or_a_time_in_a_group() {
+    let sleep = |text: &str| accepted(format!("template: diary-v1\nsleep: {text}")).sleep.unwrap();
+    assert_eq!(sleep("never"), Sleep::Never);
+    assert_eq!(sleep("{after: 10s}"), Sleep::After(Seconds(10)));
+    let told =
+        |text: &str| parse("x.yaml", format!("template: diary-v1\nsleep: {text}").as_bytes()).unwrap_err().to_string();
+    for (text, says) in [
+        ("30m", "`sleep: {after: 30m}`"),
+        ("{after: 9s}", "write 10s to 168h"),
+        ("{}", "`after` is missing"),
+        ("{afer: 30m}", "did you mean `after`?"),
+        ("{after: 30}", "length of time"),
+    ] {
+        assert!(told(text).contains(says), "{text}: {}", told(text));
+    }
 }
 
 #[test]
@@ -146,7 +165,7 @@ fn keys_are_checked_where_they_stand() {
         ),
         (
             "template: diary-v1\n포트: 1",
-            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`, `code`, `version`, `visitors`, `domains`)",
+            ":2:1: unknown key `포트` (the keys here are `template`, `enableApi`, `state`, `memory`, `cpus`, `pids`, `restart`, `env`, `redeploy`, `keepData`, `backup`, `disk`, `strategy`, `startTimeout`, `code`, `version`, `visitors`, `domains`, `sleep`)",
         ),
         (
             "template: diary-v1\nmemory: 64m\nmemory: 65m",

@@ -9,10 +9,11 @@ use super::MAX_REDEPLOY_CHARS;
 use super::fields::{Fields, Refusals, listed, nearest};
 use crate::model::domain_name::MAX_DOMAINS;
 use crate::model::manifest::{BackupPolicy, MAX_START_TIMEOUT, MIN_CPUS, MIN_START_TIMEOUT, RESERVED_ENV};
+use crate::model::sleep::{MAX_SLEEP_AFTER, MIN_SLEEP_AFTER};
 use crate::model::version;
 use crate::model::{
-    Audience, Bytes, CodeMode, DomainName, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Strategy, VersionId,
-    Visitors, cron,
+    Audience, Bytes, CodeMode, DomainName, MilliCpus, Restart, RestartPolicy, RunState, Seconds, Sleep, Strategy,
+    VersionId, Visitors, cron,
 };
 
 /// The text of a single value; anything else is the wrong type.
@@ -197,6 +198,35 @@ pub(super) fn visitors(entry: &Entry) -> Result<Visitors, Refusals> {
             "who may change something has to see it: widen `view`, or narrow `change`",
         )
     })?)
+}
+
+pub(super) fn sleep(entry: &Entry) -> Result<Sleep, Refusals> {
+    let example = "`never`, or a group, for example `sleep: {after: 30m}`";
+    if !matches!(entry.value.value, Value::Group(_)) {
+        let word = word(entry, "an answer", &[("never", Sleep::Never)]);
+        return Ok(word.map_err(|refusal| match &refusal.help {
+            Some(help) if help.starts_with("did you mean") => refusal,
+            _ => Refusal { help: Some(format!("write {example}")), ..refusal },
+        })?);
+    }
+    let mut fields = Fields::of(group(entry, example)?, &["after"]);
+    let missing = || Refusal::new(entry.key_at, "`sleep`: `after` is missing", format!("write {example}"));
+    let after = fields.read("after", |entry| {
+        let after: Seconds = parsed(entry, "a length of time such as `30m`")?;
+        if Sleep::After(after).is_accepted() {
+            return Ok(after);
+        }
+        Err(Refusal::new(
+            entry.value.at,
+            format!("`after`: {after} is not accepted"),
+            format!("write {MIN_SLEEP_AFTER} to {MAX_SLEEP_AFTER}, for example `30m`"),
+        ))
+    });
+    if fields.get("after").is_none() {
+        fields.note(missing());
+    }
+    fields.end()?;
+    Ok(Sleep::After(after.ok_or_else(missing)?))
 }
 
 pub(super) fn audience(entry: &Entry) -> Result<Audience, Refusal> {

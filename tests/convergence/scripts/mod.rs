@@ -9,6 +9,7 @@ mod hangs;
 mod names;
 mod operator;
 mod rollback;
+mod sleep;
 mod visitors;
 
 use std::collections::BTreeSet;
@@ -75,6 +76,8 @@ pub(crate) enum Expect {
     RunningGivenUp,
     /// Exactly one container, not running.
     Stopped,
+    /// Exactly one container, not running because nobody comes; `Ready`.
+    Asleep,
     /// Known, and without a container: it never ran.
     NeverRan,
     /// No container, no code, no row, no status.
@@ -169,7 +172,7 @@ fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
     let builds = matches!(expect, Expect::Stopped | Expect::RunningInvalid | Expect::RunningGivenUp);
     // A stopped app's container is only made again when the app is to run; so is the predecessor of a version that was
     // given up, from which nothing but its container is left.
-    let comes_back = !matches!(expect, Expect::Stopped | Expect::RunningGivenUp);
+    let comes_back = !matches!(expect, Expect::Stopped | Expect::Asleep | Expect::RunningGivenUp);
     Script {
         name,
         steps,
@@ -261,6 +264,7 @@ pub(crate) fn all() -> Vec<Script> {
         visitors::all(),
         crowds::all(),
         rollback::all(),
+        sleep::all(),
     ]
     .concat();
     let names: BTreeSet<_> = scripts.iter().map(|script| script.name).collect();

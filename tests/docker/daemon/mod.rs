@@ -23,6 +23,7 @@ mod outage;
 mod portal;
 mod restart;
 mod settings;
+mod sleep;
 mod storm;
 mod studio;
 mod versions;

@@ -68,6 +68,8 @@ export const texts = {
   "code.history-unavailable": ["지금은 지난 기록을 볼 수 없어요. 잠시 뒤에 다시 해 주세요.", "The history cannot be read just now. Please try again in a moment."],
   "code.no-code": ["아직 비교할 내용이 없어요. 사이트가 열린 뒤에 다시 해 주세요.", "There is nothing to compare yet. Please try again once the site is open."],
   "code.no-such-version": ["그 기록은 이제 없어요. 화면을 새로 열어 주세요.", "That version is gone. Please open this page anew."],
+  "code.never-sleeps": ["이 사이트는 잠들지 않게 되어 있어요. 관리자에게 말해 주세요.", "This site never sleeps as it is set up. Please tell the administrator."],
+  "code.not-asleep-now": ["사이트가 잘 열려 있을 때만 재울 수 있어요. 잠시 뒤에 다시 해 주세요.", "A site can only be sent to sleep while it is open. Please try again in a moment."],
   "code.code-is-live": ["이 사이트는 고치면 바로 보이게 되어 있어서 되돌릴 수 없어요.", "Edits of this site show at once, so there is nothing to go back to."],
   "code.no-such-file": ["그 파일은 이 기록에 없어요.", "That version has no such file."],
   "code.published-meanwhile": ["그사이 다른 내용이 올라갔어요. 화면을 새로 열고 다시 고쳐 주세요.", "Something else was published meanwhile. Please open this page anew and make your change again."],
@@ -138,7 +140,7 @@ export const texts = {
 
   "state.open": ["열려 있어요", "open"],
   "state.closed": ["닫아 두었어요", "closed"],
-  "state.resting": ["쉬고 있어요. 누가 오면 바로 열려요", "resting; opens when someone comes"],
+  "state.resting": ["잠자는 중 · 누가 오면 깨어나요", "asleep; wakes when someone comes"],
   "state.opening": ["여는 중이에요", "opening"],
   "state.changing": ["새 내용으로 바꾸는 중이에요", "changing over"],
   "state.closing": ["닫는 중이에요", "closing"],
@@ -259,6 +261,8 @@ export const texts = {
   "event.gaveUp": ["새 내용에 문제가 있어서 이전 것으로 두었어요", "The new one had a problem; the one before stays"],
   "event.folder": ["사이트의 자리를 마련했어요", "A place was made for it"],
   "event.started": ["사이트가 열렸어요", "The site opened"],
+  "event.asleep": ["아무도 오지 않아서 잠들었어요", "Nobody came, so it fell asleep"],
+  "event.woken": ["누가 와서 깨어났어요", "Somebody came and woke it"],
   "event.restarted": ["멈춰 있어서 다시 열었어요", "It had stopped and was opened again"],
 
   "trouble.memory": ["메모리가 모자라서 멈췄어요", "It ran out of memory"],
@@ -317,6 +321,10 @@ export const texts = {
   "fact.limits": ["제한", "Limits"],
   "fact.limits.text": ["메모리 {memory}, CPU {cpus}, 프로세스 {pids}", "memory {memory}, cpus {cpus}, pids {pids}"],
   "fact.restarts": ["다시 시작한 횟수", "Restarts"],
+  "fact.sleep": ["잠", "Sleep"],
+  "fact.sleep.since": ["{when}부터 잠자는 중", "asleep since {when}"],
+  "fact.sleep.awake": ["깨어 있어요", "awake"],
+  "fact.sleep.wakes": ["{n}번 깨어났어요", "woken {n} times"],
   "fact.started": ["시작한 때", "Started"],
 
   // The person.

@@ -93,6 +93,7 @@ const TOLD = [
   ["changed", /`visitors`/, "event.visitors", "users-round"],
   ["changed", /^changed/, "event.settings", "settings"],
   ["changed", /^removed/, "event.deleted", "trash-2"],
+  ["noticed", /^the app was woken/, "event.woken", "play"],
   ["failed", /./, "event.failed", "triangle-alert"],
   ["done", /^give up on the new container/, "event.gaveUp", "triangle-alert"],
   ["done", /^make the app's folders/, "event.folder", "package"],
@@ -101,8 +102,13 @@ const TOLD = [
 
 /** @param {AppEvent} event @returns {{ text: string, icon: string } | null} */
 export function eventOf(event) {
+  if (event.kind === "done" && /^stop container/.test(event.what) && /^nobody has come/.test(event.cause)) {
+    return { text: t("event.asleep"), icon: "moon" };
+  }
   const found = TOLD.find(([kind, begins]) => kind === event.kind && begins.test(event.what));
   if (!found) return null;
+  // That it was woken is told already.
+  if (found[2] === "event.started" && /^somebody wants it/.test(event.cause)) return null;
   if (found[2] === "event.started" && /^it is not running/.test(event.cause)) {
     return { text: t("event.restarted"), icon: "refresh-cw" };
   }

@@ -162,6 +162,19 @@ function Timeline({ site }) {
   </section>`;
 }
 
+/** @param {AppView} site */
+function sleepOf(site) {
+  const sleep = site.sleep;
+  if (!sleep) return "–";
+  const by = sleep.wokenBy;
+  const parts = [
+    sleep.since ? t("fact.sleep.since", { when: exact(sleep.since) }) : t("fact.sleep.awake"),
+    t("fact.sleep.wakes", { n: sleep.wakes }),
+    by ? [by.path, by.agent].filter(Boolean).join(" · ") : "",
+  ];
+  return parts.filter(Boolean).join(" · ");
+}
+
 /** @param {{ site: AppView }} props */
 function ForAdmins({ site }) {
   /** @type {[string, any][]} */
@@ -173,6 +186,7 @@ function ForAdmins({ site }) {
     [t("fact.endpoint"), site.endpoint ? `${site.endpoint.ip}:${site.endpoint.port}` : "–"],
     [t("fact.limits"), site.limits ? t("fact.limits.text", { memory: site.limits.memory, cpus: site.limits.cpus, pids: site.limits.pids }) : "–"],
     [t("fact.restarts"), site.restarts],
+    [t("fact.sleep"), sleepOf(site)],
     [t("fact.started"), site.startedAt ? exact(site.startedAt) : "–"],
   ];
   return html`<section class="for-admins">
