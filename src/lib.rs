@@ -21,6 +21,8 @@ pub mod act;
 #[cfg(feature = "daemon")]
 pub mod backend;
 #[cfg(feature = "daemon")]
+pub mod backup;
+#[cfg(feature = "daemon")]
 pub mod cli;
 pub mod clock;
 pub mod compose;

@@ -13,7 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::{Accounts, FIRST_USER, SiteAccess};
 use crate::backend;
+use crate::backup::{self, BackupHandle, Backups};
 use crate::clock::{Clock, SystemClock};
+use crate::confined::Confined;
 use crate::controller::network;
 use crate::controller::probe::HttpProber;
 use crate::controller::{
@@ -60,6 +62,7 @@ pub struct World {
     pub engine: Arc<DockerEngine>,
     pub store: SqliteStore,
     pub folders: DiskFolders,
+    pub backups: Backups,
     pub history: GitHistory,
     pub manifests: ManifestFolder,
     pub runtime: RuntimeFolder,
@@ -118,13 +121,15 @@ impl World {
         let now = Arc::new(|| SystemClock.now());
         let metrics = Metrics::default();
         let folders = DiskFolders::of(settings)?;
+        let backups = Backups::open(settings, folders.clone(), Confined::default())?;
         let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
         Ok(Self {
             engine: Arc::new(DockerEngine::measured(host, Deadlines::default(), metrics.clone())?),
             metrics,
             store: SqliteStore::open(&settings.portal_db_path)?,
             history: GitHistory::new(folders.clone()),
-            folders,
+            folders: folders.guarded(Arc::new(backups.clone())),
+            backups,
             manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
             runtime: RuntimeFolder::new(settings.runtime_dir()),
             prober: HttpProber,
@@ -283,6 +288,8 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     tasks.spawn(recorder.run(ends.status_rx.clone(), stop.clone()));
     tasks.spawn(bring(recorded_rx, Input::Recorded, doubts_tx.clone(), stop.clone()));
 
+    let backups = make_backups(&world, doubts_tx.clone(), settings_rx.clone(), &tasks, &stop);
+
     let events = Arc::new(world.store.clone());
     let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
     let beside = |name| settings.portal_db_path.with_file_name(name);
@@ -300,7 +307,8 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
         .operated(Arc::new(planner), source)
         .with_sites(Arc::clone(&sites))
         .with_history(recorder_handle)
-        .with_drafts(Arc::new(Drafts::new(world.folders.clone(), Arc::new(SystemClock))));
+        .with_drafts(Arc::new(Drafts::new(world.folders.clone(), Arc::new(SystemClock))))
+        .with_backups(backups);
     let portal = router(state);
     if let Some((listener, traffic)) = listener.zip(traffic) {
         let (config_rx, portal) = (config_rx.clone(), portal.clone());
@@ -462,6 +470,29 @@ fn look_after_npm(
             }
         }
     });
+}
+
+/// Starts the one that makes backups; what is known of them becomes a part of the status.
+fn make_backups(
+    world: &World,
+    inputs_tx: mpsc::Sender<Input>,
+    settings_rx: watch::Receiver<Arc<Settings>>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> BackupHandle {
+    let (task, handle) = backup::Task::new(world.backups.clone(), world.store.clone(), SystemClock, settings_rx);
+    let mut report_rx = handle.report();
+    tasks.spawn(task.run(stop.clone()));
+    tasks.spawn(async move {
+        // Ends with the task above, which holds the other end.
+        while report_rx.changed().await.is_ok() {
+            let report = report_rx.borrow_and_update().clone();
+            if inputs_tx.send(Input::Backups(report)).await.is_err() {
+                return;
+            }
+        }
+    });
+    handle
 }
 
 /// The settings alone, for those who need nothing else of their state.

@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("accounts", &["model", "store", "clock"]),
     ("runtime", &["model", "controller"]),
     ("confined", &["model", "folders"]),
+    ("backup", &["model", "clock", "confined", "desired", "folders", "history", "store"]),
     ("history", &["model", "folders"]),
     ("drafts", &["model", "clock", "folders"]),
     ("act", &["model", "plan", "engine", "folders", "history", "store"]),
@@ -44,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "portal",
         &[
             "model",
+            "backup",
             "desired",
             "folders",
             "history",
@@ -75,6 +77,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio::process", &["history/git.rs", "confined/parent.rs"]),
     ("bcrypt", &["accounts/"]),
     ("landlock", &["confined/fence.rs"]),
+    ("croner", &["backup/due.rs"]),
     ("zstd", &["confined/", "backup/"]),
     ("clap", &["cli/", "main.rs"]),
     ("tokio_rustls", &["web_client/"]),

@@ -463,9 +463,9 @@ fn help_says_when_a_plan_is_of_use_and_shows_tokens_as_they_are() {
 }
 
 #[test]
-fn a_purge_promises_no_more_than_the_trash() {
+fn a_purge_promises_a_backup_and_the_trash() {
     let help = Root::new().run(&["delete", "--help"]).done();
-    assert!(help.contains("its data moves to trash, without a backup"), "{help}");
+    assert!(help.contains("its data is backed up and moves to trash"), "{help}");
 }
 
 #[test]

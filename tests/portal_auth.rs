@@ -87,6 +87,7 @@ impl Route {
     /// As the description has it, with names that exist where it takes any.
     fn filled(&self) -> String {
         let path = self.path.replace("{userid}", "alice").replace("{appname}", "diary").replace("{id}", "987654");
+        let path = path.replace("{backup}", "20261130T030000000Z");
         let path = path.replace("{view}", "log").replace("{version}", "0123456789abcdef").replace("{file}", "main.js");
         path.replace("{name}", "carol").replace("{token}", &"a".repeat(64)).replace("{domain}", "www.example.kr")
     }
@@ -278,7 +279,8 @@ async fn neighbours() -> Portal {
 }
 
 fn is_told_by_the_status(route: &Route) -> bool {
-    let needs_files = ["/manifest", "/versions", "/diff", "/draft"].iter().any(|part| route.path.contains(part));
+    let needs_files =
+        ["/manifest", "/versions", "/diff", "/draft", "/backups"].iter().any(|part| route.path.contains(part));
     route.path.starts_with("/apps/") && !needs_files && !route.writes()
 }
 

@@ -189,7 +189,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   paas delete alice-diary                 an app created again under this name finds its data
-  paas delete alice-diary --purge         its data moves to trash, without a backup
+  paas delete alice-diary --purge         its data is backed up and moves to trash
   paas delete alice-diary --purge --yes   the same without a question")]
     Delete(Delete),
     /// Show what was deleted, or bring it back
@@ -201,6 +201,21 @@ Examples:
   paas trash restore 20261122T100000Z-bob-notes-code-0000"
     )]
     Trash(Trash),
+    /// Back up an app's data, list backups, check that one can be restored
+    #[command(
+        after_help = "\
+The app goes on meanwhile, and the backup is what it was at one moment. Backups are made by themselves as well, by
+BACKUP_SCHEDULE or `backup` in the manifest.
+
+Examples:
+  paas backup alice-diary
+  paas backup list
+  paas backup list alice-diary
+  paas backup check alice-diary",
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true
+    )]
+    Backup(Backup),
     /// Print the JSON Schema of the manifest, for editors
     #[command(after_help = "Examples:\n  paas schema > manifest.schema.json")]
     Schema,
@@ -332,6 +347,37 @@ pub struct Firewall {
     /// Say whether the rules are in force (root)
     #[arg(long)]
     pub check: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP", required = true)]
+    pub app: Option<String>,
+    #[command(subcommand)]
+    pub command: Option<OfBackup>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OfBackup {
+    /// List backups, newest first, and whether each was proven
+    #[command(after_help = "Examples:\n  paas backup list\n  paas backup list alice-diary -o json")]
+    List(OptionalApp),
+    /// Restore a backup into a folder of its own and look whether everything is right; the app is not touched
+    #[command(
+        after_help = "Examples:\n  paas backup check alice-diary\n  paas backup check alice-diary 20261130T030000000Z"
+    )]
+    Check(CheckBackup),
+}
+
+#[derive(Debug, Args)]
+pub struct CheckBackup {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// The backup [default: the newest]
+    #[arg(value_name = "BACKUP")]
+    pub backup: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

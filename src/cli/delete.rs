@@ -121,7 +121,7 @@ fn agreed(context: &mut Context, settings: &Settings, target: &Target) -> anyhow
         }
     };
     context.err.note(format_args!(
-        "{what}.\nThe data moves to {} and stays there until you remove it; no backup is made.\nType the app's name to go \
+        "{what}.\nThe data is backed up, then moves to {} and stays there until you remove it.\nType the app's name to go \
          on:",
         settings.trash_dir().display()
     ));

@@ -20,6 +20,7 @@ pub mod sse;
 pub mod wait;
 
 pub mod admin;
+mod backup;
 pub mod completions;
 pub mod confirm;
 pub mod create;
@@ -121,6 +122,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Template(command) => template::run(context, &command),
         Command::Create(args) => with_daemon(context, async |context| create::run(context, &args).await),
         Command::Delete(args) => with_daemon(context, async |context| delete::run(context, &args).await),
+        Command::Backup(args) => with_daemon(context, async |context| backup::run(context, &args).await),
         Command::Trash(command) => block_on(trash::run(context, &command)),
         Command::Confirm(args) => with_daemon(context, async |context| confirm::run(context, &args).await),
         Command::Down(args) => block_on(down::run(context, &args, backend)),

@@ -33,7 +33,7 @@ impl Frame {
         Ok(Self { builder: Builder::new(Tail { encoder, is_over: false }) })
     }
 
-    pub(crate) fn folder(&mut self, path: &Path) -> io::Result<()> {
+    pub(super) fn folder(&mut self, path: &Path) -> io::Result<()> {
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Directory);
         header.set_mode(0o700);
@@ -41,7 +41,7 @@ impl Frame {
         self.builder.append_data(&mut header, path, io::empty())
     }
 
-    pub(crate) fn file(&mut self, path: &Path, content: impl Read, meta: Meta) -> io::Result<()> {
+    pub(super) fn file(&mut self, path: &Path, content: impl Read, meta: Meta) -> io::Result<()> {
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);
         header.set_mode(meta.mode);
@@ -56,8 +56,15 @@ impl Frame {
     }
 
     /// Ends the frame, and not the tar file.
-    pub(crate) fn finish(mut self) -> io::Result<File> {
+    pub(super) fn finish(mut self) -> io::Result<File> {
         self.builder.get_mut().is_over = true;
+        self.builder.into_inner()?.encoder.finish()
+    }
+}
+
+impl Frame {
+    /// Ends the frame and the tar file.
+    pub(crate) fn finish_all(self) -> io::Result<File> {
         self.builder.into_inner()?.encoder.finish()
     }
 }

@@ -24,6 +24,7 @@ mod sink;
 mod tree;
 mod unarchive;
 
+pub(crate) use archive::Frame;
 pub use child::run_if_asked;
 pub use job::{Bounds, LeftOut, Part, Report};
 pub use parent::{Confined, ConfinedError};

@@ -54,7 +54,7 @@ use crate::engine::events::Signal;
 use crate::metrics::Metrics;
 use crate::model::observed::EngineInfo;
 use crate::model::proxy::ProxyStatus;
-use crate::model::status::{DaemonFolders, Endpoint, EngineStatus, HeldRemoval, ImageStatus};
+use crate::model::status::{BackupStatus, DaemonFolders, Endpoint, EngineStatus, HeldRemoval, ImageStatus};
 use crate::model::{AppKey, DaemonStatus, Event, InstanceId, InventoryRow, Quotas, Settings, Subnet, Wake};
 use crate::plan::RemovalGuard;
 use crate::store::{Store as _, StoreError};
@@ -78,6 +78,8 @@ pub enum Input {
     Database(Option<String>),
     /// What there is to say of Nginx Proxy Manager.
     Proxy(Option<ProxyStatus>),
+    /// What is known of the apps' backups.
+    Backups(Arc<BTreeMap<AppKey, BackupStatus>>),
 }
 
 /// The settings in force, and what there is to say about `.env`.

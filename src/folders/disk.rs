@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::future::Future;
 use std::io::Read as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
@@ -46,6 +48,16 @@ pub(super) struct Inner {
     owner: Owner,
     clock: Arc<dyn Clock>,
     pub(super) checkpoints: Checkpoints,
+    before_purge: Option<Arc<dyn BeforePurge>>,
+}
+
+/// What has to be done before data goes to the trash.
+pub trait BeforePurge: Send + Sync + 'static {
+    /// An error keeps the data where it is.
+    fn before_purge<'a>(
+        &'a self,
+        key: &'a AppKey,
+    ) -> Pin<Box<dyn Future<Output = Result<(), FolderError>> + Send + 'a>>;
 }
 
 /// Which code of an app is meant.
@@ -79,6 +91,7 @@ impl DiskFolders {
             owner: Owner::APP,
             clock,
             checkpoints: Checkpoints::default(),
+            before_purge: None,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -98,6 +111,40 @@ impl DiskFolders {
         self.changed(|inner| inner.owner = owner)
     }
 
+    /// Lets somebody save data before it goes.
+    #[must_use]
+    pub fn guarded(self, guard: Arc<dyn BeforePurge>) -> Self {
+        self.changed(|inner| inner.before_purge = Some(guard))
+    }
+
+    /// The app's data, no link followed on the way; `None`: there is none.
+    ///
+    /// # Errors
+    /// When something else is in the way.
+    pub async fn open_data(&self, key: &AppKey) -> Result<Option<Dir>, FolderError> {
+        self.open_part(key, DATA).await
+    }
+
+    /// The same of the history of its code.
+    ///
+    /// # Errors
+    /// When something else is in the way.
+    pub async fn open_history(&self, key: &AppKey) -> Result<Option<Dir>, FolderError> {
+        self.open_part(key, history::HISTORY).await
+    }
+
+    async fn open_part(&self, key: &AppKey, name: &'static str) -> Result<Option<Dir>, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |_| {
+            let Some(app) = place.find()? else { return Ok(None) };
+            match nofollow::stat(&app, name).at("look at", place.path())? {
+                None => Ok(None),
+                Some(_) => nofollow::open_dir(&app, name).at("open", place.path().join(name)).map(Some),
+            }
+        })
+        .await
+    }
+
     /// Lets a test crash operations between any two side effects.
     #[must_use]
     pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
@@ -113,6 +160,7 @@ impl DiskFolders {
             owner: old.owner,
             clock: Arc::clone(&old.clock),
             checkpoints: old.checkpoints.clone(),
+            before_purge: old.before_purge.clone(),
         };
         change(&mut inner);
         Self { inner: Arc::new(inner) }
@@ -394,6 +442,9 @@ impl Folders for DiskFolders {
     }
 
     async fn trash_data(&self, token: &PurgeToken) -> Result<(), FolderError> {
+        if let Some(guard) = &self.inner.before_purge {
+            guard.before_purge(token.key()).await?;
+        }
         let place = self.place(token.key());
         self.blocking(move |inner| {
             let what = Discarded { part: Part::Data, template: None, at: inner.clock.now() };

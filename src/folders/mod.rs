@@ -29,7 +29,7 @@ pub use atomic::write_atomic;
 pub use code::{CodeFound, CodeReader, CodeWriter, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_ENTRIES, Piece, ReadFailed};
 pub use data::Owner;
 pub use deploy_log::MAX_LOG_BYTES;
-pub use disk::{CodeAt, DiskFolders};
+pub use disk::{BeforePurge, CodeAt, DiskFolders};
 pub use drafts::DraftOf;
 pub use lock::{LockError, RootLock};
 pub use stop::{Checkpoints, Crash};

@@ -20,7 +20,7 @@ use crate::folders::Owner;
 use crate::model::shown;
 
 /// Whom histories belong to when the daemon is root. Not the apps' user: what an app breaks out as must not rewrite history.
-const OWN_USER: Owner = Owner { uid: 10_002, gid: 10_002 };
+pub const GIT_USER: Owner = Owner { uid: 10_002, gid: 10_002 };
 
 /// Where programs are looked for; the environment of whoever started the daemon decides nothing.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -89,7 +89,7 @@ impl Git {
             }
         }
         let current = Owner::current();
-        Ok(Self { user: if current.uid == 0 { OWN_USER } else { current } })
+        Ok(Self { user: if current.uid == 0 { GIT_USER } else { current } })
     }
 
     /// Runs to its end. `what` completes "git could not …".

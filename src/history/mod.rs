@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use git::GIT_USER;
 pub use recorder::{Author, Authors, Did, Recorder, RecorderHandle};
 pub use repository::{GitHistory, Side};
 

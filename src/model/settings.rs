@@ -189,6 +189,17 @@ impl Settings {
         self.root.join("runtime")
     }
     #[must_use]
+    pub fn backups_dir(&self) -> PathBuf {
+        self.root.join("backups")
+    }
+
+    /// For copies that go again.
+    #[must_use]
+    pub fn scratch_dir(&self) -> PathBuf {
+        self.root.join(".scratch")
+    }
+
+    #[must_use]
     pub fn trash_dir(&self) -> PathBuf {
         self.root.join("trash")
     }

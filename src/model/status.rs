@@ -88,6 +88,7 @@ pub enum ConditionKind {
     WaitsToMove,
     DomainTaken,
     DiskPressure,
+    BackupFailed,
     LimitsNotEnforced,
 }
 
@@ -412,6 +413,34 @@ pub struct DaemonStatus {
     /// Nginx Proxy Manager; `None` where nobody looks after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyStatus>,
+    /// What there is to go back to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub backups: Arc<BTreeMap<AppKey, BackupStatus>>,
+}
+
+/// An app's backups in short.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// When the newest was made that nobody has found to be broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
+    /// When the newest was made that was restored into a folder of its own, and was right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<Timestamp>,
+    /// When that was last done for one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_at: Option<Timestamp>,
+    pub count: u64,
+    /// All together.
+    pub bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Timestamp>,
+    /// Why the last attempt failed, or why the newest is broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl DaemonStatus {
@@ -434,6 +463,7 @@ impl DaemonStatus {
             restart_required: Vec::new(),
             last_resync: None,
             proxy: None,
+            backups: Arc::default(),
         }
     }
 }

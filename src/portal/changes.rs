@@ -146,6 +146,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         restart_required,
         last_resync,
         proxy,
+        backups,
     } = a;
     *version == b.version
         && *folders == b.folders
@@ -161,6 +162,7 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         && *restart_required == b.restart_required
         && *last_resync == b.last_resync
         && *proxy == b.proxy
+        && *backups == b.backups
 }
 
 #[cfg(test)]

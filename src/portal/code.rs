@@ -60,10 +60,12 @@ codes! {
     NO_SUCH_DOMAIN: NOT_FOUND "no-such-domain" "The site has no such host name of its own.";
     NO_SUCH_VERSION: NOT_FOUND "no-such-version" "The app has no such version.";
     NO_SUCH_FILE: NOT_FOUND "no-such-file" "The version has no such file.";
+    NO_SUCH_BACKUP: NOT_FOUND "no-such-backup" "The app has no such backup.";
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
     NO_CODE: CONFLICT "no-code" "The app has no code: it is on its way, or deleted.";
+    NO_DATA: CONFLICT "no-data" "The app has no data that could be backed up.";
     APP_EXISTS: CONFLICT "app-exists" "An app of that name exists already.";
     USER_EXISTS: CONFLICT "user-exists" "There is a user of that name already.";
     LAST_ADMIN: CONFLICT "last-admin" "Nobody else could run the server.";
@@ -119,6 +121,7 @@ codes! {
     NO_HISTORY: SERVICE_UNAVAILABLE "no-history" "No history of the apps' code is kept, because git is missing for example.";
     HISTORY_UNAVAILABLE: SERVICE_UNAVAILABLE "history-unavailable" "The history of the app's code cannot be used now.";
     DRAFT_UNAVAILABLE: SERVICE_UNAVAILABLE "draft-unavailable" "Drafts cannot be used now.";
+    BACKUP_FAILED: SERVICE_UNAVAILABLE "backup-failed" "The backup could not be made, read or checked; the message says why.";
     STORE_UNAVAILABLE: SERVICE_UNAVAILABLE "store-unavailable" "The daemon's database cannot be used now.";
     DRAFT_UNSAVED: INSUFFICIENT_STORAGE "draft-unsaved" "The draft could not be written, a full disk for example; the one before is still there.";
 }

@@ -192,6 +192,7 @@ fn for_members(status: &DaemonStatus) -> DaemonStatus {
         settings_problems: Vec::new(),
         restart_required: Vec::new(),
         proxy: None,
+        backups: Arc::default(),
         ..without_apps(status)
     }
 }
@@ -213,5 +214,6 @@ fn without_apps(status: &DaemonStatus) -> DaemonStatus {
         restart_required: status.restart_required.clone(),
         last_resync: status.last_resync,
         proxy: status.proxy.clone(),
+        backups: Arc::clone(&status.backups),
     }
 }

@@ -17,6 +17,7 @@ use super::caller::Caller;
 use super::code;
 use super::envelope::{ApiError, Text, said};
 use super::rule::narrowed;
+use crate::backup::BackupId;
 use crate::drafts::{MAX_DRAFT, MAX_PICTURE};
 use crate::model::{AppKey, AppName, NameError, UserId, VersionId};
 
@@ -391,6 +392,30 @@ impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
                 said!(
                     "`{text}` is no version: write one from the list of versions",
                     "`{text}`은(는) 버전이 아닙니다: 지난 기록 목록에 있는 것을 쓰세요"
+                ),
+            )
+        })
+    }
+}
+
+/// The backup named by `…/{backup}`.
+#[derive(Debug, Clone)]
+pub struct OfBackup(pub BackupId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfBackup {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| bad_path(&error.body_text()))?;
+        let text = named.get("backup").map_or("", String::as_str);
+        BackupId::parse(text).map(Self).ok_or_else(|| {
+            ApiError::new(
+                code::BAD_PATH,
+                said!(
+                    "`{text}` is no backup: write one from the list of backups",
+                    "`{text}`은(는) 백업이 아닙니다: 백업 목록에 있는 것을 쓰세요"
                 ),
             )
         })

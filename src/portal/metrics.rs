@@ -19,8 +19,8 @@ use super::envelope::{ApiError, said};
 use super::state::PortalState;
 use super::view::{PHASES, phase};
 use crate::gateway::{LATENCY_BUCKETS_MS, TrafficSnapshot};
-use crate::model::status::{EngineStatus, ManifestsStatus};
-use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus};
+use crate::model::status::{BackupStatus, EngineStatus, ManifestsStatus};
+use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Timestamp};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -115,6 +115,7 @@ impl Collector for Present {
                 })
             })
         })?;
+        self.encode_backups(&mut encoder)?;
         gauge(&mut encoder, "settings_problems", "Refused lines of .env", |metric| {
             metric.encode_gauge(&i64::try_from(status.settings_problems.len()).unwrap_or(i64::MAX))
         })?;
@@ -147,6 +148,34 @@ impl Collector for Present {
 }
 
 impl Present {
+    /// An app without a figure has no such backup.
+    fn encode_backups(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, value) in [
+            (
+                "app_backup_timestamp_seconds",
+                "When the newest backup was made",
+                (|backups| backups.last) as fn(&BackupStatus) -> Option<Timestamp>,
+            ),
+            (
+                "app_backup_proven_timestamp_seconds",
+                "When the newest backup was made that was restored in a drill",
+                |backups| backups.proven,
+            ),
+        ] {
+            gauge(encoder, name, help, |metric| {
+                each(&self.status.backups, |app, backups| {
+                    let Some(at) = value(backups) else { return Ok(()) };
+                    metric.encode_family(&[("app", app)])?.encode_gauge(&(at.0 / 1_000))
+                })
+            })?;
+        }
+        gauge(encoder, "app_backup_failed", "Whether the last backup or drill failed", |metric| {
+            each(&self.status.backups, |app, backups| {
+                metric.encode_family(&[("app", app)])?.encode_gauge(&i64::from(backups.problem.is_some()))
+            })
+        })
+    }
+
     fn encode_traffic(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         for (name, help, value) in [
             (

@@ -16,6 +16,7 @@ pub mod addresses;
 pub mod answer;
 pub mod apps;
 pub mod auth;
+pub mod backups;
 pub mod caller;
 pub mod changes;
 pub mod code;

@@ -23,8 +23,9 @@ use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
-    addresses, apps, auth, commands, create, docs, domains, edits, events, health, keys, logs, manifest, metrics,
-    names, npm, pages, people, plan, publish, rest, settings, templates, totp, usage, versions, visitors, visits,
+    addresses, apps, auth, backups, commands, create, docs, domains, edits, events, health, keys, logs, manifest,
+    metrics, names, npm, pages, people, plan, publish, rest, settings, templates, totp, usage, versions, visitors,
+    visits,
 };
 use crate::model::Shown;
 
@@ -187,6 +188,10 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Get, "/apps/{userid}/{appname}/draft/files/{*file}", Owner, drafts::picture, drafts::picture_described())
         .on(Put, "/apps/{userid}/{appname}/draft/files/{*file}", Owner, drafts::upload, drafts::upload_described())
         .on(Post, "/apps/{userid}/{appname}/draft/publish", Owner, drafts::publish, drafts::publish_described())
+        .on(Get, "/apps/{userid}/{appname}/backups", Owner, backups::list, backups::list_described())
+        .on(Post, "/apps/{userid}/{appname}/backups", Owner, backups::take, backups::take_described())
+        .on(Get, "/apps/{userid}/{appname}/backups/{backup}", Owner, backups::download, backups::download_described())
+        .on(Post, "/apps/{userid}/{appname}/backups/{backup}/check", Owner, backups::check, backups::check_described())
         .on(Get, "/apps/{userid}/{appname}/diff", Owner, versions::diff, versions::diff_described())
         .on(Get, "/apps/{userid}/{appname}/plan", Owner, plan::of_app, plan::of_app_described())
         .on(Get, "/usage", Member, usage::of_all, usage::of_all_described())

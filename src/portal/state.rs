@@ -14,6 +14,7 @@ use super::cookie;
 use super::plan::Planner;
 use super::sse::{LOOK_AGAIN, MAX_STREAMS};
 use crate::accounts::{Accounts, SiteAccess};
+use crate::backup::BackupHandle;
 use crate::controller::ControllerHandle;
 use crate::drafts::Drafts;
 use crate::gateway::TrafficStats;
@@ -62,6 +63,8 @@ pub struct PortalState {
     pub history: Option<RecorderHandle>,
     /// What people have changed and not published; the daemon always has it.
     pub drafts: Option<Arc<Drafts>>,
+    /// Backups of the apps' data; the daemon always has it.
+    pub backups: Option<BackupHandle>,
     /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
     pub streams: Arc<Semaphore>,
     /// How often an open stream looks whether its session or key still opens anything.
@@ -110,6 +113,7 @@ impl PortalState {
             sites: None,
             history: None,
             drafts: None,
+            backups: None,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             look_again: LOOK_AGAIN,
             waits: Arc::new(Semaphore::new(MAX_WAITS)),
@@ -152,6 +156,13 @@ impl PortalState {
     #[must_use]
     pub fn with_drafts(mut self, drafts: Arc<Drafts>) -> Self {
         self.drafts = Some(drafts);
+        self
+    }
+
+    /// With what the routes about backups stand on.
+    #[must_use]
+    pub fn with_backups(mut self, backups: BackupHandle) -> Self {
+        self.backups = Some(backups);
         self
     }
 

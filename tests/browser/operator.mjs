@@ -2,7 +2,7 @@
 // Given: portal, word, pictures (a folder), root (of the installation, to edit files as people do).
 
 import assert from 'node:assert/strict';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { given, inChromium, step } from './chromium.mjs';
 import { DESK, framesPerSecond, HOSTILE, person, PHONE } from './dashboard.mjs';
@@ -87,6 +87,19 @@ await inChromium(async (browser) => {
   assert.doesNotMatch(await eve.textContent('body'), /a better page/);
   await eve.close();
   await page.bringToFront();
+  await page.goto(`${portal}/all`);
+
+  step('a site is backed up, the backup is tried out and taken away');
+  await page.goto(`${portal}/sites/eve/page`);
+  await page.click('a[href="/sites/eve/page/backups"]');
+  await page.click('.actions .main');
+  await page.waitForSelector('.backups > ol > li');
+  await page.click('.backups > ol > li button');
+  await page.waitForSelector('.backups b[data-proven]');
+  await one.look('backups');
+  const [taken] = await Promise.all([page.waitForEvent('download'), page.click('.backups a[download]')]);
+  assert.match(taken.suggestedFilename(), /^eve-page-\d{8}T\d{9}Z\.tar\.zst$/);
+  assert.ok((await readFile(await taken.path())).length > 100);
   await page.goto(`${portal}/all`);
 
   step('what is used and how many came is drawn');

@@ -219,7 +219,7 @@ impl Answer {
             let count = soon(stream.read_buf(&mut body)).await.unwrap();
             assert!(count > 0, "the connection ended in the body of {}", answer.head);
         }
-        Self { body: String::from_utf8(body).unwrap(), ..answer }
+        Self { body: String::from_utf8_lossy(&body).into_owned(), ..answer }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -27,6 +27,7 @@ const LATER = {
   log: () => import("./screens/log.js").then((module) => module.Log),
   visit: () => import("./screens/visit.js").then((module) => module.Visit),
   site: () => import("./screens/site.js").then((module) => module.Site),
+  backups: () => import("./screens/backups.js").then((module) => module.Backups),
   history: () => import("./screens/versions.js").then((module) => module.Versions),
   making: () => import("./screens/making.js").then((module) => module.Making),
 };
@@ -66,7 +67,7 @@ function Screen() {
         ? html`<${Later} name="person" person=${user} key=${`people/${user}`} />`
         : html`<${Later} name="people" key="people" />`;
     case "sites":
-      return html`<${Later} name=${["making", "log", "manifest", "history"].includes(view) ? view : "site"} app=${app} key=${app + view} />`;
+      return html`<${Later} name=${["making", "log", "manifest", "history", "backups"].includes(view) ? view : "site"} app=${app} key=${app + view} />`;
     default:
       return html`<section class="welcome"><${Heading} title=${t("nowhere")}>${t("nowhere")}<//>
         <${Link} class="button main" href="/">${t("home.title")}<//></section>`;

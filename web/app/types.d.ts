@@ -68,6 +68,14 @@ export interface Version {
   changes: FileChange[];
 }
 
+export interface Backup {
+  id: string;
+  at: string;
+  why: "schedule" | "asked" | "purge";
+  bytes: number;
+  proof?: { at: string; files: number; bytes: number; databases: number; problem?: string };
+}
+
 export interface AppDetail extends AppView {
   traffic: { requests: number } | null;
   manifest: { template: string; enableApi?: boolean; state: string } | null;

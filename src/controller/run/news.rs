@@ -1,6 +1,7 @@
 //! News: what the watchers saw and what the doors of the daemon ask for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -15,8 +16,9 @@ use crate::controller::seams::Seams;
 use crate::engine::events::Signal;
 use crate::engine::{EngineEvent, ErrorKind};
 use crate::model::observed::EngineInfo;
-use crate::model::status::{DatabaseStatus, EngineStatus, ImageStatus};
-use crate::model::{AppKey, ConditionKind, Health, Wake, labels};
+use crate::model::shown::message;
+use crate::model::status::{BackupStatus, Condition, DatabaseStatus, EngineStatus, ImageStatus};
+use crate::model::{AppKey, AppStatus, ConditionKind, Health, Wake, labels};
 use crate::plan::assess::Finding;
 
 impl<W: Seams> Controller<W> {
@@ -33,6 +35,7 @@ impl<W: Seams> Controller<W> {
                 self.status.proxy = proxy;
                 self.changed = true;
             }
+            Input::Backups(backups) => self.take_backups(backups),
             Input::Engine(Signal::Connected(info)) => self.take_engine(info),
             Input::Engine(Signal::Lost { reason }) => self.lose_engine(&reason.to_string(), reason.kind()),
             Input::Engine(Signal::Resync) => self.resync(),
@@ -60,6 +63,17 @@ impl<W: Seams> Controller<W> {
         self.start_image();
         self.start_network();
         self.mark_all(Urgency::Edit);
+    }
+
+    /// No pass is needed for it: nothing about the app itself has changed.
+    fn take_backups(&mut self, backups: Arc<BTreeMap<AppKey, BackupStatus>>) {
+        for (key, app) in &mut self.status.apps {
+            if backups.get(key) != self.status.backups.get(key) {
+                tell_backup(Arc::make_mut(app), backups.get(key));
+            }
+        }
+        self.status.backups = backups;
+        self.changed = true;
     }
 
     pub(super) fn take_database(&mut self, trouble: Option<String>) {
@@ -197,6 +211,21 @@ fn apps_of_event(event: &EngineEvent) -> BTreeSet<AppKey> {
         AppKey::parse(name.strip_suffix(".next").or(name.strip_suffix(".prev")).unwrap_or(name)).ok()
     };
     by_label().or_else(|| by_name("name")).into_iter().chain(by_name("oldName")).collect()
+}
+
+/// Of backups the one who makes them knows, and no pass.
+pub(super) fn tell_backup(app: &mut AppStatus, known: Option<&BackupStatus>) {
+    app.conditions.retain(|condition| condition.kind != ConditionKind::BackupFailed);
+    let problem = known.and_then(|known| Some((known.problem.as_deref()?, known.since?)));
+    app.conditions.extend(problem.map(|(problem, since)| Condition {
+        kind: ConditionKind::BackupFailed,
+        status: true,
+        reason: "BackupFailed".to_owned(),
+        message: message(problem),
+        digest: None,
+        since,
+    }));
+    app.conditions.sort_by_key(|condition| condition.kind);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use super::news::tell_backup;
 use super::turn::Looked;
 use super::{Controller, Work};
 use crate::clock::Clock as _;
@@ -294,6 +295,8 @@ impl<W: Seams> Controller<W> {
         let mut status = AppStatus { visitors, domains, ..status };
         self.resting.follow(&status, Instant::now());
         self.resting.tell(&mut status);
+        let known = self.status.backups.get(&status.app);
+        tell_backup(&mut status, known);
         let old = self.status.apps.get(&status.app);
         if old.is_none_or(|old| **old != status) {
             let ip_of = |status: &AppStatus| status.endpoint.as_ref().map(|endpoint| endpoint.ip);

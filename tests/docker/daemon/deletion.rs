@@ -185,4 +185,7 @@ fn deleting_on_the_command_line_keeps_the_data_and_purging_moves_it_to_trash() {
     daemon.paas(&["delete", "alice-diary", "--purge", "--yes"]).done();
     assert!(!daemon.folder("alice-diary").exists());
     assert_eq!(daemon.trashed("alice-diary", "data").len(), 1);
+    let backups: Vec<_> = fs::read_dir(daemon.path("backups/alice/diary")).unwrap().flatten().collect();
+    let is_of_purge = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with("-purge.tar.zst");
+    assert!(backups.iter().any(|backup| is_of_purge(&backup.file_name())), "{backups:?}");
 }

@@ -63,6 +63,7 @@ const TROUBLES = {
   EngineUnreachable: ["trouble.server", "trouble.server.todo", null, "warn"],
   ManifestsUnavailable: ["trouble.server", "trouble.admin.todo", null, "warn"],
   DomainTaken: ["trouble.domain", "trouble.admin.todo", null, "warn"],
+  BackupFailed: ["trouble.backup", "trouble.backup.todo", null, "warn"],
   DiskPressure: ["trouble.disk", "trouble.disk.todo", null, "warn"],
   RemovalHeld: ["trouble.removal", "trouble.admin.todo", null, "warn"],
   Tombstone: ["trouble.removal", "trouble.admin.todo", null, "warn"],

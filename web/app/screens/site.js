@@ -137,7 +137,8 @@ function Timeline({ site }) {
   const shown = all.value || search.active ? fitting : fitting.slice(0, SHOWN);
   return html`<section class="timeline">
     <h2>${t("site.history")}</h2>
-    <p><${Link} class="plain" href=${`/sites/${pathOf(site.app)}/history`}><${Icon} name="undo-2" />${t("versions.open")}<//></p>
+    <p><${Link} class="plain" href=${`/sites/${pathOf(site.app)}/history`}><${Icon} name="undo-2" />${t("versions.open")}<//>
+      <${Link} class="plain" href=${`/sites/${pathOf(site.app)}/backups`}><${Icon} name="download" />${t("backups.open")}<//></p>
     ${search.field}
     ${search.active && fitting.length === 0 && html`<p class="nothing">${t("all.nothing")}</p>`}
     <ol>
