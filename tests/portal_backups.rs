@@ -14,7 +14,7 @@ use minipaas::backup::{Backups, Task, Why};
 use minipaas::clock::SystemClock;
 use minipaas::confined::{Bounds, Confined};
 use minipaas::folders::{BeforePurge as _, DiskFolders, Folders as _, Origin, Owner};
-use minipaas::model::{AppKey, Digest, InventoryRow, Manifest, Settings, TemplateId, Timestamp};
+use minipaas::model::{AppKey, InventoryRow, Manifest, Settings, TemplateId, Timestamp};
 use minipaas::portal::PortalState;
 use minipaas::store::Store as _;
 use minipaas::testing::seams::diary;
@@ -111,16 +111,8 @@ fn alone() -> (TempDir, Settings) {
 
 fn row(admitted_at: Timestamp) -> InventoryRow {
     let template = diary();
-    InventoryRow {
-        key: key(),
-        admitted_at,
-        manifest: Manifest::of(template.id.clone()),
-        template,
-        digest: Digest::of(&[]),
-        failed: None,
-        versions: None,
-        domains: Vec::new(),
-    }
+    let manifest = Manifest::of(template.id.clone());
+    InventoryRow { manifest, template, ..InventoryRow::tombstone(key(), admitted_at) }
 }
 
 #[tokio::test]
