@@ -171,6 +171,9 @@ Examples:
   paas draft alice-page --publish   make a version of it and let that run
   paas draft alice-page --discard   forget it")]
     Draft(Draft),
+    /// Show where an app's code is cloned from and pushed to with git
+    #[command(after_help = "Examples:\n  paas git alice-diary\n  git clone \"$(paas git alice-diary | head -n 1)\"")]
+    Git(OneApp),
     /// List what an app can be made from
     #[command(after_help = "Examples:\n  paas templates\n  paas templates -o json")]
     Templates,

@@ -33,6 +33,7 @@ mod draft;
 pub mod events;
 mod firewall;
 pub mod get;
+mod git;
 pub mod init;
 mod isolation;
 pub mod logs;
@@ -118,6 +119,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Rollback(args) => with_daemon(context, async |context| versions::rollback(context, &args).await),
         Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),
         Command::Draft(args) => with_daemon(context, async |context| draft::run(context, &args).await),
+        Command::Git(args) => git::run(context, &args),
         Command::Templates => templates::run(context),
         Command::Template(command) => template::run(context, &command),
         Command::Create(args) => with_daemon(context, async |context| create::run(context, &args).await),

@@ -57,6 +57,7 @@ fn how(door: Door) -> &'static str {
         Door::Before => "found",
         Door::Saved => "kept",
         Door::Publish => "published",
+        Door::Push => "pushed",
     }
 }
 

@@ -20,7 +20,8 @@ use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
 use super::trash::{self, Discarded, Part, Restored, Trashed};
 use super::{
-    Brought, FolderError, FolderState, Folders, Origin, ReadFailed, Space, code, deploy_log, history, versions, working,
+    Brought, FolderError, FolderState, Folders, Origin, ReadFailed, Space, code, deploy_log, history, incoming,
+    versions, working,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::model::spec::{SECCOMP, SECCOMP_FILE};
@@ -208,6 +209,57 @@ impl DiskFolders {
         self.blocking(move |inner| {
             let Some(app) = place.find()? else { return Ok(false) };
             history::make(&app, &place.path(), owner, &inner.checkpoints).map(|()| true)
+        })
+        .await
+    }
+
+    /// Makes a folder in the history for a pack that is on its way, which belongs to `owner`, and returns its name.
+    ///
+    /// # Errors
+    /// When there is no history, or it cannot be made.
+    pub async fn make_incoming(&self, key: &AppKey, owner: Owner) -> Result<String, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |inner| {
+            let app = place.find_or_make(&inner.checkpoints)?;
+            incoming::make(&app, &place.path(), owner, &inner.checkpoints)
+        })
+        .await
+    }
+
+    /// Makes the packs in that folder part of the history.
+    ///
+    /// # Errors
+    /// When they cannot be moved.
+    pub async fn take_in(&self, key: &AppKey, incoming: &str) -> Result<(), FolderError> {
+        let (place, name) = (self.place(key), incoming.to_owned());
+        self.blocking(move |inner| {
+            let app = place.find_or_make(&inner.checkpoints)?;
+            incoming::take_in(&app, &place.path(), &name, &inner.checkpoints)
+        })
+        .await
+    }
+
+    /// Removes that folder and what is in it. Blocks the thread.
+    ///
+    /// # Errors
+    /// When it cannot be removed; the next daemon does it.
+    pub fn remove_incoming(&self, key: &AppKey, incoming: &str) -> Result<(), FolderError> {
+        let place = self.place(key);
+        match place.find()? {
+            Some(app) => Ok(incoming::remove(&app, &place.path(), incoming)?),
+            None => Ok(()),
+        }
+    }
+
+    /// How many bytes the packs of the app's history have.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn history_size(&self, key: &AppKey) -> Result<u64, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |_| match place.find()? {
+            Some(app) => incoming::size(&app, &place.path()),
+            None => Ok(0),
         })
         .await
     }

@@ -57,7 +57,7 @@ pub(super) fn make(app: &Dir, app_path: &Path, owner: Owner, checkpoints: &Check
     nofollow::sync(app).at("flush", app_path)
 }
 
-fn give(parent: &Dir, name: &str, owner: Owner) -> io::Result<()> {
+pub(super) fn give(parent: &Dir, name: &str, owner: Owner) -> io::Result<()> {
     if owner == Owner::current() {
         return Ok(());
     }
@@ -82,7 +82,7 @@ pub(super) fn refs(app: &Dir, app_path: &Path, kind: &str) -> Outcome<Option<BTr
     Ok(Some(found))
 }
 
-fn find(app: &Dir, path: &Path) -> Outcome<Option<Dir>> {
+pub(super) fn find(app: &Dir, path: &Path) -> Outcome<Option<Dir>> {
     match nofollow::stat(app, HISTORY).at("look at", path)? {
         None => Ok(None),
         Some(stat) if Kind::of(&stat) == Kind::Folder => Ok(Some(nofollow::open_dir(app, HISTORY).at("open", path)?)),

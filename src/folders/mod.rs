@@ -12,6 +12,7 @@ mod deploy_log;
 mod disk;
 mod drafts;
 mod history;
+mod incoming;
 pub mod lock;
 pub(crate) mod nofollow;
 mod place;

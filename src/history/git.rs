@@ -6,6 +6,7 @@
 //! - It ends: after its deadline its whole process group is killed, and prlimit(1) bounds its memory, time and files before
 //!   it reads its first byte.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -54,6 +55,10 @@ const CONFIG: &[(&str, &str)] = &[
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("protocol.allow", "never"),
+    // Whoever clones or pushes sees branches and tags; what we keep our books in is ours.
+    ("transfer.hideRefs", "refs"),
+    ("transfer.hideRefs", "!refs/heads"),
+    ("transfer.hideRefs", "!refs/tags"),
     ("transfer.fsckObjects", "true"),
     ("color.ui", "false"),
 ];
@@ -62,6 +67,8 @@ const CONFIG: &[(&str, &str)] = &[
 #[derive(Debug, Clone)]
 pub(super) struct Git {
     pub(super) user: Owner,
+    /// More of the environment.
+    pub(super) more: Vec<(&'static str, OsString)>,
 }
 
 /// How far one call may go.
@@ -89,7 +96,15 @@ impl Git {
             }
         }
         let current = Owner::current();
-        Ok(Self { user: if current.uid == 0 { GIT_USER } else { current } })
+        Ok(Self { user: if current.uid == 0 { GIT_USER } else { current }, more: Vec::new() })
+    }
+
+    /// The same with more of an environment.
+    #[must_use]
+    pub(super) fn with(&self, name: &'static str, value: impl Into<OsString>) -> Self {
+        let mut git = self.clone();
+        git.more.push((name, value.into()));
+        git
     }
 
     /// Runs to its end. `what` completes "git could not …".
@@ -149,7 +164,7 @@ impl Git {
         tokio::time::timeout(time, all).await.unwrap_or(Err(HistoryError::TooSlow { what }))
     }
 
-    fn start(&self, repository: &Path, what: &'static str, args: &[&str]) -> Result<Running, HistoryError> {
+    pub(super) fn start(&self, repository: &Path, what: &'static str, args: &[&str]) -> Result<Running, HistoryError> {
         let mut command = Command::new("prlimit");
         command.args([MEMORY, CPU_SECONDS, FILE_SIZE, "--nofile=256", "--core=0", "--", "git"]).args(args);
         command.env_clear().env("PATH", PATH).env("LC_ALL", "C").env("HOME", "/nonexistent");
@@ -158,6 +173,7 @@ impl Git {
         for (number, (name, value)) in CONFIG.iter().enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{number}"), name).env(format!("GIT_CONFIG_VALUE_{number}"), value);
         }
+        command.envs(self.more.iter().map(|(name, value)| (name, value)));
         command.current_dir(repository).process_group(0).kill_on_drop(true);
         if self.user != Owner::current() {
             command.uid(self.user.uid).gid(self.user.gid);
@@ -172,21 +188,22 @@ impl Git {
 }
 
 /// A child that does not outlive this value, nor do its own children.
-struct Running {
+#[derive(Debug)]
+pub(super) struct Running {
     child: Child,
     what: &'static str,
 }
 
-type Pipes = (tokio::process::ChildStdin, tokio::process::ChildStdout, tokio::process::ChildStderr);
+pub(super) type Pipes = (tokio::process::ChildStdin, tokio::process::ChildStdout, tokio::process::ChildStderr);
 
 impl Running {
-    fn pipes(&mut self) -> Result<Pipes, HistoryError> {
+    pub(super) fn pipes(&mut self) -> Result<Pipes, HistoryError> {
         let Child { stdin, stdout, stderr, .. } = &mut self.child;
         let pipes = stdin.take().zip(stdout.take()).zip(stderr.take());
         pipes.map(|((stdin, stdout), stderr)| (stdin, stdout, stderr)).ok_or(HistoryError::Pipe)
     }
 
-    async fn ended(&mut self, said: &[u8]) -> Result<(), HistoryError> {
+    pub(super) async fn ended(&mut self, said: &[u8]) -> Result<(), HistoryError> {
         let status =
             self.child.wait().await.map_err(|error| HistoryError::git(self.what, format!("it was lost: {error}")))?;
         if status.success() {
@@ -209,14 +226,14 @@ impl Drop for Running {
     }
 }
 
-async fn read(pipe: impl AsyncRead + Unpin, most: usize) -> std::io::Result<Vec<u8>> {
+pub(super) async fn read(pipe: impl AsyncRead + Unpin, most: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     pipe.take(most as u64 + 1).read_to_end(&mut bytes).await?;
     Ok(bytes)
 }
 
 /// The beginning counts; the rest is read so that nobody waits for it.
-async fn read_said(mut pipe: impl AsyncRead + Unpin) -> Vec<u8> {
+pub(super) async fn read_said(mut pipe: impl AsyncRead + Unpin) -> Vec<u8> {
     let mut said = Vec::new();
     let _ = (&mut pipe).take(MOST_SAID).read_to_end(&mut said).await;
     let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
@@ -248,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn what_takes_too_long_is_ended_and_what_is_too_much_refused() {
         let folder = tempfile::Builder::new().prefix("git-").tempdir().unwrap();
-        let git = Git { user: Owner::current() };
+        let git = Git { user: Owner::current(), more: Vec::new() };
         let bounds = |millis, answer| Bounds { time: Duration::from_millis(millis), answer };
         // It waits for the end of an input that never comes.
         let endless = git

@@ -18,6 +18,7 @@ pub(super) struct Commit {
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) has_parent: bool,
+    pub(super) tree: String,
 }
 
 /// `commit refs/versions/ID` in each line.
@@ -68,6 +69,7 @@ fn commit(object: &[u8]) -> Commit {
         message: message.lines().next().unwrap_or_default().to_owned(),
         files: trailer("Paas-Files").parse().unwrap_or_default(),
         bytes: trailer("Paas-Bytes").parse().unwrap_or_default(),
+        tree: head.lines().find_map(|line| line.strip_prefix("tree ")).unwrap_or_default().to_owned(),
         has_parent: head.lines().any(|line| line.starts_with("parent ")),
     }
 }
@@ -149,6 +151,7 @@ mod tests {
             files: 3,
             bytes: 42,
             has_parent: true,
+            tree: "1".to_owned(),
         };
         assert_eq!(found, BTreeMap::from([("c0ffee".to_owned(), expected)]));
     }

@@ -12,12 +12,15 @@
 
 mod edits;
 mod export;
+mod fit;
 mod git;
 mod import;
 mod list;
 mod names;
+mod receive;
 mod recorder;
 mod repository;
+mod serve;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -26,9 +29,12 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use fit::{Extent, Unfit};
 pub use git::GIT_USER;
+pub use receive::{Fit, Incoming, NONE, PushLimits, Refused, Update};
 pub use recorder::{Author, Authors, Did, Recorder, RecorderHandle};
-pub use repository::{GitHistory, Side};
+pub use repository::{BRANCH, GitHistory, Side};
+pub use serve::{Answering, Ending, NamedRef, Protocol};
 
 use crate::folders::FolderError;
 use crate::model::{AppKey, Shown, Timestamp, VersionId};
@@ -92,10 +98,12 @@ pub enum Door {
     Saved,
     /// Files were changed through the API, beside `app/`.
     Publish,
+    /// Somebody pushed a commit.
+    Push,
 }
 
 impl Door {
-    const ALL: [Self; 5] = [Self::Template, Self::Deploy, Self::Before, Self::Saved, Self::Publish];
+    const ALL: [Self; 6] = [Self::Template, Self::Deploy, Self::Before, Self::Saved, Self::Publish, Self::Push];
 
     fn word(self) -> &'static str {
         match self {
@@ -104,6 +112,7 @@ impl Door {
             Self::Before => "before",
             Self::Saved => "saved",
             Self::Publish => "publish",
+            Self::Push => "push",
         }
     }
 

@@ -54,6 +54,7 @@ enum Request {
     CatchUp { key: AppKey, done: oneshot::Sender<Result<(), HistoryError>> },
     Compare { key: AppKey, done: oneshot::Sender<Result<(), HistoryError>> },
     Publish { key: AppKey, edits: Edits, done: oneshot::Sender<Result<VersionId, HistoryError>> },
+    MoveBranch { key: AppKey, to: String, done: oneshot::Sender<Result<(), HistoryError>> },
 }
 
 /// What the rest of the daemon holds. Cheap to clone.
@@ -92,6 +93,14 @@ impl RecorderHandle {
     /// When no history is kept, there is no such version, or the changes cannot be made.
     pub async fn publish(&self, key: &AppKey, edits: Edits) -> Result<VersionId, HistoryError> {
         self.ask(|done| Request::Publish { key: key.clone(), edits, done }).await
+    }
+
+    /// Until the app's branch names that commit, which is in the history.
+    ///
+    /// # Errors
+    /// When no history is kept, or git fails.
+    pub async fn move_branch(&self, key: &AppKey, to: &str) -> Result<(), HistoryError> {
+        self.ask(|done| Request::MoveBranch { key: key.clone(), to: to.to_owned(), done }).await
     }
 
     async fn ask<T>(
@@ -196,6 +205,7 @@ impl Recorder {
                 let _ = done.send(caught_up);
             }
             Request::Publish { key, edits, done } => drop(done.send(self.history.publish(&key, edits).await)),
+            Request::MoveBranch { key, to, done } => drop(done.send(self.history.move_branch(&key, &to).await)),
             Request::Compare { key, done } => drop(done.send(self.history.note_working_copy(&key).await)),
         }
     }
@@ -279,7 +289,7 @@ impl Recorder {
         let by = author.map_or_else(|| "somebody".to_owned(), |author| author.by);
         let message = match door {
             Door::Template => "made from its template",
-            Door::Deploy | Door::Publish => "deployed",
+            Door::Deploy | Door::Publish | Door::Push => "deployed",
             Door::Saved => "kept before another version ran",
             Door::Before => "what was there when its history began",
         };

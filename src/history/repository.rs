@@ -9,17 +9,18 @@ use super::export::Blobs;
 use super::git::{Bounds, Git, closed_to_others};
 use super::import::{Import, stream};
 use super::list::{TreeEntry, changes, commits, refs, tree_entries};
+use super::receive::PushLimits;
 use super::{Door, Edits, FileChange, History, HistoryError, Note, Version, VersionFile};
 use crate::folders::{CodeAt, DiskFolders, FolderError, Owner};
 use crate::model::units::DigestOf;
 use crate::model::{AppKey, Digest, Timestamp, VersionId};
 
 /// Of calls that look at refs and commits only.
-const LIGHT: Bounds = Bounds { time: Duration::from_secs(10), answer: 4 << 20 };
+pub(super) const LIGHT: Bounds = Bounds { time: Duration::from_secs(10), answer: 4 << 20 };
 /// Of calls that read or write all code.
-const HEAVY: Duration = Duration::from_secs(120);
+pub(super) const HEAVY: Duration = Duration::from_secs(120);
 /// Most of the list of a version's files: 100,000 of them.
-const MOST_TREE: usize = 32 << 20;
+pub(super) const MOST_TREE: usize = 32 << 20;
 /// Most of one file that is shown.
 const MOST_SHOWN: usize = 8 << 20;
 /// Most of a difference that is shown.
@@ -31,7 +32,10 @@ const MOST_LISTED: usize = 200;
 const NEW: &str = "refs/drafts/new";
 /// The working copy as it was last compared.
 const WORKING: &str = "refs/drafts/working";
-const BRANCH: &str = "refs/heads/main";
+/// The branch whose commits run.
+pub const BRANCH: &str = "refs/heads/main";
+/// A version is compared with the one before.
+const FIRST_PARENT: &str = "--diff-merges=first-parent";
 
 /// What two versions are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +48,10 @@ pub enum Side {
 /// [`History`] by git. Cheap to clone. Whoever only reads needs no care; one writes at a time, the [`Recorder`](super::Recorder).
 #[derive(Debug, Clone)]
 pub struct GitHistory {
-    folders: DiskFolders,
+    pub(super) folders: DiskFolders,
     /// Or why there is none.
     git: Result<Git, String>,
+    pub(super) limits: PushLimits,
 }
 
 impl GitHistory {
@@ -54,7 +59,14 @@ impl GitHistory {
     #[must_use]
     pub fn new(folders: DiskFolders) -> Self {
         let git = usable(&folders.apps_dir());
-        Self { folders, git }
+        Self { folders, git, limits: PushLimits::default() }
+    }
+
+    /// With other limits than the usual.
+    #[must_use]
+    pub fn limited(mut self, limits: PushLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Whether a history could be kept of the apps below this folder.
@@ -71,12 +83,12 @@ impl GitHistory {
         self.git.as_ref().err().map(String::as_str)
     }
 
-    fn git(&self) -> Result<&Git, HistoryError> {
+    pub(super) fn git(&self) -> Result<&Git, HistoryError> {
         self.git.as_ref().map_err(|why| HistoryError::Off(why.clone()))
     }
 
     /// The app's repository, made if it is missing.
-    async fn repository(&self, key: &AppKey) -> Result<PathBuf, HistoryError> {
+    pub(super) async fn repository(&self, key: &AppKey) -> Result<PathBuf, HistoryError> {
         let git = self.git()?;
         if !self.folders.make_history(key, git.user).await? {
             return Err(HistoryError::NoCode(key.clone()));
@@ -104,6 +116,7 @@ impl GitHistory {
     /// The commit is there or not; the version names it or not. Both are repaired by calling this again.
     pub(super) async fn record(&self, key: &AppKey, code: CodeAt, note: Note) -> Result<VersionId, HistoryError> {
         let repository = self.repository(key).await?;
+        let door = note.door;
         let content = self.import(&repository, key, code.clone(), NEW, note).await?;
         let version = match code {
             CodeAt::Version(version) => version,
@@ -114,7 +127,7 @@ impl GitHistory {
                 VersionId::of(&digest.finish())
             }
         };
-        self.name(&repository, &version).await?;
+        self.name(&repository, &version, door).await?;
         Ok(version)
     }
 
@@ -153,15 +166,15 @@ impl GitHistory {
             checked.stream(&base, &files, NEW, stdin)
         });
         made.await.map_err(|error| explained(&repository, error))?;
-        self.name(&repository, &version).await?;
+        self.name(&repository, &version, Door::Publish).await?;
         Ok(version)
     }
 
     /// Lets the version name the new commit.
-    async fn name(&self, repository: &Path, version: &VersionId) -> Result<(), HistoryError> {
-        let changes = format!(
-            "start\nupdate refs/versions/{version} {NEW}\nupdate {BRANCH} {NEW}\ndelete {NEW}\nprepare\ncommit\n"
-        );
+    async fn name(&self, repository: &Path, version: &VersionId, door: Door) -> Result<(), HistoryError> {
+        // What is kept before another version runs is nothing that somebody would build on.
+        let branch = if door == Door::Saved { String::new() } else { self.moving(repository, NEW).await? };
+        let changes = format!("start\nupdate refs/versions/{version} {NEW}\n{branch}delete {NEW}\nprepare\ncommit\n");
         let named = self.git()?.run(repository, ("name a version", &["update-ref", "--stdin"]), changes.into(), LIGHT);
         named.await.map_err(|error| explained(repository, error))?;
         Ok(())
@@ -246,12 +259,18 @@ impl GitHistory {
         known.sort_by_key(|(id, _, commit)| std::cmp::Reverse((commit.at, (*id).clone())));
         known.truncate(MOST_LISTED);
         let input = lines(&mut known.iter().filter(|(_, _, commit)| commit.has_parent).map(|(_, name, _)| *name));
-        let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames", "--no-ext-diff"];
+        // A pushed version has two: the one that ran before, and the commit that was pushed.
+        let args = ["diff-tree", "--stdin", "-r", "-z", "--name-status", "--no-renames", "--no-ext-diff", FIRST_PARENT];
         let differences = match git.run(&repository, ("compare the versions", &args), input, LIGHT).await {
             Ok(answer) => {
                 let differences = changes(&answer);
                 // What was kept to be safe, and held nothing new.
-                known.retain(|(_, name, commit)| commit.door != Door::Saved || differences.contains_key(*name));
+                let mut trees = BTreeMap::<&str, usize>::new();
+                known.iter().for_each(|(_, _, commit)| *trees.entry(&commit.tree).or_default() += 1);
+                let held = |commit: &super::list::Commit| trees.get(&*commit.tree).is_some_and(|held| *held > 1);
+                known.retain(|(_, name, commit)| {
+                    commit.door != Door::Saved || (differences.contains_key(*name) && !held(commit))
+                });
                 differences
             }
             // The list is worth more than what changed in each.
@@ -343,7 +362,7 @@ impl GitHistory {
 }
 
 /// Says which folder is in the way, where that is what is wrong.
-fn explained(repository: &Path, error: HistoryError) -> HistoryError {
+pub(super) fn explained(repository: &Path, error: HistoryError) -> HistoryError {
     match error {
         HistoryError::Closed { .. } => {
             let path = repository.parent().and_then(closed_to_others).unwrap_or_else(|| repository.to_owned());

@@ -92,7 +92,7 @@ pub(super) fn etag(digits: &str) -> HeaderValue {
 }
 
 /// Of the successor that was given up, else of the last run that ended, else of what runs without answering.
-async fn last_lines(state: &PortalState, goal: &Goal, status: &AppStatus) -> Vec<String> {
+pub(super) async fn last_lines(state: &PortalState, goal: &Goal, status: &AppStatus) -> Vec<String> {
     if let Some(failed) = &status.failed_deploy {
         return failed.log.clone();
     }

@@ -97,6 +97,7 @@ codes! {
     PICTURE_TOO_LARGE: PAYLOAD_TOO_LARGE "picture-too-large" "The picture has more than 4 MiB.";
     PATH_TOO_LONG: URI_TOO_LONG "path-too-long" "The path is longer than any that the API has.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
+    NOT_GIT: UNSUPPORTED_MEDIA_TYPE "not-git" "The body's content type is not git's own for this path.";
     UNKNOWN_HOST: MISDIRECTED_REQUEST "unknown-host" "The request names a host that the portal does not answer to; `PORTAL_HOSTS` adds one.";
     BAD_EDIT: UNPROCESSABLE_ENTITY "bad-edit" "The changes of the files cannot be made.";
     CONTENT_UNFIT: UNPROCESSABLE_ENTITY "content-unfit" "What is filled in does not fit the form; the message says where.";

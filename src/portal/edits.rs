@@ -88,6 +88,16 @@ pub async fn deploy(
     change(state, &caller, key, wait.patience()?, if_match, plan).await
 }
 
+/// Begins to let a version run that the history has.
+pub(super) async fn begin_version(
+    state: &PortalState,
+    caller: &Caller,
+    key: AppKey,
+    version: VersionId,
+) -> Result<Goal, ApiError> {
+    written(state, caller, key, IfMatch::Any, to_version(version)).await
+}
+
 /// Lets a version run that the history has.
 pub(super) async fn set_version(
     state: PortalState,
@@ -97,11 +107,14 @@ pub(super) async fn set_version(
     if_match: IfMatch,
     version: VersionId,
 ) -> Result<Response, ApiError> {
-    let plan = move |key: &AppKey, manifest: &Manifest| {
+    change(state, caller, key, patience, if_match, to_version(version)).await
+}
+
+fn to_version(version: VersionId) -> impl Fn(&AppKey, &Manifest) -> Result<Vec<Change>, ApiError> + Send + 'static {
+    move |key: &AppKey, manifest: &Manifest| {
         takes_versions(key, manifest)?;
         Ok(vec![Change::Version(Some(version.clone()))])
-    };
-    change(state, caller, key, patience, if_match, plan).await
+    }
 }
 
 /// What a manifest says about the code that runs.
@@ -349,9 +362,24 @@ async fn change<P>(
 where
     P: Fn(&AppKey, &Manifest) -> Result<Vec<Change>, ApiError> + Send + 'static,
 {
-    available(&state)?;
-    let writer = Writer::new(&state, caller);
-    let goal = blocking(move || {
+    let goal = written(&state, caller, key, if_match, plan).await?;
+    Ok(answer(&state, goal, patience, StatusCode::OK).await)
+}
+
+/// Writes the manifest as `plan` says.
+async fn written<P>(
+    state: &PortalState,
+    caller: &Caller,
+    key: AppKey,
+    if_match: IfMatch,
+    plan: P,
+) -> Result<Goal, ApiError>
+where
+    P: Fn(&AppKey, &Manifest) -> Result<Vec<Change>, ApiError> + Send + 'static,
+{
+    available(state)?;
+    let writer = Writer::new(state, caller);
+    blocking(move || {
         let began = Instant::now();
         for _ in 0..TRIES {
             if let Some(goal) = edit(&writer, &key, began, &if_match, &plan)? {
@@ -367,8 +395,7 @@ where
         )
         .retry_after(1))
     })
-    .await?;
-    Ok(answer(&state, goal, patience, StatusCode::OK).await)
+    .await
 }
 
 /// One try. `None`: somebody else changed the file meanwhile.

@@ -57,6 +57,25 @@ impl<S: Send + Sync> FromRequestParts<S> for App {
     }
 }
 
+/// The same app, as git names it: `/git/{userid}/{appname}.git/…`.
+#[derive(Debug, Clone)]
+pub struct Repository(pub AppKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for Repository {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| bad_path(&error.body_text()))?;
+        let text = |name: &str| named.get(name).map_or("", String::as_str);
+        let app = text("appname");
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let key = key(text("userid"), app.strip_suffix(".git").unwrap_or(app))?;
+        if caller.may_see(&key) { Ok(Self(key)) } else { Err(no_such_app(&key)) }
+    }
+}
+
 impl App {
     /// The app that a caller is about to make. Says whose name it has to be rather than that there is none.
     pub(super) fn to_be_made(caller: &Caller, user: &str, app: &str) -> Result<AppKey, ApiError> {

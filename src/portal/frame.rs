@@ -16,6 +16,7 @@ use super::caller::Peer;
 use super::code;
 use super::envelope::{ApiError, said};
 use super::friendly;
+use super::git;
 use super::rule::Known;
 use crate::gateway::{Language, Visitor, language};
 use crate::model::Shown;
@@ -52,6 +53,7 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     let language = language(request.headers());
     let for_person = friendly::is_wanted(request.method(), request.headers());
     let (method, path) = (request.method().clone(), loggable(request.uri().path()));
+    let by_git = git::is_here(request.uri().path());
     let peer = request.extensions().get::<Peer>().copied();
     let begun = Instant::now();
     // A handler keeps nothing that outlives it, so nothing half-changed can be seen after a panic.
@@ -59,7 +61,9 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     let mut response = answered.unwrap_or_else(|_| defect().into_response());
     let refused = response.extensions_mut().remove::<ApiError>();
     if let Some(error) = &refused {
-        if for_person {
+        if by_git {
+            response = git::spoken(error, response, language);
+        } else if for_person {
             response = error.show(response, language);
         } else if language == Language::Korean {
             response = error.speak(response, language);

@@ -36,6 +36,7 @@ pub mod extract;
 pub mod follow;
 mod frame;
 mod friendly;
+pub mod git;
 pub mod health;
 mod host;
 pub mod keys;

@@ -23,7 +23,7 @@ use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
-    addresses, apps, auth, backups, commands, create, docs, domains, edits, events, health, keys, logs, manifest,
+    addresses, apps, auth, backups, commands, create, docs, domains, edits, events, git, health, keys, logs, manifest,
     metrics, names, npm, pages, people, plan, publish, rest, settings, templates, totp, usage, versions, visitors,
     visits,
 };
@@ -193,6 +193,9 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Get, "/apps/{userid}/{appname}/backups/{backup}", Owner, backups::download, backups::download_described())
         .on(Post, "/apps/{userid}/{appname}/backups/{backup}/check", Owner, backups::check, backups::check_described())
         .on(Get, "/apps/{userid}/{appname}/diff", Owner, versions::diff, versions::diff_described())
+        .on(Get, "/git/{userid}/{appname}/info/refs", Deploy, git::branches, git::branches_described())
+        .on(Post, "/git/{userid}/{appname}/git-upload-pack", Owner, git::send, git::send_described())
+        .on(Post, "/git/{userid}/{appname}/git-receive-pack", Deploy, git::receive, git::receive_described())
         .on(Get, "/apps/{userid}/{appname}/plan", Owner, plan::of_app, plan::of_app_described())
         .on(Get, "/usage", Member, usage::of_all, usage::of_all_described())
         .on(Get, "/apps/{userid}/{appname}/usage", Owner, usage::of_app, usage::of_app_described())

@@ -13,6 +13,7 @@ use super::auth::address;
 use super::caller::{Caller, Peer, Presented, Standing, identify, sign_in, wrong_key};
 use super::code;
 use super::envelope::{ApiError, said};
+use super::git;
 use super::host;
 use super::state::PortalState;
 use crate::accounts;
@@ -131,7 +132,8 @@ async fn known(gate: &Gate, request: &Parts) -> Result<(Caller, Standing), ApiEr
     }
     let mut found: Option<(Caller, Presented)> = None;
     let mut sent_key = false;
-    for presented in presented(&request.headers, &gate.state.cookie_name()) {
+    let by_git = git::key_of(request).map(|key| vec![Presented::Key(key)]);
+    for presented in by_git.unwrap_or_else(|| presented(&request.headers, &gate.state.cookie_name())) {
         if let Presented::Key(secret) = &presented {
             let from = request.extensions.get::<Peer>().copied().unwrap_or(Peer::UNKNOWN);
             gate.state.accounts.admit_key(secret, address(from))?;

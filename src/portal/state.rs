@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::cookie;
+use super::git::GitDoor;
 use super::plan::Planner;
 use super::sse::{LOOK_AGAIN, MAX_STREAMS};
 use crate::accounts::{Accounts, SiteAccess};
@@ -65,6 +66,8 @@ pub struct PortalState {
     pub drafts: Option<Arc<Drafts>>,
     /// Backups of the apps' data; the daemon always has it.
     pub backups: Option<BackupHandle>,
+    /// What pushes and clones have in common.
+    pub git: Arc<GitDoor>,
     /// Places for streams, see [`MAX_STREAMS`](super::sse::MAX_STREAMS).
     pub streams: Arc<Semaphore>,
     /// How often an open stream looks whether its session or key still opens anything.
@@ -114,6 +117,7 @@ impl PortalState {
             history: None,
             drafts: None,
             backups: None,
+            git: Arc::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             look_again: LOOK_AGAIN,
             waits: Arc::new(Semaphore::new(MAX_WAITS)),

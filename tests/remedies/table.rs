@@ -17,11 +17,12 @@ enum Shown {
 use Shown::{Here, In, Not};
 
 /// Commands that change nothing: what they show is compared by the tests of each.
-const LOOKING: [&str; 14] = [
+const LOOKING: [&str; 15] = [
     "backup list",
     "doctor",
     "events",
     "get",
+    "git",
     "logs",
     "npm plan",
     "npm status",
