@@ -432,7 +432,8 @@ async fn a_narrowed_key_opens_what_it_was_made_for_and_nothing_else() {
                 let path = route.path.replace("{userid}", of_user).replace("{appname}", of_app);
                 let rest = |path: String| path.replace("{id}", "9").replace("{name}", "bob").replace("{token}", "9");
                 let publishes = route.method == "POST" && route.path.ends_with("/versions");
-                let deploys = path.ends_with("/deploy") || publishes;
+                let pushes = ["/info/refs", "/git-receive-pack"].iter().any(|end| path.ends_with(end));
+                let deploys = path.ends_with("/deploy") || publishes || pushes;
                 let expected = match route.open {
                     Open::Admin => narrowed,
                     Open::Member | Open::Owner if scope.deploy_only && !deploys => narrowed,
@@ -795,6 +796,8 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     paas_portal_session=; Domain=home.example.org; Path=/events; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/events/; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/events/log; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/git; Max-Age=0
+    paas_portal_session=; Domain=home.example.org; Path=/git/; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/metrics; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/names; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/names/; Max-Age=0

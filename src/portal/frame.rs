@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, VARY};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, VARY, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
@@ -53,7 +53,7 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     let language = language(request.headers());
     let for_person = friendly::is_wanted(request.method(), request.headers());
     let (method, path) = (request.method().clone(), loggable(request.uri().path()));
-    let by_git = git::is_here(request.uri().path());
+    let (for_git, by_git) = (git::is_here(request.uri().path()), git::is_git(request.headers()));
     let peer = request.extensions().get::<Peer>().copied();
     let begun = Instant::now();
     // A handler keeps nothing that outlives it, so nothing half-changed can be seen after a panic.
@@ -61,7 +61,7 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     let mut response = answered.unwrap_or_else(|_| defect().into_response());
     let refused = response.extensions_mut().remove::<ApiError>();
     if let Some(error) = &refused {
-        if by_git {
+        if for_git && by_git {
             response = git::spoken(error, response, language);
         } else if for_person {
             response = error.show(response, language);
@@ -69,6 +69,9 @@ pub(super) async fn frame(mut request: Request, next: Next) -> Response {
             response = error.speak(response, language);
         }
         response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-language"));
+        if for_git && error.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, git::CHALLENGE);
+        }
     }
     let caller = response.extensions_mut().remove::<Known>().map(|known| known.0.to_string());
     let headers = response.headers_mut();

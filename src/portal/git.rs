@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -161,7 +161,7 @@ pub(super) fn branches_described() -> Operation {
     Operation::new("git", "gitBranches", "The branches and tags of an app's history, for git")
         .more(
             "`git clone` and `git push` use this address without `/info/refs`; the password is an API key. Refusals are plain \
-             text, which git shows.",
+             text for git itself, which shows them.",
         )
         .query("service", services, "What the client is about to do.")
         .answers_with(200, "application/x-git-upload-pack-advertisement", "As git's smart HTTP protocol has it.")
@@ -314,13 +314,18 @@ pub(super) fn is_here(path: &str) -> bool {
     path.starts_with(PATHS)
 }
 
+/// Whether git itself asks.
+pub(super) fn is_git(headers: &HeaderMap) -> bool {
+    headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"git/"))
+}
+
+/// What lets git ask for a key.
+pub(super) const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"API key\", charset=\"UTF-8\"");
+
 /// A refusal as git shows it: `remote: …`.
 pub(super) fn spoken(error: &ApiError, response: Response, language: Language) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if parts.status == StatusCode::UNAUTHORIZED {
-        parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"API key\", charset=\"UTF-8\""));
-    }
     Response::from_parts(parts, Body::from(format!("{}\n", error.text.in_language(language))))
 }

@@ -87,6 +87,21 @@ await inChromium(async (browser) => {
   assert.doesNotMatch(await eve.textContent('body'), /a better page/);
   await eve.close();
   await page.bringToFront();
+
+  step('whoever knows git finds where the files are');
+  await page.click('.git summary');
+  assert.equal(await page.textContent('.git p code'), `${portal}/git/eve/page.git`);
+  await page.click('.git .button');
+  await page.waitForSelector('.toast');
+  await one.look('history-git');
+  await page.goto(`${portal}/me`);
+  await page.click('.choice input[value=en]');
+  await page.goto(`${portal}/sites/eve/page/history`);
+  await page.click('.git summary');
+  assert.match(await page.textContent('.git'), /Work on it with git/);
+  await one.look('history-git');
+  await page.goto(`${portal}/me`);
+  await page.click('.choice input[value=ko]');
   await page.goto(`${portal}/all`);
 
   step('a site is backed up, the backup is tried out and taken away');

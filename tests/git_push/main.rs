@@ -268,7 +268,14 @@ async fn a_pack_that_is_too_large_or_that_breaks_off_leaves_nothing() {
     place.make_app().await;
     let clone = place.clone("one").await;
     let base = place.at("refs/heads/main").await;
-    let noise: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut noise = Vec::new();
+    while noise.len() < 200_000 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        noise.extend(state.to_le_bytes());
+    }
     put(&clone.join("public/film.bin"), noise);
     commit(&clone, "A film").await;
     let told = git(&clone, &["push", "origin", "main"]).await.failed();

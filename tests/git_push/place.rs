@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::files_support::copy;
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
@@ -162,6 +162,7 @@ impl Place {
         let now = Arc::new(|| Timestamp(0));
         let manifests = ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now);
         let sim = world.seams().with_manifests(manifests).with_disk(store.clone(), folders.clone());
+        world.docker.check_paths(|path| path.exists());
         let engine = Arc::clone(&sim.engine);
         let seams = Arc::new(GitSeams { sim, history: history.clone() });
         let settings = Arc::new(settings);
@@ -241,7 +242,9 @@ impl Place {
         let runs = |status: &Arc<DaemonStatus>| {
             status.apps.get(&key()).is_some_and(|app| app.endpoint.is_some() && app.version.is_some())
         };
-        soon(self.status_rx.clone().wait_for(runs)).await.unwrap();
+        let mut status_rx = self.status_rx.clone();
+        let runs = tokio::time::timeout(DEADLINE, status_rx.wait_for(runs)).await.map(drop);
+        assert!(runs.is_ok(), "{:#?}", self.status_rx.borrow().apps.get(&key()));
     }
 
     /// Writes the app's manifest.

@@ -21,6 +21,7 @@ mod lifecycle;
 mod manifests;
 mod outage;
 mod portal;
+mod push;
 mod restart;
 mod settings;
 mod sleep;

@@ -8,6 +8,7 @@ import { Link } from "../lib/router.js";
 import { isAdmin } from "../lib/session.js";
 import { Act, Details, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
+import { GitAddress } from "./git-address.js";
 
 /** @typedef {import("../types.js").Version} Version */
 /** @typedef {import("../types.js").FileChange} FileChange */
@@ -71,7 +72,8 @@ export function Versions({ app }) {
           </li>`,
         )}
       </ol>
-    </section>`}
+    </section>
+    <${GitAddress} app=${app} />`}
   `;
 }
 
@@ -81,7 +83,8 @@ function whatOf(one) {
   if (one.door === "saved") return t("versions.saved");
   if (one.door === "before") return t("versions.before");
   if (one.door === "publish" && one.message !== "published") return one.message;
-  return one.changes.length > 0 ? inWords(one.changes) : t("versions.same");
+  const changed = one.changes.length > 0 ? inWords(one.changes) : t("versions.same");
+  return one.door === "push" ? t("versions.pushed", { first: one.message || changed }) : changed;
 }
 
 /** @param {FileChange} file */
