@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use unicode_normalization::UnicodeNormalization as _;
+use super::names::{check_name, folded};
 
 /// As much as code may be anywhere else.
 const MOST_FILES: usize = 100_000;
 const MOST_BYTES: u64 = 512 << 20;
 const MOST_DEPTH: usize = 64;
-/// As file systems have it.
-const MOST_NAME: usize = 255;
-const MOST_PATH: usize = 1024;
 /// Longest target of a link.
 const MOST_TARGET: u64 = 4 << 10;
 
@@ -61,7 +58,10 @@ pub(super) fn check(tree: &[u8]) -> Result<(Extent, Vec<Link>), Unfit> {
         let words: Vec<&str> = head.split_ascii_whitespace().collect();
         let [mode, kind, object, size] = words[..] else { return Err(Unfit::Name(shown())) };
         let Ok(text) = std::str::from_utf8(path) else { return Err(Unfit::Name(shown())) };
-        check_name(text)?;
+        check_name(text).map_err(|_| Unfit::Name(shown()))?;
+        if text.split('/').count() > MOST_DEPTH {
+            return Err(Unfit::TooDeep(shown()));
+        }
         if kind != "blob" {
             return Err(Unfit::Submodule(shown()));
         }
@@ -86,28 +86,12 @@ pub(super) fn check(tree: &[u8]) -> Result<(Extent, Vec<Link>), Unfit> {
     if starts { Ok((extent, links)) } else { Err(Unfit::NoStart) }
 }
 
-fn check_name(path: &str) -> Result<(), Unfit> {
-    let named = |part: &str| {
-        let own = part.eq_ignore_ascii_case(".git");
-        !part.is_empty() && part != "." && part != ".." && part.len() <= MOST_NAME && !own
-    };
-    let plain = path.len() <= MOST_PATH && !path.contains('\\') && !path.chars().any(char::is_control);
-    if !plain || !path.split('/').all(named) {
-        return Err(Unfit::Name(path.to_owned()));
-    }
-    if path.split('/').count() > MOST_DEPTH {
-        return Err(Unfit::TooDeep(path.to_owned()));
-    }
-    Ok(())
-}
-
 /// Its folders and itself, as a computer sees them that tells neither case nor Unicode's forms of the same letters apart.
 fn remember(known: &mut BTreeMap<String, (String, bool)>, path: &str) -> Result<(), Unfit> {
     let ends = path.match_indices('/').map(|(end, _)| (end, true)).chain([(path.len(), false)]);
     for (end, is_folder) in ends {
         let name = &path[..end];
-        let folded: String = name.nfd().flat_map(char::to_lowercase).nfc().collect();
-        let (other, was_folder) = known.entry(folded).or_insert_with(|| (name.to_owned(), is_folder));
+        let (other, was_folder) = known.entry(folded(name)).or_insert_with(|| (name.to_owned(), is_folder));
         if other != name || *was_folder != is_folder {
             return Err(Unfit::Clash(other.clone(), path.to_owned()));
         }

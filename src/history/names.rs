@@ -29,7 +29,7 @@ pub(super) fn check_name(path: &str) -> Result<(), String> {
 }
 
 /// As a computer sees it that tells neither case nor Unicode's forms of the same letters apart.
-fn folded(path: &str) -> String {
+pub(super) fn folded(path: &str) -> String {
     path.nfd().flat_map(char::to_lowercase).nfc().collect()
 }
 

@@ -356,3 +356,17 @@ async fn only_who_may_see_the_site_clones_it_and_a_key_does_no_more_than_it_was_
     let told = git(&own, &["push", "origin", "main"]).await.failed();
     assert!(told.contains("is deleted"), "{told}");
 }
+
+#[tokio::test]
+async fn a_site_that_runs_its_folder_itself_takes_no_push_and_says_why() {
+    let place = Place::with_app().await;
+    let clone = place.clone("one").await;
+    let base = place.at("refs/heads/main").await;
+    place.save("template: diary-v1\nenableApi: true\ncode: live\n");
+    put(&clone.join("public/a.html"), "a");
+    let refused = commit(&clone, "For nobody").await;
+    let told = git(&clone, &["push", "origin", "main"]).await.failed();
+    assert!(told.contains("remove `code: live`"), "{told}");
+    assert_eq!(place.at("refs/heads/main").await, base);
+    assert_eq!(place.at(&format!("refs/versions/{}", &refused[..16])).await, "", "no version is made of it");
+}

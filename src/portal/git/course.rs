@@ -9,7 +9,7 @@ use super::decide::{Wish, short, wish};
 use super::line::{Aloud, Line};
 use super::{packet, words};
 use crate::gateway::Language;
-use crate::history::{Fit, Incoming, NONE, RecorderHandle, Refused};
+use crate::history::{BRANCH, Fit, Incoming, NONE, RecorderHandle, Refused};
 use crate::model::{AppKey, AppStatus, RunState};
 use crate::portal::answer::last_lines;
 use crate::portal::caller::Caller;
@@ -129,6 +129,13 @@ impl Push {
             }
         };
         let _turn = self.state.git.accepting.lock().await;
+        // A manifest that cannot name a version is told of before one is made.
+        if self.asked.updates.iter().any(|update| update.name == BRANCH)
+            && let Err(error) = edits::in_force(&self.state, &self.key).await
+        {
+            aloud.say(&error.text).await;
+            return self.all_refused(&error.text);
+        }
         match self.look(incoming.as_ref(), aloud).await {
             Ok((wishes, fit)) => self.carry_out(wishes, fit, incoming.as_ref(), aloud).await,
             Err(why) => {
@@ -218,7 +225,7 @@ impl Push {
                 },
             };
             if let Err(why) = &end
-                && update.name == crate::history::BRANCH
+                && update.name == BRANCH
             {
                 aloud.say(why).await;
             }
