@@ -106,7 +106,7 @@ pub(super) fn check_link(path: &[u8], target: &[u8]) -> Result<(), Unfit> {
         return Err(out());
     }
     // Below the folder that it is in.
-    let mut depth = path.iter().filter(|byte| **byte == b'/').count();
+    let mut depth = path.split(|byte| *byte == b'/').count() - 1;
     for part in target.split(|byte| *byte == b'/') {
         match part {
             b"" | b"." => {}

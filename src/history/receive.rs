@@ -180,7 +180,7 @@ impl GitHistory {
         let found = CodeFound { at: now, files: fit.extent.files, bytes: fit.extent.bytes };
         let note = Note { by: by.to_owned(), door: Door::Push, message: fit.subject.clone() };
         let (by, seconds) = (one_line(by), now.0.div_euclid(1000));
-        let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+        let parents = lines(parents.iter().map(|parent| format!("parent {parent}")));
         let signed = format!("{by} <> {seconds} +0000");
         let (tree, text) = (&fit.tree, message(&note, &found));
         // What was pushed stays what it is; this says of it who pushed it, and when.
@@ -269,7 +269,7 @@ impl Incoming {
             Ok(pipes) => pipes,
             Err(error) => return Ok(Err(error.into())),
         };
-        let feed = async move {
+        let feeding = async move {
             let mut pack = std::pin::pin!(pack);
             let mut wanted = true;
             while let Some(chunk) = pack.next().await {
@@ -278,7 +278,7 @@ impl Incoming {
             }
             Ok(())
         };
-        let (fed, said, _) = tokio::join!(feed, read_said(stderr), read(stdout, LIGHT.answer));
+        let (fed, said, _) = tokio::join!(feeding, read_said(stderr), read(stdout, LIGHT.answer));
         fed?;
         Ok(running.ended(&said).await.map_err(|error| match error {
             HistoryError::Git { said, .. } => Refused::Pack(said),
@@ -291,7 +291,7 @@ impl Incoming {
     /// # Errors
     /// When it is not.
     pub async fn is_whole(&self, objects: impl Iterator<Item = &str>) -> Result<(), Refused> {
-        let input: String = objects.map(|object| format!("{object}\n")).collect();
+        let input = lines(objects);
         let args = ["rev-list", "--objects", "--stdin", "--not", "--all", "--quiet"];
         let bounds = Bounds { time: HEAVY, ..LIGHT };
         match self.git.run(&self.repository, ("follow the commits", &args), input.into(), bounds).await {
@@ -332,7 +332,7 @@ impl Incoming {
         if links.is_empty() {
             return Ok(());
         }
-        let input: String = links.iter().map(|link| format!("{}\n", link.object)).collect();
+        let input = lines(links.iter().map(|link| &link.object));
         let bounds = Bounds { answer: MOST_TARGETS, ..LIGHT };
         let args = ["cat-file", "--batch"];
         let answer = self.git.run(&self.repository, ("read its links", &args), input.into(), bounds).await?;
@@ -361,4 +361,9 @@ impl Incoming {
     pub async fn take_in(&self) -> Result<(), Refused> {
         Ok(self.folders.take_in(&self.key, &self.name).await.map_err(HistoryError::from)?)
     }
+}
+
+/// Each on a line of its own.
+fn lines(words: impl Iterator<Item = impl AsRef<str>>) -> String {
+    words.flat_map(|word| [word.as_ref().to_owned(), "\n".to_owned()]).collect()
 }

@@ -266,7 +266,9 @@ impl GitHistory {
                 let differences = changes(&answer);
                 // What was kept to be safe, and held nothing new.
                 let mut trees = BTreeMap::<&str, usize>::new();
-                known.iter().for_each(|(_, _, commit)| *trees.entry(&commit.tree).or_default() += 1);
+                for (_, _, commit) in &known {
+                    *trees.entry(&commit.tree).or_default() += 1;
+                }
                 let held = |commit: &super::list::Commit| trees.get(&*commit.tree).is_some_and(|held| *held > 1);
                 known.retain(|(_, name, commit)| {
                     commit.door != Door::Saved || (differences.contains_key(*name) && !held(commit))

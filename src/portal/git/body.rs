@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use flate2::write::GzDecoder;
 use futures_util::StreamExt as _;
@@ -31,7 +31,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(body: Body, headers: &HeaderMap, most: u64) -> Result<Self, ApiError> {
-        let gzip = match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
+        let gzip = match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
             None | Some(b"identity") => None,
             Some(b"gzip" | b"x-gzip") => Some(GzDecoder::new(Vec::new())),
             Some(_) => return Err(broken()),
@@ -139,7 +139,6 @@ fn too_large(most: u64) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
