@@ -576,10 +576,13 @@ async fn what_is_described_is_there_and_nothing_else() {
         }
     }
     // There is one line that adds a route, and it takes rule and description with it.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/portal");
+    let mut paths = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/portal")];
     let mut adding = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         for way in [".route(", ".nest(", ".merge(", ".route_service(", ".fallback_service(", ".nest_service("] {
             let times = text.matches(way).count();
@@ -814,7 +817,7 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     paas_portal_session=TOKEN; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax
     ");
     // What it costs stays below the 4 KiB that a proxy takes for a head.
-    assert!(begun.head.len() < 3_800, "{}", begun.head.len());
+    assert!(begun.head.len() < 3_900, "{}", begun.head.len());
 
     let at_portal = ask("/auth/login", "Portal.home.example.org", &[]).await;
     assert_eq!(set(&at_portal), set(&begun));

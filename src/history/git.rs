@@ -15,6 +15,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+pub(super) use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use super::HistoryError;
 use crate::folders::Owner;
@@ -194,7 +195,7 @@ pub(super) struct Running {
     what: &'static str,
 }
 
-pub(super) type Pipes = (tokio::process::ChildStdin, tokio::process::ChildStdout, tokio::process::ChildStderr);
+pub(super) type Pipes = (ChildStdin, ChildStdout, ChildStderr);
 
 impl Running {
     pub(super) fn pipes(&mut self) -> Result<Pipes, HistoryError> {

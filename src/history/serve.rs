@@ -1,8 +1,6 @@
 //! What somebody who clones reads: branches, tags and what is behind them, by git's own `upload-pack`.
 
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
-
-use super::git::{Git, Running, read_said};
+use super::git::{ChildStderr, ChildStdin, ChildStdout, Git, Running, read_said};
 use super::repository::{LIGHT, explained};
 use super::{GitHistory, HistoryError};
 use crate::model::AppKey;

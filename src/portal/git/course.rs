@@ -289,7 +289,7 @@ impl Push {
             }
             Verdict::Stuck(reason) | Verdict::NotYet(reason) => {
                 let lines = last_lines(&self.state, &goal, &status).await;
-                aloud.say(&said!("it does not come up: {reason}", "새 버전이 응답하지 않습니다: {reason}")).await;
+                aloud.say(&said!("it does not come up: {reason}", "새 버전이 응답하지 않습니다")).await;
                 for line in &lines {
                     aloud.say_plain(&format!("  | {line}")).await;
                 }

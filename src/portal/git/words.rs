@@ -20,7 +20,7 @@ pub(super) fn refused(why: &Refused) -> Text {
         }
         Refused::Pack(said) => {
             let said = Shown::at_most(said, 300);
-            said!("git does not take it: {said}", "git이 받아들이지 않았습니다: {said}")
+            said!("git does not take it: {said}", "git이 이 커밋을 받아들이지 않았습니다: `git fsck`로 확인하세요")
         }
         Refused::Full { most } => {
             let most = most >> 30;
