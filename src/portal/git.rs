@@ -165,6 +165,7 @@ pub(super) fn branches_described() -> Operation {
         )
         .query("service", services, "What the client is about to do.")
         .answers_with(200, "application/x-git-upload-pack-advertisement", "As git's smart HTTP protocol has it.")
+        .answers_with(200, "application/x-git-receive-pack-advertisement", "Before a push.")
         .refuses(&[code::APP_DELETED, code::NO_CODE, code::NO_HISTORY, code::HISTORY_UNAVAILABLE])
 }
 

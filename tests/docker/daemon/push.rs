@@ -34,7 +34,6 @@ fn commit(clone: &Path, message: &str) {
 #[test]
 fn what_is_pushed_runs_and_what_crashes_is_told_while_the_old_one_serves() {
     let daemon = Daemon::start_with(&[("PORTAL_API_KEY", KEY)]);
-    daemon.change_first_password();
     daemon.run("alice-page", PAGE);
     let address = daemon.paas(&["git", "alice-page"]).done();
     let address = address.lines().next().unwrap().replacen("://", &format!("://x:{KEY}@"), 1);
