@@ -36,7 +36,9 @@ fn what_is_pushed_runs_and_what_crashes_is_told_while_the_old_one_serves() {
     let daemon = Daemon::start_with(&[("PORTAL_API_KEY", KEY)]);
     daemon.run("alice-page", PAGE);
     let address = daemon.paas(&["git", "alice-page"]).done();
-    let address = address.lines().next().unwrap().replacen("://", &format!("://x:{KEY}@"), 1);
+    assert!(address.lines().next().unwrap().ends_with("/git/alice/page.git"), "{address}");
+    // Its name is known to no name server.
+    let address = format!("http://x:{KEY}@127.0.0.1:{}/git/alice/page.git", daemon.portal_port);
     works(daemon.root(), &["clone", "-q", &address, "clone"]);
     let clone = daemon.path("clone");
     let first = works(&clone, &["rev-parse", "HEAD"]).trim().to_owned();
@@ -50,14 +52,16 @@ fn what_is_pushed_runs_and_what_crashes_is_told_while_the_old_one_serves() {
         let page = std::fs::read_to_string(daemon.folder("alice-page").join("app/index.html"));
         page.is_ok_and(|page| page.contains("pushed")).then_some(())
     });
-    let listed = daemon.paas(&["versions", "alice-page"]).done();
-    assert!(listed.contains("pushed") && listed.contains("PORTAL_API_KEY"), "{listed}");
+    let listed: serde_json::Value =
+        serde_json::from_str(&daemon.paas(&["versions", "alice-page", "-o", "json"]).done()).unwrap();
+    let newest = &listed["versions"][0];
+    assert_eq!((&newest["door"], &newest["by"]), (&"push".into(), &"the key PORTAL_API_KEY".into()), "{listed}");
 
     // One that crashes: its own words, and the page stays.
     write(&clone.join("server.js"), "console.error('no such wheel'); process.exit(3);\n");
     commit(&clone, "A mistake");
     let told = works(&clone, &["push", "origin", "main"]);
-    assert!(told.contains("remote: it does not come up") && told.contains("remote:   | no such wheel"), "{told}");
+    assert!(told.contains("remote: it does not come up") && told.contains("no such wheel"), "{told}");
     assert!(told.contains("remote: the version before serves on"), "{told}");
     assert!(daemon.get("alice-page", "/").text().contains("pushed"));
 
