@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use super::Draft;
 use crate::model::content::{Problem, ProblemKind, Schema, Words, changed, merge, sentence, sources};
 
+/// Where the form puts pictures.
+const OF_THE_FORM: &str = "public/photos/";
+
 /// What a draft makes of the version that runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publishable {
@@ -75,11 +78,15 @@ pub fn ready(
         return Err(Conflict::Both(both));
     }
     let shown: BTreeSet<String> = sources(Some(&Value::from(after.clone()))).into_iter().collect();
-    let is_shown = |path: &&String| path.strip_prefix("public/").is_some_and(|src| shown.contains(src));
+    // What was tried in the form and taken out again stays behind; what was put elsewhere was put there on purpose.
+    let is_shown = |path: &&String| {
+        !path.starts_with(OF_THE_FORM) || path.strip_prefix("public/").is_some_and(|src| shown.contains(src))
+    };
     let uploads: Vec<_> = draft.uploads.keys().filter(is_shown).cloned().collect();
     let files: Vec<_> = draft.files.iter().map(|file| (file.path.clone(), file.content.clone())).collect();
     let nothing = Schema { title: Words { ko: String::new(), en: String::new() }, hint: None, fields: Vec::new() };
-    let told = sentence(schema.unwrap_or(&nothing), &running.content, &after, files.len());
+    let beside = uploads.iter().filter(|path| !path.starts_with(OF_THE_FORM)).count();
+    let told = sentence(schema.unwrap_or(&nothing), &running.content, &after, files.len() + beside);
     match told {
         Some(sentence) => Ok(Publishable { content, files, uploads, sentence }),
         None => Err(Conflict::Nothing),
@@ -229,6 +236,9 @@ mod tests {
         // What was published by oneself before a crash is nothing to publish any more.
         let done = draft(Some(json!({"title": "a", "link": "https://b.example"})), &[], &[]);
         assert_eq!(ready_now(&done, false), Err(Conflict::Nothing));
-        assert_eq!(ready(&draft(None, &[], &["public/a.webp"]), None, (&base, &base), false), Err(Conflict::Nothing));
+        assert_eq!(
+            ready(&draft(None, &[], &["public/photos/a.webp"]), None, (&base, &base), false),
+            Err(Conflict::Nothing)
+        );
     }
 }

@@ -164,7 +164,7 @@ pub(super) fn upload_described() -> Operation {
     Operation::new("studio", "uploadPicture", "Send a picture along with a draft")
         .more(
             "`public/photos/sea.webp` for example; the content names it `photos/sea.webp`. WebP, JPEG, PNG, GIF or AVIF by its bytes, at \
-             most 4 MiB. It is published when the content shows it.",
+             most 4 MiB. One in `public/photos/` is published when the content shows it.",
         )
         .takes_bytes("application/octet-stream")
         .answers::<Kept>(200, "It is on the disk.")

@@ -45,7 +45,11 @@ pub(super) const PERSON_PAGE: (&str, &str, &str) = ("/people/{name}", "personPag
 /// The same below a site.
 pub(super) const SITE_PAGES: [(&str, &str, &str); 2] = [
     ("/sites/{userid}/{appname}", "sitePage", "One site"),
-    ("/sites/{userid}/{appname}/{view}", "siteViewPage", "A part of one site: being made, log, manifest"),
+    (
+        "/sites/{userid}/{appname}/{view}",
+        "siteViewPage",
+        "A part of one site: being made, edited, its log, its manifest",
+    ),
 ];
 
 pub(super) async fn page(headers: HeaderMap) -> Response {

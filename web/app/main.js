@@ -29,6 +29,8 @@ const LATER = {
   site: () => import("./screens/site.js").then((module) => module.Site),
   backups: () => import("./screens/backups.js").then((module) => module.Backups),
   history: () => import("./screens/versions.js").then((module) => module.Versions),
+  files: () => import("./screens/files.js").then((module) => module.Files),
+  edit: () => import("./screens/edit.js").then((module) => module.Edit),
   making: () => import("./screens/making.js").then((module) => module.Making),
 };
 
@@ -67,7 +69,7 @@ function Screen() {
         ? html`<${Later} name="person" person=${user} key=${`people/${user}`} />`
         : html`<${Later} name="people" key="people" />`;
     case "sites":
-      return html`<${Later} name=${["making", "log", "manifest", "history", "backups"].includes(view) ? view : "site"} app=${app} key=${app + view} />`;
+      return html`<${Later} name=${["making", "log", "manifest", "history", "backups", "edit", "files"].includes(view) ? view : "site"} app=${app} key=${app + view} />`;
     default:
       return html`<section class="welcome"><${Heading} title=${t("nowhere")}>${t("nowhere")}<//>
         <${Link} class="button main" href="/">${t("home.title")}<//></section>`;

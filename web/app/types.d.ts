@@ -53,6 +53,46 @@ export interface AppView {
   conditions: Condition[];
 }
 
+export interface Words {
+  ko: string;
+  en: string;
+}
+
+export interface Problem {
+  at: string;
+  kind: "unfit" | "unknown";
+  message: Words;
+}
+
+export interface SchemaField {
+  "x-kind": string;
+  title: string;
+  description?: string;
+  "x-en": { title: string; description?: string };
+  default?: unknown;
+  maxLength?: number;
+  maxItems?: number;
+  format?: "date" | "date-time";
+  enum?: string[];
+  "x-labels"?: Record<string, Words>;
+  items?: Schema;
+}
+
+export interface Schema {
+  "x-order": string[];
+  properties: Record<string, SchemaField>;
+}
+
+export interface Studio {
+  running: string;
+  base: string;
+  schema: Schema | null;
+  content: Record<string, unknown>;
+  draft: { base: string; revision: number; at: string; content?: Record<string, unknown>; files?: { path: string; content: string | null }[]; uploads?: Record<string, { bytes: number }> } | null;
+  problems: Problem[];
+  others: string[];
+}
+
 export interface FileChange {
   path: string;
   kind: "added" | "changed" | "removed";

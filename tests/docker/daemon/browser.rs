@@ -182,6 +182,14 @@ fn a_private_site_shows_itself_to_its_owner_and_to_whom_they_invite() {
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
+/// An invitation with pictures on a phone, published, changed and taken back.
+#[test]
+fn a_beginner_makes_a_site_their_own_and_takes_it_back() {
+    let (daemon, given) = dashboard("std", None);
+    println!("{}", drive("studio.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
 /// By a stranger on a phone, with scripts and without, and by its owner.
 #[test]
 fn what_a_template_makes_can_be_used_by_everybody() {

@@ -80,6 +80,7 @@ fn a_full_disk_leaves_the_draft_as_it_was_and_says_so() {
     daemon.set(&[("PORTAL_API_KEY", KEY)]);
     daemon.mount_small("apps", 12 << 20);
     daemon.serve();
+    daemon.change_first_password();
     daemon.run("alice-invite", "template: invite-v1\n");
     let base = studio(&daemon)["base"].clone();
     let draft = |revision: u64, title: &str| json!({"base": base, "revision": revision, "content": {"title": title}});

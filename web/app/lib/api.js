@@ -23,6 +23,7 @@ export const expired = signal(false);
 /**
  * @typedef {object} Options
  * @property {unknown} [body] sent as JSON
+ * @property {Blob} [bytes] sent as they are
  * @property {string} [ifMatch]
  * @property {boolean} [keepalive] the page may be closing
  * @property {AbortSignal} [signal]
@@ -56,7 +57,7 @@ export async function ask(method, path, options = {}) {
     answer = await fetch(path, {
       method,
       headers,
-      body: options.body === undefined ? null : JSON.stringify(options.body),
+      body: options.bytes ?? (options.body === undefined ? null : JSON.stringify(options.body)),
       keepalive: options.keepalive ?? false,
       signal: options.signal ?? null,
     });
@@ -70,6 +71,23 @@ export async function ask(method, path, options = {}) {
   // A wrong password is answered with 401 as well, and ends no session.
   if (code === "sign-in" && path !== "/auth/me") expired.value = true;
   throw new Refusal(answer.status, code, String(envelope?.error ?? ""), Number(answer.headers.get("retry-after") ?? 0));
+}
+
+/**
+ * What a file of a site holds.
+ * @param {string} path
+ * @returns {Promise<string>} as text, with U+FFFD for what is none
+ */
+export async function textOf(path) {
+  let answer;
+  try {
+    answer = await fetch(path, { headers: { "accept-language": language.value } });
+    if (answer.ok) return await answer.text();
+  } catch (error) {
+    throw new Away(String(error));
+  }
+  const envelope = await answer.json().catch(() => null);
+  throw new Refusal(answer.status, String(envelope?.code ?? ""), String(envelope?.error ?? ""), 0);
 }
 
 /** @param {string} app as in `alice-diary` @returns the path of the app below `/apps` and `/sites` */

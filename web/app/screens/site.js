@@ -90,6 +90,7 @@ function Actions({ site }) {
       : html`<${Act} class="main wide" icon="play" busy=${t("site.start.busy")} onClick=${() => turn("start")}>${t("site.start")}<//>`}
     <button type="button" class="button" onClick=${() => (sharing.value = true)}><${Icon} name="share-2" /><span>${t("site.share")}</span></button>
     ${open && html`<${Act} icon="pause" busy=${t("site.stop.busy")} onClick=${() => turn("stop")}>${t("site.stop")}<//>`}
+    <${Link} class="button" href=${`/sites/${pathOf(site.app)}/edit`}><${Icon} name="file-text" /><span>${t("studio.open")}</span><//>
     ${sharing.value &&
     html`<${Dialog} title=${t("site.share.title", { name: nameOf(site.app) })} onClose=${() => (sharing.value = false)} class="share">
       <${Qr} text=${others} label=${t("qr.label", { address: shortAddress(others) })} />
