@@ -1,13 +1,16 @@
-//! Reads `runtime/` as the build context of the shared image.
+//! Reads `runtime/` as the build context of the shared image, and keeps what Docker said when it was built.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use sha2::{Digest as _, Sha256};
 
 use crate::controller::{RuntimeContext, RuntimeSource};
+use crate::folders::write_atomic;
 use crate::model::Digest;
 use crate::model::Shown;
 use crate::model::units::hex;
@@ -20,11 +23,13 @@ const MAX_FILES: usize = 1_000;
 #[derive(Debug, Clone)]
 pub struct RuntimeFolder {
     path: PathBuf,
+    /// Holds what the last build said.
+    log: PathBuf,
 }
 
 impl RuntimeFolder {
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    pub fn new(path: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), log: log.into() }
     }
 }
 
@@ -33,6 +38,21 @@ impl RuntimeSource for RuntimeFolder {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || read(&path)).await;
         read.unwrap_or_else(|error| Err(format!("reading the runtime folder was interrupted ({error})")))
+    }
+
+    async fn keep_log(&self, lines: &[String]) {
+        let (path, mut text) = (self.log.clone(), lines.join("\n"));
+        text.push('\n');
+        let write = move || {
+            let folder = Dir::open_ambient_dir(path.parent().unwrap_or(Path::new("/")), ambient_authority())?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            write_atomic(&folder, &name, text.as_bytes(), 0o600)
+        };
+        // Interrupted by a panic or the end of the daemon: the log of before stays.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
+            let file = self.log.display();
+            tracing::warn!(%error, "what the build of the runtime image said cannot be kept in {file}: check the disk");
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl World {
             folders: folders.guarded(Arc::new(backups.clone())),
             backups,
             manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
-            runtime: RuntimeFolder::new(settings.runtime_dir()),
+            runtime: RuntimeFolder::new(settings.runtime_dir(), settings.image_log()),
             prober: HttpProber,
             visitors: Visitors::default(),
             clock: SystemClock,

@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("folders", &["model", "clock"]),
     ("store", &["model", "clock"]),
     ("accounts", &["model", "store", "clock"]),
-    ("runtime", &["model", "controller"]),
+    ("runtime", &["model", "controller", "folders"]),
     ("confined", &["model", "folders"]),
     ("backup", &["model", "clock", "confined", "desired", "folders", "history", "store"]),
     ("history", &["model", "folders"]),

@@ -188,7 +188,7 @@ async fn what_an_app_used_and_how_many_came_is_told_to_its_owner_and_nobody_else
         let refused = get(&format!("/apps/alice/diary/{path}"), &bob).await;
         assert_eq!(refused.verdict(), (404, "no-such-app".to_owned()), "{path}");
     }
-    for path in ["/plan", "/settings"] {
+    for path in ["/plan", "/settings", "/image-log"] {
         assert_eq!(get(path, &alice).await.verdict(), (403, "admin-only".to_owned()), "{path}");
     }
 }
@@ -208,6 +208,14 @@ async fn whoever_runs_the_server_sees_the_settings_and_what_would_be_done_one_qu
     let settings = told.data();
     assert_eq!(settings["settings"][0]["name"], "PAAS_ROOT");
     assert!(settings["machine"]["memoryTotalBytes"].as_u64().unwrap() > 0, "{settings}");
+    assert_eq!(get("/image-log").await.data(), serde_json::json!({"at": null, "lines": []}));
+    let database = portal.database();
+    portal.set(|settings| settings.portal_db_path.clone_from(&database));
+    let mut kept = fs::File::create(database.with_file_name("image-build.log")).unwrap();
+    std::io::Write::write_all(&mut kept, b"Step 1/2 : FROM node\n ---> 0a1b\n").unwrap();
+    let log = get("/image-log").await.data();
+    assert_eq!(log["lines"], serde_json::json!(["Step 1/2 : FROM node", " ---> 0a1b"]));
+    assert!(log["at"].as_str().is_some_and(|at| at.starts_with("20")), "{log}");
     let schema = portal.get("/manifest.schema.json", &[]).await;
     assert_eq!(schema.json()["title"], "minipaas manifest");
 }

@@ -116,7 +116,7 @@ Examples:
     Get(OneApp),
     /// Print an app's log
     #[command(
-        after_help = "Examples:\n  paas logs alice-diary\n  paas logs alice-diary -f\n  paas logs alice-diary -n 1000 | grep -i error"
+        after_help = "Examples:\n  paas logs alice-diary\n  paas logs alice-diary -f\n  paas logs alice-diary -n 1000 | grep -i error\n  paas logs --image                       how the runtime image was built"
     )]
     Logs(Logs),
     /// Show what was done and why, newest last
@@ -555,8 +555,11 @@ pub struct Status {
 #[derive(Debug, Args)]
 pub struct Logs {
     /// The app, for example `alice-diary`
-    #[arg(value_name = "APP")]
-    pub app: String,
+    #[arg(value_name = "APP", required_unless_present = "image")]
+    pub app: Option<String>,
+    /// Instead what Docker said when the image that all apps run in was built last
+    #[arg(long, conflicts_with_all = ["app", "follow"])]
+    pub image: bool,
     /// Go on with what the app writes from now on
     #[arg(short, long)]
     pub follow: bool,

@@ -3,7 +3,7 @@
 //! An image that the daemon did not build (it lacks our label) is the operator's: used as it is, never rebuilt over.
 //! While a build fails an older image stays in use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -16,8 +16,10 @@ use crate::model::{Digest, ObservedImage, Settings, labels};
 
 use super::seams::{RuntimeContext, RuntimeSource as _, Seams};
 
-/// Lines of the build log that a failure keeps.
+/// Lines of the build log that a failure tells at once.
 const LOG_LINES: usize = 20;
+/// Lines of it that are kept to be read, the last ones: a good build has some hundreds.
+const KEPT_LINES: usize = 2_000;
 
 /// What a look at the image came to.
 #[derive(Debug)]
@@ -119,22 +121,32 @@ async fn build<W: Seams>(
         Ok(stream) => stream,
         Err(error) => return failed(world, older, &error, Vec::new()),
     };
-    let mut log: Vec<String> = Vec::new();
+    let mut log = VecDeque::new();
     let mut built = None;
+    let mut broken = None;
     while let Some(event) = stream.next().await {
         match event {
             Ok(BuildEvent::Output(line)) => {
                 if line.starts_with("Step ") {
                     tell(&line);
                 }
-                if log.len() == LOG_LINES {
-                    log.remove(0);
+                if log.len() == KEPT_LINES {
+                    log.pop_front();
                 }
-                log.push(line);
+                log.push_back(line);
             }
             Ok(BuildEvent::Built(id)) => built = Some(id),
-            Err(error) => return failed(world, older, &error, log),
+            Err(error) => {
+                broken = Some(error);
+                break;
+            }
         }
+    }
+    let log = Vec::from(log);
+    world.runtime().keep_log(&log).await;
+    let log = log[log.len().saturating_sub(LOG_LINES)..].to_vec();
+    if let Some(error) = broken {
+        return failed(world, older, &error, log);
     }
     // The tag is what counts: look at what it stands for, rather than trusting the stream's last words.
     match world.engine().image(&settings.runtime_image).await {

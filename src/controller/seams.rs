@@ -53,11 +53,16 @@ pub struct RuntimeContext {
     pub tar: Vec<u8>,
 }
 
-/// Reads `runtime/`.
+/// Reads `runtime/`, and keeps what came of it.
 pub trait RuntimeSource: Send + Sync + 'static {
     /// # Errors
     /// Why the folder cannot be used, with the remedy.
     fn context(&self) -> impl Future<Output = Result<RuntimeContext, String>> + Send;
+
+    /// What the last build said, for people: nothing depends on it, so nothing is told when it cannot be kept.
+    fn keep_log(&self, _lines: &[String]) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// The controller's world.

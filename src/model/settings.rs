@@ -184,6 +184,12 @@ impl Settings {
         })
     }
 
+    /// Holds what the last build of the runtime image said.
+    #[must_use]
+    pub fn image_log(&self) -> PathBuf {
+        self.portal_db_path.with_file_name("image-build.log")
+    }
+
     #[must_use]
     pub fn runtime_dir(&self) -> PathBuf {
         self.root.join("runtime")

@@ -39,6 +39,7 @@ mod friendly;
 pub mod git;
 pub mod health;
 mod host;
+pub mod image;
 pub mod keys;
 pub mod leads;
 pub mod logs;

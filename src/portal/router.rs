@@ -23,9 +23,9 @@ use super::host;
 use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
-    addresses, apps, auth, backups, commands, create, docs, domains, edits, events, git, health, keys, logs, manifest,
-    metrics, names, npm, pages, people, plan, publish, rest, settings, templates, totp, usage, versions, visitors,
-    visits,
+    addresses, apps, auth, backups, commands, create, docs, domains, edits, events, git, health, image, keys, logs,
+    manifest, metrics, names, npm, pages, people, plan, publish, rest, settings, templates, totp, usage, versions,
+    visitors, visits,
 };
 use crate::model::Shown;
 
@@ -110,6 +110,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Get, "/metrics", Admin, metrics::metrics, metrics::metrics_described())
         .on(Get, "/plan", Admin, plan::of_all, plan::of_all_described())
         .on(Get, "/settings", Admin, settings::show, settings::show_described())
+        .on(Get, "/image-log", Admin, image::log, image::log_described())
         .on(Get, "/manifest.schema.json", Public, manifest::schema, manifest::schema_described())
         .on(
             Get,

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::cgroup::Reading;
+use self::cgroup::{Groups, Reading};
 use self::ring::{EVERY_SECONDS, Point, Ring, Used};
 use crate::clock::Clock;
 use crate::folders::Folders;
@@ -44,6 +44,8 @@ struct Known {
     /// Another container begins anew.
     before: HashMap<ContainerId, Before>,
     disk_kib: BTreeMap<AppKey, u32>,
+    /// Since the last sample the groups that are not where they usually are were searched for.
+    is_searched: bool,
 }
 
 /// Whether a look is a sample.
@@ -57,7 +59,7 @@ enum Look {
 /// The samples, and how to take one. Shared by the task that records and whoever asks.
 pub struct Usage {
     file: PathBuf,
-    cgroups: PathBuf,
+    groups: Groups,
     status_rx: watch::Receiver<Arc<DaemonStatus>>,
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
@@ -80,7 +82,7 @@ impl Usage {
         status_rx: watch::Receiver<Arc<DaemonStatus>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { file, cgroups, status_rx, clock, known: Mutex::default(), ring: Mutex::default() }
+        Self { file, groups: Groups::new(cgroups), status_rx, clock, known: Mutex::default(), ring: Mutex::default() }
     }
 
     /// Takes a sample every five minutes until `stop`, measuring a part of the apps' data each time.
@@ -166,6 +168,7 @@ impl Usage {
                 |container: &ContainerId| readings.iter().any(|(_, there, _)| there.as_ref() == Some(container));
             known.before.retain(|container, _| is_there(container));
             known.disk_kib.retain(|app, _| readings.iter().any(|(there, ..)| there == app));
+            known.is_searched = false;
         }
         let mut found = BTreeMap::new();
         for (app, container, reading) in readings {
@@ -190,13 +193,19 @@ impl Usage {
     fn readings(&self, only: Option<&AppKey>) -> Vec<(AppKey, Option<ContainerId>, Option<Reading>)> {
         let status = self.status_rx.borrow().clone();
         let apps = status.apps.iter().filter(|(app, _)| only.is_none_or(|only| only == *app));
-        let reading = |container: &ContainerId| cgroup::read(&self.cgroups, container);
-        apps.map(|(app, status)| {
-            let container = status.container.clone();
-            let read = container.as_ref().and_then(reading);
-            (app.clone(), container, read)
-        })
-        .collect()
+        let read = |container: &Option<ContainerId>| container.as_ref().and_then(|id| self.groups.read(id));
+        let mut found: Vec<_> =
+            apps.map(|(app, status)| (app.clone(), status.container.clone(), read(&status.container))).collect();
+        let missing = found.iter().filter(|(_, _, reading)| reading.is_none());
+        let missing: Vec<ContainerId> = missing.filter_map(|(_, container, _)| container.clone()).collect();
+        // Most have ended; a search is for those that run and are elsewhere.
+        if !missing.is_empty() && !std::mem::replace(&mut self.known().is_searched, true) {
+            self.groups.search(&missing);
+            for (_, container, reading) in found.iter_mut().filter(|(_, _, reading)| reading.is_none()) {
+                *reading = read(container);
+            }
+        }
+        found
     }
 
     /// Opens the file when it is not open yet.

@@ -188,6 +188,11 @@ await inChromium(async (browser) => {
   await page.click('a[href="/system"]');
   await page.waitForSelector('.checks li[data-tone=good]');
   await one.look('system');
+  await page.click('.checks summary');
+  await page.waitForSelector('.build-log');
+  assert.match(await page.textContent('.build-log'), /<b>line<\/b> 399 of the build$/);
+  await one.look('system-build-log');
+  await page.click('.checks summary');
   await page.keyboard.press('/');
   await page.keyboard.type('eve-page container');
   await page.waitForFunction(() => document.querySelector('.timeline li') && [...document.querySelectorAll('.timeline li')].every((line) => /eve-page.*container/s.test(line.textContent)));

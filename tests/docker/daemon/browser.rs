@@ -110,7 +110,7 @@ fn a_beginner_has_a_site_within_a_minute_and_six_clicks() {
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
-/// A day of what an app used, and a month of visitors, as a daemon would have left them.
+/// A day of what an app used, a month of visitors and the log of an image's build, as a daemon would have left them.
 fn past(daemon: &Daemon, app: &str) {
     let key = AppKey::parse(app).unwrap();
     let folder = daemon.path("portal-data");
@@ -129,6 +129,9 @@ fn past(daemon: &Daemon, app: &str) {
             ring.write(now - ago * EVERY_SECONDS, &[(key.clone(), used)].into()).unwrap();
         }
     }
+    let mut log = std::fs::File::create(folder.join("image-build.log")).unwrap();
+    let lines = (1..400).map(|line| format!("<b>line</b> {line} of the build\n")).collect::<String>();
+    std::io::Write::write_all(&mut log, lines.as_bytes()).unwrap();
     let today = jiff::Zoned::now().date();
     let days = (1..30_i64).map(|ago| {
         let day = today.checked_sub(jiff::Span::new().days(ago)).unwrap();

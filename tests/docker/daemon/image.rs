@@ -39,6 +39,10 @@ fn a_missing_image_is_built_with_progress_to_see_and_rebuilt_when_its_folder_cha
     let image = daemon.status()["image"].clone();
     assert_eq!((&image["state"], &image["built"]), (&Value::from("ready"), &Value::from(true)));
 
+    // What a good build said is there to be read.
+    let log = daemon.paas(&["logs", "--image"]).done();
+    assert!(log.contains(&format!("echo {}", std::process::id())) && log.contains("edition=first"), "{log}");
+
     let visitor = Visitor::of(&daemon, "alice-page", "/");
     write_recipe(&daemon, "LABEL edition=second");
     let second = daemon.until("the app runs on the new image", || {
@@ -60,6 +64,7 @@ fn a_build_that_fails_shows_why_and_the_apps_wait_until_it_is_repaired() {
     assert!(image["log"].to_string().contains("the pump is missing"), "{image:#}");
     assert!(image["reason"].as_str().is_some_and(|reason| reason.contains("code: 7")), "{image:#}");
     daemon.until_condition("alice-page", "ImageMissing");
+    assert!(daemon.paas(&["logs", "--image"]).done().contains("the pump is missing"));
     let shown = daemon.paas(&["status"]).done();
     assert!(shown.contains("the pump is missing") && shown.contains("could not be built"), "{shown}");
     assert_eq!(daemon.container("alice-page"), Value::Null);

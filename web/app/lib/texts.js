@@ -799,6 +799,7 @@ export const texts = {
   "admin.image.built": ["있어요 (직접 만들었어요)", "there (built here)"],
   "admin.image.brought": ["있어요 (가져온 것이에요)", "there (brought from elsewhere)"],
   "admin.image.log": ["만든 기록", "Build log"],
+  "admin.image.log.none": ["이 서버에서는 아직 만든 적이 없어요", "Nothing was built here yet"],
   "admin.network": ["앱 네트워크", "App network"],
   "admin.manifests": ["매니페스트 폴더", "Manifests folder"],
   "admin.database": ["데이터베이스", "Database"],

@@ -7,6 +7,7 @@ import { exact, t, when } from "../lib/i18n.js";
 import { daemon } from "../lib/live.js";
 import { Link } from "../lib/router.js";
 import { useSearch } from "../lib/shortcuts.js";
+import { BuildLog } from "./build-log.js";
 import { npmChecks } from "./system-npm.js";
 import { Act, Details, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { Plan } from "./plan.js";
@@ -82,11 +83,11 @@ function checksOf(known) {
       tone: image.state === "ready" ? "good" : image.state === "failed" ? "bad" : "busy",
       found:
         image.state === "failed"
-          ? html`${image.reason}<${Details} label=${t("admin.image.log")}><pre>${(image.log ?? []).join("\n")}</pre><//>`
+          ? html`${image.reason}<${BuildLog} mark=${image.since} />`
           : image.state === "building"
             ? image.step
             : image.state === "ready"
-              ? t(image.built ? "admin.image.built" : "admin.image.brought")
+              ? html`${t(image.built ? "admin.image.built" : "admin.image.brought")}${image.built && html`<${BuildLog} mark=${image.id} />`}`
               : t("system.wait"),
     },
     {
