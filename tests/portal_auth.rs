@@ -799,12 +799,9 @@ async fn signing_in_and_out_overwrites_what_an_app_planted_for_the_whole_domain(
     paas_portal_session=; Domain=home.example.org; Path=/events; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/events/; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/events/log; Max-Age=0
-<<<<<<< HEAD
     paas_portal_session=; Domain=home.example.org; Path=/git; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/git/; Max-Age=0
-=======
     paas_portal_session=; Domain=home.example.org; Path=/image-log; Max-Age=0
->>>>>>> b160fe6 (Keep what the build of the runtime image said, and find groups elsewhere)
     paas_portal_session=; Domain=home.example.org; Path=/metrics; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/names; Max-Age=0
     paas_portal_session=; Domain=home.example.org; Path=/names/; Max-Age=0
