@@ -91,6 +91,8 @@ fn a_full_disk_leaves_the_draft_as_it_was_and_says_so() {
     let (status, refused) = daemon.call("PUT", DRAFT, Some(&draft(1, &"새로 적은 것".repeat(2_000))));
     assert_eq!(status, 507, "{refused:#}");
     assert_eq!(studio(&daemon)["draft"]["content"]["title"], "전에 적은 것");
+    // A file that is open keeps its space.
+    drop(file);
     fs::remove_file(&filler).unwrap();
     assert_eq!(daemon.call("PUT", DRAFT, Some(&draft(1, "새로 적은 것"))).0, 200);
     assert_eq!(studio(&daemon)["draft"]["content"]["title"], "새로 적은 것");
