@@ -294,8 +294,8 @@ async fn how_fast_it_is() {
              INSERT INTO t SELECT n, hex(randomblob(100)) FROM r",
         )
         .unwrap();
-    for n in 0..200 {
-        put(&place.data.join(format!("photos/{n}.jpg")), vec![n as u8; 100_000]);
+    for n in 0..200_u8 {
+        put(&place.data.join(format!("photos/{n}.jpg")), vec![n; 100_000]);
     }
     give(&place.data);
     let begin = Instant::now();

@@ -130,7 +130,7 @@ fn past(daemon: &Daemon, app: &str) {
         }
     }
     let mut log = std::fs::File::create(folder.join("image-build.log")).unwrap();
-    let lines = (1..400).map(|line| format!("<b>line</b> {line} of the build\n")).collect::<String>();
+    let lines = (1..400).map(|line| format!("<b>line</b> {line} of the build\n")).collect::<Vec<_>>().concat();
     std::io::Write::write_all(&mut log, lines.as_bytes()).unwrap();
     let today = jiff::Zoned::now().date();
     let days = (1..30_i64).map(|ago| {
