@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 
 use place::{Place, commit, git, key, put, soon};
 
+type Spoil = fn(&std::path::Path);
+
 fn version_of(commit: &str) -> VersionId {
     VersionId::parse(&commit[..16]).unwrap()
 }
@@ -126,7 +128,6 @@ async fn what_cannot_run_is_refused_with_the_reason_and_changes_nothing() {
     let before = place.manifest();
     git(&clone, &["init", "-q", "../other"]).await.worked();
     commit(&clone.join("../other"), "x").await;
-    type Spoil = fn(&std::path::Path);
     let cases: [(&str, Spoil, &str); 5] = [
         ("no start", |clone| fs::remove_file(clone.join("server.js")).unwrap(), "no `server.js`"),
         ("a link out", |clone| symlink("/etc/passwd", clone.join("public/link")).unwrap(), "leads out of the site"),

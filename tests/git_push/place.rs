@@ -162,7 +162,7 @@ impl Place {
         let now = Arc::new(|| Timestamp(0));
         let manifests = ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now);
         let sim = world.seams().with_manifests(manifests).with_disk(store.clone(), folders.clone());
-        world.docker.check_paths(|path| path.exists());
+        world.docker.check_paths(Path::exists);
         let engine = Arc::clone(&sim.engine);
         let seams = Arc::new(GitSeams { sim, history: history.clone() });
         let settings = Arc::new(settings);
