@@ -132,7 +132,7 @@ Examples:
         after_help = "Examples:\n  paas stop alice-diary\n  paas stop alice-diary bob-notes --no-wait\n  paas stop --all --yes"
     )]
     Stop(Change),
-    /// Let an app sleep before its time, if its manifest lets it sleep at all (asks the daemon)
+    /// Let an app that may sleep do so before its time (asks the daemon)
     #[command(after_help = "Examples:\n  paas sleep alice-diary\n  paas sleep alice-diary bob-notes")]
     Sleep(SomeApps),
     /// Wake an app that sleeps (asks the daemon)

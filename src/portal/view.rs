@@ -167,11 +167,11 @@ mod tests {
 
     #[test]
     fn every_phase_is_listed_and_every_listed_one_occurs() {
-        use Health::{CrashLoop, Degraded, Deleted, Running, Starting, Stopped, Unknown};
+        use Health::{Asleep, CrashLoop, Degraded, Deleted, Running, Starting, Stopped, Unknown};
         use SyncState::{Held, Invalid, OutOfSync, Synced};
         let mut found = std::collections::BTreeSet::new();
         for sync in [Synced, OutOfSync, Held, Invalid] {
-            for health in [Unknown, Running, Starting, Stopped, CrashLoop, Degraded, Deleted] {
+            for health in [Unknown, Running, Starting, Stopped, Asleep, CrashLoop, Degraded, Deleted] {
                 for desired in [RunState::Running, RunState::Stopped, RunState::Deleted] {
                     for kinds in [&[][..], &[ConditionKind::Conflict], &[ConditionKind::DeployFailed]] {
                         found.insert(phase(&AppStatus { desired, ..status(sync, health, kinds) }));
