@@ -70,7 +70,7 @@ impl Place {
         let folders = DiskFolders::of(settings).unwrap().owned_by(owner);
         folders.ensure(&key(), &Origin::Template(TemplateId::parse("diary-v1").unwrap())).await.unwrap();
         let data = folders.data_dir(&key());
-        Self { backups: Backups::open(settings, folders, confined()).unwrap(), data, root }
+        Self { backups: Backups::with_reserve(settings, folders, confined(), 0).unwrap(), data, root }
     }
 
     fn database(&self) -> Connection {
@@ -163,7 +163,7 @@ async fn a_backup_is_asked_for_listed_tried_out_and_taken_away_by_its_owner_only
 fn with_backups(state: PortalState) -> PortalState {
     let settings = state.settings_rx.borrow().clone();
     let folders = DiskFolders::of(&settings).unwrap();
-    let backups = Backups::open(&settings, folders, confined()).unwrap();
+    let backups = Backups::with_reserve(&settings, folders, confined(), 0).unwrap();
     let (task, handle) = Task::new(backups, MemStore::default(), SystemClock, state.settings_rx.clone());
     #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
     tokio::spawn(task.run(CancellationToken::new()));
@@ -263,6 +263,17 @@ async fn a_backup_that_is_ended_half_way_is_none() {
     assert!(ended > 10, "only {ended} were ended half-way");
     place.backups.take(&key(), Why::Asked, 3).await.unwrap();
     assert!(place.names().iter().all(|name| !name.starts_with('.')), "{:?}", place.names());
+}
+
+#[tokio::test]
+async fn the_last_of_the_disk_is_the_apps() {
+    let (_folder, settings) = alone();
+    let place = Place::new(&settings).await;
+    let folders = DiskFolders::of(&settings).unwrap();
+    let backups = Backups::with_reserve(&settings, folders, confined(), 100).unwrap();
+    let error = backups.take(&key(), Why::Asked, 3).await.unwrap_err().to_string();
+    assert!(error.contains("are free on the disk of the backups: free some space"), "{error}");
+    assert!(place.backups.list(&key()).await.unwrap().is_empty());
 }
 
 #[tokio::test]

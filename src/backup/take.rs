@@ -19,8 +19,8 @@ use crate::folders::{DiskFolders, FolderError};
 use crate::history::GIT_USER;
 use crate::model::{AppKey, Bytes, Settings};
 
-/// What is left to the apps, as a part of the disk.
-const RESERVE: u64 = 20;
+/// What is left to the apps, in hundredths of the disk.
+const RESERVE: u64 = 5;
 /// Nothing goes because of a backup that is made before data goes.
 const MOST_KEPT: u32 = u32::MAX;
 
@@ -38,6 +38,7 @@ struct Inner {
     folders: DiskFolders,
     confined: Confined,
     clock: Arc<dyn Clock>,
+    reserve: u64,
     turn: Mutex<()>,
 }
 
@@ -51,6 +52,19 @@ impl Backups {
     /// # Errors
     /// When the folder of the backups cannot be made.
     pub fn open(settings: &Settings, folders: DiskFolders, confined: Confined) -> Result<Self, FolderError> {
+        Self::with_reserve(settings, folders, confined, RESERVE)
+    }
+
+    /// Leaves so many hundredths of the disk to the apps: for tests, whose disk is as full as it is.
+    ///
+    /// # Errors
+    /// As [`Backups::open`].
+    pub fn with_reserve(
+        settings: &Settings,
+        folders: DiskFolders,
+        confined: Confined,
+        reserve: u64,
+    ) -> Result<Self, FolderError> {
         let (root, scratch) = (settings.backups_dir(), settings.scratch_dir());
         for (path, mode) in [(&root, 0o700), (&scratch, 0o711)] {
             std::fs::DirBuilder::new().recursive(true).mode(mode).create(path).at("make", path)?;
@@ -62,6 +76,7 @@ impl Backups {
             folders,
             confined,
             clock: Arc::new(SystemClock),
+            reserve,
             turn: Mutex::new(()),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -210,7 +225,7 @@ impl Backups {
             })
             .await?;
         let most = Bounds::default();
-        let spare = free.saturating_sub(total / RESERVE);
+        let spare = free.saturating_sub(total / 100 * self.inner.reserve);
         if spare == 0 {
             return Err(BackupError::Disk { free: Bytes(free), total: Bytes(total) });
         }
