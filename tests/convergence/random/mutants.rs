@@ -8,9 +8,9 @@ use crate::sweep::{parallel, tell};
 
 /// Scripts per planted bug, unless `CASES` says otherwise.
 const CASES: u64 = 25;
-/// No random script edits an app's code or its folder, lets a process hang, or says who may enter, which is what these are about; the
-/// sweep has scripts for them.
-const UNTRIED: [Mutant; 10] = [
+/// No random script edits an app's code or its folder, lets a process hang or an app sleep, or says who may enter, which is what these
+/// are about; the sweep has scripts for them.
+const UNTRIED: [Mutant; 14] = [
     Mutant::VersionIsLive,
     Mutant::CheckoutDroppedEarly,
     Mutant::CodeBackFromTemplate,
@@ -21,6 +21,10 @@ const UNTRIED: [Mutant; 10] = [
     Mutant::BrokenFileOpens,
     Mutant::DefaultVisitorsIgnored,
     Mutant::UnguardedInDirect,
+    Mutant::SleepsAmidVisitors,
+    Mutant::VisitorsOverlooked,
+    Mutant::SleepTakenForEnd,
+    Mutant::AwakeNotedEarly,
 ];
 /// In hundredths.
 const GOOD_PART: usize = 40;
