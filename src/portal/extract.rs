@@ -359,6 +359,13 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// What stands in the path for `{name}` of the route; nothing where the route has none.
+async fn part<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String, ApiError> {
+    let named = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
+    let Path(mut named) = named.map_err(|error| bad_path(&error.body_text()))?;
+    Ok(named.remove(name).unwrap_or_default())
+}
+
 /// The host name in `…/domains/{domain}`, as it was written.
 #[derive(Debug, Clone)]
 pub struct OfDomain(pub String);
@@ -367,9 +374,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfDomain {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let named = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
-        let Path(mut named) = named.map_err(|error| bad_path(&error.body_text()))?;
-        Ok(Self(named.remove("domain").unwrap_or_default()))
+        part(parts, state, "domain").await.map(Self)
     }
 }
 
@@ -401,11 +406,8 @@ impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| bad_path(&error.body_text()))?;
-        let text = named.get("version").map_or("", String::as_str);
-        VersionId::parse(text).map(Self).ok_or_else(|| {
+        let text = part(parts, state, "version").await?;
+        VersionId::parse(&text).map(Self).ok_or_else(|| {
             ApiError::new(
                 code::BAD_PATH,
                 said!(
@@ -425,11 +427,8 @@ impl<S: Send + Sync> FromRequestParts<S> for OfBackup {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| bad_path(&error.body_text()))?;
-        let text = named.get("backup").map_or("", String::as_str);
-        BackupId::parse(text).map(Self).ok_or_else(|| {
+        let text = part(parts, state, "backup").await?;
+        BackupId::parse(&text).map(Self).ok_or_else(|| {
             ApiError::new(
                 code::BAD_PATH,
                 said!(
@@ -449,10 +448,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfFile {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(mut named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| bad_path(&error.body_text()))?;
-        Ok(Self(named.remove("file").unwrap_or_default()))
+        part(parts, state, "file").await.map(Self)
     }
 }
 
@@ -464,10 +460,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(mut named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| bad_path(&error.body_text()))?;
-        let text = named.remove("id").unwrap_or_default();
+        let text = part(parts, state, "id").await?;
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse().ok().filter(|_| plain).map(Self).ok_or_else(|| {
             ApiError::new(
