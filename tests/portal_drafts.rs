@@ -3,47 +3,23 @@
 
 mod portal_support;
 
-use std::fs;
-use std::future::Future;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use minipaas::clock::SystemClock;
 use minipaas::desired::{ManifestDir, parse};
 use minipaas::drafts::Drafts;
-use minipaas::folders::{DiskFolders, Folders as _, Origin, Owner};
-use minipaas::history::{Author, Authors, GitHistory, Recorder};
-use minipaas::model::{AppKey, TemplateId, Timestamp, VersionId};
+use minipaas::folders::{DiskFolders, Folders as _, Origin};
+use minipaas::model::{AppKey, TemplateId, VersionId};
 use minipaas::portal::PortalState;
+use portal_support::history::{put, with_history};
 use portal_support::{Answer, Ask, PASSWORD, Portal};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 const APP: &str = "/apps/alice/page";
 const WEBP: &str = "RIFF\x10\0\0\0WEBPVP8 a picture";
 
-#[expect(clippy::disallowed_methods, reason = "a test's own input")]
-fn put(path: &Path, text: impl AsRef<[u8]>) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
 fn key() -> AppKey {
     AppKey::parse("alice-page").unwrap()
-}
-
-struct Nobody;
-
-impl Authors for Nobody {
-    fn last_until<'a>(
-        &'a self,
-        _: &'a AppKey,
-        _: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Option<Author>> + Send + 'a>> {
-        Box::pin(async { None })
-    }
 }
 
 /// A portal, and a site with a form that runs its first version.
@@ -135,26 +111,14 @@ impl Place {
 }
 
 fn with_drafts(state: PortalState, made: &Mutex<Option<DiskFolders>>) -> PortalState {
-    let settings = state.settings_rx.borrow().clone();
-    // Git's own user has to get through.
-    fs::set_permissions(&settings.root, fs::Permissions::from_mode(0o755)).unwrap();
-    for (file, text) in [
+    let files = [
         ("server.js", "serve()"),
         ("content.schema.json", &schema().to_string()),
         ("content.json", r#"{"title": "처음", "when": "2027-05-15", "own": "kept"}"#),
-    ] {
-        put(&settings.templates_dir.join("page-v1/app").join(file), text);
-    }
-    let trash = settings.root.join("trash");
-    let folders =
-        DiskFolders::open(&settings.apps_dir, &trash, &settings.templates_dir, Arc::new(SystemClock)).unwrap();
-    let owner = if Owner::current().uid == 0 { Owner::APP } else { Owner::current() };
-    let folders = folders.owned_by(owner);
+    ];
+    let (state, folders) = with_history(state, "page-v1", &files);
     *made.lock().unwrap() = Some(folders.clone());
-    let (recorder, handle, _) = Recorder::new(GitHistory::new(folders.clone()), Arc::new(Nobody));
-    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
-    tokio::spawn(recorder.run(state.controller.watch(), CancellationToken::new()));
-    state.with_history(handle).with_drafts(Arc::new(Drafts::new(folders, Arc::new(SystemClock))))
+    state.with_drafts(Arc::new(Drafts::new(folders, Arc::new(SystemClock))))
 }
 
 #[tokio::test]

@@ -4,45 +4,19 @@
 mod portal_support;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::future::Future;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use minipaas::clock::SystemClock;
 use minipaas::desired::{ManifestDir, parse};
-use minipaas::folders::{DiskFolders, Folders as _, Origin, Owner};
-use minipaas::history::{Author, Authors, GitHistory, Recorder};
-use minipaas::model::{AppKey, Digest, Manifest, TemplateId, Timestamp, VersionId};
-use minipaas::portal::PortalState;
+use minipaas::folders::{DiskFolders, Folders as _, Origin};
+use minipaas::model::{AppKey, Digest, Manifest, TemplateId, VersionId};
+use portal_support::history::{put, with_history};
 use portal_support::{Answer, Ask, Portal};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 const VERSIONS: &str = "/apps/alice/diary/versions";
 
-#[expect(clippy::disallowed_methods, reason = "a test's own input")]
-fn put(path: &Path, text: impl AsRef<[u8]>) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
 fn key() -> AppKey {
     AppKey::parse("alice-diary").unwrap()
-}
-
-struct Nobody;
-
-impl Authors for Nobody {
-    fn last_until<'a>(
-        &'a self,
-        _: &'a AppKey,
-        _: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Option<Author>> + Send + 'a>> {
-        Box::pin(async { None })
-    }
 }
 
 /// A portal, and an app that runs a version.
@@ -58,7 +32,13 @@ impl Place {
         let made = Arc::new(Mutex::new(None));
         let portal = {
             let made = Arc::clone(&made);
-            Portal::settled_with(move |state| with_history(state, &made)).await
+            Portal::settled_with(move |state| {
+                let files = [("server.js", "serve()"), ("index.html", "<h1>일기장</h1>")];
+                let (state, folders) = with_history(state, "diary-v1", &files);
+                *made.lock().unwrap() = Some(folders);
+                state
+            })
+            .await
         };
         let folders: DiskFolders = made.lock().unwrap().take().unwrap();
         folders.ensure(&key(), &Origin::Template(TemplateId::parse("diary-v1").unwrap())).await.unwrap();
@@ -109,25 +89,6 @@ impl Place {
     fn edit(&self, edits: &Value) -> Value {
         json!({"base": self.running, "edits": edits})
     }
-}
-
-fn with_history(state: PortalState, made: &Mutex<Option<DiskFolders>>) -> PortalState {
-    let settings = state.settings_rx.borrow().clone();
-    // Git's own user has to get through.
-    fs::set_permissions(&settings.root, fs::Permissions::from_mode(0o755)).unwrap();
-    for (file, text) in [("server.js", "serve()"), ("index.html", "<h1>일기장</h1>")] {
-        put(&settings.templates_dir.join("diary-v1/app").join(file), text);
-    }
-    let trash = settings.root.join("trash");
-    let folders =
-        DiskFolders::open(&settings.apps_dir, &trash, &settings.templates_dir, Arc::new(SystemClock)).unwrap();
-    let owner = if Owner::current().uid == 0 { Owner::APP } else { Owner::current() };
-    let folders = folders.owned_by(owner);
-    *made.lock().unwrap() = Some(folders.clone());
-    let (recorder, handle, _) = Recorder::new(GitHistory::new(folders), Arc::new(Nobody));
-    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
-    tokio::spawn(recorder.run(state.controller.watch(), CancellationToken::new()));
-    state.with_history(handle)
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 pub mod console;
+pub mod history;
 
 use std::collections::BTreeMap;
 use std::future::Future;
