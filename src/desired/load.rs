@@ -108,7 +108,7 @@ impl ManifestFolder {
             // The marker is read last: a disk that is unmounted meanwhile takes it along.
             Ok(()) => match marker::read(&self.manifests_dir) {
                 Ok(instance) => Completeness::Complete { instance },
-                Err(error) => Completeness::Partial { reason: format!("the manifests folder {}", chain(&error)) },
+                Err(error) => Completeness::Partial { reason: unmarked(&self.manifests_dir, &error) },
             },
             Err(reason) => Completeness::Partial { reason },
         };
@@ -120,6 +120,29 @@ impl ManifestFolder {
             BTreeMap::new()
         });
         Snapshot { files: reading.files, templates, completeness, problems: reading.problems }
+    }
+}
+
+/// Why a folder that was listed has no usable marker. It may have gone since it was listed; then its marker is not what is
+/// missing.
+fn unmarked(folder: &Path, error: &marker::MarkerError) -> String {
+    match fs::read_dir(folder) {
+        Ok(_) => format!("the manifests folder {}", chain(error)),
+        Err(error) => unlisted(folder, &error),
+    }
+}
+
+/// Why a folder cannot be listed.
+fn unlisted(folder: &Path, error: &io::Error) -> String {
+    let folder = Shown::path(folder);
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("the manifests folder {folder} does not exist: mount its disk, or create it and run `paas init`")
+        }
+        io::ErrorKind::NotADirectory => {
+            format!("the manifests folder {folder} is not a folder: move that file away and run `paas init`")
+        }
+        _ => format!("the manifests folder {folder} cannot be read ({error}): check its permissions and the disk"),
     }
 }
 
@@ -150,16 +173,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// `Err` when some of the folder may be out of sight.
     fn everything(&mut self) -> Result<(), String> {
-        let folder = Shown::path(self.folder).to_string();
-        let cannot = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => format!(
-                "the manifests folder {folder} does not exist: mount its disk, or create it and run `paas init`"
-            ),
-            io::ErrorKind::NotADirectory => {
-                format!("the manifests folder {folder} is not a folder: move that file away and run `paas init`")
-            }
-            _ => format!("the manifests folder {folder} cannot be read ({error}): check its permissions and the disk"),
-        };
+        let cannot = |error: io::Error| unlisted(self.folder, &error);
         let mut names = BTreeSet::new();
         let mut outcome = Ok(());
         for entry in fs::read_dir(self.folder).map_err(cannot)? {

@@ -182,6 +182,18 @@ fn what_may_be_out_of_sight_is_never_called_complete() {
 }
 
 #[test]
+fn a_folder_that_went_while_it_was_read_is_not_said_to_lack_its_marker() {
+    let world = World::new();
+    let folder = world.root.path().join("apps.d");
+    fs::rename(&folder, world.root.path().join("away")).unwrap();
+    let missing = marker::read(&folder).unwrap_err();
+    assert!(unmarked(&folder, &missing).contains("does not exist"), "{missing}");
+    fs::create_dir(&folder).unwrap();
+    let missing = marker::read(&folder).unwrap_err();
+    assert!(unmarked(&folder, &missing).contains("has no `.minipaas` marker"), "{missing}");
+}
+
+#[test]
 fn a_reading_without_changes_opens_nothing() {
     let world = World::new();
     world.put("alice-diary.yaml", "template: diary-v1\n");
