@@ -378,6 +378,29 @@ fn visitors_change_their_key_and_what_is_left_out_becomes_no_wider() {
 }
 
 #[test]
+fn when_apps_sleep_is_written_into_their_manifests() {
+    let root = Root::new();
+    root.put("apps.d/alice-diary.yaml", "template: diary-v1   # a diary\n");
+    root.put("apps.d/bob-notes.yaml", "template: diary-v1\nsleep: never\n");
+    root.run(&["sleep", "alice-diary", "bob-notes", "--after", "30m", "--no-wait"]).done();
+    assert_eq!(root.read("apps.d/alice-diary.yaml"), "template: diary-v1   # a diary\nsleep: {after: 30m}\n");
+    assert_eq!(root.read("apps.d/bob-notes.yaml"), "template: diary-v1\nsleep: {after: 30m}\n");
+    root.run(&["sleep", "bob-notes", "--after", "never", "--no-wait"]).done();
+    assert_eq!(root.read("apps.d/bob-notes.yaml"), "template: diary-v1\nsleep: never\n");
+    assert_eq!(root.run(&["sleep", "bob-notes", "--after", "5s"]).code, 64);
+
+    root.put(".env", "PAAS_ROUTING=direct\n");
+    let refused = root.run(&["sleep", "bob-notes", "--after", "30m"]);
+    insta::assert_snapshot!(refused.text(&root), @"
+    exit 1
+    error: nothing was written, because `sleep: {after: 30m}` needs the gateway: with PAAS_ROUTING=direct nobody hears who comes, so nothing would wake the site, and it stays awake: set PAAS_ROUTING=gateway, or write `sleep: never`
+    ");
+    root.put("apps.d/bob-notes.yaml", "template: diary-v1\nstate: deleted\n");
+    let refused = root.run(&["sleep", "bob-notes", "--after", "never"]);
+    assert!(refused.code == 1 && refused.err.contains("is deleted"), "{}", refused.err);
+}
+
+#[test]
 fn domains_are_added_and_removed_by_the_manifest() {
     let root = Root::new();
     root.put("apps.d/alice-diary.yaml", "template: diary-v1   # a diary\n");

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::domains::{Domains, OfDomains, OneDomain};
 pub use self::user::{AppsOfRemoved, InviteUser, OneUser, Quota, RemoveUser, RoleOfUser, SetUser, User};
 pub use self::visitors::{AddLink, Circle, Link, OfVisitors, RemoveLink, SitePassword, Visitors};
-use crate::model::{AppKey, Bytes, MilliCpus, RestartPolicy, TemplateId};
+use crate::model::{AppKey, Bytes, MilliCpus, RestartPolicy, Sleep, TemplateId};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -132,9 +132,13 @@ Examples:
         after_help = "Examples:\n  paas stop alice-diary\n  paas stop alice-diary bob-notes --no-wait\n  paas stop --all --yes"
     )]
     Stop(Change),
-    /// Let an app that may sleep do so before its time (asks the daemon)
-    #[command(after_help = "Examples:\n  paas sleep alice-diary\n  paas sleep alice-diary bob-notes")]
-    Sleep(SomeApps),
+    /// Let an app sleep now (asks the daemon), or say when it does (writes `sleep`)
+    #[command(after_help = "\
+Examples:
+  paas sleep alice-diary                 now
+  paas sleep alice-diary --after 30m     whenever nobody has come for so long
+  paas sleep alice-diary --after never")]
+    Sleep(SleepArgs),
     /// Wake an app that sleeps (asks the daemon)
     #[command(after_help = "Examples:\n  paas wake alice-diary\n  paas wake alice-diary bob-notes")]
     Wake(SomeApps),
@@ -602,6 +606,17 @@ pub struct SomeApps {
     /// The app, for example `alice-diary`; several are possible
     #[arg(value_name = "APP", required = true)]
     pub apps: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SleepArgs {
+    #[command(flatten)]
+    pub apps: SomeApps,
+    /// Without a visitor for so long it sleeps, `10s` to `168h`; `never` keeps it awake
+    #[arg(long, value_name = "TIME")]
+    pub after: Option<Sleep>,
+    #[command(flatten)]
+    pub wait: Wait,
 }
 
 /// What a command is about.

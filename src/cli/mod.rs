@@ -113,8 +113,8 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Restart(args) => {
             with_daemon(context, async |context| deploy::run(context, &args, deploy::Fresh::Restart).await)
         }
-        Command::Sleep(args) => with_daemon(context, async |context| rest::run(context, &args, rest::Ask::Sleep).await),
-        Command::Wake(args) => with_daemon(context, async |context| rest::run(context, &args, rest::Ask::Wake).await),
+        Command::Sleep(args) => with_daemon(context, async |context| rest::sleep(context, &args).await),
+        Command::Wake(args) => with_daemon(context, async |context| rest::wake(context, &args).await),
         Command::Versions(args) => with_daemon(context, async |context| versions::list(context, &args).await),
         Command::Rollback(args) => with_daemon(context, async |context| versions::rollback(context, &args).await),
         Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),

@@ -14,7 +14,7 @@ pub const MIN_SLEEP_AFTER: Seconds = Seconds(10);
 pub const MAX_SLEEP_AFTER: Seconds = Seconds(7 * 24 * 3600);
 
 /// How long an app may be without a visitor before it sleeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "SleepForm", into = "SleepForm")]
 pub enum Sleep {
     #[default]

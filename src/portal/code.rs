@@ -76,7 +76,7 @@ codes! {
     TEMPLATE_UNUSABLE: CONFLICT "template-unusable" "The template is there, but no app can be made from it.";
     NOT_EDITABLE: CONFLICT "not-editable" "The manifest cannot be changed by program: correct or change it by hand.";
     CHANGED_MEANWHILE: CONFLICT "changed-meanwhile" "Somebody else changed the manifest at the same moment.";
-    NEEDS_GATEWAY: CONFLICT "needs-gateway" "Nobody can be kept out of a site while `PAAS_ROUTING` is `direct`.";
+    NEEDS_GATEWAY: CONFLICT "needs-gateway" "Nobody can be kept out of a site, nor would anybody wake one, while `PAAS_ROUTING` is `direct`.";
     PUBLISHED_MEANWHILE: CONFLICT "published-meanwhile" "Another version runs than the one that the changes were made to.";
     EDITED_MEANWHILE: CONFLICT "edited-meanwhile" "Somebody else has published another change of the same fields or files.";
     DRAFT_CHANGED: CONFLICT "draft-changed" "The draft is another one than `revision` names: it was changed in another window.";

@@ -26,7 +26,7 @@ use super::state::PortalState;
 use crate::controller::ControllerHandle;
 use crate::desired::{Change, Draft, EditError, ManifestDir, TextError, parse};
 use crate::model::status::ManifestsStatus;
-use crate::model::{AppKey, CodeMode, Digest, DomainName, Manifest, Routing, RunState, VersionId, Visitors};
+use crate::model::{AppKey, CodeMode, Digest, DomainName, Manifest, Routing, RunState, Sleep, VersionId, Visitors};
 
 /// How often an edit begins anew when somebody else came first.
 const TRIES: u32 = 8;
@@ -294,6 +294,36 @@ pub(super) async fn set_visitors(
         Ok(vec![Change::Visitors(Some(visitors))])
     };
     change(state, caller, key, patience, if_match, plan).await
+}
+
+/// Says when an app sleeps; `None`: as its template or the settings say.
+pub(super) async fn set_sleep(
+    state: PortalState,
+    caller: &Caller,
+    key: AppKey,
+    patience: Patience,
+    if_match: IfMatch,
+    sleep: Option<Sleep>,
+) -> Result<Response, ApiError> {
+    let routing = state.settings_rx.borrow().routing;
+    let plan = move |key: &AppKey, manifest: &Manifest| {
+        alive(key, manifest)?;
+        if routing == Routing::Direct && sleep.is_some_and(|sleep| sleep.after().is_some()) {
+            return Err(nobody_would_wake());
+        }
+        Ok(vec![Change::Sleep(sleep)])
+    };
+    change(state, caller, key, patience, if_match, plan).await
+}
+
+fn nobody_would_wake() -> ApiError {
+    ApiError::new(
+        code::NEEDS_GATEWAY,
+        said!(
+            "nobody would hear who comes while PAAS_ROUTING is `direct`, so nothing would wake the site: set PAAS_ROUTING=gateway first",
+            "PAAS_ROUTING이 `direct`이면 누가 오는지 알 수 없어 사이트를 깨울 수 없습니다: 먼저 PAAS_ROUTING=gateway로 바꾸세요"
+        ),
+    )
 }
 
 /// Adds or removes host names: `plan` gets those that are there and says what is to be.

@@ -1,17 +1,22 @@
-//! `POST /apps/{userid}/{appname}/sleep` and `…/wake`: asked of the controller, since no manifest says it.
+//! `POST /apps/{userid}/{appname}/sleep` and `…/wake`: asked of the controller, since no manifest says it. `PUT …/sleep` says when an
+//! app does so by itself: that is its manifest's.
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use super::answer::Wait;
 use super::caller::Caller;
 use super::code;
 use super::describe::Operation;
+use super::edits;
 use super::envelope::{ApiError, Data, said};
-use super::extract::App;
+use super::extract::{App, Body, IfMatch, Params};
 use super::state::PortalState;
-use crate::model::{AppKey, AppStatus, Health, SyncState};
+use crate::model::{AppKey, AppStatus, Health, Sleep, SyncState};
 
 /// What was asked for, and not waited for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -74,4 +79,30 @@ pub(super) fn wake_described() -> Operation {
     Operation::new("apps", "wakeApp", "Wake an app that sleeps")
         .more("One that is awake is left as it is.")
         .answers::<Resting>(202, "Asked for, not waited for.")
+}
+
+/// When an app sleeps by itself.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetSleep {
+    /// `null`: as its template or the settings say.
+    pub sleep: Option<Sleep>,
+}
+
+pub async fn set(
+    State(state): State<PortalState>,
+    caller: Caller,
+    App(key): App,
+    Params(wait): Params<Wait>,
+    if_match: IfMatch,
+    Body(SetSleep { sleep }): Body<SetSleep>,
+) -> Result<Response, ApiError> {
+    edits::set_sleep(state, &caller, key, wait.patience()?, if_match, sleep).await
+}
+
+pub(super) fn set_described() -> Operation {
+    edits::changes(Operation::new("apps", "setSleep", "Say when an app sleeps"))
+        .more("Sets `sleep` in its manifest, or takes it out. An app that sleeps goes on sleeping, unless it is never to.")
+        .takes::<SetSleep>(json!({"sleep": {"after": "30m"}}))
+        .refuses(&[code::APP_DELETED, code::NEEDS_GATEWAY])
 }

@@ -154,6 +154,7 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Post, "/apps/{userid}/{appname}/start", Owner, edits::start, edits::start_described())
         .on(Post, "/apps/{userid}/{appname}/stop", Owner, edits::stop, edits::stop_described())
         .on(Post, "/apps/{userid}/{appname}/sleep", Owner, rest::sleep, rest::sleep_described())
+        .on(Put, "/apps/{userid}/{appname}/sleep", Owner, rest::set, rest::set_described())
         .on(Post, "/apps/{userid}/{appname}/wake", Owner, rest::wake, rest::wake_described())
         .on(Post, "/apps/{userid}/{appname}/deploy", Deploy, edits::deploy, edits::deploy_described())
         .on(Delete, "/apps/{userid}/{appname}", Owner, edits::delete, edits::delete_described())

@@ -551,3 +551,30 @@ async fn own_host_names_are_added_listed_refused_and_removed() {
     }
     add(names, "one-more.kr").await.refused(409, "too-many-domains");
 }
+
+#[tokio::test]
+async fn when_a_site_sleeps_is_said_by_its_owner_and_taken_back() {
+    let place = Place::start().await;
+    place.create("alice", "diary").await.is(201);
+    let path = "/apps/alice/diary/sleep";
+    let set = async |sleep: Value| place.ask("PUT", path, Some(json!({"sleep": sleep}))).await;
+    let after = |answer: &Value| answer["sleep"]["afterSeconds"].clone();
+    place.ask("POST", path, None).await.refused(409, "never-sleeps");
+    assert_eq!(after(set(json!({"after": "1800s"})).await.is(200).data()), json!(1800));
+    assert!(place.text("alice-diary").ends_with("\nsleep: {after: 30m}\n"), "{}", place.text("alice-diary"));
+    assert_eq!(after(set(json!("never")).await.is(200).data()), Value::Null);
+    assert!(place.text("alice-diary").ends_with("\nsleep: never\n"), "{}", place.text("alice-diary"));
+    set(json!(null)).await.is(200);
+    assert!(!place.text("alice-diary").contains("sleep"), "{}", place.text("alice-diary"));
+    for wrong in [json!({"after": "9s"}), json!("always"), json!(30)] {
+        assert!((400..500).contains(&set(wrong.clone()).await.status), "{wrong}");
+    }
+
+    // Nobody would hear who comes.
+    let place = Place::start_with(|settings| settings.routing = Routing::Direct).await;
+    place.save("alice-diary", "template: diary-v1\n");
+    let set = async |sleep: Value| place.ask("PUT", &format!("{path}?wait=0"), Some(json!({"sleep": sleep}))).await;
+    set(json!({"after": "30m"})).await.refused(409, "needs-gateway");
+    set(json!("never")).await;
+    assert!(place.text("alice-diary").ends_with("\nsleep: never\n"), "{}", place.text("alice-diary"));
+}

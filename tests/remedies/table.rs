@@ -73,6 +73,7 @@ const ROWS: &[(&str, &str, Shown)] = &[
     ("cli/init.rs", "paas serve", Here("without_a_daemon_it_is_started_and_what_was_written_happens")),
     ("cli/manifests.rs", "paas init", In("tests/cli.rs", "a_lost_database_and_a_lost_folder_are_told_as_that_and_their_remedies_help")),
     ("cli/names.rs", "paas create _ --template diary-v1", Here("an_app_without_a_manifest_is_made_or_given_up")),
+    ("cli/rest.rs", "paas start _", Here("what_is_deleted_is_taken_back_by_start_and_its_code_by_trash")),
     ("cli/status.rs", "paas confirm", Here("a_held_deletion_is_put_back_or_confirmed")),
     ("cli/status.rs", "paas create USERID-APPNAME --template diary-v1", Here("an_app_without_a_manifest_is_made_or_given_up")),
     ("cli/trash.rs", "paas create _", Here("an_app_without_a_manifest_is_made_or_given_up")),

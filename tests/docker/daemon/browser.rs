@@ -151,6 +151,15 @@ fn whoever_runs_the_server_sees_all_of_it_live() {
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
+/// A site that rests while nobody comes, for its owner and for whoever comes.
+#[test]
+fn a_site_that_rests_carries_whoever_comes_on_and_tells_its_owner() {
+    let (daemon, given) = dashboard("slp", Some("slow"));
+    daemon.run("alice-slow", "template: slow-v1\nmemory: 64m\nsleep: {after: 2h}\n");
+    println!("{}", drive("sleep.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
 /// A manifest in the editor: marks, Korean, two people at once, suggestions.
 #[test]
 fn a_manifest_is_edited_by_two_people_who_lose_nothing() {

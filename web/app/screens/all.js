@@ -21,7 +21,7 @@ import { shortAddress } from "./home.js";
 
 // They outlive the screen: whoever comes back finds the table as it was.
 const words = signal("");
-const show = signal(/** @type {"all" | "trouble" | "open" | "closed"} */ ("all"));
+const show = signal(/** @type {"all" | "trouble" | "open" | "resting" | "closed"} */ ("all"));
 const owner = signal("");
 const order = signal(/** @type {Order} */ ("trouble"));
 
@@ -40,6 +40,7 @@ const SHOWN = {
   all: () => true,
   trouble: (app) => urgency(app) < 2,
   open: (app) => app.desired === "running",
+  resting: (app) => app.phase === "Asleep",
   closed: (app) => app.desired !== "running",
 };
 
@@ -71,7 +72,7 @@ export function All() {
     <div class="tools" role="search">
       <input type="search" aria-label=${t("all.search")} placeholder=${t("all.search")} value=${words.value} autocomplete="off"
         onInput=${(/** @type {any} */ event) => (words.value = event.currentTarget.value)} />
-      <${Select} label=${t("all.show")} value=${show} options=${[["all", t("all.show.all")], ["trouble", t("all.show.trouble")], ["open", t("all.show.open")], ["closed", t("all.show.closed")]]} />
+      <${Select} label=${t("all.show")} value=${show} options=${[["all", t("all.show.all")], ["trouble", t("all.show.trouble")], ["open", t("all.show.open")], ["resting", t("all.show.resting")], ["closed", t("all.show.closed")]]} />
       <${Select} label=${t("all.owner")} value=${owner} options=${[["", t("all.owner.all")], ...owners.map((name) => [name, name])]} />
       <${Select} label=${t("all.order")} value=${order} options=${[["trouble", t("all.order.trouble")], ["name", t("all.order.name")], ["restarts", t("all.order.restarts")], ["started", t("all.order.started")], ["cpu", t("admin.order.cpu")], ["memory", t("admin.order.memory")]]} />
     </div>
@@ -79,7 +80,7 @@ export function All() {
       <table class="table">
         <thead><tr><th scope="col">${t("all.site")}</th><th scope="col">${t("fact.phase")}</th><th scope="col">${t("all.address")}</th>
           <th scope="col">${t("admin.cpu")}</th><th scope="col">${t("admin.ram")}</th><th scope="col">${t("admin.disk")}</th>
-          <th scope="col">${t("all.restarts")}</th><th scope="col">${t("all.changed")}</th><th scope="col"><span class="unseen">${t("all.do")}</span></th></tr></thead>
+          <th scope="col">${t("all.rest")}</th><th scope="col">${t("all.restarts")}</th><th scope="col">${t("all.changed")}</th><th scope="col"><span class="unseen">${t("all.do")}</span></th></tr></thead>
         <tbody>${kept.map(rowOf)}</tbody>
       </table>
       ${apps.value && kept.length === 0 && html`<p class="nothing">${all.length ? t("all.nothing") : t("home.empty.title")}</p>`}
@@ -125,11 +126,20 @@ function Row({ app }) {
     <td data-label=${t("admin.cpu")}><${Used} what=${t("admin.cpu")} now=${now?.cpuMillis} day=${usage?.cpuMillis} limit=${usage?.limits?.cpuMillis} say=${cores} /></td>
     <td data-label=${t("admin.ram")}><${Used} what=${t("admin.ram")} now=${now?.memoryBytes} day=${usage?.memoryBytes} limit=${usage?.limits?.memoryBytes} say=${size} /></td>
     <td data-label=${t("admin.disk")}>${now?.diskBytes === null || now?.diskBytes === undefined ? "–" : size(now.diskBytes)}</td>
+    <td data-label=${t("all.rest")}>${restOf(app)}</td>
     <td data-label=${t("all.restarts")}>${app.restarts}</td>
     <td data-label=${t("all.changed")}>${change ? html`<time datetime=${change.at} title=${exact(change.at)}>${when(change.at)}</time> <span class="soft">${byOf(change.cause)}</span>` : "–"}</td>
     <td>${app.desired !== "deleted" && html`<${Act} class="icon-only" icon=${runs ? "pause" : "play"} onClick=${turn} aria-label=${label} title=${label}><//>`}
       <${Link} class="button icon-only" href=${`/sites/${pathOf(app.app)}/log`} aria-label=${t("all.log", { name: app.app })} title=${t("all.log", { name: app.app })}><${Icon} name="file-text" /><//></td>
   </tr>`;
+}
+
+/** Since when it rests, and how often it was opened again. @param {AppView} app */
+function restOf({ sleep }) {
+  if (!sleep) return "–";
+  const since = sleep.since && html`<time datetime=${sleep.since} title=${exact(sleep.since)}>${when(sleep.since)}</time>`;
+  const wakes = sleep.wakes > 0 && html`<span class="soft">${t("all.wakes", { n: sleep.wakes })}</span>`;
+  return since || wakes ? html`${since}${since && wakes ? " " : ""}${wakes}` : "–";
 }
 
 /** What is used, of what may be, and how it was in the last day. @param {{ what: string, now: number | null | undefined, day: (number | null)[] | undefined, limit: number | undefined, say: (value: number) => string }} props */

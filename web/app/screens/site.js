@@ -18,6 +18,7 @@ import { shortAddress } from "./home.js";
 import { Waiting } from "./plan.js";
 import { Domains } from "./domains.js";
 import { Purge } from "./purge.js";
+import { Sleep } from "./sleep.js";
 import { TroubleCard } from "./trouble.js";
 import { UsagePanel } from "./usage.js";
 import { Visitors } from "./visitors.js";
@@ -51,6 +52,7 @@ export function Site({ app }) {
       ${!gone && html`<${Visits} app=${app} />`}
       ${!gone && html`<${Visitors} site=${site} />`}
       ${!gone && html`<${Domains} site=${site} />`}
+      ${!gone && html`<${Sleep} site=${site} />`}
       <${Timeline} site=${site} />
       ${isAdmin.value && !gone && html`<${UsagePanel} app=${app} mark=${site.container} />`}
       ${isAdmin.value && html`<${ForAdmins} site=${site} />`}
