@@ -17,6 +17,7 @@ const DEADLINE = 180_000;
 // These and no others: what playwright adds by itself also turns off parts of how a browser treats cookies.
 const FLAGS = [
   '--headless',
+  '--hide-scrollbars', // as on a phone, where they lie over the page
   '--no-sandbox', // the tests run as root, where Chromium has none
   '--disable-gpu',
   '--disable-dev-shm-usage',
