@@ -50,6 +50,7 @@ pub mod npm;
 pub mod plan;
 #[cfg(feature = "daemon")]
 pub mod portal;
+pub mod previews;
 pub mod runtime;
 #[cfg(feature = "daemon")]
 pub mod serve;

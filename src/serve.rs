@@ -37,6 +37,7 @@ use crate::model::{
 use crate::npm::{self, HttpWire};
 use crate::portal::plan::{PlanView, Planner};
 use crate::portal::{PortalState, SiteGate, TcpDoor, UnixDoor, router};
+use crate::previews::DiskPreviews;
 use crate::runtime::RuntimeFolder;
 use crate::service;
 use crate::settings::{self, SettingsSource, SettingsState};
@@ -64,6 +65,7 @@ pub struct World {
     pub folders: DiskFolders,
     pub backups: Backups,
     pub history: GitHistory,
+    pub previews: DiskPreviews,
     pub manifests: ManifestFolder,
     pub runtime: RuntimeFolder,
     pub prober: HttpProber,
@@ -77,6 +79,7 @@ impl Seams for World {
     type Store = SqliteStore;
     type Folders = DiskFolders;
     type History = GitHistory;
+    type Previews = DiskPreviews;
     type Manifests = ManifestFolder;
     type Prober = HttpProber;
     type Drain = Visitors;
@@ -94,6 +97,9 @@ impl Seams for World {
     }
     fn history(&self) -> &GitHistory {
         &self.history
+    }
+    fn previews(&self) -> &DiskPreviews {
+        &self.previews
     }
     fn manifests(&self) -> &ManifestFolder {
         &self.manifests
@@ -123,11 +129,13 @@ impl World {
         let folders = DiskFolders::of(settings)?;
         let backups = Backups::open(settings, folders.clone(), Confined::default())?;
         let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
+        let history = GitHistory::new(folders.clone());
         Ok(Self {
             engine: Arc::new(DockerEngine::measured(host, Deadlines::default(), metrics.clone())?),
             metrics,
             store: SqliteStore::open(&settings.portal_db_path)?,
-            history: GitHistory::new(folders.clone()),
+            previews: DiskPreviews::new(folders.clone(), history.clone(), Confined::default()),
+            history,
             folders: folders.guarded(Arc::new(backups.clone())),
             backups,
             manifests: ManifestFolder::new(settings.manifests_dir.clone(), settings.templates_dir.clone(), now),
@@ -154,6 +162,10 @@ impl Drain for Visitors {
             Some(Presence::Until(at)) => LastVisit::At(at),
             Some(Presence::Now) => LastVisit::Now,
         }
+    }
+
+    fn last_used(&self, container: &ContainerId) -> Option<Duration> {
+        self.0.get()?.last_used(container)
     }
 }
 
@@ -584,7 +596,8 @@ fn gateway_config(
             PortalNames::ThePortal | PortalNames::Nothing => settings.portal_url(),
         };
         let rest = GatewayConfig::new(&settings.domain);
-        Arc::new(GatewayConfig { portal, trusted_proxies, tunnel_idle, apps, portal_url, ..rest })
+        let own_portal = settings.portal_url();
+        Arc::new(GatewayConfig { portal, trusted_proxies, tunnel_idle, apps, portal_url, own_portal, ..rest })
     };
     let (config_tx, config_rx) =
         watch::channel(config(&settings_rx.borrow_and_update(), &status_rx.borrow_and_update()));
@@ -630,7 +643,9 @@ mod tests {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (status_tx, status_rx) = watch::channel(Arc::new(DaemonStatus::unseen()));
         let mut config_rx = gateway_config(settings_rx, status_rx, &tasks, stop.clone());
-        assert_eq!(**config_rx.borrow_and_update(), GatewayConfig::new("localhost"));
+        let own_portal = "http://localhost:3000".to_owned();
+        let begun = GatewayConfig { own_portal, ..GatewayConfig::new("localhost") };
+        assert_eq!(**config_rx.borrow_and_update(), begun);
         settings_tx.send_modify(|settings| {
             let settings = Arc::make_mut(settings);
             settings.portal_on_gateway = false;
@@ -643,7 +658,7 @@ mod tests {
             trusted_proxies: vec!["10.0.0.7".parse().unwrap()],
             tunnel_idle: Duration::from_secs(90),
             portal_url: "http://localhost:3000".to_owned(),
-            ..GatewayConfig::new("localhost")
+            ..begun
         };
         assert_eq!(**config_rx.borrow_and_update(), expected);
         status_tx.send_modify(|status| Arc::make_mut(status).network_ranges = vec!["10.201.0.0/20".to_owned()]);

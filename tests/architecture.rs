@@ -36,10 +36,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backup", &["model", "clock", "confined", "desired", "folders", "history", "store"]),
     ("history", &["model", "folders"]),
     ("drafts", &["model", "clock", "folders"]),
+    ("previews", &["model", "folders", "history", "confined"]),
     ("act", &["model", "plan", "engine", "folders", "history", "store"]),
     (
         "controller",
-        &["model", "plan", "act", "desired", "engine", "folders", "history", "store", "clock", "metrics", "firewall"],
+        &[
+            "model", "plan", "act", "desired", "engine", "folders", "history", "previews", "store", "clock", "metrics",
+            "firewall",
+        ],
     ),
     (
         "portal",

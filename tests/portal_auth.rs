@@ -279,8 +279,9 @@ async fn neighbours() -> Portal {
 }
 
 fn is_told_by_the_status(route: &Route) -> bool {
-    let needs_files =
-        ["/manifest", "/versions", "/diff", "/draft", "/backups"].iter().any(|part| route.path.contains(part));
+    let needs_files = ["/manifest", "/versions", "/diff", "/draft", "/backups", "/preview"]
+        .iter()
+        .any(|part| route.path.contains(part));
     route.path.starts_with("/apps/") && !needs_files && !route.writes()
 }
 

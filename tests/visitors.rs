@@ -11,7 +11,12 @@ use std::time::Duration;
 use minipaas::accounts::{Accounts, Role, SessionId, SiteAccess, Visit};
 use minipaas::clock::Clock;
 use minipaas::gateway::Tuning;
-use minipaas::model::{AppKey, AppStatus, Audience, Digest, Settings, Timestamp, Visitors};
+use minipaas::model::preview::PreviewState;
+use minipaas::model::status::Endpoint;
+use minipaas::model::{
+    AppKey, AppStatus, Audience, ContainerId, Digest, PreviewSource, PreviewStatus, Settings, Timestamp, VersionId,
+    Visitors,
+};
 use minipaas::portal::SiteGate;
 use minipaas::store::{AccountStore as _, SqliteStore, Store as _};
 use tokio::net::TcpListener;
@@ -917,4 +922,99 @@ async fn a_name_of_its_own_has_the_same_gate_and_sends_owners_back_to_itself() {
     site.asks(Owner, Owner).await;
     assert_eq!(status(&at("/", &format!("Cookie: {pass}\r\n")).await), 404);
     site.world.stopped().await;
+}
+
+const PREVIEW: &str = "alice-diary--preview.test";
+
+fn preview(state: PreviewState, at: Option<SocketAddr>) -> PreviewStatus {
+    let container = ContainerId("a preview".to_owned());
+    PreviewStatus {
+        app: diary(),
+        source: PreviewSource::Version(VersionId::parse("0123456789abcdef").unwrap()),
+        state,
+        host: PREVIEW.to_owned(),
+        since: Timestamp(0),
+        until: Timestamp(1),
+        reason: None,
+        log: Vec::new(),
+        container: Some(container.clone()),
+        endpoint: at.map(|at| Endpoint { container, ip: at.ip(), port: at.port() }),
+        visitors: Visitors::OWNER,
+    }
+}
+
+async fn at_preview(site: &Site, method: &str, path: &str, fields: &str) -> String {
+    site.world.talk(&format!("{method} {path} HTTP/1.1\r\nHost: {PREVIEW}\r\n{fields}Connection: close\r\n\r\n")).await
+}
+
+#[tokio::test]
+async fn a_preview_is_its_owner_s_only_whoever_may_see_the_site() {
+    let site = Site::of(Audience::Everyone, Audience::Everyone).await;
+    site.sites.set_password(&diary(), Some("correct horse battery")).await.unwrap();
+    let (owner, guest) = (site.owner().await, site.guest().await);
+    site.world.show(preview(PreviewState::Ready, Some(site.app))).await;
+    let requests = || site.world.gateway.traffic().app(&diary()).requests;
+    let before = requests();
+    for cookie in ["x=y", guest.as_str()] {
+        for (method, path) in [("GET", "/"), ("GET", "/deep"), ("POST", "/api/entries"), ("GET", "/.paas/owner/x")] {
+            let answer = at_preview(&site, method, path, &format!("Cookie: {cookie}\r\n")).await;
+            assert!(matches!(status(&answer), 403 | 404), "{method} {path}: {answer}");
+            assert!(!answer.contains("type=\"password\""), "guests are not asked for the site's password: {answer}");
+        }
+    }
+    let seen = at_preview(&site, "GET", "/page", &format!("Cookie: {owner}\r\n")).await;
+    assert_eq!(told(&seen), "owner");
+    assert!(site.world.gateway.last_used(&ContainerId("a preview".to_owned())).is_some());
+    assert_eq!((requests(), site.world.gateway.traffic().visits().len()), (before, 0), "it is no visit of the site");
+    // The site itself goes on.
+    assert_eq!(told(&site.look("x=y").await), "everyone");
+}
+
+#[tokio::test]
+async fn a_preview_that_is_not_there_yet_tells_its_owner_so_and_strangers_nothing() {
+    let site = Site::of(Audience::Everyone, Audience::Everyone).await;
+    let owner = site.owner().await;
+    let look = async |fields: &str| status(&at_preview(&site, "GET", "/", fields).await);
+    assert_eq!(look("").await, 404, "there is none");
+    let pass = format!("Cookie: {owner}\r\n");
+    for (state, strangers, owners) in [(PreviewState::Failed, 403, 502), (PreviewState::Ending, 404, 404)] {
+        site.world.show(preview(state, None)).await;
+        assert_eq!((look("").await, look(&pass).await), (strangers, owners), "{state:?}");
+    }
+    site.world.show(preview(PreviewState::Preparing, None)).await;
+    assert_eq!(look("").await, 403);
+}
+
+#[tokio::test]
+async fn the_portal_and_nobody_else_shows_a_preview_in_a_frame() {
+    let site = Site::of(Audience::Everyone, Audience::Everyone).await;
+    let owner = site.owner().await;
+    site.world.show(preview(PreviewState::Ready, Some(site.app))).await;
+    let framed = "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n";
+    let pass = format!("Cookie: {owner}\r\n{framed}");
+    let policies = |answer: &str| -> Vec<String> {
+        let lines = answer.lines().filter(|line| line.to_lowercase().starts_with("content-security-policy: "));
+        lines.map(str::to_owned).collect()
+    };
+    let answer = at_preview(&site, "GET", "/page", &pass).await;
+    assert_eq!(told(&answer), "owner");
+    assert_eq!(policies(&answer), ["content-security-policy: frame-ancestors http://portal.test http://test"]);
+    // The gateway's own pages in it as well.
+    let closed = at_preview(&site, "GET", "/page", framed).await;
+    let told_by = policies(&closed).join("; ");
+    assert!(
+        told_by.contains("frame-ancestors http://portal.test http://test") && !told_by.contains("'none'; frame"),
+        "{closed}"
+    );
+    assert!(!told_by.contains("frame-ancestors 'none'"), "{told_by}");
+    // What the browser is to keep there goes along in that frame only.
+    let begun = at_preview(&site, "GET", "/.paas/owner?to=%2F", framed).await;
+    assert!(begun.contains("SameSite=None; Secure; Partitioned"), "{begun}");
+    let begun = at_preview(&site, "GET", "/.paas/owner?to=%2F", "").await;
+    assert!(begun.contains("SameSite=Lax") && !begun.contains("Partitioned"), "{begun}");
+    // A page of another app may not have anything loaded from it, and no site but a preview is shown so.
+    let loaded = "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n";
+    assert_eq!(status(&at_preview(&site, "GET", "/page", &format!("Cookie: {owner}\r\n{loaded}")).await), 403);
+    let sites_own = site.world.get("/page", &pass).await;
+    assert_eq!((told(&sites_own), policies(&sites_own).len()), ("everyone", 0));
 }

@@ -159,6 +159,15 @@ Examples:
   paas rollback alice-diary                    the one before the one that runs
   paas rollback alice-diary 3f2a91c04be7d815   one that `paas versions alice-diary` lists")]
     Rollback(Rollback),
+    /// Look at a version of an app before others see it, on a copy of its data
+    #[command(after_help = "\
+It is for the app's owner only, at an address of its own, and goes by itself a quarter of an hour after the last visit.
+
+Examples:
+  paas preview alice-diary                    the one before the one that runs
+  paas preview alice-diary 3f2a91c04be7d815   one that `paas versions alice-diary` lists
+  paas preview alice-diary --stop")]
+    Preview(Preview),
     /// Show how two versions of an app's code differ
     #[command(after_help = "\
 Examples:
@@ -518,6 +527,19 @@ pub struct Rollback {
     pub version: Option<String>,
     #[command(flatten)]
     pub wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub struct Preview {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// The version [default: the last that answered, before the one that runs]
+    #[arg(value_name = "VERSION", conflicts_with = "stop")]
+    pub version: Option<String>,
+    /// Take the preview away
+    #[arg(long)]
+    pub stop: bool,
 }
 
 #[derive(Debug, Args)]

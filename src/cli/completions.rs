@@ -12,9 +12,9 @@ use super::manifests::Manifests;
 use crate::desired::templates;
 
 /// Commands that take an app that is there.
-const OF_APPS: [&str; 19] = [
+const OF_APPS: [&str; 20] = [
     "start", "stop", "restart", "deploy", "delete", "get", "logs", "events", "status", "plan", "ls", "visitors",
-    "versions", "rollback", "diff", "domains", "sleep", "wake", "git",
+    "versions", "rollback", "preview", "diff", "domains", "sleep", "wake", "git",
 ];
 
 pub(super) fn run(context: &mut Context, args: &Completions) -> anyhow::Result<Exit> {

@@ -1,5 +1,6 @@
 //! `paas down`: removes every container of this installation, and nothing else.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::Context as _;
@@ -85,10 +86,17 @@ fn may_ask(terminal: bool, count: usize) -> anyhow::Result<()> {
 
 /// Names and ids of the containers that carry our labels.
 async fn owned<E: Engine>(engine: &E, instance: &InstanceId) -> crate::engine::Result<Vec<(String, ContainerId)>> {
-    let wanted = [(labels::TYPE, labels::TYPE_APP), (labels::INSTANCE, instance.as_str())];
-    let labels = wanted.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let found = engine.list(&ListFilter { labels }).await?;
-    Ok(found.into_iter().map(|container| (container.name, container.id)).collect())
+    let found = engine.list(&ListFilter::of_instance(instance)).await?.into_iter();
+    let ours = found.filter(|container| app_of(&container.labels, instance).is_some());
+    Ok(ours.map(|container| (container.name, container.id)).collect())
+}
+
+/// The app that a container of ours is of, or shows to its owner besides.
+fn app_of(labels: &BTreeMap<String, String>, instance: &InstanceId) -> Option<AppKey> {
+    match Ownership::of(labels, instance) {
+        Ownership::Owned(app) => Some(app),
+        Ownership::Foreign => labels::preview_of(labels, instance).map(|(app, _)| app),
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -100,7 +108,7 @@ enum Removal {
 /// Looks again by id right before: the list may be older than somebody's change.
 async fn remove<E: Engine>(engine: &E, instance: &InstanceId, id: &ContainerId) -> crate::engine::Result<Removal> {
     let Some(container) = engine.inspect(id.as_str()).await? else { return Ok(Removal::NotOurs) };
-    let Ownership::Owned(app) = Ownership::of(&container.labels, instance) else { return Ok(Removal::NotOurs) };
+    let Some(app) = app_of(&container.labels, instance) else { return Ok(Removal::NotOurs) };
     engine.stop(&container.id, STOP_GRACE_SECONDS).await?;
     engine.remove(&container.id).await?;
     Ok(Removal::Removed(app))

@@ -40,6 +40,7 @@ pub mod logs;
 mod man;
 mod npm;
 pub mod plan;
+pub mod preview;
 mod rest;
 pub mod schema;
 pub mod serve;
@@ -117,6 +118,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Wake(args) => with_daemon(context, async |context| rest::wake(context, &args).await),
         Command::Versions(args) => with_daemon(context, async |context| versions::list(context, &args).await),
         Command::Rollback(args) => with_daemon(context, async |context| versions::rollback(context, &args).await),
+        Command::Preview(args) => with_daemon(context, async |context| preview::run(context, &args).await),
         Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),
         Command::Draft(args) => with_daemon(context, async |context| draft::run(context, &args).await),
         Command::Git(args) => git::run(context, &args),

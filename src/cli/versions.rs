@@ -103,7 +103,7 @@ pub(super) async fn rollback(context: &mut Context, args: &Rollback) -> anyhow::
 }
 
 /// The beginning of a version is enough, where it is that of one only.
-fn named(key: &AppKey, typed: &str, found: &Versions) -> anyhow::Result<VersionId> {
+pub(super) fn named(key: &AppKey, typed: &str, found: &Versions) -> anyhow::Result<VersionId> {
     let mut meant = found.versions.iter().map(|version| &version.id).filter(|id| id.as_str().starts_with(typed));
     match (meant.next(), meant.next()) {
         (Some(version), None) if !typed.is_empty() => Ok(version.clone()),
@@ -113,7 +113,7 @@ fn named(key: &AppKey, typed: &str, found: &Versions) -> anyhow::Result<VersionI
 }
 
 /// The newest that has answered, of those that are older than the one that runs.
-fn before(found: &Versions) -> Option<VersionId> {
+pub(super) fn before(found: &Versions) -> Option<VersionId> {
     let running = found.versions.iter().position(|version| Some(&version.id) == found.running.as_ref());
     let older = found.versions.iter().skip(running.map_or(0, |place| place + 1));
     older.into_iter().find(|version| version.healthy).map(|version| version.id.clone())

@@ -22,8 +22,15 @@ pub struct Addresses {
 #[derive(Debug, Default)]
 struct State {
     ring: Option<Ring>,
-    /// Where the status says that apps are.
-    told: BTreeMap<AppKey, IpAddr>,
+    /// Where the status says that apps and previews are.
+    told: BTreeMap<(AppKey, Tenant), IpAddr>,
+}
+
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Tenant {
+    App,
+    Preview,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,15 +71,33 @@ impl Addresses {
 
     /// The status says from now on that the app is there, or nowhere.
     pub fn tell(&self, app: &AppKey, ip: Option<IpAddr>) {
+        self.tell_of(app, Tenant::App, ip);
+    }
+
+    /// The same of its preview.
+    pub fn tell_preview(&self, app: &AppKey, ip: Option<IpAddr>) {
+        self.tell_of(app, Tenant::Preview, ip);
+    }
+
+    fn tell_of(&self, app: &AppKey, tenant: Tenant, ip: Option<IpAddr>) {
         let told = &mut self.state().told;
         match ip {
-            Some(ip) => drop(told.insert(app.clone(), ip)),
-            None => drop(told.remove(app)),
+            Some(ip) => drop(told.insert((app.clone(), tenant), ip)),
+            None => drop(told.remove(&(app.clone(), tenant))),
         }
     }
 
     /// The next address for that app which is not `taken`; `None` where Docker gives them out.
     pub fn next(&self, app: &AppKey, taken: &BTreeSet<Ipv4Addr>) -> Result<Option<Ipv4Addr>, Exhausted> {
+        self.next_of(app, Tenant::App, taken)
+    }
+
+    /// The same for its preview.
+    pub fn next_for_preview(&self, app: &AppKey, taken: &BTreeSet<Ipv4Addr>) -> Result<Option<Ipv4Addr>, Exhausted> {
+        self.next_of(app, Tenant::Preview, taken)
+    }
+
+    fn next_of(&self, app: &AppKey, tenant: Tenant, taken: &BTreeSet<Ipv4Addr>) -> Result<Option<Ipv4Addr>, Exhausted> {
         if planted!(AddressHandedOn) {
             return Ok(None);
         }
@@ -80,7 +105,8 @@ impl Addresses {
         let Some(Ring { subnet, next }) = ring else { return Ok(None) };
         let all = subnet.fixed();
         let in_turn = (*next..=*all.end()).chain(*all.start()..*next).map(Ipv4Addr::from_bits);
-        let elsewhere = |address| told.iter().any(|(other, ip)| other != app && *ip == IpAddr::V4(address));
+        let is_own = |(other, of): &(AppKey, Tenant)| other == app && *of == tenant;
+        let elsewhere = |address| told.iter().any(|(other, ip)| !is_own(other) && *ip == IpAddr::V4(address));
         let is_free = |address: &Ipv4Addr| !taken.contains(address) && !elsewhere(*address);
         let free = in_turn.into_iter().find(is_free).ok_or(Exhausted(*subnet))?;
         *next = if free.to_bits() == *all.end() { *all.start() } else { free.to_bits() + 1 };

@@ -20,6 +20,14 @@ pub enum QuotaReached {
          dashboard or with `paas user set {user} --max-apps NUMBER`"
     )]
     Own { user: UserId, apps: usize, most: usize },
+    #[error(
+        "there are {shown} apps and previews already and MAX_TOTAL_APPS is {most}: end a preview, delete an app, or raise it in .env"
+    )]
+    TotalWithPreviews { shown: usize, most: usize },
+    #[error(
+        "{user} has {apps} apps and a preview of another one already, and {most} is what they may have: end that preview first"
+    )]
+    UserWithPreviews { user: UserId, apps: usize, most: usize },
 }
 
 /// Decides for every manifest that has no inventory row yet. Oldest file first, then by name.
@@ -65,6 +73,35 @@ pub fn admit(
     verdicts
 }
 
+/// Whether an app may be looked at besides: that takes as much memory as one more app. `before`: the previews that there are.
+///
+/// One preview may be above a person's own number of apps. Without it whoever has as many as they may could never look before
+/// they publish.
+///
+/// # Errors
+/// Which quota is in the way.
+pub fn admit_preview<'a>(
+    key: &AppKey,
+    rows: &BTreeSet<&AppKey>,
+    before: impl IntoIterator<Item = &'a AppKey>,
+    settings: &Settings,
+    quotas: &Quotas,
+) -> Result<(), QuotaReached> {
+    let of_user = |other: &&AppKey| other.user == key.user;
+    let before: Vec<&AppKey> = before.into_iter().collect();
+    let (shown, most) = (rows.len() + before.len(), settings.max_total_apps as usize);
+    if shown >= most {
+        return Err(QuotaReached::TotalWithPreviews { shown, most });
+    }
+    let apps = rows.iter().filter(|other| of_user(other)).count();
+    let previews = before.into_iter().filter(of_user).count();
+    let most = quotas.of(&key.user).unwrap_or(settings.max_apps_per_user) as usize;
+    if previews > 0 && apps + previews >= most {
+        return Err(QuotaReached::UserWithPreviews { user: key.user.clone(), apps, most });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +116,23 @@ mod tests {
             parsed: desired::parse("a.yaml", b"template: diary-v1\n"),
             signed: None,
         }
+    }
+
+    #[test]
+    fn a_preview_counts_as_an_app_and_a_person_has_one_above_their_number() {
+        let keys = |names: &[&str]| names.iter().map(|name| AppKey::parse(name).unwrap()).collect::<Vec<_>>();
+        let settings = Settings { max_total_apps: 4, max_apps_per_user: 2, ..Settings::defaults("/paas") };
+        let told = |rows: &[&str], before: &[&str]| {
+            let (rows, before) = (keys(rows), keys(before));
+            let key = AppKey::parse("alice-one").unwrap();
+            admit_preview(&key, &rows.iter().collect(), &before, &settings, &Quotas::default())
+                .map_err(|why| why.to_string())
+        };
+        assert_eq!(told(&["alice-one", "alice-two"], &[]), Ok(()));
+        assert_eq!(told(&["alice-one", "alice-two"], &["bob-one"]), Ok(()));
+        assert!(told(&["alice-one", "alice-two"], &["alice-two"]).unwrap_err().contains("end that preview first"));
+        assert!(told(&["alice-one", "alice-two", "bob-one", "bob-two"], &[]).unwrap_err().contains("MAX_TOTAL_APPS"));
+        assert!(told(&["alice-one", "bob-one"], &["bob-one", "bob-two"]).unwrap_err().contains("MAX_TOTAL_APPS"));
     }
 
     #[test]

@@ -11,8 +11,9 @@ use futures_util::stream::BoxStream;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use super::admission::QuotaReached;
 use crate::engine::{EngineError, Follow, LogLine};
-use crate::model::{AppKey, ContainerId, DaemonStatus, Digest};
+use crate::model::{AppKey, ContainerId, DaemonStatus, Digest, PreviewSource};
 
 /// An app's log, oldest line first.
 pub type LogStream = BoxStream<'static, Result<LogLine, EngineError>>;
@@ -47,6 +48,33 @@ pub enum Command {
     Wake { key: AppKey, by: String },
     /// Let exactly the held removal with this token go on. Who says so is for the event log only.
     Confirm { token: String, by: String, answer: oneshot::Sender<Result<Vec<AppKey>, ConfirmError>> },
+    /// Show the app's owner other code than its visitors see, or go on showing it.
+    Preview { key: AppKey, source: PreviewSource, answer: oneshot::Sender<Result<(), PreviewRefused>> },
+    /// Take it away.
+    EndPreview { key: AppKey, answer: oneshot::Sender<Result<(), PreviewRefused>> },
+}
+
+/// Why there is no preview.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PreviewRefused {
+    #[error(
+        "with PAAS_ROUTING=direct nobody asks who comes, so everybody would see the preview: it takes PAAS_ROUTING=gateway"
+    )]
+    NeedsGateway,
+    #[error("there is no such app, or its manifest cannot be used: look at `paas status`")]
+    NoApp,
+    #[error("Docker cannot be reached: look at `paas doctor`, then try again")]
+    EngineAway,
+    #[error("the app {other} has the address of this preview: give it another name")]
+    NameTaken { other: AppKey },
+    #[error("{0}")]
+    Quota(QuotaReached),
+    #[error("the preview could not be written down: {reason}; try again")]
+    Unwritten { reason: String },
+    #[error("the daemon is busy with what was to be seen before: try again in a moment")]
+    Busy,
+    #[error("the daemon is stopping: try again when it is back")]
+    Stopping,
 }
 
 /// Why a confirmation was not accepted.
@@ -82,6 +110,9 @@ pub struct ControllerHandle {
 
 /// How long an announcement waits for the controller to listen.
 const ANNOUNCE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long somebody waits until a preview is written down: another one of the same app may be under way.
+const PREVIEW_PATIENCE: Duration = Duration::from_secs(20);
 
 impl fmt::Debug for ControllerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,6 +179,35 @@ impl ControllerHandle {
         let command = Command::Confirm { token, by, answer };
         self.commands_tx.send(command).await.map_err(|_| ConfirmError::Stopping)?;
         reply.await.map_err(|_| ConfirmError::Stopping)?
+    }
+
+    /// Returns once it is written down; the status tells how far it is.
+    ///
+    /// # Errors
+    /// When it cannot be shown.
+    pub async fn preview(&self, key: AppKey, source: PreviewSource) -> Result<(), PreviewRefused> {
+        self.about_preview(|answer| Command::Preview { key, source, answer }).await
+    }
+
+    /// Returns once that is written down.
+    ///
+    /// # Errors
+    /// When that could not be done.
+    pub async fn end_preview(&self, key: AppKey) -> Result<(), PreviewRefused> {
+        self.about_preview(|answer| Command::EndPreview { key, answer }).await
+    }
+
+    async fn about_preview(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<(), PreviewRefused>>) -> Command,
+    ) -> Result<(), PreviewRefused> {
+        let (answer, reply) = oneshot::channel();
+        self.commands_tx.send(command(answer)).await.map_err(|_| PreviewRefused::Stopping)?;
+        match tokio::time::timeout(PREVIEW_PATIENCE, reply).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(PreviewRefused::Stopping),
+            Err(_) => Err(PreviewRefused::Busy),
+        }
     }
 
     /// How long the longest of the present jobs has been under way. Does not return while the loop stands still: give it

@@ -5,7 +5,7 @@
 //! - [`domains`]: which app has which own host name (pure) · [`rest`]: whether an app sleeps (pure) · `audit`: who changed which manifest
 //! - [`pass`]: one look at one app and what follows from it · [`report`]: its published status
 //! - [`image`], [`network`], [`addresses`]: what all apps share · [`probe`]: whether an app answers · [`preview`]: what would be
-//!   done
+//!   done · [`previews`]: one look at what is shown to an owner besides
 //! - [`seams`]: the whole outside world as one type parameter · [`handle`]: what the rest of the daemon holds
 //!
 //! **Architecture invariant:** nothing here knows bollard, SQLite or HTTP; an event, a timer or a command never carries
@@ -23,6 +23,7 @@ pub mod listening;
 pub mod network;
 pub mod pass;
 pub mod preview;
+pub mod previews;
 pub mod probe;
 pub mod queue;
 pub mod report;
@@ -33,7 +34,7 @@ pub mod seams;
 pub use admission::{QuotaReached, admit};
 pub use audit::did;
 pub use goal::Admission;
-pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream};
+pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream, PreviewRefused};
 pub use run::{Config, Controller, Input, SettingsNews};
 pub use seams::{Drain, LastVisit, Prober, RuntimeContext, RuntimeSource, Seams};
 // Those who read logs through the handle may not know the engine.

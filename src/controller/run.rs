@@ -19,6 +19,7 @@ mod log;
 mod news;
 mod once;
 mod passes;
+mod previews;
 mod removals;
 mod resting;
 mod shared;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::asking::Asking;
 use self::once::Once;
+use self::previews::Previews;
 use self::removals::RemovalWriter;
 use self::resting::Resting;
 use self::turn::Turn;
@@ -47,6 +49,7 @@ use super::handle::Command;
 use super::image::ImageOutcome;
 use super::network::NetworkOutcome;
 use super::pass::{Memory, PassOutput};
+use super::previews::PreviewOutput;
 use super::queue::{Queue, Urgency};
 use super::seams::Seams;
 use crate::desired::Snapshot;
@@ -141,11 +144,22 @@ enum Work {
     Panicked(AppKey),
     Loaded(Snapshot),
     /// Apps that have containers of ours.
-    Listed(Option<BTreeSet<AppKey>>),
+    Listed(Option<Listed>),
+    Preview(Box<PreviewOutput>),
+    PreviewPanicked(AppKey),
+    /// Apps that have folders of previews.
+    PreviewFolders(Option<BTreeSet<AppKey>>),
     Image(ImageOutcome),
     Network(NetworkOutcome),
     /// What is held and what is confirmed was written down, or not.
     Noted(removals::Writing, Result<(), StoreError>),
+}
+
+/// Who has containers of ours.
+#[derive(Debug, Default)]
+struct Listed {
+    apps: BTreeSet<AppKey>,
+    previews: BTreeSet<AppKey>,
 }
 
 /// How long a daemon that stops goes on writing the event log.
@@ -204,6 +218,7 @@ pub struct Controller<W: Seams> {
     turn: Turn,
     asking: Asking,
     resting: Resting,
+    previews: Previews,
     backoffs: Backoffs<AppKey>,
     memories: BTreeMap<AppKey, Memory>,
     jitter: Jitter,
@@ -236,6 +251,7 @@ impl<W: Seams> Controller<W> {
             world.store().inventory().await?.into_iter().map(|row| (row.key.clone(), row)).collect();
         let removals = world.store().removals().await?;
         let told = world.store().last_changes().await?;
+        let previews = world.store().previews().await?;
         let (inputs_tx, inputs) = mpsc::channel(256);
         let (commands_tx, commands) = mpsc::channel(64);
         let (progress_tx, progress_rx) = mpsc::channel(16);
@@ -248,6 +264,7 @@ impl<W: Seams> Controller<W> {
         let (status_tx, status_rx) = watch::channel(Arc::new(status.clone()));
         let mut jitter = Jitter::new(config.seed);
         let controller = Self {
+            previews: Previews::new(previews, config.seed),
             backoffs: Backoffs::new(config.seed),
             addresses: Arc::new(Addresses::new(config.seed)),
             next_resync: Instant::now() + jitter.spread(config.resync),
@@ -303,6 +320,7 @@ impl<W: Seams> Controller<W> {
         self.start_loading();
         loop {
             self.dispatch();
+            self.dispatch_previews();
             self.publish();
             self.config.metrics.queue(self.queue.depth(), self.running.len());
             let wake = self.next_wake();
@@ -335,7 +353,10 @@ impl<W: Seams> Controller<W> {
             Work::Asked { key, endpoint, answered } => self.take_answer(&key, &endpoint, answered),
             Work::Panicked(key) => self.take_panic(&key),
             Work::Loaded(snapshot) => self.take_snapshot(snapshot),
-            Work::Listed(keys) => self.take_listing(keys),
+            Work::Listed(listed) => self.take_listing(listed),
+            Work::Preview(output) => self.take_preview(*output),
+            Work::PreviewPanicked(key) => self.take_preview_panic(&key),
+            Work::PreviewFolders(found) => self.take_preview_folders(found),
             Work::Image(outcome) => self.take_image(outcome),
             Work::Network(outcome) => self.take_network(outcome),
             Work::Noted(writing, result) => self.take_noted(writing, &result),
@@ -345,11 +366,13 @@ impl<W: Seams> Controller<W> {
     fn next_wake(&self) -> Instant {
         let ready = self.engine.is_some() && self.loaded && self.running.len() < self.config.parallel;
         let queue = self.queue.next_due().filter(|_| ready);
+        let previews = self.previews.next_due().filter(|_| self.engine.is_some() && self.loaded);
         let grace =
             self.missing_since.values().map(|since| *since + self.config.grace).filter(|end| *end > Instant::now());
         let turn = self.turn.free_at().filter(|at| *at > Instant::now());
         grace
             .chain(queue)
+            .chain(previews)
             .chain(turn)
             .chain(self.image_retry)
             .chain(self.network_retry)

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -13,6 +14,7 @@ use crate::folders::Folders;
 use crate::history::History;
 use crate::model::status::Endpoint;
 use crate::model::{AppKey, ContainerId, Digest, ObservedContainer};
+use crate::previews::Previews;
 use crate::store::Store;
 
 /// Asks a running app whether it serves.
@@ -31,6 +33,9 @@ pub trait Prober: Send + Sync + 'static {
 pub trait Drain: Send + Sync + 'static {
     /// Requests run on this container, or may still be sent to it. Asked of containers that requests no longer belong to.
     fn is_busy(&self, container: &ContainerId) -> bool;
+
+    /// How long ago a request was last sent to it; `None`: none was, as far as is known.
+    fn last_used(&self, container: &ContainerId) -> Option<Duration>;
 
     /// When the last answer ended that this app gave to a visitor.
     fn last_visit(&self, app: &AppKey) -> LastVisit;
@@ -71,6 +76,7 @@ pub trait Seams: Send + Sync + 'static {
     type Store: Store;
     type Folders: Folders;
     type History: History;
+    type Previews: Previews;
     type Manifests: Manifests;
     type Prober: Prober;
     type Drain: Drain;
@@ -81,6 +87,7 @@ pub trait Seams: Send + Sync + 'static {
     fn store(&self) -> &Self::Store;
     fn folders(&self) -> &Self::Folders;
     fn history(&self) -> &Self::History;
+    fn previews(&self) -> &Self::Previews;
     fn manifests(&self) -> &Self::Manifests;
     fn prober(&self) -> &Self::Prober;
     fn drain(&self) -> &Self::Drain;

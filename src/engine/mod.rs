@@ -88,11 +88,10 @@ pub struct ListFilter {
 }
 
 impl ListFilter {
-    /// The containers of all apps of an installation.
+    /// All containers of an installation: those of apps, and of previews.
     #[must_use]
     pub fn of_instance(instance: &InstanceId) -> Self {
-        let ours = [(labels::TYPE, labels::TYPE_APP), (labels::INSTANCE, instance.as_str())];
-        Self { labels: ours.map(|(name, value)| (name.to_owned(), value.to_owned())).into() }
+        Self { labels: [(labels::INSTANCE.to_owned(), instance.as_str().to_owned())].into() }
     }
 }
 

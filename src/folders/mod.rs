@@ -16,6 +16,7 @@ mod incoming;
 pub mod lock;
 pub(crate) mod nofollow;
 mod place;
+mod previews;
 pub(crate) mod stop;
 mod trash;
 mod versions;
@@ -33,6 +34,7 @@ pub use deploy_log::MAX_LOG_BYTES;
 pub use disk::{BeforePurge, CodeAt, DiskFolders};
 pub use drafts::DraftOf;
 pub use lock::{LockError, RootLock};
+pub use previews::DataDraft;
 pub use stop::{Checkpoints, Crash};
 pub use trash::{Part, Restored, TrashNote, Trashed};
 

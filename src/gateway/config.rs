@@ -20,6 +20,8 @@ pub struct GatewayConfig {
     pub apps: Vec<Cidr>,
     /// Where people find the portal, without a slash at the end; empty: at those names, by the port that they came by.
     pub portal_url: String,
+    /// Where the settings say that people find the portal, without a slash at the end, also where those names reach it.
+    pub own_portal: String,
 }
 
 /// What is at the portal's names.
@@ -40,6 +42,7 @@ impl GatewayConfig {
             tunnel_idle: Duration::from_secs(3600),
             apps: Vec::new(),
             portal_url: String::new(),
+            own_portal: String::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ const VANISHED_AFTER_MS: u32 = 20_000;
 pub(super) struct Endpoint {
     pub(super) addr: SocketAddr,
     idle: Mutex<Vec<Idle>>,
+    /// When a request was last sent there, in milliseconds since `made`, and one more; 0: none was.
+    used: AtomicU64,
+    made: Instant,
 }
 
 struct Idle {
@@ -51,6 +55,8 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// An idle connection that is not known to be closed, the one used last first.
     pub(super) fn checkout(&self, now: Instant, max_age: Duration, sure: Sure) -> Option<Upstream> {
+        let since = now.saturating_duration_since(self.made).as_millis();
+        self.used.store(u64::try_from(since).unwrap_or(u64::MAX - 1) + 1, Relaxed);
         loop {
             let idle = lock(&self.idle).pop()?;
             if now.saturating_duration_since(idle.since) < max_age && idle.upstream.is_quiet(sure) {
@@ -77,6 +83,12 @@ impl Endpoint {
         }
     }
 
+    /// How long ago a request was last sent there.
+    fn last_used(&self) -> Option<Duration> {
+        let since = Duration::from_millis(self.used.load(Relaxed).checked_sub(1)?);
+        Some(self.made.elapsed().saturating_sub(since))
+    }
+
     fn sweep(&self, max_age: Duration) {
         lock(&self.idle).retain(|idle| idle.since.elapsed() < max_age);
     }
@@ -100,7 +112,8 @@ impl Registry {
         if let Some(known) = endpoints.get(&key).and_then(Weak::upgrade) {
             return known;
         }
-        let endpoint = Arc::new(Endpoint { addr, idle: Mutex::default() });
+        let endpoint =
+            Arc::new(Endpoint { addr, idle: Mutex::default(), used: AtomicU64::new(0), made: Instant::now() });
         endpoints.insert(key, Arc::downgrade(&endpoint));
         endpoint
     }
@@ -116,6 +129,13 @@ impl Registry {
         for endpoint in live {
             endpoint.sweep(max_age);
         }
+    }
+
+    /// How long ago a request was last sent to this container; `None`: none was.
+    pub(super) fn last_used(&self, container: &ContainerId) -> Option<Duration> {
+        let endpoints = lock(&self.endpoints);
+        let of_container = endpoints.iter().filter(|((of, ..), _)| of == container);
+        of_container.filter_map(|(_, endpoint)| endpoint.upgrade()?.last_used()).min()
     }
 
     pub(super) fn is_held(&self, container: &ContainerId) -> bool {

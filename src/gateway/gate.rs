@@ -24,14 +24,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{CACHE_CONTROL, COOKIE, HeaderValue, ORIGIN};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 
 use super::Inner;
+use super::config::{GatewayConfig, PortalNames};
 use super::forwarding::Trust;
-use super::host;
-use super::routes::Route;
+use super::routes::{AppRoute, Route, Shows};
+use super::{host, lan};
 use crate::model::{AppKey, Audience, Visitors};
 
 pub(super) use cookie::{is_own_set_cookie, without_own};
@@ -132,17 +133,18 @@ impl Wish {
 /// is asked, and so no lock taken, before one of ours is among them, and nothing is allocated.
 pub(super) fn judge(
     inner: &Inner,
-    app: &AppKey,
-    visitors: Visitors,
+    route: &AppRoute,
     head: &Parts,
     wish: Wish,
     trust: Trust,
 ) -> Result<Audience, GatePage> {
-    let standing = standing(|| inner.gate.get().map(Arc::as_ref), app, head, trust);
+    let visitors = route.visitors;
+    let of_site = (&route.app, route.shows);
+    let standing = standing(|| inner.gate.get().map(Arc::as_ref), of_site, head, trust);
     if standing >= wish.needs(visitors) {
         return Ok(standing);
     }
-    let password = || inner.gate.get().is_some_and(|gate| gate.has_password(app));
+    let password = || route.has_password(inner);
     Err(if standing >= visitors.view() {
         GatePage::ReadOnly { for_whom: visitors.change(), password: password(), refused: None }
     } else {
@@ -166,7 +168,12 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
 }
 
 /// What the sender is at this site, by its cookies.
-fn standing<'a>(gate: impl FnOnce() -> Option<&'a dyn Gate>, app: &AppKey, head: &Parts, trust: Trust) -> Audience {
+fn standing<'a>(
+    gate: impl FnOnce() -> Option<&'a dyn Gate>,
+    (app, shows): (&AppKey, Shows),
+    head: &Parts,
+    trust: Trust,
+) -> Audience {
     // Most visitors of a public site have none.
     if !head.headers.contains_key(COOKIE) {
         return Audience::Everyone;
@@ -177,7 +184,7 @@ fn standing<'a>(gate: impl FnOnce() -> Option<&'a dyn Gate>, app: &AppKey, head:
     }
     let Some(gate) = gate() else { return Audience::Everyone };
     // A page of another app below the same domain makes the browser send our cookie along, too.
-    if !is_own_page(head) {
+    if !is_own_page(head) && !is_framed_page(shows, head) {
         return Audience::Everyone;
     }
     // All of them, the best counts: another app can plant cookies of our name for the whole domain, before and after ours.
@@ -200,6 +207,52 @@ fn is_own_page(head: &Parts) -> bool {
         None => true,
         Some(origin) => origin.to_str().is_ok_and(|origin| is_origin_of(origin, head)),
     }
+}
+
+/// A page that is shown in a frame. The portal does so with previews, which let nobody else ([`framing`]).
+pub(super) fn framed(shows: Shows, head: &Parts) -> bool {
+    shows == Shows::Preview && head.headers.get("sec-fetch-dest").is_some_and(|dest| dest == "iframe")
+}
+
+fn is_framed_page(shows: Shows, head: &Parts) -> bool {
+    let navigates = head.headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    framed(shows, head) && navigates && matches!(head.method, Method::GET | Method::HEAD)
+}
+
+/// Lets the portal, and nobody else, show a preview in a frame, whatever the app says of it.
+pub(super) fn framing(headers: &mut HeaderMap, config: &GatewayConfig, host: &str, scheme: Scheme) {
+    headers.remove("x-frame-options");
+    let policies: Vec<HeaderValue> = headers.get_all(CONTENT_SECURITY_POLICY).iter().cloned().collect();
+    headers.remove(CONTENT_SECURITY_POLICY);
+    for policy in policies {
+        let directives = policy.as_bytes().split(|byte| *byte == b';');
+        let is_about = |directive: &[u8]| {
+            let name = directive.trim_ascii().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            name.eq_ignore_ascii_case(b"frame-ancestors")
+        };
+        let kept: Vec<&[u8]> = directives.filter(|directive| !is_about(directive)).collect();
+        if let Ok(kept) = HeaderValue::from_bytes(&kept.join(&b';')) {
+            headers.append(CONTENT_SECURITY_POLICY, kept);
+        }
+    }
+    let policy = format!("frame-ancestors {}", portals(config, host, scheme).join(" "));
+    // Without one nobody may.
+    let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("frame-ancestors 'none'"));
+    headers.append(CONTENT_SECURITY_POLICY, policy);
+}
+
+/// Every address of the portal, as whoever came to `host` may have come to it.
+fn portals(config: &GatewayConfig, host: &str, scheme: Scheme) -> Vec<String> {
+    let mut portals = vec![portal(config, host, scheme), config.own_portal.clone()];
+    if config.portal == PortalNames::ThePortal && lan::address_in(host).is_none() {
+        let port = host.rsplit_once(':').map(|(_, port)| format!(":{port}")).unwrap_or_default();
+        portals.push(format!("{}://{}{port}", scheme.word(), config.domain));
+        portals.push(format!("{}://portal.{}{port}", scheme.word(), config.domain));
+    }
+    portals.retain(|portal| !portal.is_empty());
+    portals.sort();
+    portals.dedup();
+    portals
 }
 
 fn is_origin_of(origin: &str, head: &Parts) -> bool {
@@ -291,7 +344,7 @@ mod tests {
                 asked.set(asked.get() + 1);
                 None
             };
-            assert_eq!(standing(gate, &app, &head(cookies), trust), Audience::Everyone);
+            assert_eq!(standing(gate, (&app, Shows::Site), &head(cookies), trust), Audience::Everyone);
             asked.get()
         };
         let (ours, secure) =

@@ -57,6 +57,7 @@ mod workers;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -215,5 +216,11 @@ impl Gateway {
     #[must_use]
     pub fn is_busy(&self, container: &ContainerId) -> bool {
         self.inner.endpoints.is_held(container)
+    }
+
+    /// How long ago a request was last sent to this container; `None`: none was since the status names it.
+    #[must_use]
+    pub fn last_used(&self, container: &ContainerId) -> Option<Duration> {
+        self.inner.endpoints.last_used(container)
     }
 }

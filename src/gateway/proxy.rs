@@ -27,7 +27,7 @@ use super::hold::Held;
 use super::pages::Page;
 use super::places::{GivenAway, Place, Tunnel, Visitor};
 use super::presence::Guest;
-use super::routes::{AppRoute, Route, Target};
+use super::routes::{AppRoute, Route, Shows, Target};
 use super::waking::{Sleep, is_navigation};
 use super::workers::Seat;
 use super::{Inner, cookies, host, tunnel, visits, welcome};
@@ -78,13 +78,22 @@ async fn answer(client: &Arc<Client>, request: Request<Incoming>) -> Response<Ga
             refusal(client, &head, Page::Busy)
         }
         Ok(Admitted { route: Route::App(route), host, trust }) => {
-            if gate::is_own_path(head.uri.path()) && !matches!(route.target, Target::Page(Page::NoSuchApp)) {
-                return own_page(client, &route, &head, (host, trust), body).await;
+            let is_preview = route.shows == Shows::Preview;
+            let mut response = if gate::is_own_path(head.uri.path())
+                && !matches!(route.target, Target::Page(Page::NoSuchApp))
+            {
+                own_page(client, &route, &head, (host, trust), body).await
+            } else {
+                let wish = Wish::of(&head.method, wanted_upgrade(&head).is_some());
+                App { client, route, head: &head, host, trust, wish, standing: Audience::Everyone, hold_until: None }
+                    .serve(body, on_upgrade)
+                    .await
+            };
+            if is_preview {
+                let config = Arc::clone(&client.inner.routes_tx.borrow().config);
+                gate::framing(response.headers_mut(), &config, host, Scheme::of(&head.headers, trust));
             }
-            let wish = Wish::of(&head.method, wanted_upgrade(&head).is_some());
-            App { client, route, head: &head, host, trust, wish, standing: Audience::Everyone, hold_until: None }
-                .serve(body, on_upgrade)
-                .await
+            response
         }
         Ok(Admitted { route: Route::Portal, .. }) => portal(client, head, body).await,
         Err(page) => refusal(client, &head, page),
@@ -251,7 +260,8 @@ impl App<'_> {
     }
 
     fn count_visit(&self, response: &Response<GatewayBody>) {
-        if !visits::is_page_view(self.head, response.status(), response.headers()) {
+        if self.route.shows == Shows::Preview || !visits::is_page_view(self.head, response.status(), response.headers())
+        {
             return;
         }
         let config = Arc::clone(&self.client.inner.routes_tx.borrow().config);
@@ -394,7 +404,7 @@ impl App<'_> {
             return Ok(());
         }
         let (inner, route) = (&self.client.inner, &self.route);
-        let judged = gate::judge(inner, &route.app, route.visitors, self.head, self.wish, self.trust);
+        let judged = gate::judge(inner, route, self.head, self.wish, self.trust);
         self.standing = judged.map_err(Refused::Gate)?;
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::traffic::{AppTraffic, TrafficStats};
 use super::waking::Sleep;
 use super::workers::WORKERS;
 use super::{Inner, host, lan};
+use crate::model::preview::{PreviewState, PreviewStatus};
 use crate::model::{AppKey, AppStatus, ConditionKind, DaemonStatus, Health, RunState, SyncState, Visitors};
 
 /// One app's entry, one for each worker.
@@ -22,6 +23,22 @@ pub(super) struct AppRoute {
     pub(super) traffic: Arc<AppTraffic>,
     pub(super) visitors: Visitors,
     pub(super) sleep: Sleep,
+    pub(super) shows: Shows,
+}
+
+impl AppRoute {
+    /// Whether somebody may come in by the site's password. To a preview nobody does.
+    pub(super) fn has_password(&self, inner: &Inner) -> bool {
+        self.shows == Shows::Site && inner.gate.get().is_some_and(|gate| gate.has_password(&self.app))
+    }
+}
+
+/// What of an app is at a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shows {
+    Site,
+    /// What its owner looks at besides.
+    Preview,
 }
 
 #[derive(Debug)]
@@ -68,13 +85,19 @@ impl Routes {
             let routes: [_; WORKERS] = std::array::from_fn(|worker| {
                 let traffic = Arc::clone(&traffic[worker]);
                 let (target, visitors, sleep) = (target(worker), app.visitors, sleep_of(app));
-                Arc::new(AppRoute { app: key.clone(), target, traffic, visitors, sleep })
+                Arc::new(AppRoute { app: key.clone(), target, traffic, visitors, sleep, shows: Shows::Site })
             });
             // An own name is never below the domain; should a status say otherwise, whoever is there by rights wins.
             for name in &app.domains {
                 by_host.entry(name.as_str().into()).or_insert_with(|| Entry::App(routes.clone()));
             }
             by_host.insert(app.host.to_ascii_lowercase().into_boxed_str(), Entry::App(routes));
+        }
+        // An app that has had such a name for long keeps it.
+        for preview in status.previews.values() {
+            let route = |worker| Arc::new(preview_route(preview, endpoints, traffic, worker));
+            let name = preview.host.to_ascii_lowercase().into_boxed_str();
+            by_host.entry(name).or_insert_with(|| Entry::App(std::array::from_fn(route)));
         }
         // After the apps: no app may take the portal's names, whatever a status says.
         for name in [config.domain.clone(), format!("portal.{}", config.domain)] {
@@ -110,6 +133,24 @@ fn sleep_of(app: &AppStatus) -> Sleep {
         None => Sleep::Never,
         Some(sleep) if sleep.since.is_some() => Sleep::Asleep { told: AtomicBool::new(false) },
         Some(_) => Sleep::Awake,
+    }
+}
+
+/// It counts for nobody's visits.
+fn preview_route(preview: &PreviewStatus, endpoints: &Registry, traffic: &TrafficStats, worker: usize) -> AppRoute {
+    let target = match (&preview.endpoint, preview.state) {
+        (Some(to), _) => Target::To(endpoints.endpoint(&to.container, SocketAddr::new(to.ip, to.port), worker)),
+        (None, PreviewState::Preparing | PreviewState::Starting | PreviewState::Ready) => Target::Page(Page::Starting),
+        (None, PreviewState::Failed) => Target::Page(Page::Crashed),
+        (None, PreviewState::Ending) => Target::Page(Page::NoSuchApp),
+    };
+    AppRoute {
+        app: preview.app.clone(),
+        target,
+        traffic: traffic.of_preview(worker),
+        visitors: preview.visitors,
+        sleep: Sleep::Never,
+        shows: Shows::Preview,
     }
 }
 

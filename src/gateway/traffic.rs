@@ -150,6 +150,8 @@ pub struct TrafficSnapshot {
 pub struct TrafficStats {
     apps: Mutex<BTreeMap<AppKey, [Arc<AppTraffic>; WORKERS]>>,
     unrouted: Arc<AppTraffic>,
+    /// Read by nobody: what an owner looks at besides is no visit.
+    previews: [Arc<AppTraffic>; WORKERS],
 }
 
 impl TrafficStats {
@@ -197,6 +199,10 @@ impl TrafficStats {
 
     pub(super) fn nobody(&self) -> &Arc<AppTraffic> {
         &self.unrouted
+    }
+
+    pub(super) fn of_preview(&self, worker: usize) -> Arc<AppTraffic> {
+        Arc::clone(&self.previews[worker])
     }
 
     /// By worker.

@@ -11,7 +11,7 @@ use super::import::{Import, stream};
 use super::list::{TreeEntry, changes, commits, refs, tree_entries};
 use super::receive::PushLimits;
 use super::{Door, Edits, FileChange, History, HistoryError, Note, Version, VersionFile};
-use crate::folders::{CodeAt, DiskFolders, FolderError, Owner};
+use crate::folders::{CodeAt, CodeWriter, DiskFolders, FolderError, Owner};
 use crate::model::units::DigestOf;
 use crate::model::{AppKey, Digest, Timestamp, VersionId};
 
@@ -44,6 +44,9 @@ pub enum Side {
     /// `app/` as it is now.
     Working,
 }
+
+/// Writes code into a folder that is being made.
+pub(super) type WriteCode<'w> = dyn FnMut(&mut CodeWriter<'_>) -> Result<(), FolderError> + 'w;
 
 /// [`History`] by git. Cheap to clone. Whoever only reads needs no care; one writes at a time, the [`Recorder`](super::Recorder).
 #[derive(Debug, Clone)]
@@ -339,17 +342,39 @@ impl GitHistory {
         Ok(changes(&answer).remove("").unwrap_or_default())
     }
 
-    /// Writes a version's code into a checkout.
-    async fn write_checkout(&self, key: &AppKey, version: &VersionId) -> Result<(), HistoryError> {
+    /// Hands a version's code to whoever puts it somewhere.
+    ///
+    /// # Errors
+    /// When there is no such version, or it cannot be read or put there.
+    pub async fn write_out(
+        &self,
+        key: &AppKey,
+        version: &VersionId,
+        put: impl FnOnce(&mut WriteCode<'_>) -> Result<(), FolderError> + Send + 'static,
+    ) -> Result<(), FolderError> {
+        self.write_version(key, version, put).await.map_err(|error| match error {
+            HistoryError::Folder(error) => error,
+            gone @ (HistoryError::NoSuchVersion { .. } | HistoryError::Off(_)) => {
+                FolderError::Terminal(gone.to_string())
+            }
+            other => FolderError::Retryable(other.to_string()),
+        })
+    }
+
+    async fn write_version(
+        &self,
+        key: &AppKey,
+        version: &VersionId,
+        put: impl FnOnce(&mut WriteCode<'_>) -> Result<(), FolderError> + Send + 'static,
+    ) -> Result<(), HistoryError> {
         self.find(key, version).await?;
         let repository = self.folders.history_dir(key);
         let git = self.git()?;
         let entries = self.tree(key, version).await?;
-        let (folders, key, version) = (self.folders.clone(), key.clone(), version.clone());
         let args = ["cat-file", "--batch"];
         git.run_with(&repository, ("check out a version", &args), HEAVY, move |stdin, stdout| {
             let mut blobs = Blobs::new(stdin, stdout);
-            Ok(folders.put_version(&key, &version, &mut |writer| blobs.write(&entries, writer))?)
+            Ok(put(&mut |writer| blobs.write(&entries, writer))?)
         })
         .await
     }
@@ -392,12 +417,7 @@ impl History for GitHistory {
     }
 
     async fn check_out(&self, key: &AppKey, version: &VersionId) -> Result<(), FolderError> {
-        self.write_checkout(key, version).await.map_err(|error| match error {
-            HistoryError::Folder(error) => error,
-            gone @ (HistoryError::NoSuchVersion { .. } | HistoryError::Off(_)) => {
-                FolderError::Terminal(gone.to_string())
-            }
-            other => FolderError::Retryable(other.to_string()),
-        })
+        let (folders, of, id) = (self.folders.clone(), key.clone(), version.clone());
+        self.write_out(key, version, move |write| folders.put_version(&of, &id, write)).await
     }
 }

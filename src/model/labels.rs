@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::domain_name::DomainName;
 use super::names::{AppKey, AppName, UserId};
+use super::preview::{PreviewId, PreviewRecord};
 use super::spec::Identity;
 use super::version::VersionId;
 
 pub const TYPE: &str = "paas.type";
 pub const TYPE_APP: &str = "user-app";
 pub const TYPE_NETWORK: &str = "app-network";
+/// The container that shows other code of an app than its visitors see: no container of the app.
+pub const TYPE_PREVIEW: &str = "preview";
 /// The container with which `paas doctor` tries out the firewall.
 pub const TYPE_DOCTOR: &str = "doctor";
 pub const TYPE_RUNTIME: &str = "runtime-image";
@@ -26,6 +29,8 @@ pub const DOMAINS: &str = "paas.domains";
 pub const IDENTITY: &str = "paas.identity";
 /// The version of the code that a container mounts; missing on one that mounts the working copy.
 pub const VERSION: &str = "paas.version";
+/// Which preview of its app a container is.
+pub const PREVIEW: &str = "paas.preview";
 /// On the app network: the range whose addresses the daemon gives out itself.
 pub const SUBNET: &str = "paas.subnet";
 /// Digest of the runtime folder and the base image that an image was built from.
@@ -70,17 +75,48 @@ impl Ownership {
     /// Owned means `paas.type=user-app` **and** our `paas.instance` **and** a readable app key. Names play no part.
     #[must_use]
     pub fn of(labels: &BTreeMap<String, String>, instance: &InstanceId) -> Self {
-        let get = |name: &str| labels.get(name).map(String::as_str);
-        if get(TYPE) != Some(TYPE_APP) || get(INSTANCE) != Some(instance.as_str()) {
-            return Self::Foreign;
-        }
-        let user = get(USER).and_then(|text| UserId::parse(text).ok());
-        let app = get(APP).and_then(|text| AppName::parse(text).ok());
-        match (user, app) {
-            (Some(user), Some(app)) => Self::Owned(AppKey::new(user, app)),
-            _ => Self::Foreign,
-        }
+        key_of(labels, TYPE_APP, instance).map_or(Self::Foreign, Self::Owned)
     }
+}
+
+/// The app that a container of ours of this type is about.
+fn key_of(labels: &BTreeMap<String, String>, kind: &str, instance: &InstanceId) -> Option<AppKey> {
+    let get = |name: &str| labels.get(name).map(String::as_str);
+    if get(TYPE) != Some(kind) || get(INSTANCE) != Some(instance.as_str()) {
+        return None;
+    }
+    let user = get(USER).and_then(|text| UserId::parse(text).ok())?;
+    let app = get(APP).and_then(|text| AppName::parse(text).ok())?;
+    Some(AppKey::new(user, app))
+}
+
+/// The app that a container of ours is a preview of, and which one it is. Names play no part.
+#[must_use]
+pub fn preview_of(labels: &BTreeMap<String, String>, instance: &InstanceId) -> Option<(AppKey, PreviewId)> {
+    let key = key_of(labels, TYPE_PREVIEW, instance)?;
+    Some((key, PreviewId::parse(labels.get(PREVIEW)?)?))
+}
+
+/// All labels of a preview's container.
+#[must_use]
+pub fn for_preview(
+    key: &AppKey,
+    host: &str,
+    instance: &InstanceId,
+    record: &PreviewRecord,
+) -> BTreeMap<String, String> {
+    let kind = if planted!(PreviewTakenForApp) { TYPE_APP } else { TYPE_PREVIEW };
+    [
+        (TYPE, kind),
+        (INSTANCE, instance.as_str()),
+        (USER, key.user.as_str()),
+        (APP, key.app.as_str()),
+        (DOMAIN, host),
+        (PREVIEW, record.id.as_str()),
+        (VERSION, record.source.version().as_str()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// All labels of an app's container.

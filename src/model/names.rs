@@ -23,6 +23,10 @@ pub enum NameError {
         "user id `{0}` is reserved: an address that begins with it would look like the platform's own; take another, for example `alice`"
     )]
     Reserved(String),
+    #[error(
+        "app name `{0}` is reserved: at the address of an app whose name ends in `--preview` another app is looked at before its visitors see it; leave that ending out"
+    )]
+    Preview(String),
     #[error("`{0}` is not an app: write `userid-appname`, for example `alice-my-diary`")]
     Key(String),
     #[error(
@@ -33,6 +37,9 @@ pub enum NameError {
 
 /// User ids that no new app may have: host names that begin so would pass for the platform's own pages.
 const RESERVED_USERS: [&str; 7] = ["admin", "api", "login", "paas", "portal", "root", "www"];
+
+/// What the address of an app's preview ends in, before the domain.
+const PREVIEW: &str = "--preview";
 
 /// `^[a-z][a-z0-9]*$` (plus hyphens inside where allowed) within the given length.
 fn is_name(text: &str, min: usize, max: usize, hyphens: bool) -> bool {
@@ -172,8 +179,11 @@ impl AppKey {
     ///
     /// # Errors
     /// [`NameError::Reserved`] when its address would be taken for the platform's own: the user id is [`RESERVED_USERS`], or
-    /// reads like one (`p0rtal`, `adm1n`).
+    /// reads like one (`p0rtal`, `adm1n`). [`NameError::Preview`] when it is the address of another app's preview.
     pub fn allowed_for_new(&self) -> Result<(), NameError> {
+        if self.app.as_str().ends_with(PREVIEW) {
+            return Err(NameError::Preview(self.app.to_string()));
+        }
         let user = self.user.as_str();
         let reads_like = |one: char| -> String {
             let letter = |c| match c {
@@ -215,6 +225,25 @@ impl AppKey {
     #[must_use]
     pub fn host(&self, domain: &str) -> String {
         format!("{self}.{domain}")
+    }
+
+    /// Docker name of the container that shows other code than the app's visitors see.
+    #[must_use]
+    pub fn preview_container_name(&self) -> String {
+        format!("paas-app-{self}.preview")
+    }
+
+    /// Host name that one answers at.
+    #[must_use]
+    pub fn preview_host(&self, domain: &str) -> String {
+        format!("{self}{PREVIEW}.{domain}")
+    }
+
+    /// The app whose preview an app of this name would be taken for.
+    #[must_use]
+    pub fn taken_for_preview_of(&self) -> Option<Self> {
+        let app = self.app.as_str().strip_suffix(PREVIEW)?;
+        AppName::parse(app).ok().map(|app| Self::new(self.user.clone(), app))
     }
 
     #[must_use]
@@ -272,6 +301,22 @@ mod tests {
         for good in ["alice-portal", "portals-one", "wwww-one", "apis-one", "bob-admin", "demo-diary"] {
             assert_eq!(AppKey::parse(good).unwrap().allowed_for_new(), Ok(()), "{good}");
         }
+    }
+
+    #[test]
+    fn no_new_app_has_the_address_of_a_preview() {
+        let key = AppKey::parse("alice-diary--preview").unwrap();
+        assert!(matches!(key.allowed_for_new(), Err(NameError::Preview(_))));
+        let diary = AppKey::parse("alice-diary").unwrap();
+        assert_eq!(key.host("example.org"), diary.preview_host("example.org"));
+        assert_eq!(key.taken_for_preview_of(), Some(diary));
+        for other in ["alice-preview", "alice-diary-preview", "alice-diary--previews"] {
+            let key = AppKey::parse(other).unwrap();
+            assert_eq!((key.allowed_for_new(), key.taken_for_preview_of()), (Ok(()), None), "{other}");
+        }
+        // One label of a host name has 63 letters at most.
+        let longest = AppKey::parse(&format!("{}-{}", "a".repeat(20), "b".repeat(30))).unwrap();
+        assert!(longest.preview_host("").trim_end_matches('.').len() <= 63);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::domain_name::DomainName;
 use super::manifest::RunState;
 use super::names::{AppKey, TemplateId};
 use super::observed::{ContainerId, EngineInfo};
+use super::preview::PreviewStatus;
 use super::proxy::ProxyStatus;
 use super::settings::Settings;
 use super::spec::Limits;
@@ -399,6 +400,9 @@ pub struct DaemonStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network_ranges: Vec<String>,
     pub apps: BTreeMap<AppKey, Arc<AppStatus>>,
+    /// Of these apps other code is shown beside to their owners.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub previews: BTreeMap<AppKey, Arc<PreviewStatus>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldRemoval>,
     /// Files that are no manifests of an app.
@@ -457,6 +461,7 @@ impl DaemonStatus {
             network: NetworkStatus::Unknown,
             network_ranges: Vec::new(),
             apps: BTreeMap::new(),
+            previews: BTreeMap::new(),
             held: None,
             file_problems: Vec::new(),
             settings_problems: Vec::new(),

@@ -5,6 +5,7 @@
 //! - [`diff`]: view → [`Plan`]
 //! - [`motion`]: whether it is on its way to another network
 //! - [`assess`]: view → what to tell people, and when to look again
+//! - [`preview`]: the same for what an owner looks at besides
 //! - [`guard`]: which removals must wait for a person
 //!
 //! **Architecture invariant:** nothing here performs I/O, reads a clock or knows an engine. Whether a step worked is
@@ -14,6 +15,7 @@ pub mod assess;
 pub mod diff;
 pub mod guard;
 pub mod motion;
+pub mod preview;
 pub mod roles;
 pub mod step;
 #[cfg(test)]

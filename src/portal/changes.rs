@@ -140,6 +140,8 @@ fn same_daemon(a: &DaemonStatus, b: &DaemonStatus) -> bool {
         network,
         network_ranges,
         apps: _,
+        // Whoever looks at one asks for it.
+        previews: _,
         held,
         file_problems,
         settings_problems,

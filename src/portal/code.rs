@@ -61,6 +61,7 @@ codes! {
     NO_SUCH_VERSION: NOT_FOUND "no-such-version" "The app has no such version.";
     NO_SUCH_FILE: NOT_FOUND "no-such-file" "The version has no such file.";
     NO_SUCH_BACKUP: NOT_FOUND "no-such-backup" "The app has no such backup.";
+    NO_SUCH_PREVIEW: NOT_FOUND "no-such-preview" "Nothing of the app is looked at at present.";
     NO_PREVIEW: NOT_FOUND "no-preview" "The template has no picture.";
     WRONG_METHOD: METHOD_NOT_ALLOWED "wrong-method" "The path does not answer this method.";
     BODY_TOO_SLOW: REQUEST_TIMEOUT "body-too-slow" "The body did not arrive in time.";
@@ -82,6 +83,7 @@ codes! {
     DRAFT_CHANGED: CONFLICT "draft-changed" "The draft is another one than `revision` names: it was changed in another window.";
     NOTHING_TO_PUBLISH: CONFLICT "nothing-to-publish" "There is no draft, or it changes nothing.";
     DRAFT_FULL: CONFLICT "draft-full" "The draft would be larger than one may be.";
+    PREVIEW_NAME_TAKEN: CONFLICT "preview-name-taken" "An app from before has the address that a preview would have.";
     CODE_IS_LIVE: CONFLICT "code-is-live" "The app runs its working copy itself: its manifest says `code: live`.";
     TOO_MANY_LINKS: CONFLICT "too-many-links" "The site has as many invitation links as are allowed.";
     DOMAIN_TAKEN: CONFLICT "domain-taken" "Another site has the host name.";
@@ -105,6 +107,7 @@ codes! {
     INVALID_MANIFEST: UNPROCESSABLE_ENTITY "invalid-manifest" "The text is no manifest that could be used; the message says where and why.";
     USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";
     TOTAL_QUOTA: TOO_MANY_REQUESTS "total-quota" "The server has as many apps as are allowed.";
+    PREVIEW_QUOTA: TOO_MANY_REQUESTS "preview-quota" "There are as many apps and previews as are allowed.";
     TOO_MANY_LOGINS: TOO_MANY_REQUESTS "too-many-logins" "Too many failed logins; `Retry-After` tells when to try again.";
     TOO_MANY_GUESSES: TOO_MANY_REQUESTS "too-many-guesses" "Too many wrong API keys; `Retry-After` tells when to try again.";
     HEAD_TOO_LARGE: REQUEST_HEADER_FIELDS_TOO_LARGE "head-too-large" "The request's line and headers are too many or too large.";

@@ -20,6 +20,7 @@ use super::edits::{Writer, available, blocking, guarded, refusal, unavailable};
 use super::envelope::{ApiError, said};
 use super::extract::{App, Body, Params, bad_name};
 use super::follow::Goal;
+use super::previews;
 use super::state::PortalState;
 use crate::controller::{Admission, QuotaReached, admit};
 use crate::desired::resolve::{lacks_api, suggested_visitors};
@@ -256,6 +257,10 @@ fn over_quota(quota: &QuotaReached) -> ApiError {
                 "{user} 사용자의 앱이 이미 {apps}개이고 MAX_APPS_PER_USER는 {most}입니다: 하나를 지우거나 .env에서 늘리세요"
             ),
         ),
+        // Of previews, not of apps: no app waits for one.
+        QuotaReached::TotalWithPreviews { .. } | QuotaReached::UserWithPreviews { .. } => {
+            previews::refusal_by_quota(quota)
+        }
         QuotaReached::Own { user, apps, most } => ApiError::new(
             code::USER_QUOTA,
             said!(

@@ -208,6 +208,7 @@ fn without_apps(status: &DaemonStatus) -> DaemonStatus {
         network: status.network.clone(),
         network_ranges: status.network_ranges.clone(),
         apps: std::collections::BTreeMap::new(),
+        previews: std::collections::BTreeMap::new(),
         held: status.held.clone(),
         file_problems: status.file_problems.clone(),
         settings_problems: status.settings_problems.clone(),

@@ -487,6 +487,9 @@ fn bad_name_in_korean(error: &NameError) -> String {
             "사용자 이름 `{name}`은(는) 쓸 수 없습니다: 그 이름으로 시작하는 주소는 이 서비스의 주소처럼 보입니다. 다른 이름으로 하세요. \
              예: `alice`"
         ),
+        NameError::Preview(name) => format!(
+            "앱 이름 `{name}`은(는) 쓸 수 없습니다: `--preview`로 끝나는 주소는 다른 앱을 먼저 볼 때 쓰입니다. 끝을 빼고 지으세요"
+        ),
         NameError::Key(name) => {
             format!("`{name}`은(는) 앱 이름이 아닙니다: `사용자-앱` 모양으로 쓰세요. 예: `alice-my-diary`")
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, VARY, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, VARY, WWW_AUTHENTICATE, X_FRAME_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -27,7 +27,7 @@ pub(super) const METHOD: usize = 20;
 /// Names a request in the answer and in the log.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Nothing from elsewhere, no inline code, no frames: the portal's own files are all it needs. No text becomes markup or code
+/// Nothing from elsewhere, no inline code, no frames (but [`dashboard_policy`]): the portal's own files are all it needs. No text becomes markup or code
 /// either: with Trusted Types and no policy the browser refuses `innerHTML` and its like.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
@@ -41,6 +41,23 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
 ];
+
+/// The same for a page of the dashboard, which may show these origins in frames. The page that a preview in a frame is sent to on
+/// its way back may itself be in one, of the dashboard's own.
+pub(super) fn dashboard_policy(frames: &[String], path: &str) -> Vec<(HeaderName, HeaderValue)> {
+    let mut policy = CONTENT_SECURITY_POLICY.to_owned();
+    if !frames.is_empty() {
+        policy = format!("{policy}; frame-src 'self' {}", frames.join(" "));
+    }
+    let mut headers = Vec::new();
+    if path == "/visit" {
+        policy = policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'");
+        headers.push((X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")));
+    }
+    headers
+        .extend(HeaderValue::try_from(policy).ok().map(|policy| (axum::http::header::CONTENT_SECURITY_POLICY, policy)));
+    headers
+}
 
 pub(super) async fn frame(mut request: Request, next: Next) -> Response {
     // The gateway passes on who is meant in its own way.

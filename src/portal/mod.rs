@@ -51,6 +51,7 @@ pub mod npm;
 mod pages;
 pub mod people;
 pub mod plan;
+pub mod previews;
 pub mod publish;
 mod refuse;
 pub mod rest;

@@ -4,15 +4,18 @@
 //! anew; the page itself, which names the version, is asked for each time. Whatever the page shows comes from the API like
 //! anybody's: nothing here looks at who asks.
 
-use axum::extract::{Path, Request};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 use super::code;
 use super::describe::Operation;
 use super::extract::{SomeApp, SomePerson};
+use super::frame::dashboard_policy;
 use super::router::no_such_route;
+use super::state::PortalState;
+use crate::gateway::lan_address;
 
 /// One file of `web/app`.
 #[derive(Debug)]
@@ -52,21 +55,32 @@ pub(super) const SITE_PAGES: [(&str, &str, &str); 2] = [
     ),
 ];
 
-pub(super) async fn page(headers: HeaderMap) -> Response {
+pub(super) async fn page(State(state): State<PortalState>, uri: Uri, headers: HeaderMap) -> Response {
     // Names the version, so an older copy would ask for files that are no longer there.
-    send(&INDEX, &headers, "no-cache")
+    let mut response = send(&INDEX, &headers, "no-cache");
+    response.headers_mut().extend(dashboard_policy(&frames(&state), uri.path()));
+    response
 }
 
-pub(super) async fn person_page(_: SomePerson, headers: HeaderMap) -> Response {
-    page(headers).await
+/// Where previews of sites are, for this browser, for whoever comes by a proxy that adds TLS, and for another device of the home.
+fn frames(state: &PortalState) -> Vec<String> {
+    let settings = state.settings_rx.borrow();
+    let any = format!("*.{}", settings.domain);
+    let elsewhere = lan_address().and_then(|lan| settings.app_url_elsewhere(&any, lan));
+    let frames = [Some(settings.app_url(&any)), Some(format!("https://{any}:*")), elsewhere];
+    frames.into_iter().flatten().map(|origin| origin.trim_end_matches('/').to_owned()).collect()
 }
 
-pub(super) async fn site_page(_: SomeApp, headers: HeaderMap) -> Response {
-    page(headers).await
+pub(super) async fn person_page(_: SomePerson, state: State<PortalState>, uri: Uri, headers: HeaderMap) -> Response {
+    page(state, uri, headers).await
 }
 
-pub(super) async fn site_view_page(_: SomeApp, headers: HeaderMap) -> Response {
-    page(headers).await
+pub(super) async fn site_page(_: SomeApp, state: State<PortalState>, uri: Uri, headers: HeaderMap) -> Response {
+    page(state, uri, headers).await
+}
+
+pub(super) async fn site_view_page(_: SomeApp, state: State<PortalState>, uri: Uri, headers: HeaderMap) -> Response {
+    page(state, uri, headers).await
 }
 
 pub(super) async fn file(Path((version, name)): Path<(String, String)>, request: Request) -> Response {

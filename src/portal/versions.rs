@@ -146,10 +146,7 @@ pub async fn restore(
     if_match: IfMatch,
 ) -> Result<Response, ApiError> {
     apps::find(&state, &key)?;
-    let recorder = history(&state)?;
-    let refused = |error: HistoryError| refusal(&key, &error);
-    recorder.catch_up(&key).await.map_err(refused)?;
-    recorder.history().find(&key, &version).await.map_err(refused)?;
+    must_have(&state, &key, &version).await?;
     edits::set_version(state.clone(), &caller, key, wait.patience()?, if_match, version).await
 }
 
@@ -168,6 +165,14 @@ pub(super) fn restore_described() -> Operation {
             code::NO_HISTORY,
             code::HISTORY_UNAVAILABLE,
         ])
+}
+
+/// # Errors
+/// When there is no such version.
+pub(super) async fn must_have(state: &PortalState, key: &AppKey, version: &VersionId) -> Result<(), ApiError> {
+    let recorder = history(state)?;
+    recorder.catch_up(key).await.map_err(|error| refusal(key, &error))?;
+    recorder.history().find(key, version).await.map(drop).map_err(|error| refusal(key, &error))
 }
 
 /// Which two are compared.

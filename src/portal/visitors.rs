@@ -282,7 +282,11 @@ pub async fn hand_over(
 ) -> Result<Data<HandedOver>, ApiError> {
     let app = there(&state, &key)?;
     let code = sites(&state)?.hand_over(&key, person.session, &path, &browser)?;
-    let at = at.filter(|at| app.domains.iter().any(|name| name.as_str() == at));
+    let preview = key.preview_host(&state.settings_rx.borrow().domain);
+    // Another device may have come by the server's address, behind the same first label.
+    let of_preview = |at: &String| at.split('.').next() == preview.split('.').next();
+    let at = at.filter(|at| app.domains.iter().any(|name| name.as_str() == at) || of_preview(at));
+    let at = at.map(|at| if of_preview(&at) { preview.clone() } else { at });
     let (path, url) = entrance_at(&state, &at.unwrap_or_else(|| app.host.clone()), code.reveal());
     Ok(Data(HandedOver { path, url }))
 }

@@ -15,7 +15,7 @@ pub use sqlite::{MAX_EVENTS, SqliteStore};
 pub use visitors::VisitorStore;
 
 pub use crate::model::inventory::{FailedDeploy, InventoryRow, Removals};
-use crate::model::{AppKey, Event, InstanceId};
+use crate::model::{AppKey, Event, InstanceId, PreviewRecord};
 
 /// The store could not do it. The message names the file, the problem and the remedy.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,6 +36,12 @@ pub trait Store: Send + Sync + 'static {
     /// Apps whose file vanished and that are not gone yet: whose removal is held, and whose a person has confirmed.
     fn removals(&self) -> impl Future<Output = Result<Removals, StoreError>> + Send;
     fn set_removals(&self, removals: &Removals) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Every preview that somebody asked for and that is not gone yet. One that this version cannot read is left out: what is
+    /// there of it is taken away as what nobody asked for.
+    fn previews(&self) -> impl Future<Output = Result<Vec<PreviewRecord>, StoreError>> + Send;
+    fn put_preview(&self, record: &PreviewRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn forget_preview(&self, key: &AppKey) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Appends to the event log, which keeps the newest 10,000 rows.
     fn append(&self, events: &[Event]) -> impl Future<Output = Result<(), StoreError>> + Send;

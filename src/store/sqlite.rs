@@ -30,7 +30,7 @@ use super::explain::{explain, is_damage};
 use super::schema::{self, SchemaError};
 use super::{InventoryRow, Removals, Store, StoreError};
 use crate::model::shown::message;
-use crate::model::{AppKey, Cause, Event, EventKind, InstanceId, Shown, Timestamp};
+use crate::model::{AppKey, Cause, Event, EventKind, InstanceId, PreviewRecord, Shown, Timestamp};
 
 /// The event log keeps so many rows.
 pub const MAX_EVENTS: u32 = 10_000;
@@ -46,6 +46,8 @@ const INSTANCE: &str = "instance";
 /// Names of the apps, separated by spaces, whose removal is confirmed, and of those whose is held.
 const CONFIRMED: &str = "confirmed-removals";
 const HELD: &str = "held-removals";
+/// What the name of a preview begins with; its app follows.
+const PREVIEW: &str = "preview ";
 
 type Request = Box<dyn FnOnce(&mut Database) + Send>;
 
@@ -340,6 +342,33 @@ impl Store for SqliteStore {
                 .map(drop)
         })
         .await
+    }
+
+    async fn previews(&self) -> Result<Vec<PreviewRecord>, StoreError> {
+        let rows: Vec<String> = self
+            .call(|connection| {
+                let mut statement = connection.prepare("SELECT value FROM meta WHERE name GLOB ?1 ORDER BY name")?;
+                statement.query_map([format!("{PREVIEW}*")], |row| row.get(0))?.collect()
+            })
+            .await?;
+        Ok(rows.iter().filter_map(|json| serde_json::from_str(json).ok()).collect())
+    }
+
+    async fn put_preview(&self, record: &PreviewRecord) -> Result<(), StoreError> {
+        let name = format!("{PREVIEW}{}", record.key);
+        let json = serde_json::to_string(record)
+            .map_err(|error| StoreError(format!("cannot write down a preview: {error}; please report it")))?;
+        self.call(move |connection| {
+            connection
+                .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![name, json])
+                .map(drop)
+        })
+        .await
+    }
+
+    async fn forget_preview(&self, key: &AppKey) -> Result<(), StoreError> {
+        let name = format!("{PREVIEW}{key}");
+        self.call(move |connection| connection.execute("DELETE FROM meta WHERE name = ?1", [name]).map(drop)).await
     }
 
     async fn append(&self, events: &[Event]) -> Result<(), StoreError> {

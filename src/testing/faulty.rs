@@ -10,7 +10,7 @@ use crate::desired::{Completeness, Manifests, Snapshot};
 use crate::engine::ErrorKind;
 use crate::engine::faulty::{CallKind, Life, Verdict, guard};
 use crate::folders::{Brought, FolderError, FolderState, Folders, Origin, Space};
-use crate::model::{AppKey, Bytes, Event, InstanceId, PurgeToken, TemplateId, Timestamp, VersionId};
+use crate::model::{AppKey, Bytes, Event, InstanceId, PreviewRecord, PurgeToken, TemplateId, Timestamp, VersionId};
 use crate::store::{InventoryRow, Removals, Store, StoreError};
 
 /// [`Folders`] with faults.
@@ -158,6 +158,20 @@ impl<S: Store> Store for FaultyStore<S> {
 
     async fn set_removals(&self, removals: &Removals) -> Result<(), StoreError> {
         self.call("store.set_removals", String::new(), CallKind::Write, self.inner.set_removals(removals)).await
+    }
+
+    async fn previews(&self) -> Result<Vec<PreviewRecord>, StoreError> {
+        self.call("store.previews", String::new(), CallKind::Read, self.inner.previews()).await
+    }
+
+    async fn put_preview(&self, record: &PreviewRecord) -> Result<(), StoreError> {
+        let call = self.inner.put_preview(record);
+        self.call("store.put_preview", record.key.to_string(), CallKind::Write, call).await
+    }
+
+    async fn forget_preview(&self, key: &AppKey) -> Result<(), StoreError> {
+        let call = self.inner.forget_preview(key);
+        self.call("store.forget_preview", key.to_string(), CallKind::Write, call).await
     }
 
     async fn append(&self, events: &[Event]) -> Result<(), StoreError> {

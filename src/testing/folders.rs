@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::manifests::Unflushed;
+use super::previews::PreviewFolder;
 use crate::engine::faulty::{CallKind, Life, guard};
 use crate::folders::{Brought, FolderError, FolderState, Folders, Origin, Space};
 use crate::history::History;
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, TemplateId, Timestamp, VersionId};
+use crate::model::{AppKey, Bytes, Digest, PreviewId, PurgeToken, TemplateId, Timestamp, VersionId};
 
 /// What an app keeps: file name to content.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -44,7 +45,7 @@ pub struct Trashed {
 }
 
 #[derive(Debug)]
-struct Disk {
+pub(super) struct Disk {
     root: PathBuf,
     templates: BTreeSet<TemplateId>,
     apps: BTreeMap<AppKey, AppFolder>,
@@ -55,6 +56,7 @@ struct Disk {
     emptied: BTreeSet<AppKey>,
     /// The recorded versions of each app. They outlive a power loss: what is said to be recorded was flushed.
     histories: BTreeMap<AppKey, BTreeMap<VersionId, String>>,
+    pub(super) previews: BTreeMap<AppKey, BTreeMap<PreviewId, PreviewFolder>>,
     /// Git hangs: nothing is recorded.
     recorder_stuck: bool,
     /// What each version was when it was taken.
@@ -85,6 +87,7 @@ impl FolderWorld {
             flushed: (BTreeMap::new(), Vec::new()),
             emptied: BTreeSet::new(),
             histories: BTreeMap::new(),
+            previews: BTreeMap::new(),
             recorder_stuck: false,
             taken: BTreeMap::new(),
             written: BTreeMap::new(),
@@ -95,7 +98,7 @@ impl FolderWorld {
         Self { disk: Arc::new(Mutex::new(disk)) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Disk> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -290,6 +293,7 @@ impl FolderWorld {
         match names[..] {
             [user, name, "app"] => app(user, name)?.code.clone(),
             [user, name, "versions", version] => app(user, name)?.versions.get(&VersionId::parse(version)?).cloned(),
+            [".previews", key, id, "code"] => disk.preview(key, id)?.code.clone(),
             _ => None,
         }
     }
@@ -301,6 +305,12 @@ impl FolderWorld {
         let Ok(below) = path.strip_prefix(disk.root.join("apps")) else { return false };
         let names: Vec<_> = below.iter().filter_map(|name| name.to_str()).collect();
         let (user, app, part, version) = match names[..] {
+            [".previews", key, id, part] => {
+                return disk.preview(key, id).is_some_and(|it| match part {
+                    "code" => it.code.is_some(),
+                    _ => it.data.is_some(),
+                });
+            }
             [user, app, part] => (user, app, part, None),
             [user, app, "versions", version] => (user, app, "versions", VersionId::parse(version)),
             _ => return false,
@@ -328,6 +338,24 @@ pub fn checksum(files: &Files) -> Digest {
 }
 
 impl Disk {
+    fn preview(&self, key: &str, id: &str) -> Option<&PreviewFolder> {
+        self.previews.get(&AppKey::parse(key).ok()?)?.get(&PreviewId::parse(id)?)
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What a version of the app consists of.
+    pub(super) fn code_of(&self, key: &AppKey, version: &VersionId) -> Option<String> {
+        let checkout = self.apps.get(key).and_then(|app| app.versions.get(version));
+        checkout.or_else(|| self.histories.get(key)?.get(version)).cloned()
+    }
+
+    pub(super) fn data_of(&self, key: &AppKey) -> Option<Files> {
+        self.apps.get(key)?.data.clone()
+    }
+
     fn part(&self, key: &AppKey, part: &str) -> PathBuf {
         self.root.join("apps").join(key.user.as_str()).join(key.app.as_str()).join(part)
     }
@@ -350,7 +378,7 @@ impl Disk {
         trash.extend(self.trash.iter().filter(|trashed| trashed.key == *key).cloned());
     }
 
-    fn writable(&mut self) -> Result<&mut Self, FolderError> {
+    pub(super) fn writable(&mut self) -> Result<&mut Self, FolderError> {
         match &self.failure {
             Some(failure) => Err(failure.clone()),
             None => Ok(self),

@@ -13,6 +13,7 @@ pub mod folders;
 pub mod manifests;
 pub mod mutants;
 pub mod operator;
+pub mod previews;
 pub mod seams;
 pub mod store;
 pub mod visitors;

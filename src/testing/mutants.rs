@@ -143,6 +143,17 @@ mutants! {
     /// What goes to trash is not marked as what it is, so an app that is made again begins with its template and not with its
     /// own code.
     TrashWithoutTemplate,
+    // --- previews ---
+    /// A preview has the app's own data.
+    PreviewOnRealData,
+    /// It outlives its time.
+    PreviewNeverEnds,
+    /// It is open to everybody, as an app may be.
+    PreviewForEveryone,
+    /// Its container counts as one of the app's.
+    PreviewTakenForApp,
+    /// Nobody looks at an app while it is looked at besides.
+    PreviewHoldsApp,
     // --- order ---
     /// The record goes before what it is a record of (Acto: finalizers dropped before the clean-up).
     ForgetFirst,

@@ -9,6 +9,7 @@ use super::clock::SimClock;
 use super::faulty::{FaultyFolders, FaultyManifests, FaultyStore};
 use super::folders::{FolderWorld, MemFolders, MemHistory};
 use super::manifests::ManifestWorld;
+use super::previews::MemPreviews;
 use super::store::MemStore;
 use super::visitors::SimVisitors;
 use crate::controller::{Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
@@ -110,10 +111,12 @@ impl World {
     #[must_use]
     pub fn seams(&self) -> SimSeams {
         let life = self.injector.life();
+        self.visitors.begin();
         SimSeams {
             engine: Arc::new(FaultyEngine::new(self.docker.engine(), life.clone())),
             store: FaultyStore::new(self.store.clone(), life.clone()),
             history: self.folders.history(life.clone()),
+            previews: self.folders.previews(life.clone()),
             folders: FaultyFolders::new(self.folders.folders(life.clone()), life.clone()),
             manifests: FaultyManifests::new(self.manifests.clone(), life.clone()),
             prober: SimProber { docker: self.docker.clone() },
@@ -133,6 +136,7 @@ pub struct SimSeams<S = FaultyStore<MemStore>, F = FaultyFolders<MemFolders>, M 
     store: S,
     folders: F,
     history: MemHistory,
+    previews: MemPreviews,
     manifests: M,
     prober: SimProber,
     drain: SimVisitors,
@@ -145,14 +149,16 @@ pub struct SimSeams<S = FaultyStore<MemStore>, F = FaultyFolders<MemFolders>, M 
 impl<S, F, M> SimSeams<S, F, M> {
     /// The same with this folder of manifests.
     pub fn with_manifests<N>(self, manifests: N) -> SimSeams<S, F, N> {
-        let Self { engine, store, folders, history, manifests: _, prober, drain, runtime, clock, life } = self;
-        SimSeams { engine, store, folders, history, manifests, prober, drain, runtime, clock, life }
+        let Self { engine, store, folders, history, previews, manifests: _, prober, drain, runtime, clock, life } =
+            self;
+        SimSeams { engine, store, folders, history, previews, manifests, prober, drain, runtime, clock, life }
     }
 
     /// The same with this database and these folders.
     pub fn with_disk<T, G>(self, store: T, folders: G) -> SimSeams<T, G, M> {
-        let Self { engine, store: _, folders: _, history, manifests, prober, drain, runtime, clock, life } = self;
-        SimSeams { engine, store, folders, history, manifests, prober, drain, runtime, clock, life }
+        let Self { engine, store: _, folders: _, history, previews, manifests, prober, drain, runtime, clock, life } =
+            self;
+        SimSeams { engine, store, folders, history, previews, manifests, prober, drain, runtime, clock, life }
     }
 }
 
@@ -161,6 +167,7 @@ impl<S: Store, F: Folders, M: Manifests> Seams for SimSeams<S, F, M> {
     type Store = S;
     type Folders = F;
     type History = MemHistory;
+    type Previews = MemPreviews;
     type Manifests = M;
     type Prober = SimProber;
     type Drain = SimVisitors;
@@ -178,6 +185,9 @@ impl<S: Store, F: Folders, M: Manifests> Seams for SimSeams<S, F, M> {
     }
     fn history(&self) -> &Self::History {
         &self.history
+    }
+    fn previews(&self) -> &Self::Previews {
+        &self.previews
     }
     fn manifests(&self) -> &Self::Manifests {
         &self.manifests

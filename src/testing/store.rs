@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::model::{AppKey, Event, EventKind, InstanceId};
+use crate::model::{AppKey, Event, EventKind, InstanceId, PreviewRecord};
 use crate::store::{InventoryRow, Removals, Store, StoreError};
 
 /// How many rows the event log keeps.
@@ -25,6 +25,7 @@ struct Tables {
     instance: Option<InstanceId>,
     inventory: BTreeMap<AppKey, InventoryRow>,
     removals: Removals,
+    previews: BTreeMap<AppKey, PreviewRecord>,
     /// Oldest first.
     events: Vec<Event>,
     row_changes: Vec<RowChange>,
@@ -59,11 +60,18 @@ impl MemStore {
         self.lock().removals.clone()
     }
 
+    /// The previews that it knows of.
+    #[must_use]
+    pub fn preview_records(&self) -> Vec<PreviewRecord> {
+        self.lock().previews.values().cloned().collect()
+    }
+
     /// The database is lost; an empty one takes its place. The installation's id is known from the marker.
     pub fn lose_inventory(&self) {
         let mut tables = self.lock();
         tables.inventory.clear();
         tables.removals = Removals::default();
+        tables.previews.clear();
     }
 
     /// Every write of a row so far.
@@ -113,6 +121,20 @@ impl Store for MemStore {
 
     async fn set_removals(&self, removals: &Removals) -> Result<(), StoreError> {
         self.lock().removals.clone_from(removals);
+        Ok(())
+    }
+
+    async fn previews(&self) -> Result<Vec<PreviewRecord>, StoreError> {
+        Ok(self.preview_records())
+    }
+
+    async fn put_preview(&self, record: &PreviewRecord) -> Result<(), StoreError> {
+        self.lock().previews.insert(record.key.clone(), record.clone());
+        Ok(())
+    }
+
+    async fn forget_preview(&self, key: &AppKey) -> Result<(), StoreError> {
+        self.lock().previews.remove(key);
         Ok(())
     }
 

@@ -28,6 +28,8 @@ pub struct SimVisitors {
 struct State {
     /// Containers that tests say are busy.
     busy: BTreeSet<ContainerId>,
+    /// When a request was last sent to these, as this life's gateway knows.
+    used: BTreeMap<ContainerId, Instant>,
     requests: Vec<Request>,
     left: BTreeMap<AppKey, Instant>,
     lost: Vec<String>,
@@ -57,6 +59,16 @@ impl SimVisitors {
     /// From now on these containers, and no others, have requests that run beside those of visitors.
     pub fn are_at(&self, containers: impl IntoIterator<Item = ContainerId>) {
         self.state().busy = containers.into_iter().collect();
+    }
+
+    /// A request was sent to this container now.
+    pub fn visits(&self, container: &ContainerId) {
+        self.state().used.insert(container.clone(), Instant::now());
+    }
+
+    /// A gateway that begins knows of nobody.
+    pub(super) fn begin(&self) {
+        self.state().used.clear();
     }
 
     /// Somebody comes to an app after that time.
@@ -174,6 +186,10 @@ fn stopped_by_the_daemon(docker: &SimDocker, container: &ContainerId) -> bool {
 }
 
 impl Drain for SimVisitors {
+    fn last_used(&self, container: &ContainerId) -> Option<Duration> {
+        self.state().used.get(container).map(Instant::elapsed)
+    }
+
     fn is_busy(&self, container: &ContainerId) -> bool {
         let state = self.state();
         let runs = |request: &Request| matches!(&request.stage, Stage::Runs { on, .. } if on == container);

@@ -79,7 +79,8 @@ await inChromium(async (browser) => {
   await eve.goto((await one.call('GET', '/apps/eve/page')).data.url);
   assert.match(await eve.textContent('body'), /a better page/);
   await page.bringToFront();
-  await page.click('.timeline > ol > li:last-child > span > .button');
+  // Its first button only looks at it.
+  await page.click('.timeline > ol > li:last-child > span > .button:last-child');
   await page.waitForSelector('.timeline > ol > li:last-child > span > b');
   await page.waitForSelector('.toast button');
   await one.look('history');

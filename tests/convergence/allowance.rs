@@ -38,6 +38,8 @@ const SLEEP: Duration = Duration::from_secs(30);
 const REPAIR: usize = 2;
 /// What a life that was cut off may leave half-done: a successor, started and unknown, is stopped, removed and made again.
 const ANEW: usize = 4;
+/// Docker starts no preview when the machine is up again: the daemon does, as long as its time is not over.
+const REVIVE: usize = 1;
 /// A whole deploy: an edit that nobody would have seen, because it was taken back at once, is carried out and taken back.
 const DEPLOY: usize = 6;
 
@@ -64,6 +66,9 @@ pub(crate) fn allowance(world: &World, script: &Script, injections: &[Injection]
     let time = time + if sleeps { SLEEP } else { Duration::ZERO };
     let extra = if hasty { DEPLOY } else { 0 } + if begins_blind(world, script) { REPAIR * apps(world) } else { 0 };
     let extra = extra + if forgot { DEPLOY } else { 0 };
+    let looks = script.steps.iter().any(|step| matches!(step.action, Action::Preview(..)));
+    let revived = injections.iter().filter(|injection| looks && matches!(injection.fault, Fault::Power(_))).count();
+    let extra = extra + REVIVE * revived;
     Allowance { time, changes: sum.changes + extra, ..sum }
 }
 

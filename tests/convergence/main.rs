@@ -20,6 +20,7 @@ mod history;
 mod mutants;
 mod names;
 mod oracle;
+mod previews;
 mod properties;
 mod random;
 mod requests;

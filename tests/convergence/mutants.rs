@@ -58,6 +58,11 @@ fn likely_script(mutant: Mutant) -> &'static str {
         Mutant::DefaultVisitorsIgnored => "visitors-default",
         Mutant::UnguardedInDirect => "visitors-direct",
         Mutant::NameOfTwo => "name-taken",
+        Mutant::PreviewOnRealData
+        | Mutant::PreviewNeverEnds
+        | Mutant::PreviewForEveryone
+        | Mutant::PreviewTakenForApp => "preview",
+        Mutant::PreviewHoldsApp => "preview-beside-edits",
         Mutant::StopIgnored => "stop",
         Mutant::ImageIgnored => "image-broken",
         Mutant::OwnedByName => "lookalike-before",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use minipaas::controller::{Command, ConfirmError};
 use minipaas::desired::parse;
+use minipaas::model::preview::PreviewState;
 use minipaas::model::status::{EngineStatus, ImageStatus, ManifestsStatus};
 use minipaas::model::{
     AppKey, AppStatus, ConditionKind, ContainerId, ContainerState, DaemonStatus, Health, ObservedContainer, Ownership,
@@ -31,6 +32,7 @@ pub(crate) fn is_at_ease(status: &DaemonStatus) -> bool {
         && matches!(status.image, ImageStatus::Ready { .. })
         && matches!(status.manifests, ManifestsStatus::Complete)
         && status.apps.values().all(|app| at_ease(app))
+        && status.previews.values().all(|preview| matches!(preview.state, PreviewState::Ready | PreviewState::Failed))
 }
 
 /// `paas confirm` of what is held. `None`: nothing is held, or the daemon died over it.

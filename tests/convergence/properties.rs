@@ -1,11 +1,11 @@
-//! P1 to P18 and P23 of the design, as far as they can be seen from outside.
+//! P1 to P19 and P23 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use minipaas::engine::faulty::CallKind;
 use minipaas::engine::sim::Actor;
-use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Digest, Health};
+use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Digest, Health, labels};
 use minipaas::testing::daemon::Daemon;
 use minipaas::testing::folders::Files;
 use minipaas::testing::manifests::Unflushed;
@@ -20,6 +20,7 @@ use crate::fault::{Fault, Injection};
 use crate::history::{self, History};
 use crate::names;
 use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner, unheard_hangs};
+use crate::previews::Previews;
 use crate::requests;
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::visitors::{Gates, Hearing};
@@ -55,6 +56,7 @@ pub(crate) struct Record {
     history: History,
     endpoints: Endpoints,
     gates: Gates,
+    previews: Previews,
     /// Whether something hinders the daemon from hearing what people write.
     hampered: bool,
     /// Apps whose removal a person asked to let go on, and of these the ones they were told it does; as long as their files
@@ -187,7 +189,8 @@ impl Record {
         self.changes += news.iter().filter(|entry| entry.actor == Actor::Daemon && entry.changed()).count();
         for entry in news.iter().filter(|entry| entry.actor == Actor::Daemon && entry.container.is_some()) {
             let network = entry.call.contains("network");
-            if !network && owner(world, &entry.labels).is_none() {
+            let is_preview = labels::preview_of(&entry.labels, &world.instance).is_some();
+            if !network && !is_preview && owner(world, &entry.labels).is_none() {
                 self.broken(format!("P4 something foreign was touched: {entry}"));
             }
         }
@@ -206,6 +209,9 @@ impl Record {
         }
         let hearing = if self.hampered { Hearing::Disturbed } else { Hearing::Undisturbed };
         for text in self.gates.look(world, status.as_deref(), hearing, self.stirred_at) {
+            self.broken(text);
+        }
+        for text in self.previews.look(world, status.as_deref(), hearing) {
             self.broken(text);
         }
         for text in requests::lost(world, if self.hampered { None } else { Some(requests::PATIENCE) }) {
@@ -432,6 +438,7 @@ impl Record {
         broken.extend(names::unshared_at_rest(world, &status));
         broken.extend(self.gates.at_rest(world, &status));
         broken.extend(requests::unanswered_at_rest(world, &status));
+        broken.extend(self.previews.at_rest(world));
         let misled = misled_at_rest(&status, &owned);
         let Some(script) = script else {
             broken.extend(misled);

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use minipaas::engine::faulty::CallRecord;
 use minipaas::engine::sim::Quirks;
+use minipaas::model::AppKey;
 use minipaas::model::status::ManifestsStatus;
 use minipaas::testing::daemon::Daemon;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
 use crate::end_state::end_state;
 use crate::fault::{Down, Fault};
 use crate::oracle::{self, OneMoreLook};
+use crate::previews::{self, Wanted};
 use crate::properties::Answer;
 use crate::scripts::Action;
 use crate::waiting::{CALM, RESYNC};
@@ -25,6 +28,8 @@ const SLICE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a person tries to confirm something.
 const INSISTENCE: Duration = Duration::from_secs(120);
+/// How often whoever asked for something looks whether there is an answer.
+const ASKED: Duration = Duration::from_millis(100);
 
 impl Run<'_> {
     pub(crate) async fn execute(mut self, undisturbed: Option<&Ended>) -> Ended {
@@ -64,6 +69,11 @@ impl Run<'_> {
                 Action::Confirm => {
                     self.down = None;
                     self.confirm().await;
+                    self.settle(CALM).await;
+                }
+                Action::Preview(app, wanted) => {
+                    self.preview(app, wanted).await;
+                    self.done(number);
                     self.settle(CALM).await;
                 }
                 Action::Ask(wait) => {
@@ -178,6 +188,39 @@ impl Run<'_> {
         if !self.unfounded {
             self.record.violations.push("P1 nothing was held, or it could not be confirmed".to_owned());
         }
+    }
+
+    /// Somebody tries until they are heard.
+    async fn preview(&mut self, app: &str, wanted: Wanted) {
+        let key = AppKey::parse(app).unwrap();
+        let deadline = Instant::now() + INSISTENCE;
+        while Instant::now() < deadline {
+            // Who wants to see something needs a daemon, and starts it.
+            self.down = None;
+            if self.is_heard(&key, wanted).await {
+                return;
+            }
+            self.pump(Duration::from_secs(1)).await;
+        }
+        if !self.unfounded {
+            self.record.violations.push(format!("P1 nobody could look at {app}: {wanted:?}"));
+        }
+    }
+
+    /// Asks once. The daemon may die over it: time passes as it does everywhere, so it is missed, and started again.
+    async fn is_heard(&mut self, key: &AppKey, wanted: Wanted) -> bool {
+        let Some(daemon) = self.daemon.as_ref().filter(|daemon| !daemon.life.is_over()) else { return false };
+        let mut reply = previews::ask(daemon, key, wanted).await;
+        let end = Instant::now() + previews::ANSWER;
+        while Instant::now() < end {
+            self.pump(ASKED).await;
+            match reply.try_recv() {
+                Ok(answer) => return answer.is_ok(),
+                Err(TryRecvError::Closed) => return false,
+                Err(TryRecvError::Empty) => {}
+            }
+        }
+        false
     }
 
     fn was_down(&self) -> bool {

@@ -18,7 +18,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use minipaas::gateway::{Gateway, GatewayConfig, Tuning};
 use minipaas::model::status::Endpoint;
-use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Health, RunState, SyncState};
+use minipaas::model::{AppKey, AppStatus, ContainerId, DaemonStatus, Health, PreviewStatus, RunState, SyncState};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -70,6 +70,15 @@ impl World {
         let before = self.gateway.generation();
         self.status_tx.send_modify(|status| {
             Arc::make_mut(status).apps.insert(app.app.clone(), Arc::new(app));
+        });
+        until(|| self.gateway.generation() > before).await;
+    }
+
+    /// The same of what an owner looks at besides.
+    pub async fn show(&self, preview: PreviewStatus) {
+        let before = self.gateway.generation();
+        self.status_tx.send_modify(|status| {
+            Arc::make_mut(status).previews.insert(preview.app.clone(), Arc::new(preview));
         });
         until(|| self.gateway.generation() > before).await;
     }

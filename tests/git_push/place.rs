@@ -52,6 +52,7 @@ impl Seams for GitSeams {
     type Store = SqliteStore;
     type Folders = DiskFolders;
     type History = GitHistory;
+    type Previews = <SimSeams as Seams>::Previews;
     type Manifests = ManifestFolder;
     type Prober = <SimSeams as Seams>::Prober;
     type Drain = <SimSeams as Seams>::Drain;
@@ -69,6 +70,9 @@ impl Seams for GitSeams {
     }
     fn history(&self) -> &Self::History {
         &self.history
+    }
+    fn previews(&self) -> &Self::Previews {
+        self.sim.previews()
     }
     fn manifests(&self) -> &Self::Manifests {
         self.sim.manifests()

@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use minipaas::accounts::{Accounts, Role, SiteAccess, Visit};
 use minipaas::clock::SystemClock;
-use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogReader, LogStream};
+use minipaas::controller::{Command, ConfirmError, ControllerHandle, Follow, LogReader, LogStream, PreviewRefused};
 use minipaas::engine::EngineError;
 use minipaas::gateway::{GatewayConfig, TrafficStats};
 use minipaas::model::status::{EngineStatus, ManifestsStatus};
@@ -266,6 +266,8 @@ async fn play_controller(mut commands_rx: mpsc::Receiver<Command>, held_tx: mpsc
             | Command::Announce { .. }
             | Command::Withdraw { .. } => {}
             Command::Progress { answer } => drop(answer.send(Duration::ZERO)),
+            Command::Preview { answer, .. } => drop(answer.send(Err(PreviewRefused::NoApp))),
+            Command::EndPreview { answer, .. } => drop(answer.send(Ok(()))),
             Command::Confirm { token, answer, .. } if token == "hold" => drop(held_tx.send(answer).await),
             Command::Confirm { answer, .. } => drop(answer.send(Err(ConfirmError::NothingHeld))),
         }

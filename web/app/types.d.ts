@@ -93,6 +93,17 @@ export interface Studio {
   others: string[];
 }
 
+/** What of a site its owner looks at before others see it. */
+export interface PreviewView {
+  source: { version: string };
+  state: "preparing" | "starting" | "ready" | "failed" | "ending";
+  url: string;
+  since: string;
+  until: string;
+  reason?: string;
+  log?: string[];
+}
+
 export interface FileChange {
   path: string;
   kind: "added" | "changed" | "removed";

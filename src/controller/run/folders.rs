@@ -84,5 +84,7 @@ impl<W: Seams> Controller<W> {
         }
         self.admissions = admissions;
         self.share_domains();
+        // One may have to give way, or go with its app.
+        self.mark_previews(Urgency::Hint);
     }
 }

@@ -63,6 +63,7 @@ impl<W: Seams> Controller<W> {
         self.start_image();
         self.start_network();
         self.mark_all(Urgency::Edit);
+        self.mark_previews(Urgency::Edit);
     }
 
     /// No pass is needed for it: nothing about the app itself has changed.
@@ -82,6 +83,7 @@ impl<W: Seams> Controller<W> {
                 tracing::info!("the database can be used again");
                 // What had to be written down first may be done now.
                 self.mark_all(Urgency::Edit);
+                self.mark_previews(Urgency::Edit);
                 DatabaseStatus::Usable
             }
             Some(reason) => {
@@ -100,6 +102,7 @@ impl<W: Seams> Controller<W> {
         self.turn.look_first(self.known(), Instant::now());
         // Whatever failed while Docker was away may work now: no backoff of those failures counts any more.
         self.mark_all(Urgency::Edit);
+        self.mark_previews(Urgency::Edit);
     }
 
     pub(super) fn lose_engine(&mut self, reason: &str, kind: ErrorKind) {
@@ -148,8 +151,14 @@ impl<W: Seams> Controller<W> {
                 let quiet =
                     ["exec_", "health_status", "top", "attach", "resize", "copy", "export", "commit", "archive"];
                 if !quiet.iter().any(|prefix| event.action.starts_with(prefix)) {
+                    let is_preview =
+                        event.attributes.get(labels::TYPE).is_some_and(|kind| kind == labels::TYPE_PREVIEW);
                     for key in apps_of_event(event) {
-                        self.queue.mark(key, Urgency::Hint, Instant::now());
+                        if is_preview {
+                            self.mark_preview(key);
+                        } else {
+                            self.queue.mark(key, Urgency::Hint, Instant::now());
+                        }
                     }
                 }
             }
@@ -184,11 +193,13 @@ impl<W: Seams> Controller<W> {
             Command::Wake { key, by } => self.take_wake(Wake { app: key, path: None, agent: Some(by) }),
             Command::Resync => self.resync(),
             Command::Confirm { token, by, answer } => self.confirm(&token, &by, answer),
+            Command::Preview { key, source, answer } => self.ask_for_preview(&key, source, answer),
+            Command::EndPreview { key, answer } => self.end_preview(&key, answer),
             Command::Progress { answer } => {
                 // A folder on a dead NFS is read for ever. Builds are left out: they take long and have a limit of their own.
                 let jobs = [self.loading, self.listing, self.network_job];
                 // Nobody waits any more: nothing was lost.
-                let _ = answer.send(longest(self.running.values(), jobs));
+                let _ = answer.send(longest(self.running.values().chain(self.previews.running()), jobs));
             }
         }
     }
@@ -208,7 +219,8 @@ fn apps_of_event(event: &EngineEvent) -> BTreeSet<AppKey> {
     let by_label = || AppKey::parse(&format!("{}-{}", get(labels::USER)?, get(labels::APP)?)).ok();
     let by_name = |attribute: &str| {
         let name = get(attribute)?.trim_start_matches('/').strip_prefix("paas-app-")?;
-        AppKey::parse(name.strip_suffix(".next").or(name.strip_suffix(".prev")).unwrap_or(name)).ok()
+        let suffix = [".next", ".prev", ".preview"].into_iter().find_map(|suffix| name.strip_suffix(suffix));
+        AppKey::parse(suffix.unwrap_or(name)).ok()
     };
     by_label().or_else(|| by_name("name")).into_iter().chain(by_name("oldName")).collect()
 }

@@ -52,6 +52,11 @@ impl<W: Seams> Controller<W> {
                 self.queue.mark_after(key, Duration::from_secs(1), now);
                 continue;
             }
+            if planted!(PreviewHoldsApp) && self.has_preview(&key) {
+                self.queue.finish(&key);
+                self.queue.mark_after(key, Duration::from_secs(1), now);
+                continue;
+            }
             // Who is on its way already is only known after the first look.
             let may_move = self.config.first_look.is_cancelled() && self.turn.ask(&key, now);
             self.note_visit(&key);

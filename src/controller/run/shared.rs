@@ -1,12 +1,11 @@
 //! What all apps share: Docker's containers as a whole, the image, the network.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Controller, Work};
+use super::{Controller, Listed, Work};
 use crate::clock::Clock as _;
 use crate::controller::image::{ImageNext, ImageOutcome};
 use crate::controller::network::NetworkOutcome;
@@ -14,7 +13,7 @@ use crate::controller::queue::Urgency;
 use crate::controller::seams::Seams;
 use crate::controller::{image, network};
 use crate::engine::{Engine as _, ListFilter};
-use crate::model::{AppKey, Ownership};
+use crate::model::{Ownership, labels};
 
 /// When the first list of containers is asked for again after it failed.
 const LIST_AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -35,6 +34,7 @@ impl<W: Seams> Controller<W> {
         self.start_network();
         self.start_listing();
         self.mark_all(Urgency::Hint);
+        self.mark_previews(Urgency::Hint);
         self.status.last_resync = Some(self.world.clock().now());
         self.changed = true;
     }
@@ -48,27 +48,32 @@ impl<W: Seams> Controller<W> {
         self.work.spawn(async move {
             let filter = ListFilter::of_instance(&instance);
             Work::Listed(world.engine().list(&filter).await.ok().map(|containers| {
-                let owner = |labels| match Ownership::of(labels, &instance) {
-                    Ownership::Owned(key) => Some(key),
-                    Ownership::Foreign => None,
-                };
-                containers.iter().filter_map(|container| owner(&container.labels)).collect()
+                let mut listed = Listed::default();
+                for container in containers {
+                    if let Ownership::Owned(key) = Ownership::of(&container.labels, &instance) {
+                        listed.apps.insert(key);
+                    } else if let Some((key, _)) = labels::preview_of(&container.labels, &instance) {
+                        listed.previews.insert(key);
+                    }
+                }
+                listed
             }))
         });
     }
 
-    pub(super) fn take_listing(&mut self, keys: Option<BTreeSet<AppKey>>) {
+    pub(super) fn take_listing(&mut self, listed: Option<Listed>) {
         if self.listing.done() {
             self.start_listing();
         }
-        let Some(keys) = keys else {
+        let Some(Listed { apps, previews }) = listed else {
             // Later ones come with the next full look; before the first it is not known which holds and confirmations are over.
             self.listing_retry =
                 self.listed_at.is_none().then(|| Instant::now() + self.jitter.spread(LIST_AGAIN_AFTER));
             return;
         };
         self.listed_at = Some(Instant::now());
-        self.orphans = keys.into_iter().filter(|key| !self.rows.contains_key(key)).collect();
+        self.take_previews(previews);
+        self.orphans = apps.into_iter().filter(|key| !self.rows.contains_key(key)).collect();
         for key in self.orphans.clone() {
             self.queue.mark(key, Urgency::Hint, Instant::now());
         }
@@ -100,6 +105,7 @@ impl<W: Seams> Controller<W> {
         if outcome.next != ImageNext::Unseen && self.image_id != outcome.id {
             self.image_id = outcome.id;
             self.mark_all(Urgency::Edit);
+            self.mark_previews(Urgency::Edit);
         }
     }
 
@@ -136,6 +142,7 @@ impl<W: Seams> Controller<W> {
         self.changed = true;
         if std::mem::replace(&mut self.network_ready, outcome.usable) != outcome.usable {
             self.mark_all(Urgency::Edit);
+            self.mark_previews(Urgency::Edit);
         }
     }
 }

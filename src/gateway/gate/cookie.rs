@@ -1,6 +1,6 @@
 //! The gateway's own cookies on sites' hosts: a visitor's pass, and what a browser is to remember during a hand-over.
 //!
-//! Host-only (no `Domain`), `HttpOnly`, `SameSite=Lax`; over TLS also `Secure`, under a name with `__Host-`, which makes the
+//! Host-only (no `Domain`), `HttpOnly`, `SameSite=Lax` (in a frame: [`Place::Frame`]); over TLS also `Secure`, under a name with `__Host-`, which makes the
 //! browser guard that nobody but this very host has set it. Apps neither see nor set them.
 
 use std::borrow::Cow;
@@ -49,6 +49,15 @@ impl Scheme {
     }
 }
 
+/// Where a browser shows the page that gets a cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Tab,
+    /// In the portal's page, which may be another site to the browser (`localhost` is to every name below it): the cookie then goes
+    /// along in that very page only. It takes a secure place, as browsers count this machine itself.
+    Frame,
+}
+
 /// Every value of the pass's cookie: there may be planted ones besides ours, before and after it.
 pub(super) fn passes(headers: &HeaderMap, scheme: Scheme) -> impl Iterator<Item = &str> {
     values(headers, scheme, PASS)
@@ -69,26 +78,30 @@ fn values<'a>(headers: &'a HeaderMap, scheme: Scheme, name: &'static str) -> imp
     pairs.filter_map(value)
 }
 
-pub(super) fn set_pass(scheme: Scheme, pass: &str, life: Duration) -> Option<HeaderValue> {
-    set(scheme, PASS, pass, life)
+pub(super) fn set_pass(at: (Scheme, Place), pass: &str, life: Duration) -> Option<HeaderValue> {
+    set(at, PASS, pass, life)
 }
 
-pub(super) fn end_pass(scheme: Scheme) -> Option<HeaderValue> {
-    set(scheme, PASS, "", Duration::ZERO)
+pub(super) fn end_pass(at: (Scheme, Place)) -> Option<HeaderValue> {
+    set(at, PASS, "", Duration::ZERO)
 }
 
-pub(super) fn set_handover(scheme: Scheme, value: &str) -> Option<HeaderValue> {
-    set(scheme, HANDOVER, value, HANDOVER_LIFE)
+pub(super) fn set_handover(at: (Scheme, Place), value: &str) -> Option<HeaderValue> {
+    set(at, HANDOVER, value, HANDOVER_LIFE)
 }
 
-pub(super) fn end_handover(scheme: Scheme) -> Option<HeaderValue> {
-    set(scheme, HANDOVER, "", Duration::ZERO)
+pub(super) fn end_handover(at: (Scheme, Place)) -> Option<HeaderValue> {
+    set(at, HANDOVER, "", Duration::ZERO)
 }
 
-fn set(scheme: Scheme, name: &str, value: &str, life: Duration) -> Option<HeaderValue> {
+fn set((scheme, place): (Scheme, Place), name: &str, value: &str, life: Duration) -> Option<HeaderValue> {
     let (prefix, age) = (scheme.prefix(), life.as_secs());
-    let secure = if scheme == Scheme::Https { "; Secure" } else { "" };
-    let text = format!("{prefix}{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+    let kept = match (place, scheme) {
+        (Place::Tab, Scheme::Http) => "SameSite=Lax",
+        (Place::Tab, Scheme::Https) => "SameSite=Lax; Secure",
+        (Place::Frame, _) => "SameSite=None; Secure; Partitioned",
+    };
+    let text = format!("{prefix}{name}={value}; Path=/; Max-Age={age}; HttpOnly; {kept}");
     HeaderValue::try_from(text).ok()
 }
 

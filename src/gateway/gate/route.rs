@@ -10,8 +10,9 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest as _, Sha256};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cookie::{self, Scheme};
+use super::cookie::{self, Place, Scheme};
 use super::form::{self, field};
+use super::framed;
 use super::page::{GatePage, leads_back};
 use super::{Entered, Entry, EntryRefused, is_own_page};
 use crate::gateway::body::GatewayBody;
@@ -53,7 +54,7 @@ pub(in crate::gateway) async fn answer(
             hindrance(client, route, None).response(head, "/", &config)
         }
         ("/.paas/owner", _) if get => to_portal(client, route, head, host, scheme),
-        ("/.paas/leave", &Method::POST) => leave(client, head, scheme).await,
+        ("/.paas/leave", &Method::POST) => leave(client, route, head, scheme).await,
         _ => GatePage::Nothing.response(head, "/", &config),
     }
 }
@@ -65,7 +66,7 @@ fn entrance(client: &Client, route: &AppRoute, refused: Option<EntryRefused>) ->
 }
 
 fn has_password(client: &Client, route: &AppRoute) -> bool {
-    client.inner.gate.get().is_some_and(|gate| gate.has_password(&route.app))
+    route.has_password(&client.inner)
 }
 
 /// A code or a password for a pass.
@@ -100,7 +101,7 @@ async fn enter(
             // Passwords are looked at elsewhere than where connections are served.
             let entering = client.tracker.spawn_on(gate.enter(route.app.clone(), by, from), &client.home);
             match AbortOnDropHandle::new(entering).await {
-                Ok(Ok(entered)) => return let_in(&entered, scheme, is_code),
+                Ok(Ok(entered)) => return let_in(&entered, (scheme, place(route, head)), is_code),
                 Ok(Err(refused)) => refused,
                 Err(_) => EntryRefused::Unable,
             }
@@ -122,11 +123,11 @@ fn hindrance(client: &Client, route: &AppRoute, refused: Option<EntryRefused>) -
     }
 }
 
-fn let_in(entered: &Entered, scheme: Scheme, is_code: bool) -> Response<GatewayBody> {
+fn let_in(entered: &Entered, at: (Scheme, Place), is_code: bool) -> Response<GatewayBody> {
     let mut response = redirect(&entered.path);
-    let mut cookies = vec![cookie::set_pass(scheme, &entered.pass, entered.life)];
+    let mut cookies = vec![cookie::set_pass(at, &entered.pass, entered.life)];
     if is_code {
-        cookies.push(cookie::end_handover(scheme));
+        cookies.push(cookie::end_handover(at));
     }
     for cookie in cookies.into_iter().flatten() {
         response.headers_mut().append(SET_COOKIE, cookie);
@@ -152,7 +153,7 @@ fn to_portal(client: &Client, route: &AppRoute, head: &Parts, host: &str, scheme
         form::encode(&with_route_name(host, str::to_owned)),
         form::encode(to)
     ));
-    if let Some(cookie) = cookie::set_handover(scheme, &browser) {
+    if let Some(cookie) = cookie::set_handover((scheme, place(route, head)), &browser) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     response
@@ -172,7 +173,7 @@ pub(in crate::gateway) fn portal(config: &GatewayConfig, host: &str, scheme: Sch
     }
 }
 
-async fn leave(client: &Arc<Client>, head: &Parts, scheme: Scheme) -> Response<GatewayBody> {
+async fn leave(client: &Arc<Client>, route: &AppRoute, head: &Parts, scheme: Scheme) -> Response<GatewayBody> {
     if !is_own_page(head) {
         let config = Arc::clone(&client.inner.routes_tx.borrow().config);
         return GatePage::Elsewhere.response(head, "/", &config);
@@ -185,10 +186,14 @@ async fn leave(client: &Arc<Client>, head: &Parts, scheme: Scheme) -> Response<G
         }
     }
     let mut response = redirect("/");
-    if let Some(cookie) = cookie::end_pass(scheme) {
+    if let Some(cookie) = cookie::end_pass((scheme, place(route, head))) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     response
+}
+
+fn place(route: &AppRoute, head: &Parts) -> Place {
+    if framed(route.shows, head) { Place::Frame } else { Place::Tab }
 }
 
 fn redirect(to: &str) -> Response<GatewayBody> {

@@ -8,9 +8,9 @@ use crate::sweep::{parallel, tell};
 
 /// Scripts per planted bug, unless `CASES` says otherwise.
 const CASES: u64 = 25;
-/// No random script edits an app's code or its folder, lets a process hang or an app sleep, or says who may enter, which is what these
-/// are about; the sweep has scripts for them.
-const UNTRIED: [Mutant; 14] = [
+/// No random script edits an app's code or its folder, lets a process hang or an app sleep, says who may enter, or looks at a
+/// preview, which is what these are about; the sweep has scripts for them.
+const UNTRIED: [Mutant; 19] = [
     Mutant::VersionIsLive,
     Mutant::CheckoutDroppedEarly,
     Mutant::CodeBackFromTemplate,
@@ -25,6 +25,11 @@ const UNTRIED: [Mutant; 14] = [
     Mutant::VisitorsOverlooked,
     Mutant::SleepTakenForEnd,
     Mutant::AwakeNotedEarly,
+    Mutant::PreviewOnRealData,
+    Mutant::PreviewNeverEnds,
+    Mutant::PreviewForEveryone,
+    Mutant::PreviewTakenForApp,
+    Mutant::PreviewHoldsApp,
 ];
 /// In hundredths.
 const GOOD_PART: usize = 40;

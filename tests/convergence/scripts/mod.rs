@@ -8,6 +8,7 @@ mod files;
 mod hangs;
 mod names;
 mod operator;
+mod previews;
 mod rollback;
 mod sleep;
 mod visitors;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use minipaas::model::AppKey;
 use minipaas::testing::seams::World;
 
+use crate::previews::Wanted;
 use crate::world::diary;
 
 /// The bystander of every world, made before the script begins: nothing a script does is about it.
@@ -55,6 +57,8 @@ pub(crate) enum Action {
     Confirm,
     /// `paas confirm` once, whatever comes of it; only so much time passes before the next step.
     Ask(Duration),
+    /// Somebody looks at other code of that app, or no more; then until the daemon rests.
+    Preview(&'static str, Wanted),
     /// By now that app is as it should be, if nothing disturbed the run.
     Check(&'static str, Expect),
 }
@@ -262,6 +266,7 @@ pub(crate) fn all() -> Vec<Script> {
         hangs::all(),
         operator::all(),
         visitors::all(),
+        previews::all(),
         crowds::all(),
         rollback::all(),
         sleep::all(),

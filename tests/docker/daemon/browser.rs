@@ -202,6 +202,35 @@ fn a_beginner_makes_a_site_their_own_and_takes_it_back() {
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
+const DIARY: &str = "template: diary-v1\nenableApi: true\nvisitors: everyone\n";
+
+/// Another version, in a tab of its own, where the dashboard and the sites are one site to a browser.
+#[test]
+fn an_owner_looks_first_below_one_domain() {
+    let (daemon, mut given) = dashboard("pre", None);
+    daemon.run("alice-diary", DIARY);
+    given["site"] = json!(format!("http://{}:{}", daemon.host("alice-diary"), daemon.port));
+    println!("{}", drive("preview.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
+/// The same on the machine itself, where they are two: `localhost` and a name below it.
+#[test]
+fn an_owner_looks_first_on_localhost() {
+    let mut daemon = Daemon::prepared();
+    daemon.set(&[("PAAS_DOMAIN", "localhost")]);
+    daemon.serve();
+    daemon.run("alice-diary", DIARY);
+    let given = json!({
+        "portal": format!("http://localhost:{}", daemon.portal_port),
+        "site": format!("http://alice-diary.localhost:{}", daemon.port),
+        "pictures": pictures(&daemon),
+        "word": first_word(&daemon),
+    });
+    println!("{}", drive("preview.mjs", &given));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
 /// By a stranger on a phone, with scripts and without, and by its owner.
 #[test]
 fn what_a_template_makes_can_be_used_by_everybody() {

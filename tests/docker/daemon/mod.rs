@@ -21,6 +21,7 @@ mod lifecycle;
 mod manifests;
 mod outage;
 mod portal;
+mod previews;
 mod push;
 mod restart;
 mod settings;

@@ -9,14 +9,17 @@ import { isAdmin } from "../lib/session.js";
 import { Act, Details, Heading, Icon, say, told, useRead } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
 import { GitAddress } from "./git-address.js";
+import { Preview, lookAt } from "./preview.js";
 
 /** @typedef {import("../types.js").Version} Version */
 /** @typedef {import("../types.js").FileChange} FileChange */
+/** @typedef {import("../types.js").PreviewView} PreviewView */
 
 /** @param {{ app: string }} props */
 export function Versions({ app }) {
   const site = apps.value?.get(app);
   const turns = useSignal(0);
+  const looking = useSignal(/** @type {PreviewView | null} */ (null));
   const { data, error } = useRead(`/apps/${pathOf(app)}/versions`, `${site?.fileDigest} ${site?.container ?? ""} ${turns.value}`);
   const title = t("versions.title", { name: nameOf(app) });
 
@@ -51,6 +54,7 @@ export function Versions({ app }) {
     <${Heading} title=${title}>${title}<//>
     <p class="soft">${t("versions.text")}</p>
     ${error !== null && html`<p class="soft">${told(error)}</p>`}
+    <${Preview} app=${app} looking=${looking} />
     ${data?.unpublished?.length > 0 &&
     html`<section class="panel">
       <h2>${t("versions.draft")}</h2>
@@ -66,7 +70,8 @@ export function Versions({ app }) {
             <span>${whatOf(one)}${one.id === data.running ? html` <b>${t("versions.now")}</b>` : !one.healthy && html` <b>${t("versions.never")}</b>`}
               <br /><span class="soft">${exact(one.at)}${isAdmin.value ? `, ${one.by}, ${one.id}` : ""}</span>
               ${one.changes.length > 0 && html`<${Details} label=${t("versions.files", { n: one.changes.length })}><ul>${one.changes.map((file) => html`<li key=${file.path}>${oneInWords(file)}</li>`)}</ul><//>`}
-              ${one.id !== data.running && html`<${Act} icon="undo-2" busy=${t("versions.back.busy")} onClick=${() => back(one.id)}>${t("versions.back")}<//>`}
+              ${one.id !== data.running && html`<${Act} icon="eye" busy=${t("preview.busy")} onClick=${() => lookAt(app, one.id, looking)}>${t("preview.look")}<//>
+                <${Act} icon="undo-2" busy=${t("versions.back.busy")} onClick=${() => back(one.id)}>${t("versions.back")}<//>`}
             </span>
             <time class="soft" datetime=${one.at} title=${exact(one.at)}>${when(one.at)}</time>
           </li>`,
