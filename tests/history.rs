@@ -13,17 +13,18 @@ use std::time::Duration;
 use minipaas::clock::SystemClock;
 use minipaas::folders::{DiskFolders, Folders as _, Origin, Owner};
 use minipaas::history::{
-    Author, Authors, ChangeKind, Did, Door, Edits, FileEdit, GitHistory, History as _, HistoryError, Recorder,
-    RecorderHandle, Side,
+    Author, Authors, Bounds, ChangeKind, Did, Door, FileEdit, GitHistory, History as _, HistoryError, Publication,
+    Published, Recorder, RecorderHandle, Side,
 };
 use minipaas::model::status::Endpoint;
 use minipaas::model::{
-    AppKey, AppStatus, ContainerId, DaemonStatus, Health, RunState, TemplateId, Timestamp, VersionId,
+    AppKey, AppStatus, Bytes, ContainerId, DaemonStatus, Health, RunState, TemplateId, Timestamp, VersionId,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+const BOUNDS: Bounds = Bounds { files: 100, bytes: Bytes::mib(1) };
 const DEADLINE: Duration = Duration::from_secs(30);
 
 #[expect(clippy::disallowed_methods, reason = "a test's own input")]
@@ -320,7 +321,7 @@ async fn files_are_changed_on_a_version_beside_the_working_copy() {
     };
     let edits = |edits: Vec<FileEdit>| {
         let (by, message) = ("alice in the portal".to_owned(), "a new headline".to_owned());
-        Edits { base: base.clone(), edits, by, message }
+        Publication { what: Published::Edits { base: base.clone(), edits }, by, message, bounds: BOUNDS }
     };
     let changes = edits(vec![edit("새/글.html", Some("새 글")), edit("index.html", None)]);
     let version = place.handle.publish(&key(), changes).await.unwrap();

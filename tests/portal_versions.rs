@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use minipaas::desired::{ManifestDir, parse};
 use minipaas::folders::{DiskFolders, Folders as _, Origin};
-use minipaas::model::{AppKey, Digest, Manifest, TemplateId, VersionId};
+use minipaas::history::Packer;
+use minipaas::model::{AppKey, Bytes, Digest, Manifest, TemplateId, Timestamp, VersionId};
 use portal_support::history::{put, with_history};
-use portal_support::{Answer, Ask, Portal};
+use portal_support::{Answer, Ask, Portal, soon};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const VERSIONS: &str = "/apps/alice/diary/versions";
 
@@ -239,4 +241,114 @@ async fn an_owner_publishes_their_own_and_nobody_else_s() {
     }
     let version = place.manifest().version.unwrap();
     assert!(place.get(&format!("/{version}")).await.data()["by"].as_str().unwrap().starts_with("alice"));
+}
+
+/// Sends bytes as they are, and tells the answer's head and body.
+async fn send(place: &Place, method: &str, path: &str, more: &str, body: &[u8]) -> (String, Vec<u8>) {
+    let mut stream = place.portal.connect().await;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {}\r\nx-api-key: {}\r\nconnection: close\r\n{more}content-length: {}\r\n\r\n",
+        place.portal.address,
+        place.admin,
+        body.len()
+    );
+    let mut answer = Vec::new();
+    soon(async {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        stream.read_to_end(&mut answer).await.unwrap();
+    })
+    .await;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).unwrap(), body)
+}
+
+async fn send_zip(place: &Place, more: &str, zip: &[u8]) -> (u16, Value) {
+    let path = format!("{VERSIONS}?wait=0&message=from%20a%20zip");
+    let (head, body) = send(place, "POST", &path, &format!("content-type: application/zip\r\n{more}"), zip).await;
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_slice(&body).unwrap())
+}
+
+fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut packer = Packer::new(std::io::Cursor::new(Vec::new()), Timestamp(0));
+    for (path, text) in files {
+        packer.file(path, false, &mut text.as_bytes()).unwrap();
+    }
+    packer.finish().unwrap().into_inner()
+}
+
+async fn files_of(place: &Place, version: &VersionId) -> Vec<String> {
+    let content = place.get(&format!("/{version}")).await.data()["content"].clone();
+    content.as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_zip_takes_the_place_of_everything_and_comes_back_as_it_was() {
+    let place = Place::new().await;
+    let zip = zipped(&[("site/server.js", "serve(2)"), ("site/public/새 글.html", "<h1>새 글</h1>")]);
+    let (status, answer) = send_zip(&place, "", &zip).await;
+    assert_eq!(status, 202, "{answer}");
+    let version = place.manifest().version.unwrap();
+    assert_eq!(files_of(&place, &version).await, ["public/새 글.html", "server.js"]);
+    assert_eq!(place.get(&format!("/{version}")).await.data()["message"], "from a zip");
+
+    let (head, archive) = send(&place, "GET", &format!("{VERSIONS}/{version}/archive"), "", b"").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: application/zip"), "{head}");
+    assert!(head.contains(&format!("filename=\"alice-diary-{version}.zip\"")), "{head}");
+    let (status, answer) = send_zip(&place, "", &archive).await;
+    assert_eq!(status, 202, "{answer}");
+    let again = place.manifest().version.unwrap();
+    assert_ne!(again, version);
+    assert_eq!(files_of(&place, &again).await, ["public/새 글.html", "server.js"]);
+    let path = format!("/apps/alice/diary/diff?from={version}&to={again}");
+    let differs = place.portal.get(&path, &[("x-api-key", &place.admin)]).await;
+    assert_eq!(differs.data()["text"], "");
+}
+
+#[tokio::test]
+async fn pages_without_a_server_are_shown_by_that_of_the_static_template() {
+    let place = Place::new().await;
+    let templates = place.portal.state.settings_rx.borrow().templates_dir.clone();
+    let zip = zipped(&[("index.html", "<h1>hello</h1>"), ("style.css", "h1 {}")]);
+    let (status, answer) = send_zip(&place, "", &zip).await;
+    assert_eq!((status, &answer["code"]), (422, &json!("bad-archive")), "without that template: {answer}");
+    assert_eq!(place.manifest().version, None);
+    put(&templates.join("static-v1/app/server.js"), "show()");
+    let (status, answer) = send_zip(&place, "", &zip).await;
+    assert_eq!(status, 202, "{answer}");
+    let version = place.manifest().version.unwrap();
+    assert_eq!(files_of(&place, &version).await, ["public/index.html", "public/style.css", "server.js"]);
+    assert_eq!(place.get(&format!("/{version}/files/server.js")).await.body, "show()");
+}
+
+#[tokio::test]
+async fn an_archive_is_refused_with_the_reason_and_nothing_of_it_stays() {
+    let place = Place::new().await;
+    place.portal.set(|settings| settings.publish_max_bytes = Bytes::mib(1));
+    for (zip, part) in [
+        (zipped(&[("server.js", "x"), ("../x", "y")]), "no name of a file"),
+        (zipped(&[("readme.txt", "x")]), "no `server.js`"),
+        (b"PK\x03\x04 and no more".to_vec(), "cannot be unpacked"),
+        (Vec::new(), "it is empty"),
+        (zipped(&[("server.js", "x"), ("zeros", &"\0".repeat(2 << 20))]), "more than 1m"),
+    ] {
+        let (status, answer) = send_zip(&place, "", &zip).await;
+        assert_eq!((status, &answer["code"]), (422, &json!("bad-archive")), "{answer}");
+        assert!(answer["error"].as_str().unwrap().contains(part), "{answer}");
+    }
+    let (status, answer) = send_zip(&place, "", &vec![0; (3 << 20) / 2]).await;
+    assert_eq!((status, &answer["code"]), (413, &json!("body-too-large")), "{answer}");
+    let body = zipped(&[("server.js", "x")]);
+    let (head, _) = send(&place, "POST", VERSIONS, "content-type: text/plain\r\n", &body).await;
+    assert!(head.starts_with("HTTP/1.1 415"), "{head}");
+    assert_eq!(place.get("").await.data()["versions"].as_array().unwrap().len(), 1);
+    assert_eq!(place.manifest().version, None);
+
+    // Only upon what its sender has seen, if they say so.
+    let (status, answer) = send_zip(&place, "if-match: \"0123456789abcdef\"\r\n", &body).await;
+    assert_eq!((status, &answer["code"]), (412, &json!("etag-mismatch")), "{answer}");
+    let tag = format!("if-match: \"{}\"\r\n", place.running);
+    assert_eq!(send_zip(&place, &tag, &body).await.0, 202);
+    assert_eq!(send_zip(&place, &tag, &body).await.0, 412, "another one is on its way by now");
 }

@@ -2,6 +2,7 @@
 
 mod domains;
 mod user;
+mod versions;
 mod visitors;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::domains::{Domains, OfDomains, OneDomain};
 pub use self::user::{AppsOfRemoved, InviteUser, OneUser, Quota, RemoveUser, RoleOfUser, SetUser, User};
+pub use self::versions::{Diff, Publish, Rollback, Versions};
 pub use self::visitors::{AddLink, Circle, Link, OfVisitors, RemoveLink, SitePassword, Visitors};
 use crate::model::{AppKey, Bytes, MilliCpus, RestartPolicy, Sleep, TemplateId};
 
@@ -149,8 +151,22 @@ Examples:
     #[command(after_help = "Examples:\n  paas deploy alice-diary\n  paas deploy alice-diary --wait 120")]
     Deploy(Change),
     /// List the versions of an app's code, newest first
-    #[command(after_help = "Examples:\n  paas versions alice-diary\n  paas versions alice-diary -o json")]
-    Versions(OneApp),
+    #[command(after_help = "\
+Examples:
+  paas versions alice-diary
+  paas versions alice-diary -o json
+  paas versions alice-diary --archive diary.zip                    all files of the one that runs
+  paas versions alice-diary 3f2a91c04be7d815 --archive diary.zip   of another one")]
+    Versions(Versions),
+    /// Publish a folder or a zip as an app's code (writes `version`)
+    #[command(after_help = "\
+What ran before stays in the history: `paas rollback APP` goes back to it. A folder around everything is left out, and so is
+`.git`.
+
+Examples:
+  paas publish alice-diary ./site -m 'new pictures'
+  paas publish alice-diary site.zip")]
+    Publish(Publish),
     /// Let an earlier version of an app's code run again (writes `version`)
     #[command(after_help = "\
 What is in `app/` and not deployed is kept as a version first. `paas deploy APP` publishes `app/` again.
@@ -518,18 +534,6 @@ pub struct OneApp {
 }
 
 #[derive(Debug, Args)]
-pub struct Rollback {
-    /// The app, for example `alice-diary`
-    #[arg(value_name = "APP")]
-    pub app: String,
-    /// The version [default: the last that answered, before the one that runs]
-    #[arg(value_name = "VERSION")]
-    pub version: Option<String>,
-    #[command(flatten)]
-    pub wait: Wait,
-}
-
-#[derive(Debug, Args)]
 pub struct Preview {
     /// The app, for example `alice-diary`
     #[arg(value_name = "APP")]
@@ -540,19 +544,6 @@ pub struct Preview {
     /// Take the preview away
     #[arg(long)]
     pub stop: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Diff {
-    /// The app, for example `alice-diary`
-    #[arg(value_name = "APP")]
-    pub app: String,
-    /// A version, or `app` for what is in `app/` now [default: the version that runs]
-    #[arg(value_name = "FROM")]
-    pub from: Option<String>,
-    /// The same [default: app]
-    #[arg(value_name = "TO", requires = "from")]
-    pub to: Option<String>,
 }
 
 #[derive(Debug, Args)]

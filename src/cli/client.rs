@@ -1,18 +1,23 @@
 //! The daemon's API over its Unix socket.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use futures_util::TryStreamExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::task::AbortHandle;
+use tokio_util::io::ReaderStream;
 use tokio_util::task::TaskTracker;
 
 use super::sse::EventStream;
@@ -21,6 +26,8 @@ use crate::portal::envelope::Envelope;
 
 /// How long an answer may take that is no stream.
 const ANSWER: Duration = Duration::from_secs(30);
+/// The same where all files of a site go one way or the other.
+const UPLOAD: Duration = Duration::from_secs(600);
 /// Larger than any answer of ours.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -94,14 +101,55 @@ impl Client {
         self.answer(Request::delete(path).header("content-type", "application/json"), body.into()).await
     }
 
+    /// Sends a file as it is, and tells the entity tag of the answer as well.
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        kind: &str,
+        file: File,
+    ) -> Result<(T, Option<String>), ClientError> {
+        let broken = |error: io::Error| ClientError::Broken(format!("what is to be sent cannot be read ({error})"));
+        let length = file.metadata().map_err(broken)?.len();
+        let pieces = ReaderStream::with_capacity(tokio::fs::File::from_std(file), 64 << 10);
+        let body = BodyExt::boxed_unsync(StreamBody::new(pieces.map_ok(Frame::data)));
+        let request = Request::post(path).header("content-type", kind).header("content-length", length);
+        within(UPLOAD, async {
+            let (response, _connection) = self.send(request, body).await?;
+            let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok());
+            let etag = etag.map(|tag| tag.trim_matches('"').to_owned());
+            Ok((read(response).await?, etag))
+        })
+        .await
+    }
+
+    /// Writes an answer that is no JSON into a file.
+    pub async fn download(&self, path: &str, file: File) -> Result<(), ClientError> {
+        within(UPLOAD, async {
+            let (response, _connection) = self.send(Request::get(path), whole(Bytes::new())).await?;
+            if !response.status().is_success() {
+                return read::<serde_json::Value>(response).await.map(drop);
+            }
+            let (mut body, mut file) = (response.into_body(), tokio::fs::File::from_std(file));
+            let unwritten = |error: io::Error| ClientError::Broken(format!("the file cannot be written ({error})"));
+            while let Some(frame) = body.frame().await {
+                let broken = |error| ClientError::Broken(format!("the daemon's answer broke off ({error}): try again"));
+                if let Ok(bytes) = frame.map_err(broken)?.into_data() {
+                    file.write_all(&bytes).await.map_err(unwritten)?;
+                }
+            }
+            file.flush().await.map_err(unwritten)
+        })
+        .await
+    }
+
     /// Server-sent events.
     pub async fn events(&self, path: &str) -> Result<EventStream, ClientError> {
-        let send = self.send(Request::get(path).header("accept", "text/event-stream"), Bytes::new());
-        let (response, connection) = within(send).await?;
+        let send = self.send(Request::get(path).header("accept", "text/event-stream"), whole(Bytes::new()));
+        let (response, connection) = within(ANSWER, send).await?;
         if response.status().is_success() {
             return Ok(EventStream::new(response.into_body(), connection));
         }
-        let refused = within(read::<serde_json::Value>(response)).await;
+        let refused = within(ANSWER, read::<serde_json::Value>(response)).await;
         drop(connection);
         Err(refused.err().unwrap_or_else(|| ClientError::Broken("the daemon answered no events".to_owned())))
     }
@@ -116,8 +164,8 @@ impl Client {
         request: hyper::http::request::Builder,
         body: Bytes,
     ) -> Result<T, ClientError> {
-        within(async {
-            let (response, _connection) = self.send(request, body).await?;
+        within(ANSWER, async {
+            let (response, _connection) = self.send(request, whole(body)).await?;
             read(response).await
         })
         .await
@@ -126,7 +174,7 @@ impl Client {
     async fn send(
         &self,
         request: hyper::http::request::Builder,
-        body: Bytes,
+        body: Body,
     ) -> Result<(Response<Incoming>, Connection), ClientError> {
         let broken = |error: &dyn std::fmt::Display| {
             ClientError::Broken(format!("the daemon hung up ({error}): look at its own log, then try again"))
@@ -139,7 +187,7 @@ impl Client {
             let _ = connection.await;
         });
         let connection = Connection(task.abort_handle());
-        let request = request.header("host", "paas").body(Full::new(body)).map_err(|error| broken(&error))?;
+        let request = request.header("host", "paas").body(body).map_err(|error| broken(&error))?;
         let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
         Ok((response, connection))
     }
@@ -163,9 +211,15 @@ pub fn app_path(key: &AppKey, rest: &str) -> String {
     format!("/apps/{}/{}{rest}", key.user, key.app)
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
-    tokio::time::timeout(ANSWER, work).await.unwrap_or_else(|_| {
-        let seconds = ANSWER.as_secs();
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+fn whole(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+async fn within<T>(time: Duration, work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
+        let seconds = time.as_secs();
         Err(ClientError::Broken(format!("the daemon did not answer within {seconds} s: look at its own log")))
     })
 }

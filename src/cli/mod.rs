@@ -41,6 +41,7 @@ mod man;
 mod npm;
 pub mod plan;
 pub mod preview;
+mod publish;
 mod rest;
 pub mod schema;
 pub mod serve;
@@ -117,6 +118,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Sleep(args) => with_daemon(context, async |context| rest::sleep(context, &args).await),
         Command::Wake(args) => with_daemon(context, async |context| rest::wake(context, &args).await),
         Command::Versions(args) => with_daemon(context, async |context| versions::list(context, &args).await),
+        Command::Publish(args) => with_daemon(context, async |context| publish::run(context, &args).await),
         Command::Rollback(args) => with_daemon(context, async |context| versions::rollback(context, &args).await),
         Command::Preview(args) => with_daemon(context, async |context| preview::run(context, &args).await),
         Command::Diff(args) => with_daemon(context, async |context| versions::diff(context, &args).await),

@@ -1,10 +1,12 @@
 //! `paas versions APP` and `paas diff APP [A [B]]`: the history of an app's code.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use anyhow::Context as _;
 use comfy_table::{Cell, Color};
 
-use super::args::{Diff, Format, OneApp, Rollback};
+use super::args::{self, Diff, Format, Rollback};
 use super::chosen;
 use super::client::app_path;
 use super::context::Context;
@@ -19,9 +21,12 @@ use crate::portal::versions::{Difference, Versions};
 /// Files that are named before the rest is counted.
 const NAMED: usize = 3;
 
-pub(super) async fn list(context: &mut Context, args: &OneApp) -> anyhow::Result<Exit> {
+pub(super) async fn list(context: &mut Context, args: &args::Versions) -> anyhow::Result<Exit> {
     let key = Manifests::new(context.settings()?).or_parsed(&args.app)?;
     let found: Versions = context.client()?.get(&app_path(&key, "/versions")).await?;
+    if let Some(file) = &args.archive {
+        return save(context, &key, (args.version.as_deref(), file), &found).await;
+    }
     match context.format(Format::Table) {
         Format::Table if found.versions.is_empty() => context.out.line("no version was taken yet")?,
         Format::Table => {
@@ -47,6 +52,29 @@ pub(super) async fn list(context: &mut Context, args: &OneApp) -> anyhow::Result
         }
         other => context.out.value(other, &found)?,
     }
+    Ok(Exit::Done)
+}
+
+/// A half-written file never has the name.
+async fn save(
+    context: &mut Context,
+    key: &AppKey,
+    (typed, file): (Option<&str>, &Path),
+    found: &Versions,
+) -> anyhow::Result<Exit> {
+    let version = match typed {
+        Some(typed) => named(key, typed, found)?,
+        None => found.running.clone().ok_or_else(|| {
+            anyhow::anyhow!("`{key}` runs no version: write which one, of those that `paas versions {key}` lists")
+        })?,
+    };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(folder)
+        .with_context(|| format!("cannot write into {}: write another path", folder.display()))?;
+    let to = written.reopen()?;
+    context.client()?.download(&app_path(key, &format!("/versions/{version}/archive")), to).await?;
+    written.persist(file).with_context(|| format!("cannot write {}", file.display()))?;
+    context.out.line(format_args!("{key}: version {version} is in {}", file.display()))?;
     Ok(Exit::Done)
 }
 

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use super::archive::{Bounds, refused};
 use super::import::{message, one_line, write_path};
 use super::list::{EntryKind, TreeEntry};
 use super::names::{Names, check_name};
-use super::{Edits, FileEdit, HistoryError, Note};
+use super::{FileEdit, HistoryError, Note};
 use crate::folders::CodeFound;
 use crate::model::units::DigestOf;
 use crate::model::{Shown, Timestamp, VersionId};
@@ -19,19 +20,24 @@ const MOST_EDITS: usize = 100;
 /// The changes, found to be good.
 #[derive(Debug)]
 pub(super) struct Checked {
-    edits: Edits,
+    base: VersionId,
+    edits: Vec<FileEdit>,
     found: CodeFound,
 }
 
 /// Whether they can be made to these files.
-pub(super) fn check(edits: Edits, files: &[TreeEntry], now: Timestamp) -> Result<Checked, HistoryError> {
-    let refused = |why: String| Err(HistoryError::Unpublishable(why));
-    if edits.edits.is_empty() || edits.edits.len() > MOST_EDITS {
-        return refused(format!("{} files change: send one to {MOST_EDITS} at a time", edits.edits.len()));
+pub(super) fn check(
+    base: VersionId,
+    edits: Vec<FileEdit>,
+    files: &[TreeEntry],
+    (now, bounds): (Timestamp, Bounds),
+) -> Result<Checked, HistoryError> {
+    if edits.is_empty() || edits.len() > MOST_EDITS {
+        return refused(format!("{} files change: send one to {MOST_EDITS} at a time", edits.len()));
     }
     let mut sizes: BTreeMap<&[u8], u64> = files.iter().map(|file| (&*file.path, file.size)).collect();
     let mut seen = BTreeSet::new();
-    for edit in &edits.edits {
+    for edit in &edits {
         let shown = Shown::new(&edit.path);
         check_name(&edit.path).map_err(HistoryError::Unpublishable)?;
         if !seen.insert(&*edit.path) {
@@ -46,7 +52,7 @@ pub(super) fn check(edits: Edits, files: &[TreeEntry], now: Timestamp) -> Result
     }
     // What goes makes place for another spelling of its name.
     let mut names = Names::of(sizes.keys().copied());
-    for FileEdit { path, content } in &edits.edits {
+    for FileEdit { path, content } in &edits {
         let Some(content) = content else { continue };
         if sizes.insert(path.as_bytes(), content.len() as u64).is_none() {
             names.add(path).map_err(HistoryError::Unpublishable)?;
@@ -56,7 +62,8 @@ pub(super) fn check(edits: Edits, files: &[TreeEntry], now: Timestamp) -> Result
         return refused("without `server.js` nothing would answer: keep it".to_owned());
     }
     let found = CodeFound { at: now, files: sizes.len() as u64, bytes: sizes.values().sum() };
-    Ok(Checked { edits, found })
+    bounds.check(found.files, found.bytes)?;
+    Ok(Checked { base, edits, found })
 }
 
 impl Checked {
@@ -64,9 +71,9 @@ impl Checked {
     pub(super) fn version(&self) -> VersionId {
         let mut digest = DigestOf::default();
         digest.field(b"published");
-        digest.field(self.edits.base.as_str().as_bytes());
+        digest.field(self.base.as_str().as_bytes());
         digest.field(&self.found.at.0.to_le_bytes());
-        for edit in &self.edits.edits {
+        for edit in &self.edits {
             digest.field(edit.path.as_bytes());
             digest.field(if edit.content.is_some() { b"holds" } else { b"gone" });
             digest.field(edit.content.as_deref().unwrap_or_default());
@@ -74,16 +81,15 @@ impl Checked {
         VersionId::of(&digest.finish())
     }
 
-    /// Writes the commit `to`, behind `base`.
-    pub(super) fn stream(&self, base: &str, files: &[TreeEntry], to: &str, out: File) -> Result<(), HistoryError> {
+    /// Writes the commit `to`, behind that of the version that was changed.
+    pub(super) fn stream(&self, to: &str, note: &Note, files: &[TreeEntry], out: File) -> Result<(), HistoryError> {
         let mut out = BufWriter::new(out);
-        let Edits { edits, by, message: subject, .. } = &self.edits;
-        let note = Note { by: by.clone(), door: super::Door::Publish, message: subject.clone() };
-        let (text, seconds, by) = (message(&note, &self.found), self.found.at.0.div_euclid(1000), one_line(by));
+        let (text, seconds, by) = (message(note, &self.found), self.found.at.0.div_euclid(1000), one_line(&note.by));
+        let base = &self.base;
         let mut write = || -> std::io::Result<()> {
             write!(out, "feature done\ncommit {to}\ncommitter {by} <> {seconds} +0000\n")?;
-            write!(out, "data {}\n{text}\nfrom {base}\n", text.len())?;
-            for edit in edits {
+            write!(out, "data {}\n{text}\nfrom refs/versions/{base}\n", text.len())?;
+            for edit in &self.edits {
                 let path = Path::new(&edit.path);
                 let Some(content) = &edit.content else {
                     out.write_all(b"D ")?;
@@ -109,6 +115,7 @@ impl Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Bytes;
 
     #[test]
     fn only_files_of_a_site_are_changed_and_never_so_that_nothing_would_answer() {
@@ -122,8 +129,8 @@ mod tests {
                 content: content.map(|content| content.as_bytes().to_vec()),
             });
             let base = VersionId::parse("0123456789abcdef").unwrap();
-            let edits = Edits { base, edits: edits.collect(), by: String::new(), message: String::new() };
-            match check(edits, &files, Timestamp(0)) {
+            let bounds = Bounds { files: 4, bytes: Bytes(20) };
+            match check(base, edits.collect(), &files, (Timestamp(0), bounds)) {
                 Ok(checked) => format!("{} files", checked.found.files),
                 Err(error) => error.to_string(),
             }
@@ -146,5 +153,7 @@ mod tests {
         assert!(told(&[("new", Some("1")), ("New", Some("2"))]).contains("go together"));
         assert_eq!(told(&[("public/a.html", None), ("public/A.html", Some("b"))]), "3 files");
         assert!(told(&[]).contains("0 files change"));
+        assert!(told(&[("b", Some("1")), ("c", Some("2"))]).contains("more than 4 files"));
+        assert!(told(&[("b", Some("eighteen and more.."))]).contains("more than 20"));
     }
 }

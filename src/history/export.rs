@@ -2,15 +2,22 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::list::{EntryKind, TreeEntry};
+use super::zip::Packer;
 use crate::folders::{CodeWriter, FolderError};
 
 /// Longest line before an object, and longest target of a link.
 const MOST_LINE: u64 = 4 << 10;
+
+/// What one object holds.
+enum Blob<'b> {
+    Link(&'b [u8]),
+    File { program: bool, size: u64, content: &'b mut dyn Read },
+}
 
 /// `cat-file --batch`, asked for one object at a time.
 pub(super) struct Blobs {
@@ -25,6 +32,30 @@ impl Blobs {
 
     /// All of these.
     pub(super) fn write(&mut self, entries: &[TreeEntry], writer: &mut CodeWriter<'_>) -> Result<(), FolderError> {
+        self.each(entries, |path, blob| match blob {
+            Blob::Link(target) => writer.link(path, Path::new(OsStr::from_bytes(target))),
+            Blob::File { program, size, content } => writer.file(path, program, size, content),
+        })
+    }
+
+    /// All of these, as an archive.
+    pub(super) fn pack(&mut self, entries: &[TreeEntry], packer: &mut Packer<File>) -> Result<(), FolderError> {
+        self.each(entries, |path, blob| {
+            let name = path.to_string_lossy();
+            let written = match blob {
+                Blob::Link(target) => packer.link(&name, &String::from_utf8_lossy(target)),
+                Blob::File { program, size, content } => packer.file(&name, program, &mut content.take(size)).map(drop),
+            };
+            written.map_err(|error| broken(&error))
+        })
+    }
+
+    /// Each in its turn. Whoever is given a file reads all of it.
+    fn each(
+        &mut self,
+        entries: &[TreeEntry],
+        mut visit: impl FnMut(&Path, Blob<'_>) -> Result<(), FolderError>,
+    ) -> Result<(), FolderError> {
         for entry in entries {
             let path = Path::new(OsStr::from_bytes(&entry.path));
             let size = self.ask_for(&entry.object)?;
@@ -33,9 +64,9 @@ impl Blobs {
                 EntryKind::Link => {
                     let mut target = Vec::new();
                     (&mut self.answer).take(size).read_to_end(&mut target).map_err(|error| broken(&error))?;
-                    writer.link(path, Path::new(OsStr::from_bytes(&target)))?;
+                    visit(path, Blob::Link(&target))?;
                 }
-                EntryKind::File { program } => writer.file(path, program, size, &mut self.answer)?,
+                EntryKind::File { program } => visit(path, Blob::File { program, size, content: &mut self.answer })?,
             }
             self.answer.read_exact(&mut [0]).map_err(|error| broken(&error))?;
         }

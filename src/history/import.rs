@@ -111,15 +111,19 @@ pub(super) fn write_path(out: &mut impl io::Write, path: &Path) -> io::Result<()
 
 /// What a commit says, with what is not in git's own fields as trailers.
 pub(super) fn message(note: &Note, found: &CodeFound) -> String {
-    let subject = one_line(&note.message);
+    let subject = subject(&note.message);
     let (door, files, bytes, at) = (note.door.word(), found.files, found.bytes, found.at.0);
     // Git's own time has no milliseconds, and two versions of one second have an order.
     format!("{subject}\n\nPaas-Door: {door}\nPaas-At: {at}\nPaas-Files: {files}\nPaas-Bytes: {bytes}\n")
 }
 
-/// A name or a subject: no line ends, and nothing that would end it in a commit.
+/// A name: no line ends, and nothing that would end it in a commit.
 pub(super) fn one_line(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() || matches!(c, '<' | '>') { ' ' } else { c }).collect();
+    subject(&text.replace(['<', '>'], " "))
+}
+
+fn subject(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = line.trim();
     if line.is_empty() { "somebody".to_owned() } else { line.chars().take(200).collect() }
 }

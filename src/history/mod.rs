@@ -10,6 +10,7 @@
 //! # What is left out
 //! - Empty folders, and what is called `.git`: git keeps neither.
 
+mod archive;
 mod edits;
 mod export;
 mod fit;
@@ -21,6 +22,8 @@ mod receive;
 mod recorder;
 mod repository;
 mod serve;
+mod tar;
+mod zip;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -29,12 +32,14 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use archive::{Archive, Bounds};
 pub use fit::{Extent, Unfit};
 pub use git::GIT_USER;
 pub use receive::{Fit, Incoming, NONE, PushLimits, Refused, Update};
 pub use recorder::{Author, Authors, Did, Recorder, RecorderHandle};
 pub use repository::{BRANCH, GitHistory, Side};
 pub use serve::{Answering, Ending, NamedRef, Protocol};
+pub use zip::Packer;
 
 use crate::folders::FolderError;
 use crate::model::{AppKey, Shown, Timestamp, VersionId};
@@ -129,13 +134,22 @@ pub struct FileEdit {
     pub content: Option<Vec<u8>>,
 }
 
-/// What is published: these changes of that version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edits {
-    pub base: VersionId,
-    pub edits: Vec<FileEdit>,
+/// What is published.
+#[derive(Debug)]
+pub struct Publication {
+    pub what: Published,
     pub by: String,
     pub message: String,
+    /// Most that the version may have.
+    pub bounds: Bounds,
+}
+
+#[derive(Debug)]
+pub enum Published {
+    /// These changes of that version.
+    Edits { base: VersionId, edits: Vec<FileEdit> },
+    /// All files anew.
+    Archive(Archive),
 }
 
 /// A file of a version.

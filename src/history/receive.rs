@@ -204,13 +204,8 @@ impl GitHistory {
     /// What `update-ref` is told for that.
     pub(super) async fn moving(&self, repository: &Path, to: &str) -> Result<String, HistoryError> {
         let git = self.git()?;
-        let args = ["for-each-ref", "--format=%(objectname)", BRANCH];
-        let tip = git.run(repository, ("look at the newest version", &args), Vec::new(), LIGHT).await?;
-        let tip = String::from_utf8_lossy(&tip).trim().to_owned();
         let moved = format!("update {BRANCH} {to}\n");
-        if tip.is_empty() {
-            return Ok(moved);
-        }
+        let Some(tip) = self.tip(repository).await? else { return Ok(moved) };
         let args = ["rev-list", "--count", "--max-count=1", &tip, "--not", to];
         let lost = git.run(repository, ("compare two versions", &args), Vec::new(), LIGHT).await?;
         Ok(if lost.trim_ascii() == b"0" { moved } else { format!("update {KEPT}/{tip} {tip}\n{moved}") })

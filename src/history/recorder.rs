@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Door, Edits, GitHistory, HistoryError, Note};
+use super::{Door, GitHistory, HistoryError, Note, Publication};
 use crate::folders::CodeAt;
 use crate::model::{AppKey, AppStatus, DaemonStatus, Health, RunState, Timestamp, VersionId};
 
@@ -53,7 +53,7 @@ pub trait Authors: Send + Sync + 'static {
 enum Request {
     CatchUp { key: AppKey, done: oneshot::Sender<Result<(), HistoryError>> },
     Compare { key: AppKey, done: oneshot::Sender<Result<(), HistoryError>> },
-    Publish { key: AppKey, edits: Edits, done: oneshot::Sender<Result<VersionId, HistoryError>> },
+    Publish { key: AppKey, publication: Box<Publication>, done: oneshot::Sender<Result<VersionId, HistoryError>> },
     MoveBranch { key: AppKey, to: String, done: oneshot::Sender<Result<(), HistoryError>> },
 }
 
@@ -87,12 +87,12 @@ impl RecorderHandle {
         self.ask(|done| Request::Compare { key: key.clone(), done }).await
     }
 
-    /// Makes a version of another one and changes of single files. It runs once the manifest names it.
+    /// Makes a version without the working copy. It runs once the manifest names it.
     ///
     /// # Errors
     /// When no history is kept, there is no such version, or the changes cannot be made.
-    pub async fn publish(&self, key: &AppKey, edits: Edits) -> Result<VersionId, HistoryError> {
-        self.ask(|done| Request::Publish { key: key.clone(), edits, done }).await
+    pub async fn publish(&self, key: &AppKey, publication: Publication) -> Result<VersionId, HistoryError> {
+        self.ask(|done| Request::Publish { key: key.clone(), publication: Box::new(publication), done }).await
     }
 
     /// Until the app's branch names that commit, which is in the history.
@@ -204,7 +204,9 @@ impl Recorder {
                 };
                 let _ = done.send(caught_up);
             }
-            Request::Publish { key, edits, done } => drop(done.send(self.history.publish(&key, edits).await)),
+            Request::Publish { key, publication, done } => {
+                drop(done.send(self.history.publish(&key, *publication).await));
+            }
             Request::MoveBranch { key, to, done } => drop(done.send(self.history.move_branch(&key, &to).await)),
             Request::Compare { key, done } => drop(done.send(self.history.note_working_copy(&key).await)),
         }

@@ -1,6 +1,8 @@
 //! The history of each app, by git.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +12,8 @@ use super::git::{Bounds, Git, closed_to_others};
 use super::import::{Import, stream};
 use super::list::{TreeEntry, changes, commits, refs, tree_entries};
 use super::receive::PushLimits;
-use super::{Door, Edits, FileChange, History, HistoryError, Note, Version, VersionFile};
+use super::zip::Packer;
+use super::{Door, FileChange, History, HistoryError, Note, Publication, Published, Version, VersionFile};
 use crate::folders::{CodeAt, CodeWriter, DiskFolders, FolderError, Owner};
 use crate::model::units::DigestOf;
 use crate::model::{AppKey, Digest, Timestamp, VersionId};
@@ -143,11 +146,7 @@ impl GitHistory {
         note: Note,
     ) -> Result<Digest, HistoryError> {
         let git = self.git()?;
-        let tip = ["for-each-ref", "--format=%(objectname)", BRANCH];
-        let tip = git.run(repository, ("look at the newest version", &tip), Vec::new(), LIGHT).await;
-        let tip = tip.map_err(|error| explained(repository, error))?;
-        let tip = String::from_utf8_lossy(&tip).trim().to_owned();
-        let parent = (!tip.is_empty()).then_some(tip);
+        let parent = self.tip(repository).await?;
         let (folders, import) = (self.folders.clone(), Import { key: key.clone(), code, to, parent, note });
         let args = ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"];
         let imported = git
@@ -155,22 +154,72 @@ impl GitHistory {
         Ok(imported.await.map_err(|error| explained(repository, error))?.content)
     }
 
-    /// Makes a version of another one and these changes.
-    pub(super) async fn publish(&self, key: &AppKey, edits: Edits) -> Result<VersionId, HistoryError> {
-        self.find(key, &edits.base).await?;
-        let (repository, git) = (self.repository(key).await?, self.git()?);
-        let base = format!("refs/versions/{}", edits.base);
-        let files = self.tree(key, &edits.base).await?;
+    /// Makes a version of what was sent.
+    pub(super) async fn publish(&self, key: &AppKey, publication: Publication) -> Result<VersionId, HistoryError> {
+        let Publication { what, by, message, bounds } = publication;
+        let note = Note { by, door: Door::Publish, message };
         let now = self.taken_at(key, &CodeAt::Working).await?;
-        let checked = check(edits, &files, now)?;
-        let version = checked.version();
         let args = ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"];
-        let made = git.run_with(&repository, ("publish a version", &args), HEAVY, move |stdin, _| {
-            checked.stream(&base, &files, NEW, stdin)
-        });
-        made.await.map_err(|error| explained(&repository, error))?;
+        let call: (&'static str, &[&str]) = ("publish a version", &args);
+        let (repository, version, made) = match what {
+            Published::Edits { base, edits } => {
+                self.find(key, &base).await?;
+                let repository = self.repository(key).await?;
+                let files = self.tree(key, &base).await?;
+                let checked = check(base, edits, &files, (now, bounds))?;
+                let version = checked.version();
+                let stream = move |stdin, _| checked.stream(NEW, &note, &files, stdin);
+                let made = self.git()?.run_with(&repository, call, HEAVY, stream).await;
+                (repository, version, made)
+            }
+            Published::Archive(archive) => {
+                let repository = self.repository(key).await?;
+                let (version, parent) = (archive.version(now), self.tip(&repository).await?);
+                let stream = move |stdin, _| archive.stream((NEW, parent.as_deref()), &note, now, stdin);
+                let made = self.git()?.run_with(&repository, call, HEAVY, stream).await;
+                (repository, version, made)
+            }
+        };
+        made.map_err(|error| explained(&repository, error))?;
         self.name(&repository, &version, Door::Publish).await?;
         Ok(version)
+    }
+
+    /// The newest version's commit.
+    pub(super) async fn tip(&self, repository: &Path) -> Result<Option<String>, HistoryError> {
+        let args = ["for-each-ref", "--format=%(objectname)", BRANCH];
+        let tip = self.git()?.run(repository, ("look at the newest version", &args), Vec::new(), LIGHT).await;
+        let tip = tip.map_err(|error| explained(repository, error))?;
+        let tip = String::from_utf8_lossy(&tip).trim().to_owned();
+        Ok((!tip.is_empty()).then_some(tip))
+    }
+
+    /// A version's code as a zip, in a file without a name.
+    ///
+    /// # Errors
+    /// When there is no such version, or git or the disk fails.
+    pub async fn archive(&self, key: &AppKey, version: &VersionId) -> Result<File, HistoryError> {
+        self.find(key, version).await?;
+        let at = self.list(key).await?.into_iter().find(|one| one.id == *version).map_or(Timestamp(0), |one| one.at);
+        let repository = self.folders.history_dir(key);
+        let entries = self.tree(key, version).await?;
+        let full = |error: std::io::Error| {
+            HistoryError::Folder(FolderError::Retryable(format!("the archive could not be written: {error}")))
+        };
+        let out = tempfile::tempfile_in(self.folders.apps_dir()).map_err(full)?;
+        let packed = self.git()?.run_with(
+            &repository,
+            ("pack a version", &["cat-file", "--batch"]),
+            HEAVY,
+            move |stdin, stdout| {
+                let mut packer = Packer::new(out, at);
+                Blobs::new(stdin, stdout).pack(&entries, &mut packer)?;
+                let mut file = packer.finish().map_err(full)?;
+                file.rewind().map_err(full)?;
+                Ok(file)
+            },
+        );
+        packed.await.map_err(|error| explained(&repository, error))
     }
 
     /// Lets the version name the new commit.

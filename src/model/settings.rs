@@ -51,6 +51,9 @@ pub struct Settings {
     /// firewall's rules that say so.
     pub app_lan: bool,
     pub max_apps_per_user: u32,
+    /// Most files of a version that somebody publishes, and most bytes of all of them.
+    pub publish_max_files: u32,
+    pub publish_max_bytes: Bytes,
     pub max_total_apps: u32,
     pub routing: Routing,
     pub gateway_port: u16,
@@ -116,6 +119,8 @@ impl Settings {
             app_internet: true,
             app_lan: false,
             max_apps_per_user: 5,
+            publish_max_files: 5_000,
+            publish_max_bytes: Bytes::mib(100),
             max_total_apps: 20,
             routing: Routing::Gateway,
             gateway_port: 8080,

@@ -31,7 +31,7 @@ const LINES_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wait {
-    wait: Option<u64>,
+    pub(super) wait: Option<u64>,
 }
 
 impl Wait {

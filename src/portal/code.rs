@@ -98,11 +98,12 @@ codes! {
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large" "The body is larger than the route takes: 64 KiB, or what it says.";
     PICTURE_TOO_LARGE: PAYLOAD_TOO_LARGE "picture-too-large" "The picture has more than 4 MiB.";
     PATH_TOO_LONG: URI_TOO_LONG "path-too-long" "The path is longer than any that the API has.";
-    NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is not `application/json`.";
+    NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not-json" "The body's content type is none that the route takes.";
     NOT_GIT: UNSUPPORTED_MEDIA_TYPE "not-git" "The body's content type is not git's own for this path.";
     UNKNOWN_HOST: MISDIRECTED_REQUEST "unknown-host" "The request names a host that the portal does not answer to; `PORTAL_HOSTS` adds one.";
     BAD_EDIT: UNPROCESSABLE_ENTITY "bad-edit" "The changes of the files cannot be made.";
     CONTENT_UNFIT: UNPROCESSABLE_ENTITY "content-unfit" "What is filled in does not fit the form; the message says where.";
+    BAD_ARCHIVE: UNPROCESSABLE_ENTITY "bad-archive" "The archive cannot become a version; the message says why.";
     WRONG_SHAPE: UNPROCESSABLE_ENTITY "wrong-shape" "The body is JSON, but not of the shape that the route takes.";
     INVALID_MANIFEST: UNPROCESSABLE_ENTITY "invalid-manifest" "The text is no manifest that could be used; the message says where and why.";
     USER_QUOTA: TOO_MANY_REQUESTS "user-quota" "The user has as many apps as are allowed.";
@@ -123,6 +124,7 @@ codes! {
     TRASH_UNAVAILABLE: SERVICE_UNAVAILABLE "trash-unavailable" "The trash folder cannot be read or written.";
     LOG_UNAVAILABLE: SERVICE_UNAVAILABLE "log-unavailable" "The container's log cannot be read now.";
     NO_HISTORY: SERVICE_UNAVAILABLE "no-history" "No history of the apps' code is kept, because git is missing for example.";
+    NO_SPACE: SERVICE_UNAVAILABLE "no-space" "The server's disk does not take what was sent.";
     HISTORY_UNAVAILABLE: SERVICE_UNAVAILABLE "history-unavailable" "The history of the app's code cannot be used now.";
     DRAFT_UNAVAILABLE: SERVICE_UNAVAILABLE "draft-unavailable" "Drafts cannot be used now.";
     BACKUP_FAILED: SERVICE_UNAVAILABLE "backup-failed" "The backup could not be made, read or checked; the message says why.";

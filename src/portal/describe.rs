@@ -65,6 +65,8 @@ struct Body {
     schema: SchemaOf,
     example: Value,
     required: bool,
+    /// In which other types it may come, as bytes.
+    others: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -124,13 +126,22 @@ impl Operation {
 
     #[must_use]
     pub fn takes<T: JsonSchema>(mut self, example: Value) -> Self {
-        self.body = Some(Body { schema: schema_of::<T>, example, required: true });
+        self.body = Some(Body { schema: schema_of::<T>, example, required: true, others: &[] });
         self
     }
 
     #[must_use]
     pub fn may_take<T: JsonSchema>(mut self, example: Value) -> Self {
-        self.body = Some(Body { schema: schema_of::<T>, example, required: false });
+        self.body = Some(Body { schema: schema_of::<T>, example, required: false, others: &[] });
+        self
+    }
+
+    /// Or bytes of one of these types.
+    #[must_use]
+    pub fn or_takes(mut self, types: &'static [&'static str]) -> Self {
+        if let Some(body) = &mut self.body {
+            body.others = types;
+        }
         self
     }
 
@@ -337,7 +348,10 @@ fn operation(
         described["description"] = operation.description.into();
     }
     if let Some(body) = &operation.body {
-        let content = json!({"application/json": {"schema": (body.schema)(bodies), "example": body.example}});
+        let mut content = json!({"application/json": {"schema": (body.schema)(bodies), "example": body.example}});
+        for other in body.others {
+            content[*other] = json!({"schema": {"type": "string", "format": "binary"}});
+        }
         described["requestBody"] = json!({"required": body.required, "content": content});
     }
     if let Some(kind) = operation.bytes {

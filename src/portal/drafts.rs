@@ -18,12 +18,12 @@ use super::describe::Operation;
 use super::edits;
 use super::envelope::{ApiError, Data, Text, said};
 use super::extract::{App, DraftBody, MaybeBody, OfFile, Params, PictureBody};
-use super::publish::check_base;
+use super::publish::{bounds, check_base};
 use super::state::PortalState;
 use super::versions::{history, refusal};
 use crate::drafts::{Conflict, Draft, DraftError, DraftOf, Drafts, Held, NewDraft, Publishable, ready};
 use crate::gateway::language;
-use crate::history::{Edits, FileEdit, RecorderHandle};
+use crate::history::{FileEdit, Publication, Published, RecorderHandle};
 use crate::model::content::{Problem, Schema};
 use crate::model::picture::{NoPicture, PictureKind};
 use crate::model::{AppKey, AppStatus, Shown, Timestamp, VersionId};
@@ -258,10 +258,11 @@ pub async fn publish(
     let message = Text { korean: publishable.sentence.ko.clone(), english: publishable.sentence.en.clone() };
     let message = message.in_language(language(&headers)).to_owned();
     let edits = edits_of(drafts, &key, whose, publishable).await?;
-    let edits = Edits { base: running, edits, by: caller.to_string(), message };
-    let version = recorder.publish(&key, edits).await.map_err(refused)?;
+    let what = Published::Edits { base: running, edits };
+    let publication = Publication { what, by: caller.to_string(), message, bounds: bounds(&state) };
+    let version = recorder.publish(&key, publication).await.map_err(refused)?;
     // Whoever publishes at the same moment writes the manifest first, and this one is then told so.
-    let answer = edits::publish(state.clone(), &caller, key.clone(), patience, in_force, version).await?;
+    let answer = edits::publish(state.clone(), &caller, key.clone(), patience, Some(in_force), version).await?;
     if answer.status() == StatusCode::OK
         && let Err(error) = drafts.discard(&key, whose, Some(draft.revision)).await
     {

@@ -141,18 +141,19 @@ pub(super) async fn in_force(state: &PortalState, key: &AppKey) -> Result<InForc
     .await
 }
 
-/// Lets a version run in place of what was in force when it was made.
+/// Lets a version run; with `upon`, only in place of what was in force then.
 pub(super) async fn publish(
     state: PortalState,
     caller: &Caller,
     key: AppKey,
     patience: Patience,
-    upon: InForce,
+    upon: Option<InForce>,
     version: VersionId,
 ) -> Result<Response, ApiError> {
     let plan = move |key: &AppKey, manifest: &Manifest| {
         takes_versions(key, manifest)?;
-        if (&manifest.version, &manifest.redeploy) != (&upon.version, &upon.redeploy) {
+        let same = |upon: &InForce| (&manifest.version, &manifest.redeploy) == (&upon.version, &upon.redeploy);
+        if upon.as_ref().is_some_and(|upon| !same(upon)) {
             return Err(published_meanwhile(key));
         }
         Ok(vec![Change::Version(Some(version.clone()))])

@@ -23,9 +23,9 @@ use crate::model::{AppKey, AppName, NameError, UserId, VersionId};
 
 /// How large a body may be, and how long it may take: one that takes longer is not meant well, or its sender is gone.
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
-    said: &'static str,
-    time: Duration,
+pub(super) struct Bounds {
+    pub(super) said: &'static str,
+    pub(super) time: Duration,
 }
 
 const SMALL: Bounds = Bounds { said: "64 KiB", time: Duration::from_secs(10) };
@@ -507,7 +507,7 @@ fn bad_path(detail: &str) -> ApiError {
     ApiError::new(code::BAD_PATH, said!("{detail}", "경로가 올바르지 않습니다: {detail}"))
 }
 
-fn too_slow(Bounds { time, .. }: Bounds) -> ApiError {
+pub(super) fn too_slow(Bounds { time, .. }: Bounds) -> ApiError {
     let seconds = time.as_secs();
     ApiError::new(
         code::BODY_TOO_SLOW,

@@ -67,6 +67,7 @@ pub mod templates;
 pub mod totp;
 pub mod traffic;
 pub mod unix;
+pub mod upload;
 pub mod usage;
 pub mod versions;
 pub mod view;

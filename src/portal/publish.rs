@@ -4,6 +4,10 @@
 //! - What was published meanwhile, or is being deployed, is never replaced by somebody who has not seen it: they are told.
 //! - A version that could not be made changes nothing; one that was made and does not come to run is in the history.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
@@ -17,16 +21,19 @@ use super::apps;
 use super::caller::Caller;
 use super::code;
 use super::describe::Operation;
-use super::edits::{self, InForce};
-use super::envelope::{ApiError, said};
-use super::extract::{App, IfMatch, LargeBody, Params};
+use super::edits::{self, InForce, blocking};
+use super::envelope::{ApiError, Text, said};
+use super::extract::{App, IfMatch, Params};
 use super::state::PortalState;
+use super::upload::{ARCHIVES, Upload};
 use super::versions::{history, refusal};
-use crate::history::{Edits, FileEdit, HistoryError};
+use crate::history::{Archive, Bounds, FileEdit, HistoryError, Publication, Published};
 use crate::model::{AppKey, AppStatus, Shown, SyncState, VersionId};
 
 /// Most bytes of a body with changes: pictures of a page, in base64.
 pub(super) const MAX_EDITS: usize = 8 << 20;
+/// Most bytes of a template's server.
+const MAX_SERVER: u64 = 1 << 20;
 
 /// Changes of single files.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -63,30 +70,99 @@ pub enum Encoding {
     Base64,
 }
 
+/// What the query says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct How {
+    wait: Option<u64>,
+    /// Of an archive, which cannot say it itself.
+    message: Option<String>,
+}
+
 /// Whoever changed what another one has changed meanwhile is told so, and nothing is made.
 pub async fn publish(
     State(state): State<PortalState>,
     caller: Caller,
     App(key): App,
-    Params(wait): Params<Wait>,
+    Params(How { wait, message }): Params<How>,
     if_match: IfMatch,
-    LargeBody(Publish { base, edits, message }): LargeBody<Publish>,
+    body: Upload<Publish>,
 ) -> Result<Response, ApiError> {
     let app = apps::find(&state, &key)?;
-    let patience = wait.patience()?;
-    if !if_match.admits(base.as_str()) {
-        return Err(another_base(&base));
-    }
+    let patience = Wait { wait }.patience()?;
     let recorder = history(&state)?;
     let refused = |error: HistoryError| refusal(&key, &error);
-    let edits = edits.into_iter().map(file_edit).collect::<Result<Vec<_>, _>>()?;
+    let bounds = bounds(&state);
     let in_force = edits::in_force(&state, &key).await?;
-    check_base(&key, &app, &in_force, &base)?;
+    let (what, message, upon) = match body {
+        Upload::Json(Publish { base, edits, message: said }) => {
+            if !if_match.admits(base.as_str()) {
+                return Err(another_base(&base));
+            }
+            let edits = edits.into_iter().map(file_edit).collect::<Result<Vec<_>, _>>()?;
+            check_base(&key, &app, &in_force, &base)?;
+            (Published::Edits { base, edits }, said.or(message), Some(in_force))
+        }
+        Upload::Archive(file) => {
+            let upon = match &if_match {
+                // Nobody is asked: what ran is in the history.
+                IfMatch::Any => None,
+                IfMatch::OneOf(tags) => {
+                    let runs = |tag: &String| {
+                        VersionId::parse(tag).is_some_and(|base| check_base(&key, &app, &in_force, &base).is_ok())
+                    };
+                    if !tags.iter().any(runs) {
+                        return Err(not_the_running(&key));
+                    }
+                    Some(in_force)
+                }
+            };
+            let templates = state.settings_rx.borrow().templates_dir.clone();
+            let opened = blocking(move || Ok(Archive::open(file, bounds, || plain_server(&templates)))).await?;
+            (Published::Archive(opened.map_err(|error| bad_archive(&error))?), message, upon)
+        }
+    };
     recorder.catch_up(&key).await.map_err(refused)?;
     let message = message.unwrap_or_else(|| "published".to_owned());
-    let edits = Edits { base, edits, by: caller.to_string(), message };
-    let version = recorder.publish(&key, edits).await.map_err(refused)?;
-    edits::publish(state.clone(), &caller, key, patience, in_force, version).await
+    let publication = Publication { what, by: caller.to_string(), message, bounds };
+    let version = recorder.publish(&key, publication).await.map_err(refused)?;
+    edits::publish(state.clone(), &caller, key, patience, upon, version).await
+}
+
+pub(super) fn bounds(state: &PortalState) -> Bounds {
+    let settings = state.settings_rx.borrow();
+    Bounds { files: settings.publish_max_files, bytes: settings.publish_max_bytes }
+}
+
+/// That of the template for pages that need none of their own.
+fn plain_server(templates: &Path) -> Option<Vec<u8>> {
+    let file = File::open(templates.join("static-v1/app/server.js")).ok()?;
+    let mut text = Vec::new();
+    file.take(MAX_SERVER).read_to_end(&mut text).ok()?;
+    Some(text)
+}
+
+fn bad_archive(error: &HistoryError) -> ApiError {
+    let english = error.to_string();
+    ApiError::new(
+        code::BAD_ARCHIVE,
+        Text {
+            korean: format!(
+                "이 압축 파일은 올릴 수 없습니다: `server.js`나 `index.html`이 있는 폴더를 zip으로 다시 묶어 보내세요 ({english})"
+            ),
+            english,
+        },
+    )
+}
+
+fn not_the_running(key: &AppKey) -> ApiError {
+    ApiError::new(
+        code::ETAG_MISMATCH,
+        said!(
+            "`{key}` no longer runs the version that `If-Match` names: read what runs now, then send it anew",
+            "`{key}` 앱은 이제 `If-Match`의 버전을 실행하지 않습니다: 지금 실행되는 내용을 확인하고 다시 보내세요"
+        ),
+    )
 }
 
 fn file_edit(PublishEdit { path, content, encoding }: PublishEdit) -> Result<FileEdit, ApiError> {
@@ -143,14 +219,17 @@ fn another_base(base: &VersionId) -> ApiError {
 
 pub(super) fn publish_described() -> Operation {
     answer::waits(
-        Operation::new("versions", "publishVersion", "Change files of an app and let it run with them"),
+        Operation::new("versions", "publishVersion", "Change files of an app, or all of them, and let it run with them"),
         200,
     )
     .more(
-        "Makes a version of the one that runs and the changes, and sets `version` in the manifest. `app/` follows as with \
-         `restore`. The body has at most 8 MiB.",
+        "Makes a version of the one that runs and the changes, or of all files of an archive, and sets `version` in the manifest. \
+         `app/` follows as with `restore`. Changes have at most 8 MiB; an archive (zip, or tar with or without gzip) as much as \
+         `PUBLISH_MAX_BYTES`, unpacked, and `PUBLISH_MAX_FILES` files. A folder around everything is left out. An archive without \
+         `server.js` but with `index.html` is shown as it is.",
     )
-    .header("If-Match", "The `ETag` of `GET …/versions/{version}`: the same version as `base`.")
+    .query("message", json!({"type": "string"}), "What was done, for the list of versions.")
+    .header("If-Match", "The `ETag` of `GET …/versions/{version}`: publish only while that version runs.")
     .takes::<Publish>(json!({
         "base": "3f2a91c04be7d815",
         "edits": [
@@ -160,6 +239,7 @@ pub(super) fn publish_described() -> Operation {
         ],
         "message": "a new headline",
     }))
+    .or_takes(&ARCHIVES)
     .refuses(&[
         code::NO_SUCH_APP,
         code::NO_SUCH_VERSION,
@@ -168,6 +248,8 @@ pub(super) fn publish_described() -> Operation {
         code::PUBLISHED_MEANWHILE,
         code::ETAG_MISMATCH,
         code::BAD_EDIT,
+        code::BAD_ARCHIVE,
+        code::NO_SPACE,
         code::BUSY,
         code::MANIFESTS_UNAVAILABLE,
         code::STOPPING,

@@ -178,6 +178,13 @@ fn table(state: &PortalState) -> Table<'_> {
             versions::file_described(),
         )
         .on(
+            Get,
+            "/apps/{userid}/{appname}/versions/{version}/archive",
+            Owner,
+            versions::archive,
+            versions::archive_described(),
+        )
+        .on(
             Post,
             "/apps/{userid}/{appname}/versions/{version}/restore",
             Owner,

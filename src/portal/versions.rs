@@ -1,11 +1,14 @@
 //! `/apps/{userid}/{appname}/versions` and `…/diff`: the history of an app's code.
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::response::{IntoResponse as _, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio_util::io::ReaderStream;
 
 use super::answer::{Wait, etag};
 use super::apps;
@@ -131,6 +134,42 @@ pub(super) fn file_described() -> Operation {
             code::NO_SUCH_APP,
             code::NO_SUCH_VERSION,
             code::NO_SUCH_FILE,
+            code::NO_HISTORY,
+            code::HISTORY_UNAVAILABLE,
+        ])
+}
+
+/// The whole code, to keep or to change elsewhere.
+pub async fn archive(
+    State(state): State<PortalState>,
+    App(key): App,
+    OfVersion(version): OfVersion,
+) -> Result<Response, ApiError> {
+    apps::find(&state, &key)?;
+    let recorder = history(&state)?;
+    let refused = |error: HistoryError| refusal(&key, &error);
+    recorder.catch_up(&key).await.map_err(refused)?;
+    let file = recorder.history().archive(&key, &version).await.map_err(refused)?;
+    let length = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
+    let body = Body::from_stream(ReaderStream::with_capacity(tokio::fs::File::from_std(file), 64 << 10));
+    let name = format!("attachment; filename=\"{key}-{version}.zip\"");
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/zip")),
+        (CONTENT_LENGTH, length.into()),
+        (CONTENT_DISPOSITION, HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("attachment"))),
+        (ETAG, etag(version.as_str())),
+    ];
+    Ok((headers, body).into_response())
+}
+
+pub(super) fn archive_described() -> Operation {
+    Operation::new("versions", "downloadVersion", "All files of a version, as a zip")
+        .more("`POST …/versions` takes it back.")
+        .answers_with(200, "application/zip", "The archive.")
+        .refuses(&[
+            code::BAD_PATH,
+            code::NO_SUCH_APP,
+            code::NO_SUCH_VERSION,
             code::NO_HISTORY,
             code::HISTORY_UNAVAILABLE,
         ])

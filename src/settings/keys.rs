@@ -62,7 +62,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 43] = [
+pub(super) const KEYS: [Key; 45] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -187,6 +187,16 @@ pub(super) const KEYS: [Key; 43] = [
     }),
     key!("MAX_TOTAL_APPS", max_total_apps, AtOnce, "a whole number up to 1000000, for example `20`", |text, _| {
         within(text, 0, 1_000_000)
+    }),
+    key!(
+        "PUBLISH_MAX_FILES",
+        publish_max_files,
+        AtOnce,
+        "a whole number from 1 to 100000, for example `5000`",
+        |text, _| within(text, 1, 100_000)
+    ),
+    key!("PUBLISH_MAX_BYTES", publish_max_bytes, AtOnce, "a size from 1m to 1g, for example `100m`", |text, _| {
+        exact(text).filter(|bytes: &Bytes| (Bytes::mib(1)..=Bytes(Bytes::GIB)).contains(bytes))
     }),
     key!("PAAS_ROUTING", routing, Restart, "`gateway` or `direct`", |text, _| match text {
         "gateway" => Some(Routing::Gateway),

@@ -77,6 +77,8 @@ fn every_key_reaches_its_setting() {
     check("PAAS_NETWORK_SUBNET=172.30.0.0/24", &|s| s.network_subnet = "172.30.0.0/24".parse().ok());
     check("MAX_APPS_PER_USER=0", &|s| s.max_apps_per_user = 0);
     check("MAX_TOTAL_APPS=100", &|s| s.max_total_apps = 100);
+    check("PUBLISH_MAX_FILES=10", &|s| s.publish_max_files = 10);
+    check("PUBLISH_MAX_BYTES=1g", &|s| s.publish_max_bytes = Bytes(1 << 30));
     check("PAAS_ROUTING=direct", &|s| s.routing = Routing::Direct);
     check("PAAS_GATEWAY_PORT=80", &|s| s.gateway_port = 80);
     check("PAAS_GATEWAY_BIND=127.0.0.1", &|s| s.gateway_bind = "127.0.0.1".parse().unwrap());
@@ -157,6 +159,8 @@ fn bad_values_are_refused_with_the_accepted_form() {
         ("PAAS_NETWORK", &["", "a b", "-a", "host", "bridge", "none", "default", "a/b"]),
         ("PAAS_NETWORK_SUBNET", &["172.30.0.0", "172.30.0.1/24", "172.30.0.0/30", "10.0.0.0/7", "fd00::/64", "x/24"]),
         ("MAX_TOTAL_APPS", &["-1", "many", "1000001"]),
+        ("PUBLISH_MAX_FILES", &["0", "100001"]),
+        ("PUBLISH_MAX_BYTES", &["0", "1023k", "2g"]),
         ("PAAS_ROUTING", &["", "Gateway", "nginx"]),
         (
             "PAAS_TRUSTED_PROXIES",

@@ -80,14 +80,33 @@ await inChromium(async (browser) => {
   assert.match(await eve.textContent('body'), /a better page/);
   await page.bringToFront();
   // Its first button only looks at it.
-  await page.click('.timeline > ol > li:last-child > span > .button:last-child');
+  await page.click('.timeline > ol > li:last-child > span > .button:last-of-type');
   await page.waitForSelector('.timeline > ol > li:last-child > span > b');
   await page.waitForSelector('.toast button');
   await one.look('history');
   await eve.reload();
   assert.doesNotMatch(await eve.textContent('body'), /a better page/);
+
+  step('a version is kept as a zip, and published again from the site\'s own screen');
+  await page.bringToFront();
+  const [kept] = await Promise.all([page.waitForEvent('download'), page.click('.timeline > ol > li:first-child a[download]')]);
+  const zip = path.join(root, kept.suggestedFilename());
+  assert.match(zip, /eve-page-[0-9a-f]{16}\.zip$/);
+  await kept.saveAs(zip);
+  await page.goto(`${portal}/sites/eve/page`);
+  await page.waitForSelector('.publish-zip .button');
+  await one.look('site-zip');
+  await page.setInputFiles('.publish-zip input', { name: 'broken.zip', mimeType: 'application/zip', buffer: Buffer.from('no zip at all') });
+  await page.waitForSelector('.publish-zip .failure');
+  await page.setInputFiles('.publish-zip input', zip);
+  await page.waitForSelector('.toast');
+  await page.waitForSelector('.publish-zip .failure', { state: 'detached' });
+  await eve.bringToFront();
+  await eve.reload();
+  assert.match(await eve.textContent('body'), /a better page/);
   await eve.close();
   await page.bringToFront();
+  await page.goto(`${portal}/sites/eve/page/history`);
 
   step('whoever knows git finds where the files are');
   await page.click('.git summary');

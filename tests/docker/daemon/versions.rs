@@ -194,3 +194,46 @@ fn going_back_shows_visitors_the_old_page_and_loses_neither_a_request_nor_an_edi
     let unknown = daemon.paas(&["rollback", "alice-page", "0123456789abcdef"]);
     assert!(unknown.code == 1 && unknown.err.contains("no version"), "{unknown:?}");
 }
+
+#[test]
+fn a_folder_is_published_from_anywhere_and_comes_back_as_a_zip() {
+    let daemon = Daemon::start();
+    daemon.run("alice-page", PAGE);
+    let desk = tempfile::tempdir().unwrap();
+    let at = |name: &str| desk.path().join(name);
+    let path = |name: &str| at(name).to_str().unwrap().to_owned();
+    for folder in ["pages/.git", "broken"] {
+        fs::create_dir_all(at(folder)).unwrap();
+    }
+    write(&at("pages/index.html"), "<link rel=stylesheet href=style.css><p>pages of my own</p>\n");
+    write(&at("pages/style.css"), "p { color: teal }\n");
+    write(&at("pages/.git/config"), "[core]\n");
+    let published = daemon.paas(&["publish", "alice-page", &path("pages"), "-m", "my own & <more>"]).done();
+    assert!(published.contains("alice-page: Running at http"), "{published}");
+    assert!(daemon.get("alice-page", "/").text().contains("pages of my own"));
+    assert!(daemon.get("alice-page", "/style.css").text().contains("teal"));
+    assert_eq!(daemon.get("alice-page", "/server.js").status, 404);
+    let text = daemon.paas(&["versions", "alice-page", "-o", "json"]).done();
+    let versions = serde_json::from_str::<serde_json::Value>(&text).unwrap()["versions"].clone();
+    assert_eq!((&versions[0]["door"], &versions[0]["message"]), (&"publish".into(), &"my own & <more>".into()));
+    // The working copy follows, as after a rollback.
+    let page = daemon.folder("alice-page").join("app/public/index.html");
+    daemon.until("the working copy follows", || fs::read_to_string(&page).ok()?.contains("my own").then_some(()));
+
+    // What ends at once is given up, and the reason is told.
+    write(&at("broken/server.js"), "console.error('no such wheel'); process.exit(3);\n");
+    let refused = daemon.paas(&["publish", "alice-page", &path("broken")]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.err.contains("DeployFailed"), "{refused:?}");
+    assert!(daemon.get("alice-page", "/").text().contains("pages of my own"));
+    let refused = daemon.paas(&["publish", "alice-page", &path("pages/style.css")]);
+    assert!(refused.code == 1 && refused.err.contains("no zip and no tar"), "{refused:?}");
+
+    // There and back.
+    daemon.paas(&["versions", "alice-page", "--archive", &path("kept.zip")]).done();
+    let first = versions.as_array().unwrap().last().unwrap()["id"].as_str().unwrap();
+    daemon.paas(&["rollback", "alice-page", first]).done();
+    assert!(!daemon.get("alice-page", "/").text().contains("pages of my own"));
+    daemon.paas(&["publish", "alice-page", &path("kept.zip")]).done();
+    assert!(daemon.get("alice-page", "/").text().contains("pages of my own"));
+}

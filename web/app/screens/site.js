@@ -8,6 +8,7 @@ import { useSearch } from "../lib/shortcuts.js";
 import { bringBack, leaving, remove } from "../lib/remove.js";
 import { go, Link } from "../lib/router.js";
 import { isAdmin } from "../lib/session.js";
+import { PublishZip } from "../lib/publish-zip.js";
 import { PrintButton, ShareCard } from "../lib/share-card.js";
 import { addressForOthers, addressHere, isOnlyHere, ownerAddress } from "../lib/site-address.js";
 import { Act, CopyButton, Details, Dialog, Heading, Icon, Qr, say, told, useRead } from "../lib/ui.js";
@@ -142,6 +143,7 @@ function Timeline({ site }) {
     <h2>${t("site.history")}</h2>
     <p><${Link} class="plain" href=${`/sites/${pathOf(site.app)}/history`}><${Icon} name="undo-2" />${t("versions.open")}<//>
       <${Link} class="plain" href=${`/sites/${pathOf(site.app)}/backups`}><${Icon} name="download" />${t("backups.open")}<//></p>
+    <${PublishZip} app=${site.app} />
     ${search.field}
     ${search.active && fitting.length === 0 && html`<p class="nothing">${t("all.nothing")}</p>`}
     <ol>

@@ -4,6 +4,7 @@ import { call, pathOf } from "../lib/api.js";
 import { html, useSignal } from "../lib/html.js";
 import { exact, t, when } from "../lib/i18n.js";
 import { apps, seen } from "../lib/live.js";
+import { PublishZip } from "../lib/publish-zip.js";
 import { Link } from "../lib/router.js";
 import { isAdmin } from "../lib/session.js";
 import { Act, Details, Heading, Icon, say, told, useRead } from "../lib/ui.js";
@@ -61,6 +62,7 @@ export function Versions({ app }) {
       <p>${inWords(data.unpublished)}</p>
       <div class="actions"><${Act} class="main" icon="check" busy=${t("versions.publish.busy")} onClick=${publish}>${t("versions.publish")}<//></div>
     </section>`}
+    ${data && html`<${PublishZip} app=${app} onDone=${() => (turns.value += 1)} />`}
     ${data &&
     html`<section class="timeline">
       <ol>
@@ -72,6 +74,7 @@ export function Versions({ app }) {
               ${one.changes.length > 0 && html`<${Details} label=${t("versions.files", { n: one.changes.length })}><ul>${one.changes.map((file) => html`<li key=${file.path}>${oneInWords(file)}</li>`)}</ul><//>`}
               ${one.id !== data.running && html`<${Act} icon="eye" busy=${t("preview.busy")} onClick=${() => lookAt(app, one.id, looking)}>${t("preview.look")}<//>
                 <${Act} icon="undo-2" busy=${t("versions.back.busy")} onClick=${() => back(one.id)}>${t("versions.back")}<//>`}
+              <a class="plain" href=${`/apps/${pathOf(app)}/versions/${one.id}/archive`} download><${Icon} name="download" />${t("versions.download")}</a>
             </span>
             <time class="soft" datetime=${one.at} title=${exact(one.at)}>${when(one.at)}</time>
           </li>`,
