@@ -126,6 +126,7 @@ impl<'a, E: Engine, S: Store, F: Folders, H: History> Actor<'a, E, S, F, H> {
             Action::CheckOut { version } => Ok(self.history.check_out(self.key, version).await.map(changed)?),
             Action::BringCode { version, saved } => self.bring_code(version, saved).await,
             Action::KeepVersions { kept } => Ok(self.folders.keep_versions(self.key, kept).await.map(changed)?),
+            Action::SwapData => self.swap_data().await,
             Action::WriteCompose { text } => Ok(self.folders.write_compose(self.key, text).await.map(changed)?),
             Action::TrashCode => {
                 let template = self.row.as_ref().map(|row| &row.manifest.template);
@@ -240,6 +241,26 @@ impl<'a, E: Engine, S: Store, F: Folders, H: History> Actor<'a, E, S, F, H> {
         );
         self.note_in_log(&text).await;
         Ok(Outcome::EditsStay)
+    }
+
+    /// A crash before the row is written, or before what was there is in the trash, is found by the next look, which does it again.
+    async fn swap_data(&mut self) -> Result<Outcome, StepError> {
+        let Some(restored) = self.folders.swap_data(self.key).await? else { return Ok(Outcome::Unchanged) };
+        if let Some(row) = self.row.clone() {
+            self.put(&InventoryRow { restored: Some(restored.clone()), ..row }).await?;
+        }
+        self.folders.finish_swap(self.key).await?;
+        let entry = &restored.restore.entry;
+        let text = match restored.restore.of {
+            Some(of) => format!(
+                "the data of {of} is back; what was there is in the trash, as {entry}\n{of}의 데이터로 되돌렸어요\n"
+            ),
+            None => format!(
+                "the data from before is back; what was there is in the trash, as {entry}\n되돌린 것을 취소했어요\n"
+            ),
+        };
+        self.note_in_log(&text).await;
+        Ok(Outcome::Changed)
     }
 
     /// In `logs/deploy.log`. A disk that is full keeps nobody from being served, and nothing else waits for it.

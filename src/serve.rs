@@ -493,6 +493,9 @@ fn make_backups(
     stop: &CancellationToken,
 ) -> BackupHandle {
     let (task, handle) = backup::Task::new(world.backups.clone(), world.store.clone(), SystemClock, settings_rx);
+    let (waiting_tx, waiting_rx) = mpsc::channel(16);
+    tasks.spawn(bring(waiting_rx, Input::DataWaits, inputs_tx.clone(), stop.clone()));
+    let task = task.telling(waiting_tx);
     let mut report_rx = handle.report();
     tasks.spawn(task.run(stop.clone()));
     tasks.spawn(async move {

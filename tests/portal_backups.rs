@@ -338,3 +338,163 @@ async fn how_fast_it_is() {
         plain >> 10
     );
 }
+
+/// Plays the controller: exchanges whatever waits.
+async fn exchange(folders: &DiskFolders) -> minipaas::model::Restored {
+    let restored = folders.swap_data(&key()).await.unwrap().unwrap();
+    folders.finish_swap(&key()).await.unwrap();
+    restored
+}
+
+fn folders(settings: &Settings) -> DiskFolders {
+    let owner = if Owner::current().uid == 0 { Owner::APP } else { Owner::current() };
+    DiskFolders::of(settings).unwrap().owned_by(owner)
+}
+
+#[tokio::test]
+async fn what_a_backup_has_takes_the_place_of_what_is_there_and_goes_again_when_that_is_undone() {
+    let (_folder, settings) = alone();
+    let (place, folders) = (Place::new(&settings).await, folders(&settings));
+    let database = place.database();
+    database.execute("INSERT INTO t VALUES (1, 'monday')", ()).unwrap();
+    put(&place.data.join("photos/sea.jpg"), "the sea");
+    give(&place.data);
+    let backup = place.backups.take(&key(), Why::Asked, 3).await.unwrap();
+    database.execute("INSERT INTO t VALUES (2, 'tuesday')", ()).unwrap();
+    fs::remove_file(place.data.join("photos/sea.jpg")).unwrap();
+    let days = || {
+        let database = Connection::open(place.data.join("db.sqlite3")).unwrap();
+        database.query_row("SELECT count(*) FROM t", (), |row| row.get::<_, i64>(0)).unwrap()
+    };
+
+    let restore = place.backups.restore(&key(), &backup.id).await.unwrap();
+    assert_eq!((restore.of, days()), (Some(backup.at), 2), "nothing is exchanged before the app is down");
+    let listed = place.backups.list(&key()).await.unwrap();
+    assert_eq!(listed[0].why, Why::Restore);
+    assert!(listed[1].is_proven(), "who has unpacked it has proven it");
+    let second = place.backups.restore(&key(), &backup.id).await.unwrap_err().to_string();
+    assert!(second.contains("is being restored already"), "{second}");
+    // The app writes until it is stopped.
+    database.execute("INSERT INTO t VALUES (3, 'wednesday')", ()).unwrap();
+    drop(database);
+    let restored = exchange(&folders).await;
+    assert_eq!((restored.restore, days()), (restore.clone(), 1));
+    assert_eq!(fs::read_to_string(place.data.join("photos/sea.jpg")).unwrap(), "the sea");
+    let names = fs::read_dir(&place.data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.filter(|name| name.starts_with("db.sqlite3-")).count() == 0, "no journal of the other database");
+    assert!(place.backups.is_in_trash(&restore.entry).await.unwrap());
+
+    place.backups.undo_restore(&key(), &restore.entry).await.unwrap();
+    let undone = exchange(&folders).await;
+    assert_eq!(days(), 3, "all that was written until it was stopped");
+    assert!(!place.data.join("photos/sea.jpg").exists());
+    place.backups.undo_restore(&key(), &undone.restore.entry).await.unwrap();
+    exchange(&folders).await;
+    assert_eq!(days(), 1);
+    let gone = place.backups.undo_restore(&key(), &undone.restore.entry).await.unwrap_err().to_string();
+    assert!(gone.contains("is not in the trash any more"), "{gone}");
+}
+
+/// What is in the app's folder, by name.
+fn left(place: &Place) -> Vec<String> {
+    let entries = fs::read_dir(place.root.join("apps/alice/diary")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn nothing_of_a_hostile_archive_lands_beside_the_data_and_the_app_is_as_it_was() {
+    use std::io::Write as _;
+    use tar::{Builder, EntryType, Header};
+    let (_folder, settings) = alone();
+    let place = Place::new(&settings).await;
+    put(&place.data.join("diary.txt"), "precious");
+    give(&place.data);
+    let sound = place.backups.take(&key(), Why::Asked, 3).await.unwrap();
+    let file = place.shelf().join(format!("{}-asked.tar.zst", sound.id));
+    let whole = fs::read(&file).unwrap();
+    let before = left(&place);
+    let raw = |name: &str, kind: EntryType, size: u64, link: Option<&str>| {
+        let mut header = Header::new_gnu();
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o6777);
+        header.set_size(size);
+        if let Some(link) = link {
+            header.set_link_name(link).unwrap();
+        }
+        header.set_cksum();
+        let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.write_all(header.as_bytes()).unwrap();
+        let mut tar = Builder::new(encoder);
+        let mut note = Header::new_gnu();
+        note.set_size(2);
+        tar.append_data(&mut note, "backup.json", &b"{}"[..]).unwrap();
+        tar.into_inner().unwrap().finish().unwrap()
+    };
+    let damaged = {
+        let mut bytes = whole.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        bytes
+    };
+    let cases = [
+        ("an absolute name", raw("/etc/cron.d/x", EntryType::Regular, 0, None)),
+        ("a way up", raw("data/../../../x", EntryType::Regular, 0, None)),
+        ("a link out", raw("data/x", EntryType::Symlink, 0, Some("/etc/shadow"))),
+        ("a second name", raw("data/x", EntryType::Link, 0, Some("/etc/shadow"))),
+        ("a device", raw("data/x", EntryType::Block, 0, None)),
+        ("a FIFO", raw("data/x", EntryType::Fifo, 0, None)),
+        ("the app's code", raw("app/server.js", EntryType::Regular, 0, None)),
+        ("a terabyte", raw("data/x", EntryType::Regular, 1 << 40, None)),
+        ("no checksums", raw("data/x", EntryType::Regular, 0, None)),
+        ("half of one", whole[..whole.len() / 2].to_vec()),
+        ("another byte", damaged),
+        ("nothing", Vec::new()),
+        ("a picture", b"\x89PNG\r\n\x1a\n".repeat(100)),
+    ];
+    for (what, bytes) in cases {
+        put(&file, bytes);
+        let error = place.backups.restore(&key(), &sound.id).await.unwrap_err().to_string();
+        assert!(error.contains("the archive"), "{what}: {error}");
+        assert_eq!(left(&place), before, "{what}");
+        assert_eq!(fs::read_to_string(place.data.join("diary.txt")).unwrap(), "precious", "{what}");
+        assert!(place.backups.list(&key()).await.unwrap()[0].is_broken(), "{what}");
+    }
+    put(&file, whole);
+    place.backups.restore(&key(), &sound.id).await.unwrap();
+}
+
+/// Killed after any time, with its child: the data is the old until it waits as a whole, and the next one goes on.
+#[tokio::test]
+async fn a_restore_that_is_ended_half_way_changes_nothing() {
+    let (_folder, settings) = alone();
+    let (place, folders) = (Place::new(&settings).await, folders(&settings));
+    for n in 0..200 {
+        put(&place.data.join(format!("{n}.txt")), vec![b'x'; 4_000]);
+    }
+    give(&place.data);
+    let backup = place.backups.take(&key(), Why::Asked, 3).await.unwrap();
+    put(&place.data.join("new.txt"), "written since");
+    give(&place.data);
+    let begin = Instant::now();
+    place.backups.restore(&key(), &backup.id).await.unwrap();
+    let whole = begin.elapsed();
+    exchange(&folders).await;
+    let mut ended = 0;
+    for part in 0..20 {
+        put(&place.data.join("new.txt"), "written since");
+        give(&place.data);
+        let asked = tokio::time::timeout(whole * part / 20, place.backups.restore(&key(), &backup.id)).await;
+        ended += i32::from(asked.is_err());
+        assert!(place.data.join("new.txt").exists(), "nobody has exchanged it");
+        // The next life of the daemon.
+        place.backups.forget_half_made(&key()).await.unwrap();
+        if folders.look(&key()).await.unwrap().incoming.is_some() {
+            exchange(&folders).await;
+            assert!(!place.data.join("new.txt").exists() && place.data.join("199.txt").exists());
+        }
+    }
+    assert!(ended > 8, "only {ended} were ended half-way");
+}

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use minipaas::model::{
-    AppKey, Cause, Digest, Event, EventKind, Identity, InstanceId, Manifest, RestartPolicy, RunState, Template,
-    TemplateId, TemplateRestart, Timestamp, VersionId, VersionRecord,
+    AppKey, Cause, Digest, Event, EventKind, Identity, InstanceId, Manifest, RestartPolicy, Restore, Restored,
+    RunState, Template, TemplateId, TemplateRestart, Timestamp, VersionId, VersionRecord,
 };
 use minipaas::store::{FailedDeploy, InventoryRow, MAX_EVENTS, Removals, SqliteStore, Store as _};
 
@@ -78,6 +78,14 @@ fn row(app: &str) -> InventoryRow {
         },
         digest: Digest::of(b"template: diary-v1"),
         asleep: Some(Timestamp(1_700_000_000_000)),
+        restored: Some(Restored {
+            restore: Restore {
+                asked: Timestamp(1_700_000_000_000),
+                of: Some(Timestamp(1_690_000_000_000)),
+                entry: "20231114T221320Z-alice-diary-data-r000".to_owned(),
+            },
+            at: Timestamp(1_700_000_001_000),
+        }),
         versions: Some(VersionRecord {
             version: VersionId::parse("0123456789abcdef"),
             redeploy: Some("2026-11-22T10:00:00Z".to_owned()),

@@ -22,6 +22,8 @@ pub enum BackupError {
     NoData(AppKey),
     #[error("there is no backup {id} of `{key}`: `paas backup list {key}` lists those that there are")]
     NoSuch { key: AppKey, id: BackupId },
+    #[error("`{0}` was not restored since it was made, or what was there before is not in the trash any more")]
+    NothingToUndo(AppKey),
     #[error("the daemon is stopping: ask again in a moment")]
     Stopping,
 }

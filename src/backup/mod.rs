@@ -16,6 +16,7 @@
 
 mod due;
 mod error;
+mod restore;
 mod rotate;
 mod shelf;
 mod take;
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::BackupError;
 pub use take::Backups;
-pub use task::{BackupHandle, Task};
+pub use task::{BackupHandle, Restoring, Task, Wanted};
 
 use crate::model::Timestamp;
 
@@ -39,16 +40,19 @@ pub enum Why {
     Asked,
     /// The data was about to go.
     Purge,
+    /// Other data was about to take its place.
+    Restore,
 }
 
 impl Why {
-    const ALL: [Self; 3] = [Self::Schedule, Self::Asked, Self::Purge];
+    const ALL: [Self; 4] = [Self::Schedule, Self::Asked, Self::Purge, Self::Restore];
 
     fn word(self) -> &'static str {
         match self {
             Self::Schedule => "schedule",
             Self::Asked => "asked",
             Self::Purge => "purge",
+            Self::Restore => "restore",
         }
     }
 }

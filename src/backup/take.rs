@@ -12,7 +12,7 @@ use super::rotate::surplus;
 use super::shelf::{Part, Scratch, Shelf};
 use super::{Backup, BackupError, BackupId, Note, Proof, Why};
 use crate::clock::{Clock, SystemClock};
-use crate::confined::{Bounds, Confined, ConfinedError, Frame, Part as Of};
+use crate::confined::{Bounds, Confined, ConfinedError, Frame, Part as Of, Report};
 use crate::desired::ManifestDir;
 use crate::folders::stop::{At as _, Outcome};
 use crate::folders::{DiskFolders, FolderError};
@@ -22,24 +22,24 @@ use crate::model::{AppKey, Bytes, Settings};
 /// What is left to the apps, in hundredths of the disk.
 const RESERVE: u64 = 5;
 /// Nothing goes because of a backup that is made before data goes.
-const MOST_KEPT: u32 = u32::MAX;
+pub(super) const MOST_KEPT: u32 = u32::MAX;
 
 /// Backups below one root. Cheap to clone; one is made or proven at a time.
 #[derive(Debug, Clone)]
 pub struct Backups {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     root: PathBuf,
     /// For copies that go again. Others may pass through it, as SQLite looks at each step of a path.
     scratch: PathBuf,
     manifests: ManifestDir,
-    folders: DiskFolders,
-    confined: Confined,
-    clock: Arc<dyn Clock>,
+    pub(super) folders: DiskFolders,
+    pub(super) confined: Confined,
+    pub(super) clock: Arc<dyn Clock>,
     reserve: u64,
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -195,6 +195,18 @@ impl Backups {
         let scratch = self.scratch("drill").await?;
         let unpacked = self.inner.confined.unpack(&file, &scratch.folder, bounds).await;
         drop(scratch);
+        self.note(key, id, unpacked).await?;
+        let found = self.list(key).await?.into_iter().find(|backup| backup.id == *id);
+        found.ok_or_else(|| BackupError::NoSuch { key: key.clone(), id: id.clone() })
+    }
+
+    /// Whoever has unpacked one knows whether it can be restored.
+    pub(super) async fn note(
+        &self,
+        key: &AppKey,
+        id: &BackupId,
+        unpacked: Result<Report, ConfinedError>,
+    ) -> Result<Proof, BackupError> {
         let at = self.inner.clock.now();
         let proof = match unpacked {
             Ok(report) => {
@@ -206,10 +218,9 @@ impl Backups {
             // That says nothing about the backup.
             Err(error) => return Err(error.into()),
         };
-        let (folder, noted) = (self.shelf(key), id.clone());
-        self.blocking(move |_| folder.note(&noted, &proof)).await?;
-        let found = self.list(key).await?.into_iter().find(|backup| backup.id == *id);
-        found.ok_or_else(|| BackupError::NoSuch { key: key.clone(), id: id.clone() })
+        let (folder, noted, written) = (self.shelf(key), id.clone(), proof.clone());
+        self.blocking(move |_| folder.note(&noted, &written)).await?;
+        Ok(proof)
     }
 
     async fn scratch(&self, what: &'static str) -> Result<Scratch, BackupError> {
@@ -217,7 +228,7 @@ impl Backups {
     }
 
     /// A copy of a database and the archive may each be as large as what is copied; the last of the disk is the apps'.
-    async fn bounds(&self) -> Result<Bounds, BackupError> {
+    pub(super) async fn bounds(&self) -> Result<Bounds, BackupError> {
         let (free, total) = self
             .blocking(|inner| {
                 let stat = rustix::fs::statvfs(&inner.root).at("measure the disk of", &inner.root)?;

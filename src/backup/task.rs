@@ -12,7 +12,7 @@ use super::due::due;
 use super::{Backup, BackupError, BackupId, Backups, Why};
 use crate::clock::Clock;
 use crate::model::status::BackupStatus;
-use crate::model::{AppKey, InventoryRow, Settings, Timestamp};
+use crate::model::{AppKey, InventoryRow, Restore, Settings, Timestamp};
 use crate::store::Store;
 
 /// How often it is looked whether something is due.
@@ -28,13 +28,32 @@ const DRILL_EVERY_MS: i64 = 24 * 60 * 60 * 1_000;
 enum Request {
     Take { key: AppKey, done: oneshot::Sender<Result<Backup, BackupError>> },
     Check { key: AppKey, id: BackupId, done: oneshot::Sender<Result<Backup, BackupError>> },
+    Restore { key: AppKey, what: Wanted, done: oneshot::Sender<Result<Restore, BackupError>> },
 }
+
+/// Which data is to come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    Backup(BackupId),
+    /// What the last restore has put aside, by its entry of the trash.
+    Before(String),
+}
+
+/// How far a restore is, before its data waits for the app to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restoring {
+    UnderWay,
+    Failed { problem: String },
+}
+
+type Restores = BTreeMap<AppKey, Restoring>;
 
 /// What the rest of the daemon holds. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BackupHandle {
     requests_tx: mpsc::Sender<Request>,
     report_rx: watch::Receiver<Report>,
+    restores_rx: watch::Receiver<Restores>,
     backups: Backups,
 }
 
@@ -63,10 +82,21 @@ impl BackupHandle {
         self.ask(|done| Request::Check { key: key.clone(), id: id.clone(), done }).await
     }
 
-    async fn ask(
+    /// How far a restore is that is under way, or how the last one failed.
+    #[must_use]
+    pub fn restoring(&self, key: &AppKey) -> Option<Restoring> {
+        self.restores_rx.borrow().get(key).cloned()
+    }
+
+    /// Makes data ready to take the place of an app's. That it does is the controller's, which hears of it.
+    pub async fn restore(&self, key: &AppKey, what: Wanted) -> Result<Restore, BackupError> {
+        self.ask(|done| Request::Restore { key: key.clone(), what, done }).await
+    }
+
+    async fn ask<T>(
         &self,
-        request: impl FnOnce(oneshot::Sender<Result<Backup, BackupError>>) -> Request,
-    ) -> Result<Backup, BackupError> {
+        request: impl FnOnce(oneshot::Sender<Result<T, BackupError>>) -> Request,
+    ) -> Result<T, BackupError> {
         let (done_tx, done_rx) = oneshot::channel();
         self.requests_tx.send(request(done_tx)).await.map_err(|_| BackupError::Stopping)?;
         done_rx.await.unwrap_or(Err(BackupError::Stopping))
@@ -90,6 +120,9 @@ pub struct Task<S, C> {
     settings_rx: watch::Receiver<Arc<Settings>>,
     requests_rx: mpsc::Receiver<Request>,
     report_tx: watch::Sender<Report>,
+    restores_tx: watch::Sender<Restores>,
+    /// Whose data waits to be exchanged.
+    waiting_tx: Option<mpsc::Sender<AppKey>>,
     troubles: BTreeMap<AppKey, Trouble>,
 }
 
@@ -115,12 +148,27 @@ impl<S: Store, C: Clock> Task<S, C> {
     ) -> (Self, BackupHandle) {
         let (requests_tx, requests_rx) = mpsc::channel(16);
         let (report_tx, report_rx) = watch::channel(Report::default());
-        let handle = BackupHandle { requests_tx, report_rx, backups: backups.clone() };
-        (Self { backups, store, clock, settings_rx, requests_rx, report_tx, troubles: BTreeMap::new() }, handle)
+        let (restores_tx, restores_rx) = watch::channel(Restores::new());
+        let handle = BackupHandle { requests_tx, report_rx, restores_rx, backups: backups.clone() };
+        let (waiting_tx, troubles) = (None, BTreeMap::new());
+        let task =
+            Self { backups, store, clock, settings_rx, requests_rx, report_tx, restores_tx, waiting_tx, troubles };
+        (task, handle)
+    }
+
+    /// Tells somebody whose data waits to be exchanged.
+    #[must_use]
+    pub fn telling(mut self, waiting_tx: mpsc::Sender<AppKey>) -> Self {
+        self.waiting_tx = Some(waiting_tx);
+        self
     }
 
     /// Until `stop`. Dropping it at any point is safe: the next life looks again at what is there.
     pub async fn run(mut self, stop: CancellationToken) {
+        // What a crash has left of a restore takes much of a disk.
+        for row in self.rows().await {
+            let _ = self.backups.forget_half_made(&row.key).await;
+        }
         loop {
             // Cancel-safe: a half-made backup is none, and its child is killed with it.
             let wait = tokio::select! {
@@ -156,7 +204,33 @@ impl<S: Store, C: Clock> Task<S, C> {
             Request::Check { key, id, done } => {
                 let _ = done.send(self.backups.check(&key, &id).await);
             }
+            Request::Restore { key, what, done } => {
+                let _ = done.send(self.restore(&key, &what).await);
+            }
         }
+    }
+
+    async fn restore(&mut self, key: &AppKey, what: &Wanted) -> Result<Restore, BackupError> {
+        self.restores_tx.send_modify(|restores| drop(restores.insert(key.clone(), Restoring::UnderWay)));
+        let ready = match what {
+            Wanted::Backup(id) => self.backups.restore(key, id).await,
+            Wanted::Before(entry) => self.backups.undo_restore(key, entry).await,
+        };
+        match &ready {
+            Ok(_) => {
+                self.restores_tx.send_modify(|restores| drop(restores.remove(key)));
+                if let Some(waiting_tx) = &self.waiting_tx {
+                    // A loop that has ended looks at everything when it begins.
+                    let _ = waiting_tx.send(key.clone()).await;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(app = %key, %error, "its data could not be put back");
+                let failed = Restoring::Failed { problem: error.to_string() };
+                self.restores_tx.send_modify(|restores| drop(restores.insert(key.clone(), failed)));
+            }
+        }
+        ready
     }
 
     async fn rows(&self) -> Vec<InventoryRow> {

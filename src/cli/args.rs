@@ -248,6 +248,18 @@ Examples:
         subcommand_negates_reqs = true
     )]
     Backup(Backup),
+    /// Put an app's data back as it was in a backup; `--undo` takes that back
+    #[command(after_help = "\
+The backup is unpacked and checked first, and what is there is backed up. The app is stopped only while both change places, then it
+is started again. What was there lies in the trash: --undo brings it back.
+
+Examples:
+  paas restore alice-diary                            the newest backup
+  paas restore alice-diary --at 2026-11-29            the newest of that day or before
+  paas restore alice-diary --at '2026-11-29 14:30'
+  paas restore alice-diary --at 20261129T030412345Z   that very one
+  paas restore alice-diary --undo")]
+    Restore(RestoreApp),
     /// Print the JSON Schema of the manifest, for editors
     #[command(after_help = "Examples:\n  paas schema > manifest.schema.json")]
     Schema,
@@ -400,6 +412,19 @@ pub enum OfBackup {
         after_help = "Examples:\n  paas backup check alice-diary\n  paas backup check alice-diary 20261130T030000000Z"
     )]
     Check(CheckBackup),
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreApp {
+    /// The app, for example `alice-diary`
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// A day, a moment, or a backup from `paas backup list` [default: the newest]
+    #[arg(long, value_name = "TIME", conflicts_with = "undo")]
+    pub at: Option<String>,
+    /// Take the last restore back
+    #[arg(long)]
+    pub undo: bool,
 }
 
 #[derive(Debug, Args)]

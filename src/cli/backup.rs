@@ -158,6 +158,7 @@ fn word(why: Why) -> &'static str {
         Why::Schedule => "schedule",
         Why::Asked => "asked for",
         Why::Purge => "before a purge",
+        Why::Restore => "before a restore",
     }
 }
 

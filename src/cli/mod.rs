@@ -43,6 +43,7 @@ pub mod plan;
 pub mod preview;
 mod publish;
 mod rest;
+mod restore;
 pub mod schema;
 pub mod serve;
 pub mod start;
@@ -129,6 +130,7 @@ fn dispatch<B: Backend>(command: Command, context: &mut Context, backend: &B) ->
         Command::Create(args) => with_daemon(context, async |context| create::run(context, &args).await),
         Command::Delete(args) => with_daemon(context, async |context| delete::run(context, &args).await),
         Command::Backup(args) => with_daemon(context, async |context| backup::run(context, &args).await),
+        Command::Restore(args) => with_daemon(context, async |context| restore::run(context, &args).await),
         Command::Trash(command) => block_on(trash::run(context, &command)),
         Command::Confirm(args) => with_daemon(context, async |context| confirm::run(context, &args).await),
         Command::Down(args) => block_on(down::run(context, &args, backend)),

@@ -260,6 +260,7 @@ mod tests {
             versions: None,
             domains: Vec::new(),
             asleep: None,
+            restored: None,
         };
         text.map(|text| (key(), row(text))).into_iter().collect()
     }

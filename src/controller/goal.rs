@@ -184,6 +184,7 @@ fn decide_by_file(at: &Circumstances<'_>, file: &FileEntry) -> Decision {
                         versions,
                         domains: Vec::new(),
                         asleep: None,
+                        restored: at.last_good().and_then(|row| row.restored.clone()),
                     }),
                     goal: goal_of(desired, code),
                     desired: manifest.state,

@@ -98,6 +98,7 @@ pub fn report(
         // Only what is written down: nobody else is told of it then.
         domains: in_force(decision, at.row),
         sleep: sleep_of(at),
+        restored: at.row.and_then(|row| row.restored.clone()),
         conditions,
     }
 }

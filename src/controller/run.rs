@@ -77,6 +77,8 @@ pub enum Input {
     Wanted(Wake),
     /// The history has versions of this app that it had not before: checkouts may go.
     Recorded(AppKey),
+    /// Data lies beside this app's to take its place.
+    DataWaits(AppKey),
     /// What is wrong with the database as a whole; `None`: nothing any more.
     Database(Option<String>),
     /// What there is to say of Nginx Proxy Manager.

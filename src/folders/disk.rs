@@ -20,12 +20,14 @@ use super::place::Place;
 use super::stop::{At, Checkpoints, Outcome};
 use super::trash::{self, Discarded, Part, Restored, Trashed};
 use super::{
-    Brought, FolderError, FolderState, Folders, Origin, ReadFailed, Space, code, deploy_log, history, incoming,
+    Brought, FolderError, FolderState, Folders, Origin, ReadFailed, Space, code, deploy_log, history, incoming, swap,
     versions, working,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::model::spec::{SECCOMP, SECCOMP_FILE};
-use crate::model::{AppKey, Bytes, Digest, PurgeToken, Settings, TemplateId, Timestamp, VersionId};
+use crate::model::{
+    AppKey, Bytes, Digest, PurgeToken, Restored as DataRestored, Settings, TemplateId, Timestamp, VersionId,
+};
 
 const COMPOSE: &str = "docker-compose.yml";
 /// It holds the app's environment, so it is not for everyone. Its filter has the same: only who reads the one needs the other.
@@ -68,6 +70,12 @@ pub enum CodeAt {
     Working,
     /// A checkout.
     Version(VersionId),
+}
+
+impl Inner {
+    pub(super) fn trash(&self) -> &Path {
+        &self.trash
+    }
 }
 
 impl fmt::Debug for DiskFolders {
@@ -484,6 +492,16 @@ impl Folders for DiskFolders {
         .await
     }
 
+    async fn swap_data(&self, key: &AppKey) -> Result<Option<DataRestored>, FolderError> {
+        let place = self.place(key);
+        self.blocking(move |inner| swap::exchange(&place, || inner.clock.now(), &inner.checkpoints)).await
+    }
+
+    async fn finish_swap(&self, key: &AppKey) -> Result<(), FolderError> {
+        let place = self.place(key);
+        self.blocking(move |inner| swap::finish(&place, &inner.trash, &inner.checkpoints)).await
+    }
+
     async fn trash_code(&self, key: &AppKey, template: Option<&TemplateId>) -> Result<(), FolderError> {
         let (place, template) = (self.place(key), template.cloned());
         self.blocking(move |inner| {
@@ -546,6 +564,7 @@ fn look(place: &Place, owner: Owner) -> Outcome<FolderState> {
         code: code::exists(&app, &path.join(code::CODE))?,
         data: data::ready(&app, &path.join(DATA), owner)?,
         compose: compose.map(|bytes| Digest::of(&bytes)),
+        incoming: swap::look(&app, &path)?,
     })
 }
 

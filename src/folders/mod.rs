@@ -18,6 +18,7 @@ pub(crate) mod nofollow;
 mod place;
 mod previews;
 pub(crate) mod stop;
+mod swap;
 mod trash;
 mod versions;
 pub(crate) mod walk;
@@ -36,9 +37,10 @@ pub use drafts::DraftOf;
 pub use lock::{LockError, RootLock};
 pub use previews::DataDraft;
 pub use stop::{Checkpoints, Crash};
+pub use swap::{Swap, restore_of};
 pub use trash::{Part, Restored, TrashNote, Trashed};
 
-pub use crate::model::inventory::FolderState;
+pub use crate::model::inventory::{FolderState, Incoming};
 use crate::model::{AppKey, Bytes, PurgeToken, TemplateId, Timestamp, VersionId};
 
 /// A folder operation that failed. The message names the path, the problem and the remedy.
@@ -115,6 +117,14 @@ pub trait Folders: Send + Sync + 'static {
     fn write_compose(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Appends to `logs/deploy.log`, which is cut at 1 MiB.
     fn append_deploy_log(&self, key: &AppKey, text: &str) -> impl Future<Output = Result<(), FolderError>> + Send;
+    /// Lets data that waits and the app's change places, in one atomic step; `None`: none waits. What was there waits then for
+    /// [`Folders::finish_swap`]. Nothing of the app may run.
+    fn swap_data(
+        &self,
+        key: &AppKey,
+    ) -> impl Future<Output = Result<Option<crate::model::Restored>, FolderError>> + Send;
+    /// Moves what was there before such an exchange to trash.
+    fn finish_swap(&self, key: &AppKey) -> impl Future<Output = Result<(), FolderError>> + Send;
     /// Moves everything but `data/` to trash, with a note of the template it is of, as far as that is known. Nothing there = done.
     fn trash_code(
         &self,

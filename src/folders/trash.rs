@@ -22,9 +22,10 @@ use super::data::DATA;
 use super::nofollow::{self, Kind};
 use super::place::{Place, in_the_way};
 use super::stop::{At, Checkpoints, Outcome, Stop, refuse};
+use super::swap::{self, Swap};
 use crate::model::{AppKey, Shown, TemplateId, Timestamp};
 
-const NOTE: &str = "trash.json";
+pub(super) const NOTE: &str = "trash.json";
 /// Larger than any that we write.
 const MAX_NOTE: u64 = 64 << 10;
 /// Appended to the name of a file of the app that is called like our note.
@@ -67,6 +68,9 @@ pub struct TrashNote {
     /// Somebody made the app anew and did not want it back: it comes back by request only.
     #[serde(default, skip_serializing_if = "is_false")]
     pub passed_over: bool,
+    /// Of data that a restore put here, or that one was to bring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<Swap>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -100,6 +104,8 @@ pub(super) fn discard(place: &Place, trash: &Path, what: &Discarded<'_>, checkpo
     if part == Part::Code {
         code::remove_leftovers(&app, &app_path, code::CODE)?;
         checkpoints.reach("half-made code removed")?;
+        // What waits for an app that is not to run any more is an entry of its own.
+        swap::put_aside(&app, &app_path, trash, checkpoints)?;
     }
     let names = names_of(&app, &app_path, part)?;
     if !names.is_empty() {
@@ -111,6 +117,7 @@ pub(super) fn discard(place: &Place, trash: &Path, what: &Discarded<'_>, checkpo
             from: app_path.clone(),
             template: what.template.cloned(),
             passed_over: false,
+            swap: None,
         };
         let entry = make_entry(&root, trash, &note, checkpoints)?;
         let moved = move_all(&app, &app_path, &names, &entry, checkpoints);
@@ -195,7 +202,7 @@ pub(super) fn pass_over(trash: &Path, app: &AppKey, checkpoints: &Checkpoints) -
     Ok(())
 }
 
-fn note_text(note: &TrashNote) -> Outcome<String> {
+pub(super) fn note_text(note: &TrashNote) -> Outcome<String> {
     serde_json::to_string_pretty(note).map_err(|error| refuse(format!("cannot write {NOTE}: {error}")))
 }
 
@@ -207,7 +214,7 @@ fn main_folder(part: Part) -> &'static str {
     }
 }
 
-fn read_note(dir: &Dir) -> Option<TrashNote> {
+pub(super) fn read_note(dir: &Dir) -> Option<TrashNote> {
     let file = nofollow::open_file(dir, NOTE, OFlags::RDONLY, 0).ok()?;
     let mut text = Vec::new();
     file.take(MAX_NOTE).read_to_end(&mut text).ok()?;

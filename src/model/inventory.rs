@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::Diagnosis;
@@ -36,6 +37,9 @@ pub struct InventoryRow {
     /// Since when it sleeps. A container of it that was started since is awake: somebody wanted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asleep: Option<Timestamp>,
+    /// When its data was exchanged last. What runs since before then has the data that was there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
 }
 
 impl InventoryRow {
@@ -66,6 +70,7 @@ impl InventoryRow {
             versions: None,
             domains: Vec::new(),
             asleep: None,
+            restored: None,
         }
     }
 
@@ -133,6 +138,37 @@ impl FailedDeploy {
     }
 }
 
+/// Data that takes the place of an app's, because a person asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Restore {
+    /// When it was asked for.
+    pub asked: Timestamp,
+    /// The moment that the data is of; none: it is what an earlier restore had put aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Timestamp>,
+    /// The entry of the trash that what was there before becomes.
+    pub entry: String,
+}
+
+/// That it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Restored {
+    #[serde(flatten)]
+    pub restore: Restore,
+    /// When they changed places.
+    pub at: Timestamp,
+}
+
+/// Data that lies beside an app's to take its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    pub restore: Restore,
+    /// They have changed places, and what was there before has yet to go to the trash.
+    pub swapped: bool,
+}
+
 /// What is there of an app's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FolderState {
@@ -144,6 +180,8 @@ pub struct FolderState {
     pub data: bool,
     /// Digest of `docker-compose.yml`; `None` when there is none, or not the filter of system calls beside it.
     pub compose: Option<Digest>,
+    /// Data that is to take the place of what is in `data/`.
+    pub incoming: Option<Incoming>,
 }
 
 /// Apps whose file vanished and that are not gone yet.

@@ -34,7 +34,7 @@ pub use cidr::{Cidr, CidrError};
 pub use diagnosis::{Diagnosis, DiagnosisCode};
 pub use domain_name::{DomainName, DomainNameError};
 pub use event::{Cause, Event, EventKind};
-pub use inventory::{FailedDeploy, FolderState, InventoryRow};
+pub use inventory::{FailedDeploy, FolderState, Incoming, InventoryRow, Restore, Restored};
 pub use labels::{InstanceId, Ownership};
 pub use manifest::{CodeMode, Manifest, OnHang, PurgeToken, Restart, RunState, Strategy};
 pub use names::{AppKey, AppName, NameError, TemplateId, UserId};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnosis::Diagnosis;
 use super::domain_name::DomainName;
+use super::inventory::Restored;
 use super::manifest::RunState;
 use super::names::{AppKey, TemplateId};
 use super::observed::{ContainerId, EngineInfo};
@@ -222,6 +223,9 @@ pub struct AppStatus {
     /// `None`: it never sleeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sleep: Option<SleepStatus>,
+    /// When its data was put back last, and what can be had again by undoing that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
     pub conditions: Vec<Condition>,
 }
 
@@ -256,6 +260,7 @@ impl AppStatus {
             visitors: Visitors::EVERYONE,
             domains: Vec::new(),
             sleep: None,
+            restored: None,
             conditions: Vec::new(),
         }
     }

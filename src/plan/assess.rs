@@ -105,6 +105,10 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
             verdict.health = if runs { Health::Running } else { Health::Stopped };
         }
     }
+    if view.folder.incoming.is_some() && !matches!(view.goal, Goal::Remove { .. }) {
+        verdict.sync = SyncState::OutOfSync;
+        verdict.look_again_within(Duration::from_secs(1));
+    }
     if view.containers.iter().any(OwnedContainer::is_leaving) {
         verdict.sync = SyncState::OutOfSync;
         verdict.look_again_within(Duration::from_millis(200));
@@ -239,7 +243,7 @@ fn health_of(view: &AppView, spec: &AppSpec, container: &ObservedContainer, verd
                 Health::Starting
             }
         },
-        ContainerState::Exited if view.sleeps(container) => Health::Starting,
+        ContainerState::Exited if view.was_put_down(container) => Health::Starting,
         ContainerState::Exited if !was_stopped_from_outside(spec.restart, container) => {
             verdict.crashed = Some(container.clone());
             verdict.findings.push(Finding::new(

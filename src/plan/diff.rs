@@ -11,6 +11,7 @@
 
 mod limits;
 mod sleep;
+mod swap;
 mod trial;
 mod versions;
 
@@ -26,6 +27,7 @@ use super::view::{AppView, Goal, OwnedContainer};
 
 pub(super) use limits::tunables_differ;
 use sleep::{fall_asleep, note_awake};
+use swap::{stop_who_missed_it, swap_data};
 use trial::{Failure, Trial, record_failure, tell_failure, trial};
 pub use versions::{Missing, asks_history, missing_version};
 use versions::{bring_code, check_out, drop_versions, keep_what_runs, last_that_served, save_edits, take_version};
@@ -54,6 +56,9 @@ fn run(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     let roles = Roles::sort(view, spec);
     prepare(view, spec, sleep::record_of_run(view, &roles).as_ref(), plan);
     give_up_on_useless(view, spec, &roles, plan);
+    if swap_data(view, &roles, plan) || stop_who_missed_it(view, plan) {
+        return;
+    }
     match missing_version(view, spec) {
         Some(missing @ (Missing::Version | Missing::Mounted(_))) => {
             take_version(view, spec, &roles, missing, plan);
@@ -97,6 +102,9 @@ fn stop(view: &AppView, spec: &AppSpec, plan: &mut Plan) {
     for useless in &roles.useless {
         discard(useless, &Cause::new("it can never run again"), plan);
     }
+    if swap_data(view, &roles, plan) {
+        return;
+    }
     let mut usable = roles.fresh.iter().chain(&roles.old);
     if let Some(kept) = usable.next().filter(|_| !planted!(StopIgnored)) {
         halt(kept, &cause, plan);
@@ -131,7 +139,12 @@ fn remove(view: &AppView, purge: Option<&PurgeToken>, plan: &mut Plan) {
         return; // its folders may still be mounted; the next look goes on
     }
     // Also with a row alone: a crash may have left the folder behind empty, and this is what takes it away.
-    if view.folder.code || view.folder.compose.is_some() || !view.folder.versions.is_empty() || recorded {
+    if view.folder.code
+        || view.folder.incoming.is_some()
+        || view.folder.compose.is_some()
+        || !view.folder.versions.is_empty()
+        || recorded
+    {
         plan.push(Action::TrashCode, &cause);
     }
     if let Some(token) = purge.filter(|_| view.folder.data) {
@@ -346,8 +359,10 @@ fn keep(view: &AppView, spec: &AppSpec, owned: &OwnedContainer, plan: &mut Plan)
         ContainerState::Created if planted!(CreatedMeansRunning) => {}
         ContainerState::Paused => plan.push(Action::Unpause(target()), &Cause::new("it was paused")),
         ContainerState::Created => plan.push(Action::Start(target()), &Cause::new("it was never started")),
-        ContainerState::Exited if view.sleeps(container) => {
-            plan.push(Action::Start(target()), &Cause::new("somebody wants it"));
+        ContainerState::Exited if view.was_put_down(container) => {
+            let woken = view.recorded.as_ref().is_some_and(|row| row.asleep.is_some());
+            let cause = if woken { "somebody wants it" } else { "its data was put back" };
+            plan.push(Action::Start(target()), &Cause::new(cause));
         }
         ContainerState::Exited if was_stopped_from_outside(spec.restart, container) => {
             let cause = Cause::new(format!("it is not running (exit code {}{})", container.exit_code, oom(container)));

@@ -95,6 +95,8 @@ pub enum Action {
         name: String,
     },
     Remove(Target),
+    /// Let data that waits take the place of the app's, remember that, and move what was there to trash.
+    SwapData,
     /// Remember that this successor was given up, so that it is not tried for ever.
     RecordFailure {
         failure: Box<FailedDeploy>,
@@ -135,6 +137,7 @@ impl Action {
             Self::Rename { .. } => "rename",
             Self::Remove(_) => "remove",
             Self::RecordFailure { .. } | Self::TellFailure { .. } => "give_up",
+            Self::SwapData => "swap_data",
             Self::TrashCode => "trash_code",
             Self::TrashData(_) => "trash_data",
             Self::Forget => "forget",
@@ -178,6 +181,7 @@ impl fmt::Display for Step {
             Action::Remove(target) => write!(f, "remove container {target}"),
             Action::RecordFailure { .. } => f.write_str("give up on the new container"),
             Action::TellFailure { .. } => f.write_str("give up on the container that was to replace one that hangs"),
+            Action::SwapData => f.write_str("put the app's data back"),
             Action::TrashCode => f.write_str("move the app's code to trash"),
             Action::TrashData(_) => f.write_str("move the app's data to trash"),
             Action::Forget => f.write_str("drop from the inventory"),

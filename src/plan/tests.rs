@@ -5,6 +5,7 @@ mod hangs;
 mod limits;
 mod moves;
 mod sleep;
+mod swap;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +109,7 @@ fn row() -> InventoryRow {
         versions: None,
         domains: Vec::new(),
         asleep: None,
+        restored: None,
     }
 }
 

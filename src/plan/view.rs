@@ -235,11 +235,19 @@ impl AppView {
         container.last_end().or_else(|| self.ended.get(&container.id).map(|ended| ended.end))
     }
 
-    /// It sleeps by what is written down: it was not started since.
+    /// It was stopped by what is written down, and is to be started whatever its end looks like: it fell asleep, or its data was put
+    /// back, and it was not started since.
     #[must_use]
-    pub fn sleeps(&self, container: &ObservedContainer) -> bool {
-        let since = self.recorded.as_ref().and_then(|row| row.asleep).filter(|_| !planted!(SleepTakenForEnd));
-        since.is_some_and(|since| !was_started_since(container, since))
+    pub fn was_put_down(&self, container: &ObservedContainer) -> bool {
+        let asleep = self.recorded.as_ref().and_then(|row| row.asleep).filter(|_| !planted!(SleepTakenForEnd));
+        let since = asleep.into_iter().chain(self.restored_at());
+        since.max().is_some_and(|since| !was_started_since(container, since))
+    }
+
+    /// When the app's data was put back last.
+    #[must_use]
+    pub fn restored_at(&self) -> Option<Timestamp> {
+        Some(self.recorded.as_ref()?.restored.as_ref()?.at)
     }
 
     /// Why its process ended last, where that is known.

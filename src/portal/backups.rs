@@ -16,9 +16,9 @@ use super::describe::Operation;
 use super::envelope::{ApiError, Data, said};
 use super::extract::{App, OfBackup};
 use super::state::PortalState;
-use crate::backup::{Backup, BackupError, BackupHandle};
+use crate::backup::{Backup, BackupError, BackupHandle, Restoring};
 use crate::model::status::BackupStatus;
-use crate::model::{AppKey, Timestamp};
+use crate::model::{AppKey, Restored, Timestamp};
 
 /// How long an answer waits for a backup; one that takes longer goes on.
 const WAIT: Duration = Duration::from_secs(20);
@@ -35,6 +35,15 @@ pub struct BackupsView {
     /// Why the last attempt failed, or why the newest cannot be restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// When the data was put back last, as long as that can be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+    /// Data is being made ready to be put back.
+    #[serde(default)]
+    pub restoring: bool,
+    /// Why that failed the last time, since the daemon began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_problem: Option<String>,
 }
 
 /// What came of it.
@@ -46,13 +55,26 @@ pub struct BackupDone {
 }
 
 pub async fn list(State(state): State<PortalState>, App(key): App) -> Result<Data<BackupsView>, ApiError> {
-    let backups = handle(&state)?.backups().list(&key).await.map_err(|error| refusal(&key, &error))?;
+    let backup = handle(&state)?;
+    let backups = backup.backups().list(&key).await.map_err(|error| refusal(&key, &error))?;
     // Those of an app that is gone can still be had.
     if backups.is_empty() {
         apps::find(&state, &key)?;
     }
-    let BackupStatus { next, problem, .. } = state.controller.status().backups.get(&key).cloned().unwrap_or_default();
-    Ok(Data(BackupsView { backups, next, problem }))
+    let status = state.controller.status();
+    let BackupStatus { next, problem, .. } = status.backups.get(&key).cloned().unwrap_or_default();
+    let mut restored = status.apps.get(&key).and_then(|app| app.restored.clone());
+    if let Some(done) = &restored
+        && !backup.backups().is_in_trash(&done.restore.entry).await.map_err(|error| refusal(&key, &error))?
+    {
+        restored = None;
+    }
+    let (restoring, restore_problem) = match backup.restoring(&key) {
+        None => (false, None),
+        Some(Restoring::UnderWay) => (true, None),
+        Some(Restoring::Failed { problem }) => (false, Some(problem)),
+    };
+    Ok(Data(BackupsView { backups, next, problem, restored, restoring, restore_problem }))
 }
 
 pub(super) fn list_described() -> Operation {
@@ -127,7 +149,7 @@ fn done(
     }
 }
 
-fn handle(state: &PortalState) -> Result<&BackupHandle, ApiError> {
+pub(super) fn handle(state: &PortalState) -> Result<&BackupHandle, ApiError> {
     state.backups.as_ref().ok_or_else(|| {
         ApiError::new(
             code::BACKUP_FAILED,
@@ -139,7 +161,7 @@ fn handle(state: &PortalState) -> Result<&BackupHandle, ApiError> {
     })
 }
 
-fn busy() -> ApiError {
+pub(super) fn busy() -> ApiError {
     ApiError::new(
         code::BUSY,
         said!(
@@ -150,7 +172,7 @@ fn busy() -> ApiError {
     .retry_after(5)
 }
 
-fn gone(key: &AppKey) -> ApiError {
+pub(super) fn gone(key: &AppKey) -> ApiError {
     ApiError::new(
         code::NO_SUCH_BACKUP,
         said!(

@@ -91,6 +91,7 @@ codes! {
     NEVER_SLEEPS: CONFLICT "never-sleeps" "The app has no `sleep` in its manifest, template or settings.";
     NOT_ASLEEP_NOW: CONFLICT "not-asleep-now" "The app does not run as its manifest says, so it is not sent to sleep.";
     NO_CONTAINER: CONFLICT "no-container" "The app has no container yet.";
+    NOTHING_TO_UNDO: CONFLICT "nothing-to-undo" "The app was not restored, or what was there before is not in the trash any more.";
     NOTHING_HELD: CONFLICT "nothing-held" "No removal waits for a confirmation.";
     TOKEN_CHANGED: CONFLICT "token-changed" "What waits is not what was shown.";
     TOO_MANY_KEYS: CONFLICT "too-many-keys" "The user has as many API keys as are allowed.";
@@ -128,6 +129,7 @@ codes! {
     HISTORY_UNAVAILABLE: SERVICE_UNAVAILABLE "history-unavailable" "The history of the app's code cannot be used now.";
     DRAFT_UNAVAILABLE: SERVICE_UNAVAILABLE "draft-unavailable" "Drafts cannot be used now.";
     BACKUP_FAILED: SERVICE_UNAVAILABLE "backup-failed" "The backup could not be made, read or checked; the message says why.";
+    RESTORE_FAILED: SERVICE_UNAVAILABLE "restore-failed" "The data could not be made ready to be put back; the app is as it was, and the message says why.";
     STORE_UNAVAILABLE: SERVICE_UNAVAILABLE "store-unavailable" "The daemon's database cannot be used now.";
     DRAFT_UNSAVED: INSUFFICIENT_STORAGE "draft-unsaved" "The draft could not be written, a full disk for example; the one before is still there.";
 }

@@ -55,6 +55,7 @@ pub mod previews;
 pub mod publish;
 mod refuse;
 pub mod rest;
+pub mod restore;
 pub mod router;
 pub mod rule;
 mod seat;

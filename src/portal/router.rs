@@ -24,8 +24,8 @@ use super::rule::{Gate, Rule, gate};
 use super::state::PortalState;
 use super::{
     addresses, apps, auth, backups, commands, create, docs, domains, edits, events, git, health, image, keys, logs,
-    manifest, metrics, names, npm, pages, people, plan, previews, publish, rest, settings, templates, totp, usage,
-    versions, visitors, visits,
+    manifest, metrics, names, npm, pages, people, plan, previews, publish, rest, restore, settings, templates, totp,
+    usage, versions, visitors, visits,
 };
 use crate::model::Shown;
 
@@ -204,6 +204,14 @@ fn table(state: &PortalState) -> Table<'_> {
         .on(Post, "/apps/{userid}/{appname}/preview", Owner, previews::start, previews::start_described())
         .on(Get, "/apps/{userid}/{appname}/preview", Owner, previews::show, previews::show_described())
         .on(Delete, "/apps/{userid}/{appname}/preview", Owner, previews::end, previews::end_described())
+        .on(
+            Post,
+            "/apps/{userid}/{appname}/backups/{backup}/restore",
+            Owner,
+            restore::restore,
+            restore::restore_described(),
+        )
+        .on(Post, "/apps/{userid}/{appname}/restore/undo", Owner, restore::undo, restore::undo_described())
         .on(Get, "/apps/{userid}/{appname}/diff", Owner, versions::diff, versions::diff_described())
         .on(Get, "/git/{userid}/{appname}/info/refs", Deploy, git::branches, git::branches_described())
         .on(Post, "/git/{userid}/{appname}/git-upload-pack", Owner, git::send, git::send_described())

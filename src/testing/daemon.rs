@@ -107,6 +107,7 @@ async fn bring_news(
 ) {
     let mut manifests_rx = world.manifests.changes();
     let mut runtime_rx = world.runtime.changes();
+    let mut waiting_rx = world.folders.exchanges().news();
     loop {
         // Cancel-safe: each arm takes an item only when it is returned.
         let input = tokio::select! {
@@ -114,6 +115,10 @@ async fn bring_news(
             Ok(()) = settings_rx.changed() => Input::Settings(settings_rx.borrow_and_update().clone()),
             Ok(()) = manifests_rx.changed() => Input::Folders,
             Ok(()) = runtime_rx.changed() => Input::Runtime,
+            Ok(()) = waiting_rx.changed() => match waiting_rx.borrow_and_update().clone() {
+                Some(key) => Input::DataWaits(key),
+                None => continue,
+            },
             Some(signal) = signals_rx.recv() => Input::Engine(signal),
             else => return,
         };

@@ -10,7 +10,9 @@ use crate::desired::{Completeness, Manifests, Snapshot};
 use crate::engine::ErrorKind;
 use crate::engine::faulty::{CallKind, Life, Verdict, guard};
 use crate::folders::{Brought, FolderError, FolderState, Folders, Origin, Space};
-use crate::model::{AppKey, Bytes, Event, InstanceId, PreviewRecord, PurgeToken, TemplateId, Timestamp, VersionId};
+use crate::model::{
+    AppKey, Bytes, Event, InstanceId, PreviewRecord, PurgeToken, Restored, TemplateId, Timestamp, VersionId,
+};
 use crate::store::{InventoryRow, Removals, Store, StoreError};
 
 /// [`Folders`] with faults.
@@ -89,6 +91,14 @@ impl<F: Folders> Folders for FaultyFolders<F> {
     async fn append_deploy_log(&self, key: &AppKey, text: &str) -> Result<(), FolderError> {
         let call = self.inner.append_deploy_log(key, text);
         self.call("folders.append_deploy_log", Some(key), CallKind::Write, call).await
+    }
+
+    async fn swap_data(&self, key: &AppKey) -> Result<Option<Restored>, FolderError> {
+        self.call("folders.swap_data", Some(key), CallKind::Write, self.inner.swap_data(key)).await
+    }
+
+    async fn finish_swap(&self, key: &AppKey) -> Result<(), FolderError> {
+        self.call("folders.finish_swap", Some(key), CallKind::Write, self.inner.finish_swap(key)).await
     }
 
     async fn trash_code(&self, key: &AppKey, template: Option<&TemplateId>) -> Result<(), FolderError> {

@@ -7,10 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::manifests::Unflushed;
 use super::previews::PreviewFolder;
+use super::restores::{Awaited, Exchanges};
 use crate::engine::faulty::{CallKind, Life, guard};
+use crate::engine::sim::SimDocker;
 use crate::folders::{Brought, FolderError, FolderState, Folders, Origin, Space};
 use crate::history::History;
-use crate::model::{AppKey, Bytes, Digest, PreviewId, PurgeToken, TemplateId, Timestamp, VersionId};
+use crate::model::{
+    AppKey, Bytes, ContainerState, Digest, PreviewId, PurgeToken, Restored, TemplateId, Timestamp, VersionId,
+};
 
 /// What an app keeps: file name to content.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -27,6 +31,8 @@ pub struct AppFolder {
     pub data: Option<Files>,
     /// `data/` belongs to the app's user.
     pub data_owned: bool,
+    /// Data that waits to take its place, or what it has taken the place of.
+    pub incoming: Option<Awaited>,
     /// `logs/deploy.log`.
     pub log: Option<String>,
     pub compose: Option<String>,
@@ -64,6 +70,7 @@ pub(super) struct Disk {
     /// What a person wrote into each `app/` last.
     written: BTreeMap<AppKey, String>,
     edit_before_exchange: BTreeMap<AppKey, String>,
+    exchanges: Exchanges,
     /// Why every write fails at present.
     failure: Option<FolderError>,
     space: Space,
@@ -73,6 +80,8 @@ pub(super) struct Disk {
 #[derive(Debug, Clone)]
 pub struct FolderWorld {
     disk: Arc<Mutex<Disk>>,
+    /// Whose containers mount the folders, and by whose clock.
+    docker: Option<SimDocker>,
 }
 
 impl FolderWorld {
@@ -92,10 +101,18 @@ impl FolderWorld {
             taken: BTreeMap::new(),
             written: BTreeMap::new(),
             edit_before_exchange: BTreeMap::new(),
+            exchanges: Exchanges::default(),
             failure: None,
             space,
         };
-        Self { disk: Arc::new(Mutex::new(disk)) }
+        Self { disk: Arc::new(Mutex::new(disk)), docker: None }
+    }
+
+    /// The same, mounted by this engine's containers.
+    #[must_use]
+    pub fn mounted_by(mut self, docker: &SimDocker) -> Self {
+        self.docker = Some(docker.clone());
+        self
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Disk> {
@@ -156,6 +173,50 @@ impl FolderWorld {
             !in_app && !in_history && !in_trash
         };
         disk.written.iter().filter(is_lost).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// A person asked to put this data back, and it lies beside the app's. Tells whether there was an app to put it beside.
+    pub fn restore(&self, key: &AppKey, data: Files) -> bool {
+        let now = self.now();
+        let mut disk = self.lock();
+        let Some(app) = disk.apps.get_mut(key).filter(|app| app.data.is_some() && app.incoming.is_none()) else {
+            return false;
+        };
+        app.incoming = Some(Awaited::of(key, data.clone(), now));
+        disk.flush(key);
+        disk.exchanges.asked(key, data);
+        true
+    }
+
+    /// As [`Self::restore`], with what the last one had put aside.
+    pub fn undo_restore(&self, key: &AppKey) -> bool {
+        let old = {
+            let mut disk = self.lock();
+            let found = disk.trash.iter().rposition(|trashed| trashed.key == *key && trashed.data.is_some());
+            found.and_then(|found| disk.trash.remove(found).data)
+        };
+        old.is_some_and(|old| self.restore(key, old))
+    }
+
+    /// What was put back, and what became of it.
+    #[must_use]
+    pub fn exchanges(&self) -> Exchanges {
+        self.lock().exchanges.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.docker.as_ref().map_or(Timestamp(0), SimDocker::now)
+    }
+
+    /// Whether a container that runs has this app's data, and not only since a person has started it a moment ago.
+    fn is_mounted(&self, key: &AppKey) -> bool {
+        let (name, now) = (key.container_name(), self.now());
+        let runs = |docker: &SimDocker| {
+            let ours = docker.containers().into_iter().filter(|container| container.name.starts_with(&name));
+            let mut running = ours.filter(|container| container.state == ContainerState::Running);
+            running.any(|container| container.started_at.is_some_and(|started| now.0 - started.0 > 1_000))
+        };
+        self.docker.as_ref().is_some_and(runs)
     }
 
     pub fn add_template(&self, template: TemplateId) {
@@ -476,6 +537,7 @@ impl Folders for MemFolders {
             versions: app.versions.keys().cloned().collect(),
             data: app.data.is_some() && app.data_owned,
             compose: app.compose.as_ref().map(|text| Digest::of(text.as_bytes())),
+            incoming: app.incoming.as_ref().map(Awaited::told),
         }))
     }
 
@@ -610,7 +672,54 @@ impl Folders for MemFolders {
         })
     }
 
+    async fn swap_data(&self, key: &AppKey) -> Result<Option<Restored>, FolderError> {
+        let is_mounted = self.world.is_mounted(key);
+        if planted!(SwapsInTwoSteps) {
+            self.step("folders.swap_data/take-away", key, |disk| {
+                let Some(app) = disk.apps.get_mut(key) else { return };
+                if app.incoming.as_ref().is_some_and(|awaited| !awaited.swapped)
+                    && let Some(data) = app.data.take()
+                {
+                    disk.trash.push(Trashed { key: key.clone(), part: "data", data: Some(data), code: None });
+                }
+            })
+            .await?;
+            self.flush(key);
+        }
+        let swapped = self
+            .step("folders.swap_data/exchange", key, |disk| {
+                let app = disk.apps.get_mut(key)?;
+                let awaited = app.incoming.as_mut()?;
+                if awaited.exchange(&mut app.data) {
+                    disk.exchanges.done(key, is_mounted);
+                }
+                Some(awaited.restore.clone())
+            })
+            .await?;
+        self.flush(key);
+        Ok(swapped.map(|restore| Restored { restore, at: self.world.now() }))
+    }
+
+    async fn finish_swap(&self, key: &AppKey) -> Result<(), FolderError> {
+        self.step("folders.finish_swap/rename", key, |disk| {
+            let awaited = disk.apps.get_mut(key).and_then(|app| app.incoming.take_if(|awaited| awaited.swapped));
+            if let Some(data) = awaited.and_then(|awaited| awaited.data).filter(|_| !planted!(OldDataDropped)) {
+                disk.trash.push(Trashed { key: key.clone(), part: "data", data: Some(data), code: None });
+            }
+        })
+        .await?;
+        self.flush(key);
+        Ok(())
+    }
+
     async fn trash_code(&self, key: &AppKey, template: Option<&TemplateId>) -> Result<(), FolderError> {
+        self.step("folders.trash_code/incoming", key, |disk| {
+            let awaited = disk.apps.get_mut(key).and_then(|app| app.incoming.take());
+            if let Some(data) = awaited.and_then(|awaited| awaited.data) {
+                disk.trash.push(Trashed { key: key.clone(), part: "data", data: Some(data), code: None });
+            }
+        })
+        .await?;
         // Whether it was there, and what of it can come back.
         type Take = fn(&mut AppFolder) -> Option<Option<String>>;
         let parts: [(&'static str, &'static str, Take); 4] = [

@@ -14,6 +14,7 @@ pub mod manifests;
 pub mod mutants;
 pub mod operator;
 pub mod previews;
+pub mod restores;
 pub mod seams;
 pub mod store;
 pub mod visitors;

@@ -168,6 +168,15 @@ mutants! {
     AwakeNotedEarly,
     /// Who came after the decision and before the stop is not asked about.
     VisitorsOverlooked,
+    // --- restore: the old data or the new, and the old can be had again ---
+    /// Data changes places while the app goes on writing (restores over a live database).
+    SwapsAmidWriting,
+    /// What was started just before the exchange goes on with what was there before, where nobody looks any more.
+    SwapMissed,
+    /// What is there is taken away before what comes is in its place: a crash in between leaves neither.
+    SwapsInTwoSteps,
+    /// What was there before is thrown away once the new data is in its place.
+    OldDataDropped,
     // --- isolation ---
     /// One failure aborts the pass: nobody else is looked at while an app fails.
     FailureAbortsAll,

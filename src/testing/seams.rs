@@ -68,8 +68,9 @@ impl World {
         let docker = SimDocker::new(config);
         let clock = SimClock::of(&docker);
         let instance = InstanceId::parse("00c0ffee00c0ffee").expect("16 lower-case hex digits");
-        let folders = FolderWorld::new("/paas");
-        let present = folders.clone();
+        let present = FolderWorld::new("/paas");
+        // Only one of both knows the other: they go when the world does.
+        let folders = present.clone().mounted_by(&docker);
         docker.check_paths(move |path| present.exists(path));
         Self {
             manifests: ManifestWorld::new(instance.clone(), clock.clone()),

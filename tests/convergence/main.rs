@@ -24,6 +24,7 @@ mod previews;
 mod properties;
 mod random;
 mod requests;
+mod restores;
 mod run;
 mod scripts;
 mod supervisor;

@@ -51,6 +51,8 @@ fn likely_script(mutant: Mutant) -> &'static str {
         Mutant::TurnIgnored => "network",
         Mutant::SleepsAmidVisitors | Mutant::VisitorsOverlooked => "sleep-at-the-door",
         Mutant::SleepTakenForEnd | Mutant::AwakeNotedEarly => "sleep-on-failure",
+        Mutant::SwapsAmidWriting | Mutant::SwapsInTwoSteps | Mutant::OldDataDropped => "restore",
+        Mutant::SwapMissed => "restore-started-by-hand",
         Mutant::HangsLeftAlone => "hang",
         Mutant::HangsReplacedAtOnce => "hang-in-vain",
         Mutant::HangsReplacedUnasked => "hang-told",

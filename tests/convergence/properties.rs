@@ -1,4 +1,4 @@
-//! P1 to P19 and P23 of the design, as far as they can be seen from outside.
+//! P1 to P21 and P23 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::names;
 use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner, unheard_hangs};
 use crate::previews::Previews;
 use crate::requests;
+use crate::restores::Restores;
 use crate::scripts::{BYSTANDER, Expect, Reach, Script, Uptime};
 use crate::visitors::{Gates, Hearing};
 use crate::world::Ended;
@@ -51,6 +52,7 @@ pub(crate) struct Record {
     data: BTreeMap<AppKey, Files>,
     /// Apps whose owner gave up their data in writing at some time.
     purged: BTreeSet<AppKey>,
+    restores: Restores,
     /// What each container found on `/app` when it was first seen.
     code: BTreeMap<ContainerId, Option<String>>,
     history: History,
@@ -92,6 +94,7 @@ impl Record {
     pub(crate) fn action(&mut self, world: &World) {
         self.stir();
         self.purged.extend(given_up(world));
+        self.restores.note(world, &self.data);
         self.gates.note(world);
         self.look_at_code(world);
     }
@@ -124,7 +127,11 @@ impl Record {
 
     /// P3.
     fn look_at_data(&mut self, world: &World) {
-        let known = |key: &AppKey| self.data.contains_key(key);
+        self.restores.note(world, &self.data);
+        for text in self.restores.look(world) {
+            self.broken(text);
+        }
+        let known = |key: &AppKey| self.data.contains_key(key) || self.restores.concerns(key);
         let fresh: Vec<AppKey> =
             world.folders.with_apps(|apps| apps.keys().filter(|key| !known(key)).cloned().collect());
         for key in fresh {
@@ -134,7 +141,8 @@ impl Record {
         }
         let moved: Vec<AppKey> = world.folders.with_apps(|apps| {
             let present = |key: &AppKey| apps.get(key).and_then(|app| app.data.as_ref());
-            self.data.iter().filter(|(key, files)| present(key) != Some(files)).map(|(key, _)| key.clone()).collect()
+            let kept = self.data.iter().filter(|(key, _)| !self.restores.concerns(key));
+            kept.filter(|(key, files)| present(key) != Some(files)).map(|(key, _)| key.clone()).collect()
         });
         for key in moved {
             self.data.remove(&key);
@@ -468,6 +476,7 @@ impl Record {
             }
         }
         broken.extend(misled);
+        broken.extend(self.restores.at_rest(world, is_retold || script.gone_in_the_end()));
         if let Some(undisturbed) = undisturbed.filter(|_| !is_retold) {
             let now = end_state(world, Some(daemon));
             let unseen = |injection: &Injection| match injection.fault {

@@ -122,7 +122,7 @@ export interface Version {
 export interface Backup {
   id: string;
   at: string;
-  why: "schedule" | "asked" | "purge";
+  why: "schedule" | "asked" | "purge" | "restore";
   bytes: number;
   proof?: { at: string; files: number; bytes: number; databases: number; problem?: string };
 }

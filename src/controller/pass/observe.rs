@@ -34,6 +34,7 @@ impl<W: Seams> Pass<'_, W> {
         let decision = &mut self.input.decision;
         if let (Some(record), Some(row)) = (&mut decision.record, &self.row) {
             record.failed.clone_from(&row.failed);
+            record.restored.clone_from(&row.restored);
             if record.versions.is_some() && row.versions.is_some() {
                 record.versions.clone_from(&row.versions);
             }

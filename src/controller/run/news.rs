@@ -30,6 +30,7 @@ impl<W: Seams> Controller<W> {
             Input::Unanswered(key) => self.asking.doubt(&key, Instant::now()),
             Input::Wanted(wake) => self.take_wake(wake),
             Input::Recorded(key) => self.queue.mark(key, Urgency::Hint, Instant::now()),
+            Input::DataWaits(key) => self.take_waiting_data(key),
             Input::Database(trouble) => self.take_database(trouble),
             Input::Proxy(proxy) => {
                 self.status.proxy = proxy;
@@ -41,6 +42,13 @@ impl<W: Seams> Controller<W> {
             Input::Engine(Signal::Resync) => self.resync(),
             Input::Engine(Signal::Event(event)) => self.take_event(&event),
         }
+    }
+
+    /// Who asked for it wants to see it, so an app that sleeps is woken.
+    fn take_waiting_data(&mut self, key: AppKey) {
+        let by = "its data was put back".to_owned();
+        self.take_wake(Wake { app: key.clone(), path: None, agent: Some(by) });
+        self.queue.mark(key, Urgency::Edit, Instant::now());
     }
 
     pub(super) fn take_settings(&mut self, news: SettingsNews) {

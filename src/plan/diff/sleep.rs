@@ -11,17 +11,22 @@ use crate::model::{AppSpec, Cause, InventoryRow, Timestamp};
 use super::super::roles::Roles;
 use super::super::step::{Action, Plan, Target};
 use super::super::view::{AppView, OwnedContainer, was_started_since};
+use super::swap::swap_data;
 use super::{drop_versions, halt, prepare, tunables_differ, write_compose};
 
 pub(super) fn fall_asleep(view: &AppView, spec: &AppSpec, since: Timestamp, plan: &mut Plan) {
     prepare(view, spec, view.record.as_ref(), plan);
+    let roles = Roles::sort(view, spec);
+    if swap_data(view, &roles, plan) {
+        return;
+    }
     let cause = Cause::new(why(Some(since)));
     let awake = view.containers.iter().filter(|owned| !was_started_since(owned.get(), since));
     for owned in awake.filter(|owned| !is_visited(view, owned)) {
         halt(owned, &cause, plan);
     }
     // What is stopped can be adjusted as well, so that nothing but its start is left to do when somebody comes.
-    if let Some(best) = Roles::sort(view, spec).fresh.first()
+    if let Some(best) = roles.fresh.first()
         && view.refusal(spec, best.id()).is_none()
         && let Some(difference) = tunables_differ(&view.engine, spec, best.get())
     {

@@ -51,7 +51,9 @@ pub(super) fn trial(view: &AppView, spec: &AppSpec, container: &ObservedContaine
             }
         }
         ContainerState::Exited
-            if container.started_at.is_some() && !was_stopped_from_outside(spec.restart, container) =>
+            if container.started_at.is_some()
+                && !was_stopped_from_outside(spec.restart, container)
+                && !view.was_put_down(container) =>
         {
             Trial::Failed(ended("the new container ended by itself"))
         }

@@ -9,6 +9,7 @@ mod hangs;
 mod names;
 mod operator;
 mod previews;
+mod restore;
 mod rollback;
 mod sleep;
 mod visitors;
@@ -198,6 +199,11 @@ fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
 }
 
 impl Script {
+    /// What it is about is deleted by its end.
+    pub(crate) fn gone_in_the_end(&self) -> bool {
+        self.expect.iter().any(|(_, expect)| *expect == Expect::Gone)
+    }
+
     fn gives_up(mut self) -> Self {
         self.gives_up = true;
         self
@@ -270,6 +276,7 @@ pub(crate) fn all() -> Vec<Script> {
         crowds::all(),
         rollback::all(),
         sleep::all(),
+        restore::all(),
     ]
     .concat();
     let names: BTreeSet<_> = scripts.iter().map(|script| script.name).collect();

@@ -24,6 +24,7 @@ mod portal;
 mod previews;
 mod push;
 mod restart;
+mod restore;
 mod settings;
 mod sleep;
 mod storm;

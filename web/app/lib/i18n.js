@@ -86,6 +86,11 @@ export function day(date) {
   return format("date", { month: "long", day: "numeric", timeZone: "UTC" }).format(Date.parse(`${date}T00:00:00Z`));
 }
 
+/** The day that a moment is on, here. @param {string} time RFC 3339 */
+export function dayAndWeekday(time) {
+  return format("dated", { year: "numeric", month: "long", day: "numeric", weekday: "long" }).format(Date.parse(time));
+}
+
 /** @param {number} at */
 function midnight(at) {
   return new Date(at).setHours(0, 0, 0, 0);
