@@ -353,6 +353,7 @@ async fn the_database_of_every_released_schema_migrates() {
         row.versions = None;
         row.domains.clear();
         row.asleep = None;
+        row.restored = None;
         row
     };
     let rows = [without_log(row("alice-diary")), without_log(row("bob-diary"))];

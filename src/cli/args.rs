@@ -256,7 +256,7 @@ is started again. What was there lies in the trash: --undo brings it back.
 Examples:
   paas restore alice-diary                            the newest backup
   paas restore alice-diary --at 2026-11-29            the newest of that day or before
-  paas restore alice-diary --at '2026-11-29 14:30'
+  paas restore alice-diary --at 2026-11-29T14:30
   paas restore alice-diary --at 20261129T030412345Z   that very one
   paas restore alice-diary --undo")]
     Restore(RestoreApp),

@@ -37,7 +37,7 @@ pub use drafts::DraftOf;
 pub use lock::{LockError, RootLock};
 pub use previews::DataDraft;
 pub use stop::{Checkpoints, Crash};
-pub use swap::{Swap, restore_of};
+pub use swap::{Swap, after, restore_of};
 pub use trash::{Part, Restored, TrashNote, Trashed};
 
 pub use crate::model::inventory::{FolderState, Incoming};

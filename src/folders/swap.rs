@@ -247,6 +247,13 @@ pub(super) fn look(app: &Dir, app_path: &Path) -> Outcome<Option<Incoming>> {
     Ok(find(app, app_path)?.map(|(_, incoming)| incoming))
 }
 
+/// What was started before an exchange was so by the clock as well, also within the same millisecond. What is started after it
+/// takes longer than that.
+#[must_use]
+pub fn after(exchange: Timestamp) -> Timestamp {
+    Timestamp(exchange.0 + 1)
+}
+
 /// Lets what waits and `data/` change places, unless they have.
 pub(super) fn exchange(
     place: &Place,
@@ -270,7 +277,7 @@ pub(super) fn exchange(
     }
     nofollow::sync(&app).at("flush", &app_path)?;
     nofollow::sync(&next).at("flush", app_path.join(NEXT))?;
-    Ok(Some(Restored { restore, at: now() }))
+    Ok(Some(Restored { restore, at: after(now()) }))
 }
 
 /// Moves what was there before to the trash, or what waits and is not wanted any more.

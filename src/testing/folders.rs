@@ -10,7 +10,7 @@ use super::previews::PreviewFolder;
 use super::restores::{Awaited, Exchanges};
 use crate::engine::faulty::{CallKind, Life, guard};
 use crate::engine::sim::SimDocker;
-use crate::folders::{Brought, FolderError, FolderState, Folders, Origin, Space};
+use crate::folders::{Brought, FolderError, FolderState, Folders, Origin, Space, after};
 use crate::history::History;
 use crate::model::{
     AppKey, Bytes, ContainerState, Digest, PreviewId, PurgeToken, Restored, TemplateId, Timestamp, VersionId,
@@ -196,6 +196,11 @@ impl FolderWorld {
             found.and_then(|found| disk.trash.remove(found).data)
         };
         old.is_some_and(|old| self.restore(key, old))
+    }
+
+    /// A person starts the app's container the moment before its data changes places.
+    pub fn start_before_exchange(&self, key: &AppKey) {
+        self.lock().exchanges.start_before.insert(key.clone());
     }
 
     /// What was put back, and what became of it.
@@ -673,6 +678,11 @@ impl Folders for MemFolders {
     }
 
     async fn swap_data(&self, key: &AppKey) -> Result<Option<Restored>, FolderError> {
+        let started = self.world.lock().exchanges.start_before.remove(key);
+        if let Some(docker) = self.world.docker.as_ref().filter(|_| started) {
+            // What does not start is nobody's concern here.
+            let _ = docker.start(&key.container_name());
+        }
         let is_mounted = self.world.is_mounted(key);
         if planted!(SwapsInTwoSteps) {
             self.step("folders.swap_data/take-away", key, |disk| {
@@ -697,7 +707,7 @@ impl Folders for MemFolders {
             })
             .await?;
         self.flush(key);
-        Ok(swapped.map(|restore| Restored { restore, at: self.world.now() }))
+        Ok(swapped.map(|restore| Restored { restore, at: after(self.world.now()) }))
     }
 
     async fn finish_swap(&self, key: &AppKey) -> Result<(), FolderError> {
@@ -713,6 +723,8 @@ impl Folders for MemFolders {
     }
 
     async fn trash_code(&self, key: &AppKey, template: Option<&TemplateId>) -> Result<(), FolderError> {
+        // Whether it was there, and what of it can come back.
+        type Take = fn(&mut AppFolder) -> Option<Option<String>>;
         self.step("folders.trash_code/incoming", key, |disk| {
             let awaited = disk.apps.get_mut(key).and_then(|app| app.incoming.take());
             if let Some(data) = awaited.and_then(|awaited| awaited.data) {
@@ -720,8 +732,6 @@ impl Folders for MemFolders {
             }
         })
         .await?;
-        // Whether it was there, and what of it can come back.
-        type Take = fn(&mut AppFolder) -> Option<Option<String>>;
         let parts: [(&'static str, &'static str, Take); 4] = [
             ("folders.trash_code/compose", "docker-compose.yml", |app| app.compose.take().map(|_| None)),
             ("folders.trash_code/logs", "logs", |app| app.log.take().map(|_| None)),

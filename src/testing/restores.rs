@@ -1,6 +1,6 @@
 //! Data that is put back in a simulated world: what waits, and what was seen when it took its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
@@ -43,12 +43,14 @@ pub struct Exchanges {
     pub wanted: BTreeMap<AppKey, Files>,
     /// Apps whose data changed places while a container of theirs ran.
     pub amid_writing: Vec<AppKey>,
+    pub(super) start_before: BTreeSet<AppKey>,
     asked_tx: watch::Sender<Option<AppKey>>,
 }
 
 impl Default for Exchanges {
     fn default() -> Self {
-        Self { wanted: BTreeMap::new(), amid_writing: Vec::new(), asked_tx: watch::Sender::new(None) }
+        let (wanted, start_before) = (BTreeMap::new(), BTreeSet::new());
+        Self { wanted, amid_writing: Vec::new(), start_before, asked_tx: watch::Sender::new(None) }
     }
 }
 

@@ -74,6 +74,7 @@ const ROWS: &[(&str, &str, Shown)] = &[
     ("cli/manifests.rs", "paas init", In("tests/cli.rs", "a_lost_database_and_a_lost_folder_are_told_as_that_and_their_remedies_help")),
     ("cli/names.rs", "paas create _ --template diary-v1", Here("an_app_without_a_manifest_is_made_or_given_up")),
     ("cli/rest.rs", "paas start _", Here("what_is_deleted_is_taken_back_by_start_and_its_code_by_trash")),
+    ("cli/restore.rs", "paas restore _ --undo", In("tests/docker/daemon/restore.rs", "a_restore_that_is_not_healthy_says_so_and_is_undone_by_one_command")),
     ("cli/status.rs", "paas confirm", Here("a_held_deletion_is_put_back_or_confirmed")),
     ("cli/status.rs", "paas create USERID-APPNAME --template diary-v1", Here("an_app_without_a_manifest_is_made_or_given_up")),
     ("cli/trash.rs", "paas create _", Here("an_app_without_a_manifest_is_made_or_given_up")),

@@ -32,7 +32,7 @@ fn nothing_runs_while_data_changes_places_and_it_is_started_again_whatever_its_e
     let spec = AppSpec { restart: RestartPolicy::OnFailure(None), ..spec() };
     let mut ended = view(Goal::Run(Box::new(spec.clone())), vec![ObservedContainer { exit_code: 0, ..stopped() }]);
     ended.containers[0] = OwnedContainer::prove(
-        ObservedContainer { restart: RestartPolicy::OnFailure(None), ..ended.containers[0].get().clone() },
+        ObservedContainer { restart: Some(RestartPolicy::OnFailure(None)), ..ended.containers[0].get().clone() },
         &key(),
         &instance(),
     )

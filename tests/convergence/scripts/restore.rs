@@ -4,7 +4,7 @@ use minipaas::testing::folders::Files;
 use minipaas::testing::seams::World;
 
 use super::Expect::{Asleep, Gone, Running, Stopped};
-use super::{A, MAIN, Script, Step, briefly, by_hand, create, down, key, quick, saves, script, to};
+use super::{A, Script, Step, briefly, create, down, key, quick, saves, script, to};
 
 fn entries(text: &str) -> Files {
     Files::from([("diary".to_owned(), text.into())])
@@ -54,10 +54,10 @@ pub(super) fn all() -> Vec<Script> {
             Running,
             vec![
                 create(),
-                quick("her diary is to be as on monday", 12, monday),
-                quick("somebody starts it", 1, |world| by_hand(world.docker.start(MAIN))),
-                quick("and once more", 1, |world| by_hand(world.docker.start(MAIN))),
-                to("and again", |world| by_hand(world.docker.start(MAIN))),
+                to("her diary is to be as on monday, and somebody starts it in between", |world| {
+                    world.folders.start_before_exchange(&key("alice-diary"));
+                    monday(world);
+                }),
             ],
         ),
         restored(
