@@ -27,7 +27,7 @@ use super::view::{AppView, Goal, OwnedContainer};
 
 pub(super) use limits::tunables_differ;
 use sleep::{fall_asleep, note_awake};
-use swap::{stop_who_missed_it, swap_data};
+use swap::{is_due_after_swap, stop_who_missed_it, swap_data};
 use trial::{Failure, Trial, record_failure, tell_failure, trial};
 pub use versions::{Missing, asks_history, missing_version};
 use versions::{bring_code, check_out, drop_versions, keep_what_runs, last_that_served, save_edits, take_version};
@@ -217,6 +217,12 @@ fn launch(view: &AppView, spec: &AppSpec, roles: &Roles<'_>, plan: &mut Plan) {
         }
         return;
     };
+    if is_due_after_swap(view, best) {
+        // Visitors wait for no longer than the exchange takes, and the change has its trial beside it as any other.
+        bring_back(view, spec, best, plan);
+        put_name_right(view, best, roles, plan);
+        return;
+    }
     let waits = must_wait(view, spec, best);
     let rolling = !planted!(StopBeforeStart)
         && view.routing == Routing::Gateway

@@ -7,9 +7,10 @@
 
 use super::halt;
 use crate::model::Cause;
+use crate::model::observed::ContainerState;
 use crate::plan::roles::Roles;
 use crate::plan::step::{Action, Plan};
-use crate::plan::view::{AppView, Goal, OwnedContainer};
+use crate::plan::view::{AppView, Goal, OwnedContainer, was_started_since};
 
 /// Whether there is data to be put back: then nothing else is done before. A round of its own, because what follows goes by the row
 /// that it writes.
@@ -39,4 +40,10 @@ pub(super) fn stop_who_missed_it(view: &AppView, plan: &mut Plan) -> bool {
     let missed = |owned: &&OwnedContainer| owned.get().started_at.is_some_and(|started| started < at);
     view.containers.iter().filter(missed).for_each(|owned| halt(owned, &cause, plan));
     plan.steps.len() > before
+}
+
+/// It was stopped for that, and is to run again before anything else becomes of it.
+pub(super) fn is_due_after_swap(view: &AppView, owned: &OwnedContainer) -> bool {
+    let container = owned.get();
+    container.state == ContainerState::Exited && view.restored_at().is_some_and(|at| !was_started_since(container, at))
 }

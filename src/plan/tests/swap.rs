@@ -72,6 +72,16 @@ fn a_deploy_that_is_under_way_ends_first() {
 }
 
 #[test]
+fn who_was_stopped_for_it_serves_again_before_a_change_is_tried_beside_it() {
+    let other = AppSpec { env: [("A".to_owned(), "b".to_owned())].into(), ..spec() };
+    let old = ObservedContainer { state: ContainerState::Exited, ..main_container(&other) };
+    let mut view = view(Goal::Run(Box::new(spec())), vec![old]);
+    assert!(text(&view).contains("create container"), "{}", text(&view));
+    (view.record, view.recorded) = (restored(NOW), restored(NOW));
+    insta::assert_snapshot!(text(&view), @"alice-diary: start container paas-app-alice-diary (main) - its data was put back");
+}
+
+#[test]
 fn a_site_that_is_closed_has_its_data_put_back_as_well_and_one_that_is_deleted_has_not() {
     let mut view = waiting(vec![stopped()]);
     view.goal = Goal::Stop(Box::new(spec()));
