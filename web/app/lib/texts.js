@@ -315,7 +315,7 @@ export const texts = {
   "site.history.all": ["모두 보기 ({n})", "Show all ({n})"],
   "backups.open": ["되돌리기와 백업", "Undo and backups"],
   "backups.title": ["{name} 되돌리기", "Undo for {name}"],
-  "backups.text": ["글과 사진은 정해 둔 때마다 저절로 백업해요. 아래에서 날을 고르면 그때의 글과 사진으로 되돌려요. 지금 것은 따로 두니 언제든 취소할 수 있어요.", "What is written and put here is backed up by itself. Choose a day below to have everything as it was then; what is there now is kept, so you can take that back."],
+  "backups.text": ["글과 사진은 정해 둔 때마다 저절로 백업해요. 아래에서 날을 고르면 그때의 글과 사진으로 되돌려요. 지금 것은 따로 두니 취소할 수 있어요.", "What is written and put here is backed up by itself. Choose a day below to have everything as it was then; what is there now is kept, so you can take that back."],
   "backups.back": ["이때로 되돌리기", "Back to this"],
   "backups.back.busy": ["되돌리는 중…", "Bringing it back…"],
   "backups.back.done": ["그때의 글과 사진으로 되돌렸어요", "Everything is as it was then"],

@@ -36,7 +36,7 @@ export function Backups({ app }) {
     try {
       const answer = await call("POST", `/apps/${pathOf(app)}${path}`);
       seen(await call("GET", `/apps/${pathOf(app)}`));
-      const undo = { action: { text: t("undo"), run: () => void back("/restore/undo") }, stays: 15000 };
+      const undo = { action: { text: t(answer.restored?.of ? "backups.undo" : "backups.redo"), run: () => void back("/restore/undo") }, stays: 15000 };
       if (!answer.restored) say(t("backups.slow"));
       else if (answer.ready) say(t(answer.restored.of ? "backups.back.done" : "backups.undone"), undo);
       else say(t("backups.back.unwell"), { ...undo, tone: "bad" });
