@@ -17,8 +17,8 @@ fn stopped() -> ObservedContainer {
     ObservedContainer { state: ContainerState::Exited, ..main_container(&spec()) }
 }
 
-fn restored(at: i64) -> Option<InventoryRow> {
-    Some(InventoryRow { restored: Some(Restored { restore: restore(), at: Timestamp(at) }), ..row() })
+fn restored(at: i64) -> InventoryRow {
+    InventoryRow { restored: Some(Restored { restore: restore(), at: Timestamp(at) }), ..row() }
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn nothing_runs_while_data_changes_places_and_it_is_started_again_whatever_its_e
     )
     .unwrap();
     assert!(!text(&ended).contains("start container"), "it has done its work");
-    (ended.record, ended.recorded) = (restored(NOW), restored(NOW));
+    (ended.record, ended.recorded) = (Some(restored(NOW)), Some(restored(NOW)));
     assert!(
         text(&ended).contains("start container paas-app-alice-diary (main) - its data was put back"),
         "{}",
@@ -51,9 +51,9 @@ fn nothing_runs_while_data_changes_places_and_it_is_started_again_whatever_its_e
 fn what_was_started_before_its_data_changed_places_is_started_anew() {
     let mut view = view(Goal::Run(Box::new(spec())), vec![main_container(&spec())]);
     let started = view.containers[0].get().started_at.unwrap();
-    (view.record, view.recorded) = (restored(started.0), restored(started.0));
+    (view.record, view.recorded) = (Some(restored(started.0)), Some(restored(started.0)));
     assert_eq!(text(&view), "");
-    (view.record, view.recorded) = (restored(started.0 + 1), restored(started.0 + 1));
+    (view.record, view.recorded) = (Some(restored(started.0 + 1)), Some(restored(started.0 + 1)));
     insta::assert_snapshot!(text(&view), @"alice-diary: stop container paas-app-alice-diary (main) - it was started before its data was put back");
 }
 
@@ -77,7 +77,7 @@ fn who_was_stopped_for_it_serves_again_before_a_change_is_tried_beside_it() {
     let old = ObservedContainer { state: ContainerState::Exited, ..main_container(&other) };
     let mut view = view(Goal::Run(Box::new(spec())), vec![old]);
     assert!(text(&view).contains("create container"), "{}", text(&view));
-    (view.record, view.recorded) = (restored(NOW), restored(NOW));
+    (view.record, view.recorded) = (Some(restored(NOW)), Some(restored(NOW)));
     insta::assert_snapshot!(text(&view), @"alice-diary: start container paas-app-alice-diary (main) - its data was put back");
 }
 
