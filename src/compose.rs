@@ -11,7 +11,9 @@
 use std::fmt::Write as _;
 
 use crate::model::MilliCpus;
-use crate::model::spec::{Access, ContainerSpec, LOG_MAX_FILE, LOG_MAX_SIZE, SECCOMP_FILE, SHM_SIZE, ULIMITS};
+use crate::model::spec::{
+    Access, ContainerSpec, LOG_MAX_FILE, LOG_MAX_SIZE, OOM_SCORE, SECCOMP_FILE, SHM_SIZE, ULIMITS,
+};
 
 /// The file's text. Equal specifications give equal text.
 #[must_use]
@@ -55,6 +57,7 @@ pub fn compose_yaml(spec: &ContainerSpec) -> String {
         out.line(4, &format!("hard: {}", limit.hard));
     }
     out.line(2, &format!("shm_size: {}", SHM_SIZE.get()));
+    out.line(2, &format!("oom_score_adj: {OOM_SCORE}"));
     out.line(2, &format!("mem_limit: {}", spec.limits.memory.get()));
     out.line(2, &format!("memswap_limit: {}", spec.limits.memory.get()));
     out.line(2, &format!("cpus: {}", cpus(spec.limits.cpus)));

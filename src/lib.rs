@@ -42,6 +42,8 @@ pub mod history;
 #[cfg(feature = "daemon")]
 pub mod log;
 #[cfg(feature = "daemon")]
+pub mod machine;
+#[cfg(feature = "daemon")]
 pub mod memory;
 pub mod metrics;
 pub mod model;

@@ -1,6 +1,7 @@
 //! `paas serve`: everything wired together. Each task is owned by one tracker, and each ends when the token is cancelled.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::folders::{DiskFolders, RootLock};
 use crate::gateway::{Gateway, GatewayConfig, PortalNames, Presence, TrafficStats, Tuning};
 use crate::history::{Author, Authors, GitHistory, Recorder};
 use crate::log;
+use crate::machine::KernelGauge;
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::model::{
@@ -70,6 +72,8 @@ pub struct World {
     pub runtime: RuntimeFolder,
     pub prober: HttpProber,
     pub visitors: Visitors,
+    pub groups: Arc<cgroup::Groups>,
+    pub gauge: KernelGauge,
     pub clock: SystemClock,
     pub metrics: Metrics,
 }
@@ -83,6 +87,7 @@ impl Seams for World {
     type Manifests = ManifestFolder;
     type Prober = HttpProber;
     type Drain = Visitors;
+    type Gauge = KernelGauge;
     type Runtime = RuntimeFolder;
     type Clock = SystemClock;
 
@@ -110,6 +115,9 @@ impl Seams for World {
     fn drain(&self) -> &Visitors {
         &self.visitors
     }
+    fn gauge(&self) -> &KernelGauge {
+        &self.gauge
+    }
     fn runtime(&self) -> &RuntimeFolder {
         &self.runtime
     }
@@ -130,7 +138,10 @@ impl World {
         let backups = Backups::open(settings, folders.clone(), Confined::default())?;
         let host = DockerHost::parse(&std::env::var("DOCKER_HOST").unwrap_or_default())?;
         let history = GitHistory::new(folders.clone());
+        let groups = Arc::new(cgroup::Groups::new(cgroup::ROOT.into()));
         Ok(Self {
+            gauge: KernelGauge::open(Path::new("/proc"), Arc::clone(&groups)),
+            groups,
             engine: Arc::new(DockerEngine::measured(host, Deadlines::default(), metrics.clone())?),
             metrics,
             store: SqliteStore::open(&settings.portal_db_path)?,
@@ -305,7 +316,8 @@ pub async fn serve(source: SettingsSource, mut sockets: PassedSockets) -> Result
     let events = Arc::new(world.store.clone());
     let traffic = listener.is_some().then(|| Arc::new(TrafficStats::default()));
     let beside = |name| settings.portal_db_path.with_file_name(name);
-    let usage = Usage::new(beside("usage.ring"), cgroup::ROOT.into(), ends.status_rx.clone(), Arc::new(SystemClock));
+    let usage =
+        Usage::new(beside("usage.ring"), Arc::clone(&world.groups), ends.status_rx.clone(), Arc::new(SystemClock));
     let usage = Arc::new(usage);
     tasks.spawn(Arc::clone(&usage).record(world.folders.clone(), stop.clone()));
     let visits = traffic.clone().map(|traffic| {

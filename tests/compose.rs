@@ -93,6 +93,7 @@ fn everything_the_daemon_asks_docker_for_is_in_the_file() {
             soft: 0
             hard: 0
         shm_size: 16777216
+        oom_score_adj: 300
         mem_limit: 268435456
         memswap_limit: 268435456
         cpus: 0.5

@@ -68,6 +68,13 @@ fn the_service_waits_for_the_daemon_s_own_word_and_for_its_visitors() {
 }
 
 #[test]
+fn the_daemon_outlives_the_apps_when_memory_is_gone() {
+    let service = unit("minipaas.service");
+    let adjusted: i64 = one(&service, "Service", "OOMScoreAdjust").parse().unwrap();
+    assert!(adjusted < 0 && minipaas::model::spec::OOM_SCORE > 0, "{adjusted}");
+}
+
+#[test]
 fn hardening_leaves_what_the_daemon_needs() {
     let service = unit("minipaas.service");
     let list = |key| one(&service, "Service", key).split(' ').collect::<Vec<_>>();

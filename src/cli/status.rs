@@ -18,6 +18,7 @@ use super::output;
 use crate::model::status::{DatabaseStatus, EngineStatus, ImageStatus, ManifestsStatus, NetworkStatus, SleepStatus};
 use crate::model::{AppKey, DaemonStatus, Seconds, Timestamp};
 use crate::portal::events::Gone;
+use crate::portal::settings::SettingsView;
 use crate::portal::traffic::Traffic;
 use crate::portal::view::{AppView, trouble, troubles};
 
@@ -49,10 +50,19 @@ async fn show(context: &mut Context, client: &Client, args: &Status) -> anyhow::
         Format::Table => {
             let views: Vec<AppView> = client.get("/apps").await?;
             overview(context, &status, &views)?;
+            // Told only where it is known.
+            if let Some(room) = room(client).await {
+                context.out.line(format_args!("memory: {room}"))?;
+            }
         }
         other => context.out.value(other, &with_views(&status, &client.get::<Vec<AppView>>("/apps").await?)?)?,
     }
     Ok(Exit::Done)
+}
+
+async fn room(client: &Client) -> Option<String> {
+    let told: SettingsView = client.get("/settings").await.ok()?;
+    told.machine.room.told()
 }
 
 /// The status, each app of it as `paas status APP -o json` shows it: with its phase and its address.

@@ -36,6 +36,6 @@ pub use audit::did;
 pub use goal::Admission;
 pub use handle::{Command, ConfirmError, ControllerHandle, LogReader, LogStream, PreviewRefused};
 pub use run::{Config, Controller, Input, SettingsNews};
-pub use seams::{Drain, LastVisit, Prober, RuntimeContext, RuntimeSource, Seams};
+pub use seams::{Drain, Gauge, LastVisit, Prober, RuntimeContext, RuntimeSource, Seams};
 // Those who read logs through the handle may not know the engine.
 pub use crate::engine::{EngineError, Follow, LogLine, LogSource};

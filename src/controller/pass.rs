@@ -16,6 +16,7 @@ use crate::act::StepError;
 use crate::desired::Manifests as _;
 use crate::engine::ErrorKind;
 use crate::metrics::Metrics;
+use crate::model::memory::Shortage;
 use crate::model::observed::EngineInfo;
 use crate::model::{
     AppKey, AppSpec, AppStatus, ContainerId, DiagnosisCode, Digest, Event, Identity, InstanceId, InventoryRow, Limits,
@@ -124,6 +125,8 @@ pub struct PassInput {
     pub may_move: bool,
     /// Not while many apps are silent at once, except one at a time.
     pub may_replace: bool,
+    /// It would find no room in memory, were it started.
+    pub shortage: Option<Shortage>,
     pub addresses: Arc<Addresses>,
     pub memory: Memory,
     pub previous: Option<Arc<AppStatus>>,

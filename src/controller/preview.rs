@@ -115,6 +115,7 @@ pub async fn preview<W: Seams>(
             image_id: Some(image.as_ref().map_or_else(String::new, |image| image.id.clone())),
             network_ready: true,
             may_move: true,
+            shortage: None,
             may_replace: true,
             // Nothing is made, so none is given out.
             addresses: Arc::default(),

@@ -8,7 +8,8 @@
 //!   rules 6 and 10) · one writer of the event log, whose rows are still written when the loop ends
 //!
 //! What it does is told in parts: `news` from the watchers and the doors, `folders` with the manifests, `absence` of files that
-//! vanished, what is `shared` by all apps, `passes` over them and whose `turn` it is to move, `asking` those that serve, who is `resting`, the event `log`.
+//! vanished, what is `shared` by all apps, `passes` over them and whose `turn` it is to move, `asking` those that serve, who is `resting`, whether there is `room` in memory, the event
+//! `log`.
 //! Here are what it owns, its loop, and time.
 
 mod absence;
@@ -22,6 +23,7 @@ mod passes;
 mod previews;
 mod removals;
 mod resting;
+mod room;
 mod shared;
 mod turn;
 
@@ -39,6 +41,7 @@ use self::once::Once;
 use self::previews::Previews;
 use self::removals::RemovalWriter;
 use self::resting::Resting;
+use self::room::Room;
 use self::turn::Turn;
 use super::addresses::Addresses;
 use super::audit::Audit;
@@ -221,6 +224,7 @@ pub struct Controller<W: Seams> {
     asking: Asking,
     resting: Resting,
     previews: Previews,
+    room: Room,
     backoffs: Backoffs<AppKey>,
     memories: BTreeMap<AppKey, Memory>,
     jitter: Jitter,
@@ -309,6 +313,7 @@ impl<W: Seams> Controller<W> {
             turn: Turn::default(),
             asking: Asking::default(),
             resting: Resting::default(),
+            room: Room::default(),
             memories: BTreeMap::new(),
             jitter,
             status,
@@ -382,6 +387,7 @@ impl<W: Seams> Controller<W> {
             .chain(self.removal_writer.retry_at())
             .chain(self.asking.next_due())
             .chain(self.resting.next_due())
+            .chain(self.room.next_due())
             .min()
             .unwrap_or(self.next_resync)
             .min(self.next_resync)
@@ -412,6 +418,7 @@ impl<W: Seams> Controller<W> {
         }
         self.ask_who_serves();
         self.send_to_sleep();
+        self.look_at_memory();
         let over: Vec<AppKey> = self
             .missing_since
             .iter()

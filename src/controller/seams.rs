@@ -12,8 +12,9 @@ use crate::desired::Manifests;
 use crate::engine::Engine;
 use crate::folders::Folders;
 use crate::history::History;
+use crate::model::memory::MemoryReading;
 use crate::model::status::Endpoint;
-use crate::model::{AppKey, ContainerId, Digest, ObservedContainer};
+use crate::model::{AppKey, Bytes, ContainerId, Digest, ObservedContainer};
 use crate::previews::Previews;
 use crate::store::Store;
 
@@ -50,6 +51,15 @@ pub enum LastVisit {
     Now,
 }
 
+/// Tells what the machine has of memory. Both answers are immediate: they come from files of the kernel.
+pub trait Gauge: Send + Sync + 'static {
+    /// `None`: that cannot be known, and nothing is done about it.
+    fn memory(&self) -> Option<MemoryReading>;
+
+    /// What a running container holds, without what the kernel keeps of files as long as nobody needs the room.
+    fn used_by(&self, container: &ContainerId) -> Option<Bytes>;
+}
+
 /// The build context of the runtime image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeContext {
@@ -80,6 +90,7 @@ pub trait Seams: Send + Sync + 'static {
     type Manifests: Manifests;
     type Prober: Prober;
     type Drain: Drain;
+    type Gauge: Gauge;
     type Runtime: RuntimeSource;
     type Clock: Clock;
 
@@ -91,6 +102,7 @@ pub trait Seams: Send + Sync + 'static {
     fn manifests(&self) -> &Self::Manifests;
     fn prober(&self) -> &Self::Prober;
     fn drain(&self) -> &Self::Drain;
+    fn gauge(&self) -> &Self::Gauge;
     fn runtime(&self) -> &Self::Runtime;
     fn clock(&self) -> &Self::Clock;
 }

@@ -163,6 +163,8 @@ fn page_of(app: &AppStatus) -> Page {
         (_, Health::Unknown, _) if app.condition(ConditionKind::EngineUnreachable).is_some() => Page::NotReady,
         (_, Health::CrashLoop, _) => Page::Restarting,
         (_, Health::Degraded, _) => Page::Crashed,
+        // It is started by itself when there is room.
+        (..) if app.condition(ConditionKind::NotEnoughMemory).is_some() => Page::Starting,
         // Nothing is going to happen until the owner does something, so a page that refreshes itself would be a lie.
         (_, _, SyncState::Invalid | SyncState::Held) => Page::Blocked,
         // `Running` or `Stopped` without an address: on its way up.

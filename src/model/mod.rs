@@ -12,6 +12,7 @@ pub mod event;
 pub mod inventory;
 pub mod labels;
 pub mod manifest;
+pub mod memory;
 pub mod names;
 pub mod observed;
 pub mod picture;

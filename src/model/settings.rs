@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cidr::Cidr;
+use super::memory::MemoryReserve;
 use super::proxy::{CertificatePolicy, ProxySettings};
 use super::public_url::{PublicUrl, Scheme};
 use super::sleep::Sleep;
@@ -69,6 +70,8 @@ pub struct Settings {
     pub visitors: Visitors,
     /// The same: when they sleep.
     pub sleep: Sleep,
+    /// What of the memory is kept free.
+    pub memory_reserve: MemoryReserve,
     /// Nginx Proxy Manager's API; empty: nobody looks after it.
     pub npm_url: String,
     pub npm_identity: String,
@@ -132,6 +135,7 @@ impl Settings {
             trash_days: 7,
             visitors: Visitors::EVERYONE,
             sleep: Sleep::Never,
+            memory_reserve: MemoryReserve::Percent(10),
             npm_url: String::new(),
             npm_identity: String::new(),
             npm_secret_file: None,

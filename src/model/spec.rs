@@ -190,7 +190,7 @@ pub struct Mount {
 /// A container, complete. Both the Docker engine and the generated `docker-compose.yml` are written from this value.
 ///
 /// Always in force besides these fields: read-only root, all capabilities dropped, `no-new-privileges`, [`SECCOMP`],
-/// [`ULIMITS`], [`SHM_SIZE`], `init`, json-file logs of 3 × 10 MB, no published port. None of it is part of [`Identity`]:
+/// [`ULIMITS`], [`SHM_SIZE`], [`OOM_SCORE`], `init`, json-file logs of 3 × 10 MB, no published port. None of it is part of [`Identity`]:
 /// what an upgrade adds here, an app gets with its next container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerSpec {
@@ -241,6 +241,10 @@ pub struct Ulimit {
 /// written by the kernel to wherever the host says.
 pub const ULIMITS: [Ulimit; 2] =
     [Ulimit { name: "nofile", soft: 4096, hard: 8192 }, Ulimit { name: "core", soft: 0, hard: 0 }];
+
+/// `oom_score_adj`: when the machine has no memory left the kernel chooses an app, before Docker (-500 in its own unit), the daemon or
+/// anything else. Docker allows to raise it everywhere, rootless as well.
+pub const OOM_SCORE: i64 = 300;
 
 /// `/dev/shm`, as much as `/tmp`. Docker's own figure is 64 MiB, more than some app's whole memory.
 pub const SHM_SIZE: Bytes = Bytes::mib(16);

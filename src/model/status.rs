@@ -81,6 +81,7 @@ pub enum ConditionKind {
     Conflict,
     ImageMissing,
     NetworkMissing,
+    NotEnoughMemory,
     StepFailed,
     // How the app is doing.
     CrashLoop,

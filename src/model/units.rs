@@ -23,7 +23,7 @@ pub enum UnitError {
 }
 
 /// A size in bytes. Written with binary k, m, g as Docker does (`256m` = 268,435,456).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Bytes(pub u64);
 
 impl Bytes {

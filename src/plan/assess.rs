@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::model::memory::Shortage;
 use crate::model::observed::ContainerState;
 use crate::model::status::Endpoint;
 use crate::model::{
@@ -90,7 +91,12 @@ pub fn assess(view: &AppView, plan: &Plan) -> Assessment {
         recheck: None,
     };
     match &view.goal {
-        Goal::Run(spec) => assess_running(view, spec, &mut verdict),
+        Goal::Run(spec) => {
+            assess_running(view, spec, &mut verdict);
+            if let Some(shortage) = &plan.waits_for {
+                wait_for_room(view, shortage, &mut verdict);
+            }
+        }
         Goal::Stop(_) => {
             let runs = view.containers.iter().any(|owned| is_alive(owned.get()));
             verdict.health = if runs { Health::Running } else { Health::Stopped };
@@ -130,6 +136,19 @@ fn assess_sleeping(view: &AppView, since: Timestamp, verdict: &mut Assessment) {
         let wait = if view.published.is_some() { Duration::ZERO } else { FALLING_ASLEEP };
         verdict.look_again_within(wait);
     }
+}
+
+/// It is started when there is room in memory; that it does not run is nothing else.
+fn wait_for_room(view: &AppView, shortage: &Shortage, verdict: &mut Assessment) {
+    verdict.sync = SyncState::Held;
+    if !view.containers.iter().any(|owned| is_alive(owned.get())) {
+        verdict.health = Health::Starting;
+        verdict
+            .findings
+            .retain(|finding| !matches!(finding.kind, ConditionKind::CrashLoop | ConditionKind::NotAnswering));
+        (verdict.crashed, verdict.diagnosis, verdict.recheck) = (None, None, None);
+    }
+    verdict.findings.push(Finding::new(ConditionKind::NotEnoughMemory, "NotEnoughMemory", shortage.message()));
 }
 
 fn is_alive(container: &ObservedContainer) -> bool {

@@ -7,9 +7,11 @@
 //!   before it can be brought back (replacement in place).
 //! - Nor before the requests that run on it have ended, or had [`DRAIN_MS`](super::view::DRAIN_MS) to.
 //! - An app that serves on another network gets nothing new before it is its turn to move.
+//! - Nothing is started that finds no room in memory, nor stopped for it.
 //! - Data is moved only by a goal that carries a purge token.
 
 mod limits;
+mod room;
 mod sleep;
 mod swap;
 mod trial;
@@ -44,7 +46,10 @@ pub fn diff(view: &AppView) -> Plan {
     let mut plan = Plan::new(view.key.clone());
     match &view.goal {
         Goal::Leave => {}
-        Goal::Run(spec) => run(view, spec, &mut plan),
+        Goal::Run(spec) => {
+            run(view, spec, &mut plan);
+            room::hold_back(view, &mut plan);
+        }
         Goal::Stop(spec) => stop(view, spec, &mut plan),
         Goal::Sleep { spec, since } => fall_asleep(view, spec, *since, &mut plan),
         Goal::Remove { purge } => remove(view, purge.as_ref(), &mut plan),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use crate::model::memory::Shortage;
 use crate::model::{
     AppKey, Cause, ContainerSpec, FailedDeploy, InventoryRow, Limits, PurgeToken, RestartPolicy, TemplateId, Timestamp,
     VersionId,
@@ -194,12 +195,14 @@ impl fmt::Display for Step {
 pub struct Plan {
     pub app: AppKey,
     pub steps: Vec<Step>,
+    /// Why the steps that would start something are not among them.
+    pub waits_for: Option<Shortage>,
 }
 
 impl Plan {
     #[must_use]
     pub fn new(app: AppKey) -> Self {
-        Self { app, steps: Vec::new() }
+        Self { app, steps: Vec::new(), waits_for: None }
     }
 
     #[must_use]

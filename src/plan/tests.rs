@@ -4,6 +4,7 @@ mod direct;
 mod hangs;
 mod limits;
 mod moves;
+mod room;
 mod sleep;
 mod swap;
 mod versions;
@@ -189,6 +190,7 @@ fn view(goal: Goal, containers: Vec<ObservedContainer>) -> AppView {
         refused: None,
         network_ready: true,
         may_move: true,
+        shortage: None,
         engine: engine_info(),
         routing: Routing::Gateway,
         now: Timestamp(NOW),

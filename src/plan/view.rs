@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use crate::model::memory::Shortage;
 use crate::model::observed::{ContainerState, EngineInfo, LastEnd};
 use crate::model::{
     AppKey, AppSpec, Code, ContainerId, Diagnosis, FailedDeploy, FolderState, InstanceId, InventoryRow, Limits,
@@ -176,6 +177,8 @@ pub struct AppView {
     pub network_ready: bool,
     /// It is the app's turn to move to another network: no other is on its way there.
     pub may_move: bool,
+    /// It would find no room in memory, were it started.
+    pub shortage: Option<Shortage>,
     pub engine: EngineInfo,
     pub routing: Routing,
     pub now: Timestamp,

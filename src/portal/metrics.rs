@@ -16,6 +16,7 @@ use super::apps::is_known_which;
 use super::code;
 use super::describe::Operation;
 use super::envelope::{ApiError, said};
+use super::room::{self, RoomView};
 use super::state::PortalState;
 use super::view::{PHASES, phase};
 use crate::gateway::{LATENCY_BUCKETS_MS, TrafficSnapshot};
@@ -30,7 +31,8 @@ pub(super) async fn metrics(State(state): State<PortalState>, headers: HeaderMap
     let mut registry = Registry::with_prefix("minipaas");
     state.metrics.register(&mut registry);
     let traffic = state.traffic.as_ref().map(|traffic| traffic.snapshot()).unwrap_or_default();
-    registry.register_collector(Box::new(Present { status: state.controller.status(), traffic }));
+    let room = room::look(&state).await;
+    registry.register_collector(Box::new(Present { status: state.controller.status(), traffic, room }));
     let mut body = String::new();
     text::encode(&mut body, &registry).map_err(|error| {
         ApiError::new(
@@ -79,6 +81,7 @@ fn classic(open: &str) -> String {
 struct Present {
     status: Arc<DaemonStatus>,
     traffic: BTreeMap<AppKey, TrafficSnapshot>,
+    room: RoomView,
 }
 
 impl Collector for Present {
@@ -115,6 +118,15 @@ impl Collector for Present {
                 })
             })
         })?;
+        let RoomView { awake, fits, waiting, .. } = self.room;
+        for (name, help, figure) in [
+            ("sites_awake", "Apps that run now", Some(awake)),
+            ("sites_that_fit", "About how many apps could run at once, were all as large as those that run", fits),
+            ("sites_waiting_for_memory", "Apps that are not started for want of memory", Some(waiting)),
+        ] {
+            let Some(figure) = figure else { continue };
+            gauge(&mut encoder, name, help, |metric| metric.encode_gauge(&i64::from(figure)))?;
+        }
         self.encode_backups(&mut encoder)?;
         gauge(&mut encoder, "settings_problems", "Refused lines of .env", |metric| {
             metric.encode_gauge(&i64::try_from(status.settings_problems.len()).unwrap_or(i64::MAX))

@@ -56,6 +56,7 @@ pub mod publish;
 mod refuse;
 pub mod rest;
 pub mod restore;
+pub mod room;
 pub mod router;
 pub mod rule;
 mod seat;

@@ -8,6 +8,7 @@ use super::code;
 use super::describe::Operation;
 use super::edits::blocking;
 use super::envelope::{ApiError, Data};
+use super::room::{self, RoomView};
 use super::state::PortalState;
 use crate::settings::{Origin, in_force};
 
@@ -37,7 +38,7 @@ pub struct SettingView {
 }
 
 /// What the machine has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineView {
     /// Of the disk that the apps' folders are on; null when it cannot be asked.
@@ -48,9 +49,11 @@ pub struct MachineView {
     pub memory_total_bytes: Option<u64>,
     /// The daemon's own, without the pages of its program.
     pub daemon_memory_bytes: Option<u64>,
+    /// Among how many apps it is shared.
+    pub room: RoomView,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsView {
     /// The settings file.
     pub file: String,
@@ -59,6 +62,7 @@ pub struct SettingsView {
 }
 
 pub async fn show(State(state): State<PortalState>) -> Result<Data<SettingsView>, ApiError> {
+    let room = room::look(&state).await;
     let settings = state.settings_rx.borrow().clone();
     let source = state.settings_source.clone();
     blocking(move || {
@@ -72,7 +76,7 @@ pub async fn show(State(state): State<PortalState>) -> Result<Data<SettingsView>
             };
             SettingView { name: one.name.to_owned(), value: one.value, origin, line, restart: one.restart }
         });
-        Ok(Data(SettingsView { file, settings: view.collect(), machine: machine(&settings.apps_dir) }))
+        Ok(Data(SettingsView { file, settings: view.collect(), machine: machine(&settings.apps_dir, room) }))
     })
     .await
 }
@@ -84,7 +88,7 @@ pub(super) fn show_described() -> Operation {
         .refuses(&[code::STOPPING])
 }
 
-fn machine(apps: &std::path::Path) -> MachineView {
+fn machine(apps: &std::path::Path, room: RoomView) -> MachineView {
     let disk = rustix::fs::statvfs(apps).ok();
     let bytes = |file: &str, name: &str| {
         let text = std::fs::read_to_string(file).ok()?;
@@ -97,6 +101,7 @@ fn machine(apps: &std::path::Path) -> MachineView {
         disk_total_bytes: disk.map(|disk| disk.f_blocks.saturating_mul(disk.f_frsize)),
         memory_free_bytes: bytes("/proc/meminfo", "MemAvailable:"),
         memory_total_bytes: bytes("/proc/meminfo", "MemTotal:"),
+        room,
         daemon_memory_bytes: bytes("/proc/self/status", "RssAnon:"),
     }
 }

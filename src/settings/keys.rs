@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::told::Written as _;
 use crate::model::manifest::{MIN_CPUS, MIN_MEMORY};
+use crate::model::memory::MemoryReserve;
 use crate::model::proxy::{CertificatePolicy, is_forward_host};
 use crate::model::{Audience, Bytes, Cidr, MilliCpus, Routing, Settings, Sleep, Visitors, cron};
 
@@ -62,7 +63,7 @@ macro_rules! key {
 /// The root comes first: the other folders' defaults depend on it.
 pub(super) const ROOT: Key = key!("PAAS_ROOT", root, Restart, "the path of a folder, for example `/paas`", path);
 
-pub(super) const KEYS: [Key; 45] = [
+pub(super) const KEYS: [Key; 46] = [
     key!("PAAS_DOMAIN", domain, AtOnce, "a host name without port, for example `home.example.org`", |text, _| {
         domain(text)
     }),
@@ -242,6 +243,13 @@ pub(super) const KEYS: [Key; 45] = [
         AtOnce,
         "`never`, or a time from 10s to 168h as a whole number with its unit, for example `30m`",
         |text, _| exact::<Sleep>(text)
+    ),
+    key!(
+        "PAAS_MEMORY_RESERVE",
+        memory_reserve,
+        AtOnce,
+        "a part of the machine from `0%` to `90%`, for example `10%`, or a size, for example `512m`",
+        |text, _| exact::<MemoryReserve>(text)
     ),
     key!(
         "NPM_URL",

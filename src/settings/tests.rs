@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::model::memory::MemoryReserve;
 use crate::model::proxy::CertificatePolicy;
 use crate::model::{Bytes, MilliCpus, PublicUrl, RestartPolicy, Routing, Scheme, Seconds, Sleep, Visitors};
 
@@ -94,6 +95,7 @@ fn every_key_reaches_its_setting() {
     check("NPM_FORWARD_HOST=192.168.1.10", &|s| s.npm_forward_host = Some("192.168.1.10".into()));
     check("NPM_CERTIFICATE=12", &|s| s.npm_certificate = CertificatePolicy::Number(12));
     check("DEFAULT_SLEEP_AFTER=30m", &|s| s.sleep = Sleep::After(Seconds(1800)));
+    check("PAAS_MEMORY_RESERVE=512m", &|s| s.memory_reserve = MemoryReserve::Bytes(Bytes::mib(512)));
     check("DEFAULT_VISITORS=owner", &|s| s.visitors = Visitors::OWNER);
     assert_eq!(seen, KEYS.len() + 1, "a key without a case");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::keys::{SECRET, Takes};
 use super::{SettingsSource, all_keys};
+use crate::model::memory::MemoryReserve;
 use crate::model::proxy::CertificatePolicy;
 use crate::model::{Bytes, Cidr, MilliCpus, PublicUrl, RestartPolicy, Routing, Settings, Sleep, Subnet, Visitors};
 
@@ -82,7 +83,8 @@ as_displayed!(
     PublicUrl,
     Subnet,
     Visitors,
-    CertificatePolicy
+    CertificatePolicy,
+    MemoryReserve
 );
 
 impl Written for bool {

@@ -162,12 +162,20 @@ mutants! {
     // --- sleep: nobody is left outside ---
     /// An app is stopped for the night although requests still go there (Sablier, fly-proxy: a stop that races with a request).
     SleepsAmidVisitors,
+    /// Who came after the decision and before the stop is not asked about.
+    VisitorsOverlooked,
+    /// The time counts from when an app began to serve, whoever has come since.
+    VisitsUncounted,
+    /// Whoever reads a stream that has not ended does not count (an autostop that looks at finished requests only).
+    StreamsUncounted,
+    // --- memory: the kernel never has to choose ---
+    /// Nobody sleeps early, however short memory runs (an autoscaler that knows requests only).
+    PressureIgnored,
+    // --- sleep: what is wanted comes back ---
     /// A process that was stopped for the night and ended well is taken for one that has done its work.
     SleepTakenForEnd,
     /// That an app is awake is written down before it is started: a crash in between leaves it stopped, and nobody knows why.
     AwakeNotedEarly,
-    /// Who came after the decision and before the stop is not asked about.
-    VisitorsOverlooked,
     // --- restore: the old data or the new, and the old can be had again ---
     /// Data changes places while the app goes on writing (restores over a live database).
     SwapsAmidWriting,
@@ -184,6 +192,20 @@ mutants! {
 
 thread_local! {
     static ON: Cell<Option<Mutant>> = const { Cell::new(None) };
+}
+
+impl Mutant {
+    /// The one property that sees it, where that is what it is planted for.
+    #[must_use]
+    pub fn seen_only_by(self) -> Option<&'static str> {
+        match self {
+            Self::SleepsAmidVisitors | Self::VisitorsOverlooked | Self::VisitsUncounted | Self::StreamsUncounted => {
+                Some("P23")
+            }
+            Self::PressureIgnored => Some("P22"),
+            _ => None,
+        }
+    }
 }
 
 /// Switches a bug on for everything that runs on this thread until it is dropped.

@@ -12,13 +12,16 @@ use super::manifests::ManifestWorld;
 use super::previews::MemPreviews;
 use super::store::MemStore;
 use super::visitors::SimVisitors;
-use crate::controller::{Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
+use crate::controller::{Gauge, Prober, RuntimeContext, RuntimeSource, Seams, SettingsNews};
 use crate::desired::Manifests;
 use crate::engine::faulty::{FaultyEngine, Injector, Life};
 use crate::engine::sim::{SimConfig, SimDocker, SimEngine};
 use crate::folders::Folders;
+use crate::model::memory::MemoryReading;
 use crate::model::status::Endpoint;
-use crate::model::{Digest, InstanceId, ObservedContainer, Settings, Template, TemplateId, TemplateRestart};
+use crate::model::{
+    Bytes, ContainerId, Digest, InstanceId, ObservedContainer, Settings, Template, TemplateId, TemplateRestart,
+};
 use crate::store::Store;
 
 /// The template that apps of a simulated world are usually made from.
@@ -122,6 +125,7 @@ impl World {
             manifests: FaultyManifests::new(self.manifests.clone(), life.clone()),
             prober: SimProber { docker: self.docker.clone() },
             drain: self.visitors.clone(),
+            gauge: SimGauge { docker: self.docker.clone() },
             runtime: self.runtime.clone(),
             clock: self.clock.clone(),
             life,
@@ -141,6 +145,7 @@ pub struct SimSeams<S = FaultyStore<MemStore>, F = FaultyFolders<MemFolders>, M 
     manifests: M,
     prober: SimProber,
     drain: SimVisitors,
+    gauge: SimGauge,
     runtime: RuntimeFolder,
     clock: SimClock,
     /// Ends when the injector lets the daemon crash: whoever runs it then drops it.
@@ -150,16 +155,40 @@ pub struct SimSeams<S = FaultyStore<MemStore>, F = FaultyFolders<MemFolders>, M 
 impl<S, F, M> SimSeams<S, F, M> {
     /// The same with this folder of manifests.
     pub fn with_manifests<N>(self, manifests: N) -> SimSeams<S, F, N> {
-        let Self { engine, store, folders, history, previews, manifests: _, prober, drain, runtime, clock, life } =
-            self;
-        SimSeams { engine, store, folders, history, previews, manifests, prober, drain, runtime, clock, life }
+        let Self {
+            engine,
+            store,
+            folders,
+            history,
+            previews,
+            manifests: _,
+            prober,
+            drain,
+            gauge,
+            runtime,
+            clock,
+            life,
+        } = self;
+        SimSeams { engine, store, folders, history, previews, manifests, prober, drain, gauge, runtime, clock, life }
     }
 
     /// The same with this database and these folders.
     pub fn with_disk<T, G>(self, store: T, folders: G) -> SimSeams<T, G, M> {
-        let Self { engine, store: _, folders: _, history, previews, manifests, prober, drain, runtime, clock, life } =
-            self;
-        SimSeams { engine, store, folders, history, previews, manifests, prober, drain, runtime, clock, life }
+        let Self {
+            engine,
+            store: _,
+            folders: _,
+            history,
+            previews,
+            manifests,
+            prober,
+            drain,
+            gauge,
+            runtime,
+            clock,
+            life,
+        } = self;
+        SimSeams { engine, store, folders, history, previews, manifests, prober, drain, gauge, runtime, clock, life }
     }
 }
 
@@ -172,6 +201,7 @@ impl<S: Store, F: Folders, M: Manifests> Seams for SimSeams<S, F, M> {
     type Manifests = M;
     type Prober = SimProber;
     type Drain = SimVisitors;
+    type Gauge = SimGauge;
     type Runtime = RuntimeFolder;
     type Clock = SimClock;
 
@@ -199,6 +229,9 @@ impl<S: Store, F: Folders, M: Manifests> Seams for SimSeams<S, F, M> {
     fn drain(&self) -> &Self::Drain {
         &self.drain
     }
+    fn gauge(&self) -> &Self::Gauge {
+        &self.gauge
+    }
     fn runtime(&self) -> &Self::Runtime {
         &self.runtime
     }
@@ -220,6 +253,22 @@ impl Prober for SimProber {
 
     async fn listening(&self, container: &ObservedContainer) -> Option<Vec<SocketAddr>> {
         self.docker.listening(container.id.as_str())
+    }
+}
+
+/// Reads the simulated machine's memory.
+#[derive(Debug, Clone)]
+pub struct SimGauge {
+    docker: SimDocker,
+}
+
+impl Gauge for SimGauge {
+    fn memory(&self) -> Option<MemoryReading> {
+        self.docker.memory()
+    }
+
+    fn used_by(&self, container: &ContainerId) -> Option<Bytes> {
+        self.docker.used_by(container)
     }
 }
 

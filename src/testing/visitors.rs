@@ -12,7 +12,7 @@ use crate::controller::{Drain, Input, LastVisit};
 use crate::engine::sim::{Actor, SimDocker};
 use crate::model::{AppKey, ContainerId, ContainerState, DaemonStatus, Wake};
 
-/// How long a request runs.
+/// How long a request runs, unless it is said.
 pub const TAKES: Duration = Duration::from_millis(300);
 /// How soon a connection is tried again that was not taken.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -40,6 +40,7 @@ struct State {
 pub struct Request {
     pub app: AppKey,
     pub came: Instant,
+    pub takes: Duration,
     pub stage: Stage,
 }
 
@@ -73,8 +74,16 @@ impl SimVisitors {
 
     /// Somebody comes to an app after that time.
     pub fn come(&self, app: &AppKey, after: Duration) {
-        let came = Instant::now() + after;
-        self.state().requests.push(Request { app: app.clone(), came, stage: Stage::Waits });
+        self.push(app, Instant::now() + after, TAKES);
+    }
+
+    /// Somebody comes now, and reads a stream for so long; whom it is torn from does not come back.
+    pub fn stay(&self, app: &AppKey, takes: Duration) {
+        self.push(app, Instant::now(), takes);
+    }
+
+    fn push(&self, app: &AppKey, came: Instant, takes: Duration) {
+        self.state().requests.push(Request { app: app.clone(), came, takes, stage: Stage::Waits });
         self.news.notify_one();
     }
 
@@ -143,7 +152,7 @@ impl State {
                     let Some(app) = status.apps.get(&request.app) else { continue };
                     match &app.endpoint {
                         Some(to) if docker.answers(to.ip, to.port).is_ok() => {
-                            let until = now + TAKES;
+                            let until = now + request.takes;
                             next.push(until);
                             request.stage = Stage::Runs { on: to.container.clone(), until };
                         }
@@ -162,8 +171,12 @@ impl State {
                             self.lost
                                 .push(format!("a request for {} ran on a container that was stopped", request.app));
                         }
-                        request.stage = Stage::Waits;
-                        next.push(now + AGAIN);
+                        if request.takes > TAKES {
+                            request.stage = Stage::Answered(now);
+                        } else {
+                            request.stage = Stage::Waits;
+                            next.push(now + AGAIN);
+                        }
                     } else if *until <= now {
                         request.stage = Stage::Answered(now);
                         self.left.insert(request.app.clone(), now);

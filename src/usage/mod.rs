@@ -59,7 +59,7 @@ enum Look {
 /// The samples, and how to take one. Shared by the task that records and whoever asks.
 pub struct Usage {
     file: PathBuf,
-    groups: Groups,
+    groups: Arc<Groups>,
     status_rx: watch::Receiver<Arc<DaemonStatus>>,
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
@@ -74,15 +74,15 @@ impl std::fmt::Debug for Usage {
 }
 
 impl Usage {
-    /// Keeps its samples in `file`, whose folder exists, and reads the control groups below `cgroups`.
+    /// Keeps its samples in `file`, whose folder exists, and reads these control groups.
     #[must_use]
     pub fn new(
         file: PathBuf,
-        cgroups: PathBuf,
+        groups: Arc<Groups>,
         status_rx: watch::Receiver<Arc<DaemonStatus>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { file, groups: Groups::new(cgroups), status_rx, clock, known: Mutex::default(), ring: Mutex::default() }
+        Self { file, groups, status_rx, clock, known: Mutex::default(), ring: Mutex::default() }
     }
 
     /// Takes a sample every five minutes until `stop`, measuring a part of the apps' data each time.
@@ -145,6 +145,15 @@ impl Usage {
                 (app, (points, used))
             };
             (usage.clock.now().0, now.map(of_app).collect())
+        });
+        found.await.unwrap_or_default()
+    }
+
+    /// What each app holds in memory that runs.
+    pub async fn held(self: Arc<Self>) -> Vec<u64> {
+        let found = self.blocking(|usage| {
+            let readings = usage.readings(None).into_iter();
+            readings.filter_map(|(_, _, reading)| reading?.memory).collect()
         });
         found.await.unwrap_or_default()
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use super::*;
 use crate::model::{AppStatus, RunState, Timestamp};
+use crate::usage::cgroup::Groups;
 
 #[derive(Debug, Default)]
 struct Hand(AtomicI64);
@@ -41,7 +42,12 @@ async fn processor_time_counts_since_the_last_sample_and_a_new_container_begins_
     let app = AppKey::parse("alice-diary").unwrap();
     let clock = Arc::new(Hand::default());
     let (status_tx, status_rx) = watch::channel(status(&[("alice-diary", Some("aa")), ("bob-page", None)]));
-    let usage = Usage::new(folder.path().join("usage"), folder.path().to_owned(), status_rx, Arc::clone(&clock) as _);
+    let usage = Usage::new(
+        folder.path().join("usage"),
+        Arc::new(Groups::new(folder.path().to_owned())),
+        status_rx,
+        Arc::clone(&clock) as _,
+    );
     let usage = Arc::new(usage);
     let at = |seconds: i64| clock.0.store(seconds * 1000, Relaxed);
     let now = async || Arc::clone(&usage).of(app.clone()).await;
@@ -74,7 +80,12 @@ async fn a_file_that_cannot_be_opened_hides_the_past_and_nothing_else() {
     let (_status_tx, status_rx) = watch::channel(status(&[("alice-diary", Some("aa"))]));
     group(folder.path(), "aa", 1, 1 << 20);
     let file = folder.path().join("missing/usage");
-    let usage = Arc::new(Usage::new(file.clone(), folder.path().to_owned(), status_rx, Arc::new(Hand::default())));
+    let usage = Arc::new(Usage::new(
+        file.clone(),
+        Arc::new(Groups::new(folder.path().to_owned())),
+        status_rx,
+        Arc::new(Hand::default()),
+    ));
     usage.take();
     let (points, used) = Arc::clone(&usage).of(AppKey::parse("alice-diary").unwrap()).await;
     assert_eq!((points, used.memory_kib), (vec![], Some(1 << 10)));

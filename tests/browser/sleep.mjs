@@ -1,11 +1,14 @@
 // A site that rests: when, since when, let rest and opened by hand; a visitor who waits and is carried on; a form that is sent to it.
-// Given: portal, word, pictures (a folder). The site is there already, awake, and takes four seconds to boot.
+// What the server holds, and a site for which it has no room.
+// Given: portal, word, pictures (a folder), root (of the installation, to edit files as people do). The site is there already, awake, and takes four seconds to boot.
 
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { given, inChromium, step } from './chromium.mjs';
 import { DESK, person, PHONE, picture } from './dashboard.mjs';
 
-const { portal, word } = given;
+const { portal, root, word } = given;
 const PASSWORD = 'four words for an operator';
 const site = portal.replace('//', '//alice-slow.');
 
@@ -80,6 +83,12 @@ await inChromium(async (browser) => {
   assert.equal(wokenBy.path, '/hello');
   assert.match(wokenBy.agent, /Mozilla/);
 
+  step('whoever runs the server sees how many sites it holds');
+  await page.goto(`${portal}/system`);
+  await page.waitForFunction(() => /이만한 사이트 약 \d+개 가운데 1개가 열려 있어요/.test(document.querySelector('.checks')?.textContent));
+  await page.goto(`${portal}/sites/alice/slow`);
+  await page.waitForSelector('.sleep .turn');
+
   step('a form that is sent to it arrives, and nobody is shown a page instead');
   await letRest(one);
   await guest.page.bringToFront();
@@ -105,5 +114,24 @@ await inChromium(async (browser) => {
   await page.click('.sleep .turn');
   await page.waitForSelector('.sleep-since', { state: 'detached' });
   await page.waitForSelector('.site-head .state[data-tone=good]');
+
+  step('a site for which there is no memory waits, says so, and opens by itself');
+  const env = path.join(root, '.env');
+  const settings = await readFile(env, 'utf8');
+  await writeFile(env, settings.replace('PAAS_MEMORY_RESERVE=0', 'PAAS_MEMORY_RESERVE=4000g'));
+  await page.waitForSelector('.sleep-since', { timeout: 30_000 });
+  await writeFile(path.join(root, 'apps.d/alice-second.yaml'), 'template: static-v1\nmemory: 64m\n');
+  await page.goto(`${portal}/sites/alice/second`);
+  await page.waitForSelector('.trouble');
+  assert.match(await page.textContent('.trouble'), /short of memory/);
+  await one.look('no-room');
+  await page.goto(`${portal}/me`);
+  await page.click('.choice input[value=ko]');
+  await page.goto(`${portal}/sites/alice/second`);
+  await page.waitForSelector('.trouble');
+  assert.match(await page.textContent('.trouble'), /메모리가 모자라서 기다리고 있어요/);
+  await one.look('no-room');
+  await writeFile(env, settings);
+  await page.waitForSelector('.site-head .state[data-tone=good]', { timeout: 30_000 });
   await one.leave();
 });

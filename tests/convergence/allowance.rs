@@ -31,8 +31,9 @@ const LAG: Duration = Duration::from_secs(1);
 /// half a minute, and sees it every ten seconds only. Without that, the wait of a failure comes on top of one that is due anyway.
 const WATCH: Duration = Duration::from_secs(85);
 
-/// Whoever is kept waiting leaves later, and only then the time begins after which an app sleeps: so twice in the scripts.
-const SLEEP: Duration = Duration::from_secs(30);
+/// Whoever is kept waiting leaves later, and only then the time begins after which an app sleeps: so twice in the scripts, and a
+/// half of it for what comes on top.
+const SLEEPS: u32 = 3;
 
 /// What a call that went wrong may cost: the same change once more, or one that brings its container back.
 const REPAIR: usize = 2;
@@ -63,7 +64,7 @@ pub(crate) fn allowance(world: &World, script: &Script, injections: &[Injection]
     let forgot = script.hangs && world.injector.deaths() > 0;
     let time = sum.time + if script.hangs && !injections.is_empty() { WATCH } else { Duration::ZERO };
     let sleeps = script.expect.iter().any(|(_, expect)| *expect == Expect::Asleep) && !injections.is_empty();
-    let time = time + if sleeps { SLEEP } else { Duration::ZERO };
+    let time = time + if sleeps { script.sleeps_after * SLEEPS } else { Duration::ZERO };
     let extra = if hasty { DEPLOY } else { 0 } + if begins_blind(world, script) { REPAIR * apps(world) } else { 0 };
     let extra = extra + if forgot { DEPLOY } else { 0 };
     let looks = script.steps.iter().any(|step| matches!(step.action, Action::Preview(..)));

@@ -17,6 +17,7 @@ mod endpoints;
 mod ends;
 mod fault;
 mod history;
+mod memory;
 mod mutants;
 mod names;
 mod oracle;

@@ -1,4 +1,4 @@
-//! P1 to P21 and P23 of the design, as far as they can be seen from outside.
+//! P1 to P23 of the design, as far as they can be seen from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::endpoints::{Endpoints, misled_at_rest};
 use crate::ends::unmet;
 use crate::fault::{Fault, Injection};
 use crate::history::{self, History};
+use crate::memory;
 use crate::names;
 use crate::oracle::{containers_by_app, given_up, lies_at_rest, mounted_code, owner, unheard_hangs};
 use crate::previews::Previews;
@@ -59,6 +60,10 @@ pub(crate) struct Record {
     endpoints: Endpoints,
     gates: Gates,
     previews: Previews,
+    /// Kills by the kernel that were looked at.
+    kills: usize,
+    /// Something hinders the daemon for longer than the machine's memory lasts.
+    outlasted: bool,
     /// Whether something hinders the daemon from hearing what people write.
     hampered: bool,
     /// Apps whose removal a person asked to let go on, and of these the ones they were told it does; as long as their files
@@ -80,6 +85,7 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn begin(&mut self, world: &World, injections: &[Injection]) {
         self.hampered = !injections.is_empty();
+        self.outlasted = !injections.iter().all(|injection| memory::is_brief(injection.fault));
         self.before = world.docker.journal_len();
         (self.journal, self.changes) = (self.before, 0);
         self.calls_before = world.injector.count();
@@ -183,6 +189,12 @@ impl Record {
         if !news.is_empty() {
             self.look_at_code(world);
         }
+        let kills = world.docker.kernel_kills();
+        let judged = if self.outlasted { &[][..] } else { &kills[self.kills..] };
+        for text in judged.iter().flat_map(|kill| memory::might_have_slept(world, kill)).collect::<Vec<_>>() {
+            self.broken(text);
+        }
+        self.kills = kills.len();
         for text in requests::asleep_too_early(world, &news) {
             self.broken(text);
         }

@@ -56,6 +56,7 @@ impl Seams for GitSeams {
     type Manifests = ManifestFolder;
     type Prober = <SimSeams as Seams>::Prober;
     type Drain = <SimSeams as Seams>::Drain;
+    type Gauge = <SimSeams as Seams>::Gauge;
     type Runtime = <SimSeams as Seams>::Runtime;
     type Clock = <SimSeams as Seams>::Clock;
 
@@ -82,6 +83,9 @@ impl Seams for GitSeams {
     }
     fn drain(&self) -> &Self::Drain {
         self.sim.drain()
+    }
+    fn gauge(&self) -> &Self::Gauge {
+        self.sim.gauge()
     }
     fn runtime(&self) -> &Self::Runtime {
         self.sim.runtime()

@@ -97,6 +97,7 @@ async fn a_container_is_asked_for_with_everything_in_force() {
         ],
         "NanoCpus": 500000000,
         "NetworkMode": "paas-proxy",
+        "OomScoreAdj": 300,
         "PidsLimit": 128,
         "ReadonlyRootfs": true,
         "RestartPolicy": {

@@ -27,6 +27,7 @@ use minipaas::portal::{PortalState, TcpDoor, router};
 use minipaas::settings::SettingsSource;
 use minipaas::store::SqliteStore;
 use minipaas::usage::Usage;
+use minipaas::usage::cgroup::Groups;
 use minipaas::visits::Visits;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -86,7 +87,12 @@ impl Portal {
         let clock = Arc::new(SystemClock);
         let sites = SiteAccess::new(Arc::new(store.clone()), &accounts, clock, settings_rx.clone());
         let beside = |name: &str| folder.path().join(name);
-        let usage = Usage::new(beside("usage.ring"), beside("cgroup"), controller.watch(), Arc::new(SystemClock));
+        let usage = Usage::new(
+            beside("usage.ring"),
+            Arc::new(Groups::new(beside("cgroup"))),
+            controller.watch(),
+            Arc::new(SystemClock),
+        );
         let visits = Visits::open(beside("visits.json"), Arc::new(TrafficStats::default()), Arc::new(SystemClock));
         let source = SettingsSource::new(beside(".env"), folder.path().to_owned(), Arc::new(|_| None));
         let state = PortalState::new(controller, Arc::new(store), Arc::clone(&accounts), settings_rx, stopping.clone())

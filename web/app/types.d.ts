@@ -227,4 +227,13 @@ export interface Machine {
   memoryFreeBytes: number | null;
   memoryTotalBytes: number | null;
   daemonMemoryBytes: number | null;
+  room: {
+    awake: number;
+    asleep: number;
+    waiting: number;
+    fits: number | null;
+    siteBytes: number | null;
+    reserveBytes: number;
+    pressurePercent: number | null;
+  };
 }

@@ -130,6 +130,7 @@ impl<W: Seams> Pass<'_, W> {
             draining,
             network_ready: self.input.network_ready,
             may_move: self.input.may_move,
+            shortage: self.input.shortage,
             engine: self.input.engine.clone(),
             routing: self.input.settings.routing,
             now,

@@ -62,6 +62,7 @@ impl<W: Seams> Controller<W> {
             self.note_visit(&key);
             let decision = self.decide(&key);
             let replaces = decision.spec().is_some_and(|spec| spec.on_hang == OnHang::Replace);
+            let shortage = self.shortage(&key, &decision);
             let silent = self.silent_apps();
             let may_replace = !replaces || self.asking.may_replace(&key, &silent, now);
             let input = PassInput {
@@ -74,6 +75,7 @@ impl<W: Seams> Controller<W> {
                 network_ready: self.network_ready,
                 may_move,
                 may_replace,
+                shortage,
                 addresses: Arc::clone(&self.addresses),
                 memory: self.memories.get(&key).cloned().unwrap_or_default(),
                 previous: self.status.apps.get(&key).cloned(),
@@ -138,6 +140,8 @@ impl<W: Seams> Controller<W> {
     pub(super) fn take_pass(&mut self, output: PassOutput) {
         let now = Instant::now();
         self.end_rest(&output);
+        let before = self.status.apps.get(&output.key).and_then(|status| status.started_at);
+        self.end_start(&output.status, before);
         let key = output.key;
         self.end_pass(&key, output.next.word());
         self.queue.finish(&key);
@@ -220,6 +224,7 @@ impl<W: Seams> Controller<W> {
         self.addresses.tell(key, None);
         self.asking.follow(key, None);
         self.resting.forget(key);
+        self.room.forget(key);
         self.memories.remove(key);
         self.orphans.remove(key);
         self.missing_since.remove(key);

@@ -103,6 +103,8 @@ impl Resting {
         for (key, app) in &mut self.apps {
             let Some(serving) = app.serves.as_mut().filter(|serving| serving.next <= now) else { continue };
             let quiet_since = match last_visit(key) {
+                LastVisit::Now if planted!(StreamsUncounted) => serving.since,
+                LastVisit::At(_) if planted!(VisitsUncounted) => serving.since,
                 LastVisit::Now => now,
                 LastVisit::At(at) => at.max(serving.since),
                 LastVisit::Never => serving.since,
@@ -129,7 +131,7 @@ impl Resting {
         };
         let came = match (app.wish, visit) {
             (Wish::Due { at }, LastVisit::At(last)) => last > at,
-            (Wish::Due { .. }, LastVisit::Now) => true,
+            (Wish::Due { .. }, LastVisit::Now) => !planted!(StreamsUncounted),
             (Wish::None, LastVisit::Now) => sleeps,
             _ => false,
         };
@@ -157,6 +159,32 @@ impl Resting {
             }
             Wish::Due { .. } if sleeps => app.wish = Wish::None,
             Wish::None | Wish::Due { .. } | Wish::Wanted => {}
+        }
+    }
+
+    /// Whoever may sleep and is at nobody's service now, who was visited the longest ago first.
+    pub(super) fn idle(&self, last_visit: impl Fn(&AppKey) -> LastVisit) -> Vec<AppKey> {
+        let since = |key: &AppKey, serving: &Serving| match last_visit(key) {
+            LastVisit::Now => None,
+            LastVisit::At(at) => Some(at.max(serving.since)),
+            LastVisit::Never => Some(serving.since),
+        };
+        let serving = self.apps.iter().filter(|(_, app)| app.wish == Wish::None);
+        let idle = serving.filter_map(|(key, app)| Some((since(key, app.serves.as_ref()?)?, key)));
+        let mut idle: Vec<_> = idle.collect();
+        idle.sort_unstable();
+        idle.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// Who is on their way to sleep.
+    pub(super) fn falling_asleep(&self) -> impl Iterator<Item = &AppKey> {
+        self.apps.iter().filter(|(_, app)| matches!(app.wish, Wish::Due { .. })).map(|(key, _)| key)
+    }
+
+    /// One of those that are idle is to sleep before its time.
+    pub(super) fn send(&mut self, key: &AppKey, now: Instant) {
+        if let Some(app) = self.apps.get_mut(key) {
+            app.wish = Wish::Due { at: now };
         }
     }
 

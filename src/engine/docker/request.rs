@@ -10,7 +10,7 @@ use bollard::models::{
 
 use super::transport::Session;
 use crate::engine::NetworkSpec;
-use crate::model::spec::{Access, LOG_MAX_FILE, LOG_MAX_SIZE, SECCOMP, SHM_SIZE, ULIMITS, Ulimit};
+use crate::model::spec::{Access, LOG_MAX_FILE, LOG_MAX_SIZE, OOM_SCORE, SECCOMP, SHM_SIZE, ULIMITS, Ulimit};
 use crate::model::{Bytes, ContainerSpec, Limits, RestartPolicy};
 
 /// CFS period in microseconds; Docker's own for `NanoCpus`.
@@ -52,6 +52,7 @@ pub(super) fn create(spec: &ContainerSpec, session: &Session) -> ContainerCreate
             security_opt: Some(security(session)),
             ulimits: Some(ULIMITS.iter().map(ulimit).collect()),
             shm_size: Some(bytes(SHM_SIZE)),
+            oom_score_adj: Some(OOM_SCORE),
             init: Some(true),
             ..HostConfig::default()
         }),

@@ -56,6 +56,7 @@ impl World {
         if let Some((after, end)) = behaviour.end() {
             self.schedule(after, Action::End { id: id.clone(), run, end });
         }
+        self.grow();
         Ok(())
     }
 

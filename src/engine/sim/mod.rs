@@ -11,7 +11,7 @@
 //! - What a caller began goes on without it: a stop or removal whose caller died still reaches its end.
 //!
 //! # Deliberately absent
-//! Registries and pulls (the daemon never pulls), volumes, exec, resource use.
+//! Registries and pulls (the daemon never pulls), volumes, exec, use of processor and disk.
 
 mod adjust;
 mod calls;
@@ -21,6 +21,7 @@ mod events;
 mod image;
 mod journal;
 mod lifecycle;
+mod memory;
 mod network;
 mod operator;
 mod process;
@@ -45,6 +46,7 @@ pub use adjust::Update;
 pub use engine::{SimEngine, engine_info};
 pub use image::BuildScript;
 pub use journal::{Actor, AddressGiven, JournalEntry, Transition, Upshot};
+pub use memory::Kill;
 pub use operator::foreign;
 pub use process::{Behaviour, End};
 

@@ -17,6 +17,7 @@ use super::SimConfig;
 use super::container::Container;
 use super::image::Images;
 use super::journal::{Actor, AddressGiven, JournalEntry, Transition, Upshot};
+use super::memory::Machine;
 use super::network::Network;
 use super::process::{Behaviour, End};
 use super::rng::Rng;
@@ -45,6 +46,8 @@ pub(super) enum Action {
     Restart { id: ContainerId, run: u64 },
     /// A stop reaches its end, by the process's own doing or by SIGKILL.
     StopDone { id: ContainerId, run: u64, code: i64 },
+    /// A process holds by now what it usually does.
+    Grown,
     /// A removal reaches its end.
     RemoveDone { id: ContainerId },
 }
@@ -78,6 +81,7 @@ pub(super) struct World {
     pub(super) addresses: Vec<AddressGiven>,
     pub(super) rules: Vec<BehaviourRule>,
     pub(super) path_exists: Option<PathCheck>,
+    pub(super) machine: Machine,
 }
 
 impl fmt::Debug for World {
@@ -128,6 +132,7 @@ impl World {
             addresses: Vec::new(),
             rules: Vec::new(),
             path_exists: None,
+            machine: Machine::default(),
         };
         world.add_predefined_networks();
         world
@@ -155,6 +160,7 @@ impl World {
             Action::End { id, run, end } => self.on_end(&id, run, end),
             Action::Restart { id, run } => self.on_restart(&id, run),
             Action::StopDone { id, run, code } => self.on_stop_done(&id, run, code),
+            Action::Grown => self.kill_for_want_of_memory(),
             Action::RemoveDone { id } => self.on_remove_done(&id),
         }
     }

@@ -10,7 +10,7 @@ use crate::sweep::{parallel, tell};
 const CASES: u64 = 25;
 /// No random script edits an app's code or its folder, lets a process hang or an app sleep, says who may enter, or looks at a
 /// preview, which is what these are about; the sweep has scripts for them.
-const UNTRIED: [Mutant; 19] = [
+const UNTRIED: [Mutant; 22] = [
     Mutant::VersionIsLive,
     Mutant::CheckoutDroppedEarly,
     Mutant::CodeBackFromTemplate,
@@ -23,6 +23,9 @@ const UNTRIED: [Mutant; 19] = [
     Mutant::UnguardedInDirect,
     Mutant::SleepsAmidVisitors,
     Mutant::VisitorsOverlooked,
+    Mutant::VisitsUncounted,
+    Mutant::StreamsUncounted,
+    Mutant::PressureIgnored,
     Mutant::SleepTakenForEnd,
     Mutant::AwakeNotedEarly,
     Mutant::PreviewOnRealData,

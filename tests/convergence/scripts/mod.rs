@@ -6,6 +6,7 @@ mod everyday;
 mod failures;
 mod files;
 mod hangs;
+mod memory;
 mod names;
 mod operator;
 mod previews;
@@ -140,6 +141,8 @@ pub(crate) struct Script {
     pub(crate) in_order: bool,
     /// A process hangs: what the daemon knows of it is gone with the daemon.
     pub(crate) hangs: bool,
+    /// How long its apps stay awake without a visitor, where they may sleep.
+    pub(crate) sleeps_after: Duration,
     /// P17: who has `www.example.kr` in the end.
     pub(crate) has: Option<AppKey>,
 }
@@ -194,6 +197,7 @@ fn script(name: &'static str, expect: Expect, steps: Vec<Step>) -> Script {
         own_code: None,
         in_order: false,
         hangs: false,
+        sleeps_after: Duration::from_secs(10),
         has: None,
     }
 }
@@ -277,6 +281,7 @@ pub(crate) fn all() -> Vec<Script> {
         rollback::all(),
         sleep::all(),
         restore::all(),
+        memory::all(),
     ]
     .concat();
     let names: BTreeSet<_> = scripts.iter().map(|script| script.name).collect();

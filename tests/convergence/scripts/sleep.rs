@@ -52,6 +52,23 @@ pub(super) fn all() -> Vec<Script> {
                 to("when it is stopped", |world| at_the_door(world, 60)),
             ],
         ),
+        sleeping(
+            "sleep-after-a-visit",
+            vec![
+                briefly("alice creates a diary that sleeps", 5_000, SLEEPS),
+                to("somebody comes when half its time is over", visit),
+            ],
+        ),
+        sleeping(
+            "sleep-after-a-stream",
+            vec![
+                briefly("alice creates a diary that sleeps", 5_000, SLEEPS),
+                quick("somebody comes and stays for longer than a stop waits for anybody", 30_000, |world| {
+                    world.visitors.stay(&key("alice-diary"), Duration::from_secs(25));
+                }),
+                to("it sleeps again", |_| {}),
+            ],
+        ),
         sleeping("sleep-on-failure", {
             let mut steps = vec![saves(
                 "a diary that is left alone when it ends well",

@@ -154,7 +154,8 @@ fn whoever_runs_the_server_sees_all_of_it_live() {
 /// A site that rests while nobody comes, for its owner and for whoever comes.
 #[test]
 fn a_site_that_rests_carries_whoever_comes_on_and_tells_its_owner() {
-    let (daemon, given) = dashboard("slp", Some("slow"));
+    let (daemon, mut given) = dashboard("slp", Some("slow"));
+    given["root"] = json!(daemon.root());
     daemon.run("alice-slow", "template: slow-v1\nmemory: 64m\nsleep: {after: 2h}\n");
     println!("{}", drive("sleep.mjs", &given));
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());

@@ -83,7 +83,7 @@ fn what_the_manifest_promises_is_in_force_in_docker_and_in_the_kernel() {
             "Memory": host["Memory"], "MemorySwap": host["MemorySwap"], "NanoCpus": host["NanoCpus"],
             "PidsLimit": host["PidsLimit"], "RestartPolicy": host["RestartPolicy"], "LogConfig": host["LogConfig"],
             "ReadonlyRootfs": host["ReadonlyRootfs"], "CapDrop": host["CapDrop"], "Init": host["Init"],
-            "SecurityOpt": host["SecurityOpt"], "Ulimits": host["Ulimits"], "ShmSize": host["ShmSize"], "NetworkMode": host["NetworkMode"], "Ports": seen["NetworkSettings"]["Ports"]["3000/tcp"],
+            "SecurityOpt": host["SecurityOpt"], "Ulimits": host["Ulimits"], "ShmSize": host["ShmSize"], "OomScoreAdj": host["OomScoreAdj"], "NetworkMode": host["NetworkMode"], "Ports": seen["NetworkSettings"]["Ports"]["3000/tcp"],
             "User": seen["Config"]["User"], "Cmd": seen["Config"]["Cmd"], "WorkingDir": seen["Config"]["WorkingDir"],
         }),
         json!({
@@ -93,7 +93,7 @@ fn what_the_manifest_promises_is_in_force_in_docker_and_in_the_kernel() {
             "ReadonlyRootfs": true, "CapDrop": ["ALL"], "Init": true,
             "SecurityOpt": ["no-new-privileges", format!("seccomp={SECCOMP}")],
             "Ulimits": [{ "Name": "nofile", "Soft": 4096, "Hard": 8192 }, { "Name": "core", "Soft": 0, "Hard": 0 }],
-            "ShmSize": 16 << 20, "NetworkMode": daemon.network, "Ports": null,
+            "ShmSize": 16 << 20, "OomScoreAdj": 300, "NetworkMode": daemon.network, "Ports": null,
             "User": "10001:10001", "Cmd": ["node", "server.js"], "WorkingDir": "/app",
         })
     );

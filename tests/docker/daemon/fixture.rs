@@ -148,6 +148,8 @@ impl Daemon {
             ("PAAS_GATEWAY_PORT", port.to_string()),
             ("PORTAL_PORT", portal_port.to_string()),
             ("RUNTIME_BASE_IMAGE", base),
+            // Whatever else the machine does meanwhile.
+            ("PAAS_MEMORY_RESERVE", "0".to_owned()),
         ];
         let env = env.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let docker = Docker::of_this_run();

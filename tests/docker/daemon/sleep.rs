@@ -21,6 +21,34 @@ fn until_asleep(daemon: &Daemon) {
 }
 
 #[test]
+fn what_finds_no_room_in_memory_waits_and_who_may_sleep_does_so_early() {
+    let mut daemon = Daemon::start();
+    daemon.run("alice-diary", &format!("{DIARY}sleep: {{after: 2h}}\n"));
+    // More than the machine has.
+    daemon.set(&[("PAAS_MEMORY_RESERVE", "4000g")]);
+    until_asleep(&daemon);
+    let events = daemon.paas(&["events", "alice-diary"]).done();
+    assert!(events.contains("the app was sent to sleep early") && events.contains("memory is short"), "{events}");
+
+    daemon.save("bob-diary", DIARY);
+    daemon.until("it waits for room", || {
+        let told = daemon.app("bob-diary")["conditions"].to_string();
+        (told.contains("NotEnoughMemory") && daemon.app("bob-diary")["phase"] == "Held").then_some(())
+    });
+    let told = daemon.paas(&["status"]).done();
+    assert!(told.contains("not enough memory to start it") && told.contains("PAAS_MEMORY_RESERVE"), "{told}");
+    assert!(!daemon.docker.names_on(&daemon.network).contains(&container("bob-diary")), "nothing was made");
+
+    daemon.set(&[("PAAS_MEMORY_RESERVE", "0")]);
+    daemon.ready("bob-diary");
+    assert_eq!(daemon.visit("alice-diary", "/").unwrap().status, 200, "whoever comes wakes it");
+    let told = daemon.paas(&["status"]).done();
+    assert!(told.contains("sites of this size are awake"), "{told}");
+    let host = daemon.container("bob-diary")["HostConfig"].clone();
+    assert_eq!(host["OomScoreAdj"], 300);
+}
+
+#[test]
 fn a_site_that_nobody_visits_sleeps_and_whoever_comes_is_answered_by_it() {
     let mut daemon = Daemon::start();
     daemon.run("alice-diary", &sleepy());

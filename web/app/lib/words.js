@@ -57,6 +57,7 @@ const TROUBLES = {
   Invalid: ["trouble.settings", "trouble.settings.todo", null, "warn"],
   TemplateMissing: ["trouble.template", "trouble.admin.todo", null, "bad"],
   QuotaExceeded: ["trouble.full", "trouble.full.todo", null, "warn"],
+  NotEnoughMemory: ["trouble.noRoom", "trouble.noRoom.todo", null, "warn"],
   Conflict: ["trouble.blocked", "trouble.admin.todo", null, "bad"],
   ImageMissing: ["trouble.preparing", "trouble.preparing.todo", null, "busy"],
   NetworkMissing: ["trouble.preparing", "trouble.preparing.todo", null, "busy"],

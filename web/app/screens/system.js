@@ -144,8 +144,21 @@ function machineOf(machine) {
     const found = t("admin.free", { free: size(memoryFreeBytes), total: size(memoryTotalBytes) });
     const own = daemonMemoryBytes === null ? "" : ` ${t("admin.own", { size: size(daemonMemoryBytes) })}`;
     checks.push({ what: t("admin.machine.memory"), tone: scarce ? "warn" : "good", found: `${found}.${own}` });
+    checks.push(...roomOf(machine.room));
   }
   return checks;
+}
+
+/** How many sites the memory holds, before it is full. @param {Machine["room"]} room @returns {Check[]} */
+function roomOf({ awake, asleep, waiting, fits, siteBytes, reserveBytes }) {
+  if (fits === null || siteBytes === null) return [];
+  const parts = [
+    t("admin.room.text", { n: awake, fits, size: size(siteBytes) }),
+    asleep > 0 && t("admin.room.asleep", { n: asleep }),
+    t("admin.room.reserve", { size: size(reserveBytes) }),
+    waiting > 0 && t("admin.room.waiting", { n: waiting }),
+  ];
+  return [{ what: t("admin.room"), tone: waiting > 0 ? "bad" : fits <= awake ? "warn" : "good", found: parts.filter(Boolean).join(" ") }];
 }
 
 /** @param {{ mark: unknown }} props */
