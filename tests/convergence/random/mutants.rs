@@ -8,9 +8,9 @@ use crate::sweep::{parallel, tell};
 
 /// Scripts per planted bug, unless `CASES` says otherwise.
 const CASES: u64 = 25;
-/// No random script edits an app's code or its folder, lets a process hang or an app sleep, says who may enter, or looks at a
-/// preview, which is what these are about; the sweep has scripts for them.
-const UNTRIED: [Mutant; 22] = [
+/// No random script edits an app's code or its folder, lets a process hang or an app sleep, says who may enter, looks at a
+/// preview, or puts data back, which is what these are about; the sweep has scripts for them.
+const UNTRIED: [Mutant; 26] = [
     Mutant::VersionIsLive,
     Mutant::CheckoutDroppedEarly,
     Mutant::CodeBackFromTemplate,
@@ -33,6 +33,10 @@ const UNTRIED: [Mutant; 22] = [
     Mutant::PreviewForEveryone,
     Mutant::PreviewTakenForApp,
     Mutant::PreviewHoldsApp,
+    Mutant::SwapsAmidWriting,
+    Mutant::SwapMissed,
+    Mutant::SwapsInTwoSteps,
+    Mutant::OldDataDropped,
 ];
 /// In hundredths.
 const GOOD_PART: usize = 40;
