@@ -2,7 +2,7 @@ import js from "@eslint/js";
 
 const browser = [
   "AbortController", "document", "EventSource", "fetch", "HTMLElement", "history", "localStorage", "navigator", "requestAnimationFrame",
-  "sessionStorage", "setInterval", "clearInterval", "setTimeout", "clearTimeout", "getComputedStyle", "HTMLInputElement", "HTMLTextAreaElement", "TextEncoder", "URL", "URLSearchParams", "window", "Blob", "CSS", "createImageBitmap", "crypto", "TextDecoder",
+  "sessionStorage", "setInterval", "clearInterval", "setTimeout", "clearTimeout", "getComputedStyle", "HTMLInputElement", "HTMLLinkElement", "HTMLScriptElement", "HTMLTextAreaElement", "TextEncoder", "URL", "URLSearchParams", "window", "Blob", "CSS", "createImageBitmap", "crypto", "TextDecoder",
 ];
 
 export default [

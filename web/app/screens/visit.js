@@ -1,6 +1,6 @@
 // Between a site and the portal: whoever is signed in here as the site's owner goes back to it and may come in there.
 
-import { Refusal, call, pathOf } from "../lib/api.js";
+import { Away, Refusal, call, pathOf } from "../lib/api.js";
 import { html, useEffect, useSignal } from "../lib/html.js";
 import { t } from "../lib/i18n.js";
 import { Outside } from "../lib/outside.js";
@@ -10,6 +10,8 @@ import { addressHere, learnt } from "../lib/site-address.js";
 import { Failure, Heading } from "../lib/ui.js";
 import { nameOf } from "../lib/words.js";
 
+const AGAIN_MS = 1000;
+
 export function Visit() {
   const error = useSignal(/** @type {unknown} */ (null));
   const { query } = place.value;
@@ -17,13 +19,24 @@ export function Visit() {
 
   useEffect(() => {
     const body = { browser: query.get("browser") ?? "", path: query.get("to") ?? "/", at: query.get("at") ?? undefined };
-    learnt.then(() => call("POST", `/apps/${pathOf(app)}/visitors/hand-over`, { body })).then(
+    let isGone = false;
+    /** Until somebody answers. @returns {Promise<any>} */
+    const ask = () =>
+      call("POST", `/apps/${pathOf(app)}/visitors/hand-over`, { body }).catch(async (why) => {
+        if (!(why instanceof Away) || isGone) throw why;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+        return ask();
+      });
+    learnt.then(ask).then(
       // What opens the site stands behind `#`: it is sent to nobody, and not kept in the history.
       (way) => window.location.replace(addressHere(way.url)),
       (why) => {
         error.value = why;
       },
     );
+    return () => {
+      isGone = true;
+    };
   }, [app]);
 
   /** Comes back here, where somebody is asked for first. */
