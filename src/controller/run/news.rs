@@ -67,6 +67,7 @@ impl<W: Seams> Controller<W> {
             self.network_ready = false;
         }
         self.tell_visitors();
+        self.read_memory(Instant::now());
         self.readmit();
         self.start_image();
         self.start_network();

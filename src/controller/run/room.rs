@@ -173,7 +173,8 @@ impl<W: Seams> Controller<W> {
         self.call_who_waits(now);
     }
 
-    fn read_memory(&mut self, now: Instant) {
+    /// Also when the settings have changed: what was read just now goes by the reserve of before.
+    pub(super) fn read_memory(&mut self, now: Instant) {
         let (reading, reserve) = (self.world.gauge().memory(), self.news.settings.memory_reserve);
         self.room.take(reading, |total| reserve.of(total), now);
     }
